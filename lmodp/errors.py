@@ -1,0 +1,73 @@
+"""Errors a user can cause, worded so that the user can mend them.
+
+Every message has the same four parts: the name of the thing, the value it had,
+the rule it broke and the remedy. The command line prints such a message without
+a traceback and exits with status 2; anything that is not an ``LmodpError`` is a
+defect of the suite and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class LmodpError(Exception):
+    """Base class of all errors that carry a message for the user."""
+
+
+class InvalidValue(LmodpError, ValueError):
+    """A value breaks a rule, for example a sampling rate above 1."""
+
+
+class MissingFile(LmodpError, FileNotFoundError):
+    """A file that a stage needs is not there."""
+
+
+class DamagedFile(LmodpError, ValueError):
+    """A file is there but is not what its checksum or format says."""
+
+
+class Unsupported(LmodpError):
+    """The suite has no sound answer here, and says so instead of guessing."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One broken rule: ``name = value: rule. remedy``."""
+
+    name: str
+    value: object
+    rule: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.name} = {self.value!r}: {self.rule}."
+        return f"{text} {self.remedy}" if self.remedy else text
+
+
+class ConfigError(LmodpError, ValueError):
+    """All faults of one configuration, collected before stopping."""
+
+    def __init__(self, source: str, faults: Iterable[Fault]):
+        self.source = source
+        self.faults = tuple(faults)
+        count = len(self.faults)
+        head = f"{source}: {count} fault{'s' if count != 1 else ''}"
+        super().__init__("\n  ".join([head, *map(str, self.faults)]))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean 'x'?`` for a misspelt name, or what is known."""
+    known = sorted(known)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known: {', '.join(known)}."
+
+
+def require(condition: bool, name: str, value: object, rule: str, remedy: str = "") -> None:
+    """Raise `InvalidValue` with the four-part message unless ``condition`` holds."""
+    if not condition:
+        raise InvalidValue(str(Fault(name, value, rule, remedy)))

@@ -1,0 +1,139 @@
+"""The plan of a private run: where rate, steps, clip norm, sensitivity and noise meet.
+
+The sampler, the clipper, the noise and the certificate each receive the same
+`Plan`. A second sampling rate or a second clip norm therefore cannot exist, and
+after a run `verify_run` compares what ran with the plan field by field.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lmodp.errors import require
+from lmodp.mechanisms import Noise, noise_from_dict
+
+ADJACENCY = "add_or_remove_one"
+SAMPLER = "poisson"
+CLIPPINGS = ("flat", "automatic", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A sequence of noisy sums of clipped per-example gradients.
+
+    At each of ``steps`` steps every example is drawn independently with
+    probability ``sampling_rate``; the drawn examples' gradients, each of L2 norm
+    at most ``clip_norm``, are summed; ``noise_scale`` times independent draws of
+    ``noise`` are added to every coordinate; the noisy *sum* is divided by the
+    constant ``expected_batch_size``.
+
+    Args:
+        noise: law of the noise in one coordinate; None for no noise.
+        sampling_rate: q in (0, 1], probability per example and step.
+        steps: T >= 1, number of noisy sums released.
+        delta: in (0, 1), or None for a run without a privacy statement.
+        clip_norm: C > 0, L2 bound on one example's gradient; ``inf`` only when
+            ``clipping`` is "none".
+        clipping: "flat" (min(1, C/norm)), "automatic" (C/(norm + 0.01), Bu et
+            al. 2022; the result's norm is below C) or "none".
+        noise_scale: factor that multiplies the noise; None stands for
+            ``clip_norm``, the suite's own engine. The public experiment code of
+            LMO-DP does not scale its noise: 1.0 there.
+        dataset_size: N, number of training examples; None where only the rate
+            matters (the command line's ``account``).
+
+    Raises:
+        InvalidValue: a field is outside the range stated above.
+    """
+
+    noise: Noise | None
+    sampling_rate: float
+    steps: int
+    delta: float | None = None
+    clip_norm: float = 1.0
+    clipping: str = "flat"
+    noise_scale: float | None = None
+    dataset_size: int | None = None
+    adjacency: str = ADJACENCY
+    sampler: str = SAMPLER
+
+    def __post_init__(self) -> None:
+        require(0 < self.sampling_rate <= 1, "sampling_rate", self.sampling_rate,
+                "must be in (0, 1]", "It is expected_batch_size / dataset_size.")
+        require(isinstance(self.steps, int) and self.steps >= 1, "steps", self.steps,
+                "must be a whole number of at least 1")
+        require(self.delta is None or 0 < self.delta < 1, "delta", self.delta, "must be in (0, 1)",
+                "Customary values lie below 1 / dataset_size, for example 1e-10.")
+        require(self.clipping in CLIPPINGS, "clipping", self.clipping,
+                f"must be one of {', '.join(CLIPPINGS)}")
+        require(self.clip_norm > 0, "clip_norm", self.clip_norm, "must be above 0")
+        require(math.isfinite(self.clip_norm) or self.clipping == "none", "clip_norm",
+                self.clip_norm, "must be finite where gradients are clipped")
+        require(self.noise_scale is None or self.noise_scale > 0, "noise_scale",
+                self.noise_scale, "must be above 0", "Leave it out to scale the noise by clip_norm.")
+        require(self.noise is None or self.clipping != "none", "clipping", self.clipping,
+                "noise without clipping bounds nothing", "Use clipping 'flat'.")
+        require(self.dataset_size is None or self.dataset_size >= 1, "dataset_size",
+                self.dataset_size, "must be at least 1")
+        require(self.adjacency == ADJACENCY, "adjacency", self.adjacency, f"must be {ADJACENCY!r}")
+        require(self.sampler == SAMPLER, "sampler", self.sampler, f"must be {SAMPLER!r}")
+
+    @classmethod
+    def for_batches(cls, *, expected_batch_size: float, dataset_size: int, **fields: Any) -> Plan:
+        """Return the plan whose rate is ``expected_batch_size / dataset_size``."""
+        require(0 < expected_batch_size <= dataset_size, "expected_batch_size", expected_batch_size,
+                f"must be above 0 and at most the {dataset_size} training examples (rate q = B/N <= 1)",
+                "Lower expected_batch_size.")
+        return cls(sampling_rate=expected_batch_size / dataset_size, dataset_size=dataset_size, **fields)
+
+    @property
+    def private(self) -> bool:
+        """Whether any noise is added; without it no privacy statement exists."""
+        return self.noise is not None
+
+    @property
+    def expected_batch_size(self) -> float:
+        """B = qN, the public constant every noisy sum is divided by."""
+        require(self.dataset_size is not None, "dataset_size", None, "is needed for the batch size")
+        return self.sampling_rate * self.dataset_size
+
+    @property
+    def effective_noise_scale(self) -> float:
+        """The factor that multiplies the noise (``clip_norm`` unless stated)."""
+        return self.clip_norm if self.noise_scale is None else self.noise_scale
+
+    @property
+    def relative_sensitivity(self) -> float:
+        """Sensitivity of the sum over the factor of the noise: 1 for the suite's engine."""
+        return 1.0 if self.noise_scale is None else self.clip_norm / self.noise_scale
+
+    def with_noise(self, noise: Noise) -> Plan:
+        """Return the same plan with another noise."""
+        return replace(self, noise=noise)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain JSON values (infinite clip norm as null)."""
+        return {
+            "noise": None if self.noise is None else self.noise.to_dict(),
+            "sampling_rate": self.sampling_rate,
+            "steps": self.steps,
+            "delta": self.delta,
+            "clip_norm": self.clip_norm if math.isfinite(self.clip_norm) else None,
+            "clipping": self.clipping,
+            "noise_scale": self.noise_scale,
+            "dataset_size": self.dataset_size,
+            "adjacency": self.adjacency,
+            "sampler": self.sampler,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Plan:
+        """Return the plan written by `to_dict`."""
+        fields = dict(values)
+        if fields["noise"] is not None:
+            fields["noise"] = noise_from_dict(fields["noise"])
+        if fields["clip_norm"] is None:
+            fields["clip_norm"] = math.inf
+        return cls(**fields)

@@ -1,0 +1,48 @@
+"""Seeds, derived by hashing named parts so that comparisons are paired.
+
+Every random decision has a purpose. The seed of a purpose is a hash of the base
+seed, the data set, the model, the repetition and the purpose; the method enters
+only for ``noise``. At equal repetition all methods therefore share the split,
+the initial weights, the Poisson draws and the dropout masks, and differences
+between methods are differences of noise and clipping alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from lmodp.errors import nearest, require
+
+PURPOSES = ("split", "head_init", "sampling", "dropout", "noise")
+
+
+def derive_seed(base_seed: int, purpose: str, **parts: object) -> int:
+    """Return a seed in [0, 2^63) for one purpose.
+
+    Args:
+        base_seed: the config's ``base_seed``.
+        purpose: one of `PURPOSES`.
+        parts: what the decision depends on, for example ``dataset``, ``model``,
+            ``repetition``; plain JSON values. Their order does not matter.
+
+    Raises:
+        InvalidValue: an unknown purpose, or ``method`` given for another purpose
+            than noise (it would unpair the comparison).
+    """
+    require(purpose in PURPOSES, "purpose", purpose, "unknown purpose of a seed", nearest(purpose, PURPOSES))
+    require("method" not in parts or purpose == "noise", "method", parts.get("method"),
+            f"must not enter the seed of {purpose!r}")
+    text = json.dumps([base_seed, purpose, parts], sort_keys=True, separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def run_seeds(base_seed: int, *, dataset: str, model: str, repetition: int, method: str) -> dict[str, int]:
+    """Return the seeds of one run for every purpose but the split.
+
+    The split belongs to the data set and is derived where it is prepared.
+    """
+    shared = {"dataset": dataset, "model": model, "repetition": repetition}
+    seeds = {purpose: derive_seed(base_seed, purpose, **shared) for purpose in ("head_init", "sampling", "dropout")}
+    seeds["noise"] = derive_seed(base_seed, "noise", method=method, **shared)
+    return seeds
