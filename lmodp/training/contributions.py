@@ -1,0 +1,179 @@
+"""One example's gradient in factored form, and the two questions asked of it.
+
+A layer's per-example gradient is never needed as such. What is needed is its
+squared norm and, later, a weighted sum over the batch. Both follow from factors
+that the forward and backward pass hold anyway:
+
+==========  =================================================  ===================
+class       factors                                            gradient of example b
+==========  =================================================  ===================
+`Outer`     left (B, T, p), right (B, T, d)                    sum_t left_t right_t^T
+`Rows`      ids (B, T), grad (B, T, d), V rows                 sum_t e(ids_t) grad_t^T
+`Explicit`  value (B, *shape)                                  value
+==========  =================================================  ===================
+
+A parameter used at several places (tied embeddings, a module called twice) has
+several contributions; its squared norm is the sum of all pairwise inner
+products, cross terms included.
+
+References:
+    Goodfellow (2015), arXiv:1510.01799 (norms from factors); Li et al. (2022),
+    arXiv:2110.05679, section 4 (Gram form); Bu et al. (2023), arXiv:2210.00038
+    (one backward pass).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class GramCache:
+    """Gram matrices of tensors that several layers share, for one micro-batch.
+
+    Query, key and value read one input, the embeddings receive one gradient: each
+    Gram matrix is then computed once. Such uses follow closely on one another, so
+    the last four are enough. An entry keeps its tensor, so that the address in
+    the key cannot come to mean another tensor.
+    """
+
+    SIZE = 4
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[tuple, tuple[Tensor, Tensor]] = OrderedDict()
+
+    def gram(self, rows: Tensor) -> Tensor:
+        """Return ``rows @ rows^T`` per example: (B, T, d) -> (B, T, T)."""
+        key = (rows.data_ptr(), rows.shape, rows.stride(), rows.dtype)
+        if key not in self._entries:
+            self._entries[key] = (rows, cross(rows, rows))
+        self._entries.move_to_end(key)
+        while len(self._entries) > self.SIZE:
+            self._entries.popitem(last=False)
+        return self._entries[key][1]
+
+
+@dataclass(frozen=True)
+class Outer:
+    """``sum_t left_t right_t^T``: left (B, T, p), right (B, T, d)."""
+
+    left: Tensor
+    right: Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """``sum_t e(ids_t) grad_t^T``: ids (B, T) with -1 for no row, grad (B, T, d)."""
+
+    ids: Tensor
+    grad: Tensor
+    rows: int
+
+
+@dataclass(frozen=True)
+class Explicit:
+    """The gradient itself: value (B, *shape)."""
+
+    value: Tensor
+
+
+Contribution = Outer | Rows | Explicit
+
+
+def wide_enough(tensor: Tensor) -> Tensor:
+    """Return the tensor in float32 at least: norms are never formed in 16 bits."""
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def outer_or_explicit(left: Tensor, right: Tensor) -> Outer | Explicit:
+    """Return the cheaper form of ``sum_t left_t right_t^T``.
+
+    The explicit form holds p*d numbers an example and costs T*p*d products, the
+    factors hold T*(p + d) and their Gram form costs T*T*(p + d). Both comparisons
+    are the same one, so the explicit form is taken exactly where it is smaller
+    *and* cheaper: LoRA matrices, heads, long sequences on narrow layers.
+    """
+    length, width = left.shape[1], left.shape[2] * right.shape[2]
+    if width > length * (left.shape[2] + right.shape[2]):
+        return Outer(left, right)
+    return Explicit(torch.bmm(wide_enough(left).transpose(1, 2), wide_enough(right)))
+
+
+def rows_or_explicit(ids: Tensor, grad: Tensor, rows: int) -> Rows | Explicit:
+    """Return the smaller form of an embedding's gradient (small tables: explicit)."""
+    if rows > ids.shape[1]:
+        return Rows(ids, grad, rows)
+    return Explicit(dense_rows(Rows(ids, grad, rows)))
+
+
+def dense_rows(part: Rows) -> Tensor:
+    """Return a `Rows` gradient as (B, V, d)."""
+    batch, _, width = part.grad.shape
+    table = wide_enough(part.grad).new_zeros(batch, part.rows + 1, width)
+    place = torch.where(part.ids < 0, part.rows, part.ids)[..., None].expand(-1, -1, width)
+    return table.scatter_add_(1, place, wide_enough(part.grad))[:, :-1]
+
+
+def squared_norm(parts: list[Contribution], grams: GramCache) -> Tensor:
+    """Return the squared norms (B,) of the summed contributions to one parameter."""
+    total = sum(own_norm(part, grams) for part in parts)
+    for position, first in enumerate(parts):
+        for second in parts[position + 1:]:
+            total = total + 2 * inner(first, second)
+    return total
+
+
+def own_norm(part: Contribution, grams: GramCache) -> Tensor:
+    """Return the squared norm (B,) of one contribution."""
+    if isinstance(part, Explicit):
+        return part.value.flatten(1).square().sum(1)
+    if isinstance(part, Outer):
+        return (grams.gram(part.left) * grams.gram(part.right)).sum((1, 2))
+    return torch.where(same_row(part.ids, part.ids), grams.gram(part.grad), 0).sum((1, 2))
+
+
+def same_row(first: Tensor, second: Tensor) -> Tensor:
+    """Return where two positions address one row: (B, T), (B, S) -> (B, T, S)."""
+    return (first[:, :, None] == second[:, None, :]) & (first >= 0)[:, :, None]
+
+
+def cross(first: Tensor, second: Tensor) -> Tensor:
+    """Return all inner products of positions: (B, T, d), (B, S, d) -> (B, T, S)."""
+    return torch.bmm(wide_enough(first), wide_enough(second).transpose(1, 2))
+
+
+def inner(first: Contribution, second: Contribution) -> Tensor:
+    """Return the per-example inner product (B,) of two contributions to one parameter."""
+    if isinstance(first, Explicit) and isinstance(second, Explicit):
+        return (first.value * second.value).flatten(1).sum(1)
+    if isinstance(first, Explicit):
+        return inner(second, first)
+    if isinstance(first, Rows) and isinstance(second, Outer):
+        return inner(second, first)
+    if isinstance(first, Outer):
+        return _inner_outer(first, second)
+    return _inner_rows(first, second)
+
+
+def _inner_outer(first: Outer, second: Contribution) -> Tensor:
+    if isinstance(second, Outer):
+        return (cross(first.left, second.left) * cross(first.right, second.right)).sum((1, 2))
+    if isinstance(second, Rows):
+        # <sum_s left_s right_s^T, sum_t e_t grad_t^T> = sum_st left_s[ids_t] (right_s . grad_t)
+        index = second.ids.clamp_min(0)[:, None, :].expand(-1, first.left.shape[1], -1)
+        picked = torch.gather(first.left, 2, index) * (second.ids >= 0)[:, None, :]
+        return (picked * cross(first.right, second.grad)).sum((1, 2))
+    projected = torch.bmm(wide_enough(first.left), second.value.to(wide_enough(first.left).dtype))
+    return (projected * first.right).sum((1, 2))
+
+
+def _inner_rows(first: Rows, second: Rows | Explicit) -> Tensor:
+    if isinstance(second, Rows):
+        return torch.where(same_row(first.ids, second.ids), cross(first.grad, second.grad), 0).sum((1, 2))
+    width = first.grad.shape[2]
+    index = first.ids.clamp_min(0)[..., None].expand(-1, -1, width)
+    picked = torch.gather(second.value, 1, index) * (first.ids >= 0)[..., None]
+    return (picked * first.grad).sum((1, 2))
