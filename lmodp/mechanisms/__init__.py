@@ -1,0 +1,31 @@
+"""Noise as data: distributions, moment generating functions, densities, sampler tables, search spaces.
+
+Nothing here knows of privacy or of torch.
+"""
+
+from lmodp.mechanisms.gaussian import Gaussian
+from lmodp.mechanisms.mixture import Laplace, LaplaceMixture, RateMixture
+from lmodp.mechanisms.noise import Noise
+from lmodp.mechanisms.parts import ExponentialPart, GammaPart, TruncatedNormalPart, UniformPart
+from lmodp.mechanisms.published import PUBLISHED, PublishedNoise, as_drawn, load_noise
+from lmodp.mechanisms.reading import noise_from_dict
+from lmodp.mechanisms.sampler_table import SamplerTable, sampler_table
+
+__all__ = [
+    "PUBLISHED",
+    "ExponentialPart",
+    "GammaPart",
+    "Gaussian",
+    "Laplace",
+    "LaplaceMixture",
+    "Noise",
+    "PublishedNoise",
+    "RateMixture",
+    "SamplerTable",
+    "TruncatedNormalPart",
+    "UniformPart",
+    "as_drawn",
+    "load_noise",
+    "noise_from_dict",
+    "sampler_table",
+]

@@ -1,0 +1,233 @@
+"""Laplace noise with a random rate: X = Z / U, Z standard Laplace, U > 0 independent.
+
+Idea: for x >= 0 every quantity is a derivative of the rate's moment generating
+function at -x. With K = log M and K', K'' its derivatives at -x,
+
+    P(|X| > x) = exp(K),  p(x) = exp(K) K' / 2,  s(x) = K' + K''/K',
+
+all sums of positive terms, so that nothing cancels. p is a mixture of decreasing
+exponentials, hence log-convex on x > 0: s is positive and non-increasing there.
+
+References:
+    Mohammady et al., R2DP, CCS 2020; Yang et al., LMO-DP, arXiv 2405.18776.
+    Dong, Su, Zhang, NeurIPS 2021 (Fisher information as the measure of privacy).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from lmodp.errors import require
+from lmodp.mechanisms import moments
+from lmodp.mechanisms.noise import ArrayLike, Noise, require_factor
+from lmodp.mechanisms.parts import (
+    Derivatives,
+    ExponentialPart,
+    GammaPart,
+    RatePart,
+    TruncatedNormalPart,
+    UniformPart,
+)
+
+_NEWTON_LIMIT = 500
+_LARGEST = 1e300
+
+
+class RateMixture(Noise):
+    """A Laplace law whose rate is random; subclasses give the rate's log MGF."""
+
+    @abstractmethod
+    def log_mgf(self, t: ArrayLike) -> Derivatives:
+        """Return K, K', K'' at ``t`` below `mgf_domain`, each of t's shape."""
+
+    @property
+    @abstractmethod
+    def mgf_domain(self) -> float:
+        """Supremum of the t at which M(t) is finite; M is infinite at that t itself."""
+
+    @property
+    @abstractmethod
+    def tail_exponent(self) -> float:
+        """kappa with P(|X| > x) of order x**-kappa; ``inf`` where the tail is exponential."""
+
+    def _tilted(self, x: ArrayLike) -> Derivatives:
+        return self.log_mgf(-np.abs(np.asarray(x, dtype=np.float64)))
+
+    def log_survival(self, x: ArrayLike) -> np.ndarray:
+        return self.log_mgf(-np.maximum(np.asarray(x, dtype=np.float64), 0))[0]
+
+    def log_density(self, x: ArrayLike) -> np.ndarray:
+        value, first, _ = self._tilted(x)
+        return value + np.log(first / 2)
+
+    def score(self, x: ArrayLike) -> np.ndarray:
+        _, first, second = self._tilted(x)
+        return np.where(np.asarray(x) < 0, -1.0, 1.0) * (first + second / first)
+
+    def inverse_log_survival(self, exponent: ArrayLike) -> np.ndarray:
+        """Newton's method from the left: -K(-x) is concave, so every tangent lies above it
+        and each iterate stays at or below the root and grows towards it. It starts at the
+        larger of the tangent's root at 0 and the last point of `_log_grid` below the root."""
+        target = np.asarray(exponent, dtype=np.float64)
+        require(bool(np.all(target >= 0)), "exponent", exponent, "must be at least 0")
+        below = np.searchsorted(-self._on_grid[0], target, side="right") - 1
+        start = np.where(below >= 0, np.exp(self._log_grid[below]), 0.0)
+        x = np.maximum(target / self._tilted(0.0)[1], start)
+        for _ in range(_NEWTON_LIMIT):
+            value, slope, _ = self._tilted(x)
+            step = (target + value) / slope
+            x = np.minimum(x + np.maximum(step, 0), _LARGEST)
+            if np.all((step <= 4e-16 * x) | (x == _LARGEST)):
+                break
+        return np.where(x == _LARGEST, np.inf, x)
+
+    @cached_property
+    def score_maximum(self) -> float:
+        _, first, second = self._tilted(0.0)
+        return float(first + second / first)
+
+    @cached_property
+    def _log_grid(self) -> np.ndarray:
+        return moments.log_grid(1 / self.score_maximum)
+
+    @cached_property
+    def _on_grid(self) -> Derivatives:
+        return self._tilted(np.exp(self._log_grid))
+
+    def _moment(self, power: int) -> float:
+        """E[|X|**(power+1)] / (power+1): the integral of x**power P(|X| > x)."""
+        if self.tail_exponent <= power + 1:
+            return math.inf
+        log_x, value = self._log_grid, self._on_grid[0]
+        body = moments.integrate(log_x, np.exp((power + 1) * log_x + value))
+        return body + moments.tail_integral(log_x[-1], float(value[-1]), power, self.tail_exponent)
+
+    @cached_property
+    def mean_abs(self) -> float:
+        return self._moment(0)
+
+    @cached_property
+    def variance(self) -> float:
+        return 2 * self._moment(1)
+
+    @cached_property
+    def entropy(self) -> float:
+        log_x, (value, first, _) = self._log_grid, self._on_grid
+        log_p = value + np.log(first / 2)
+        body = moments.integrate(log_x, -2 * log_p * np.exp(log_p + log_x))
+        return body + moments.entropy_tail(log_x[-1], float(value[-1]), self.tail_exponent)
+
+    @cached_property
+    def fisher_information(self) -> float:
+        log_x, (value, first, second) = self._log_grid, self._on_grid
+        score = first + second / first
+        return moments.integrate(log_x, np.exp(value + log_x) * first * score**2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laplace(RateMixture):
+    """Laplace law: the rate is the constant 1/``scale``.
+
+    Args:
+        scale: b, finite and above 0; the standard deviation is b * sqrt(2).
+    """
+
+    family: ClassVar[str] = "laplace"
+    scale: float
+
+    def __post_init__(self) -> None:
+        valid = isinstance(self.scale, (int, float)) and 0 < self.scale < math.inf
+        require(valid, "scale", self.scale, "must be finite and above 0")
+        object.__setattr__(self, "scale", float(self.scale))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"family": self.family, "scale": self.scale}
+
+    def scaled(self, factor: float) -> Self:
+        require_factor(factor)
+        return type(self)(scale=self.scale * factor)
+
+    def log_mgf(self, t: ArrayLike) -> Derivatives:
+        t = np.asarray(t, dtype=np.float64)
+        return t / self.scale, np.full_like(t, 1 / self.scale), np.zeros_like(t)
+
+    @property
+    def mgf_domain(self) -> float:
+        return math.inf
+
+    @property
+    def tail_exponent(self) -> float:
+        return math.inf
+
+    @property
+    def mean_abs(self) -> float:
+        return self.scale
+
+    @property
+    def variance(self) -> float:
+        return 2 * self.scale**2
+
+    @property
+    def entropy(self) -> float:
+        return math.log(2 * self.scale * math.e)
+
+    @property
+    def fisher_information(self) -> float:
+        return self.scale**-2
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaplaceMixture(RateMixture):
+    """The LMO family: the rate is a weighted sum of independent parts, each optional.
+
+    The rate's MGF is the product of the parts' MGFs at weight * t, so its
+    logarithm and the derivatives of that are sums. A part of weight 0 is kept in
+    the record and adds nothing.
+    """
+
+    family: ClassVar[str] = "laplace_mixture"
+    gamma: GammaPart | None = None
+    truncated_normal: TruncatedNormalPart | None = None
+    exponential: ExponentialPart | None = None
+    uniform: UniformPart | None = None
+
+    def __post_init__(self) -> None:
+        require(bool(self.active), "rate", self.to_dict()["rate"],
+                "needs at least one part of weight above 0")
+
+    @property
+    def parts(self) -> tuple[RatePart, ...]:
+        """The parts that are there, in the order gamma, truncated_normal, exponential, uniform."""
+        all_parts = (self.gamma, self.truncated_normal, self.exponential, self.uniform)
+        return tuple(part for part in all_parts if part is not None)
+
+    @property
+    def active(self) -> tuple[RatePart, ...]:
+        """The parts of weight above 0."""
+        return tuple(part for part in self.parts if part.active)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"family": self.family, "rate": {part.key: part.to_dict() for part in self.parts}}
+
+    def scaled(self, factor: float) -> Self:
+        require_factor(factor)
+        return type(self)(**{part.key: part.scaled(1 / factor) for part in self.parts})
+
+    def log_mgf(self, t: ArrayLike) -> Derivatives:
+        t = np.asarray(t, dtype=np.float64)
+        terms = [part.log_mgf(t) for part in self.active]
+        return tuple(sum(column) for column in zip(*terms, strict=True))
+
+    @property
+    def mgf_domain(self) -> float:
+        return min(part.domain for part in self.active)
+
+    @property
+    def tail_exponent(self) -> float:
+        return sum(part.exponent for part in self.active)

@@ -1,0 +1,115 @@
+"""The published noise settings by name, read from ``published.tsv`` beside this file.
+
+Names: ``lmo-0.3``, ``figure6-0.2``, ``usefulness-0.3``, ``plrv_o-sst2-0.2``, ...; with the suffix
+``-as_drawn`` an LMO-DP setting as its public experiment code draws it. Lap2 publishes no noise
+settings, only formulas (`lmodp.accounting.lap2`), so it has no row.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+from lmodp.errors import DamagedFile, Fault, MissingFile, nearest, require
+from lmodp.mechanisms.mixture import LaplaceMixture
+from lmodp.mechanisms.noise import Noise
+from lmodp.mechanisms.parts import PARTS
+from lmodp.mechanisms.reading import noise_from_dict
+
+AS_DRAWN = "-as_drawn"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedNoise:
+    """One published setting.
+
+    Args:
+        name: key in `PUBLISHED`.
+        method: "lmo_dp" or "plrv_o".
+        noise: the law as it was accounted for.
+        nominal_step_epsilon: the epsilon its paper gives for one step (LMO-DP), or None.
+        nominal_epsilon: the epsilon its paper gives for the run (PLRV-O), or None.
+        source: where it was published.
+    """
+
+    name: str
+    method: str
+    noise: LaplaceMixture
+    nominal_step_epsilon: float | None
+    nominal_epsilon: float | None
+    source: str
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def _noise(row: Mapping[str, str]) -> LaplaceMixture:
+    parts: dict[str, dict[str, float]] = {}
+    for column, text in row.items():
+        part, _, field = column.partition("_")
+        if part in PARTS and text:
+            parts.setdefault(part, {})[field] = float(text)
+    return LaplaceMixture(**{key: PARTS[key](**fields) for key, fields in parts.items()})
+
+
+def _read() -> Mapping[str, PublishedNoise]:
+    text = files("lmodp.mechanisms").joinpath("published.tsv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    return MappingProxyType({row["name"]: PublishedNoise(
+        name=row["name"], method=row["method"], noise=_noise(row), source=row["source"],
+        nominal_step_epsilon=_number(row["nominal_step_epsilon"]),
+        nominal_epsilon=_number(row["nominal_epsilon"]),
+    ) for row in rows})
+
+
+PUBLISHED: Mapping[str, PublishedNoise] = _read()
+
+
+def as_drawn(noise: LaplaceMixture) -> LaplaceMixture:
+    """Return the noise that LMO-DP's public experiment code draws for the setting ``noise``.
+
+    The accounting takes lambda as the *rate* of the exponential part; the drawing code passes
+    it where its library expects the *mean*. A noise without that part is drawn as analysed.
+    """
+    part = noise.exponential
+    return noise if part is None else replace(noise, exponential=replace(part, rate=1 / part.rate))
+
+
+def load_noise(source: str | Path) -> Noise:
+    """Return a noise by published name or from a JSON file.
+
+    Args:
+        source: a name in `PUBLISHED`, such a name with ``-as_drawn``, or the path of a JSON file
+            holding a noise, or a record with a noise under the key "noise".
+
+    Raises:
+        MissingFile: neither a published name nor a file.
+        DamagedFile: the file is not JSON.
+        InvalidValue: the file's content is no valid noise.
+    """
+    name = str(source)
+    if name in PUBLISHED:
+        return PUBLISHED[name].noise
+    if name.endswith(AS_DRAWN) and name.removesuffix(AS_DRAWN) in PUBLISHED:
+        setting = PUBLISHED[name.removesuffix(AS_DRAWN)]
+        require(setting.method == "lmo_dp", "noise", name, "is known as drawn for LMO-DP settings only")
+        return as_drawn(setting.noise)
+    return _from_file(Path(source))
+
+
+def _from_file(path: Path) -> Noise:
+    if not path.is_file():
+        raise MissingFile(str(Fault("noise", str(path), "is neither a file nor a published name",
+                                    nearest(str(path), PUBLISHED))))
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DamagedFile(str(Fault("noise", str(path), f"is not JSON: {error}"))) from error
+    nested = isinstance(values, dict) and "family" not in values and isinstance(values.get("noise"), dict)
+    return noise_from_dict(values["noise"] if nested else values)

@@ -1,0 +1,66 @@
+"""Noise from its JSON form; every fault is named, with value, rule and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from lmodp.errors import Fault, InvalidValue, nearest, require
+from lmodp.mechanisms.gaussian import Gaussian
+from lmodp.mechanisms.mixture import Laplace, LaplaceMixture
+from lmodp.mechanisms.noise import Noise
+from lmodp.mechanisms.parts import PARTS, RatePart
+
+_NUMBERS = {Gaussian.family: (Gaussian, "std"), Laplace.family: (Laplace, "scale")}
+FAMILIES = (*_NUMBERS, LaplaceMixture.family)
+
+
+def noise_from_dict(values: Mapping[str, Any]) -> Noise:
+    """Return the noise written by `Noise.to_dict`.
+
+    Args:
+        values: ``{"family": "gaussian", "std": ...}``, ``{"family": "laplace", "scale": ...}`` or
+            ``{"family": "laplace_mixture", "rate": {part: {"weight": ..., ...}}}`` with the parts
+            gamma (shape, scale), truncated_normal (mean, std, low, high), exponential (rate) and
+            uniform (low, high).
+
+    Raises:
+        InvalidValue: an unknown or missing key, or a value outside its range.
+    """
+    _mapping("noise", values)
+    family = values.get("family")
+    require(family in FAMILIES, "family", family, "is not a noise family", nearest(str(family), FAMILIES))
+    if family == LaplaceMixture.family:
+        _keys("noise", values, known=("family", "rate"), required=("rate",))
+        return _mixture(values["rate"])
+    law, key = _NUMBERS[family]
+    _keys("noise", values, known=("family", key), required=(key,))
+    return law(**{key: values[key]})
+
+
+def _mixture(rate: Mapping[str, Any]) -> LaplaceMixture:
+    _mapping("rate", rate)
+    _keys("rate", rate, known=tuple(PARTS), required=())
+    return LaplaceMixture(**{key: _part(PARTS[key], part) for key, part in rate.items()})
+
+
+def _part(kind: type[RatePart], values: Mapping[str, Any]) -> RatePart:
+    name = f"rate.{kind.key}"
+    _mapping(name, values)
+    known = tuple(field.name for field in fields(kind))
+    required = tuple(field.name for field in fields(kind) if field.default is MISSING)
+    _keys(name, values, known=known, required=required)
+    return kind(**values)
+
+
+def _mapping(name: str, values: Any) -> None:
+    require(isinstance(values, Mapping), name, values, "must be a table of keys and values")
+
+
+def _keys(name: str, values: Mapping[str, Any], *, known: tuple[str, ...], required: tuple[str, ...]) -> None:
+    for key in values:
+        require(key in known, f"{name}.{key}", values[key], "is not a known key", nearest(str(key), known))
+    missing = [key for key in required if key not in values]
+    if missing:
+        raise InvalidValue(str(Fault(name, dict(values), f"lacks {', '.join(missing)}", f"Add {missing[0]!r}.")))

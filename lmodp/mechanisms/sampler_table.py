@@ -1,0 +1,138 @@
+"""A table that turns exponential draws into draws of |X|.
+
+With E a standard exponential, |X| = x(E), the inverse of Lambda(x) = -log P(|X| > x),
+has the right law, and a fair coin gives the sign. x(E)/E is smooth and, by concavity of
+Lambda, non-decreasing from 1/Lambda'(0). It is stored as cubic Hermite pieces of equal
+width, so that drawing costs one index and four multiply-adds and no logarithm:
+
+    u = E * inverse_step            # inverse_step is a power of two: exact
+    i = floor(u);  d = u - i        # exact
+    c = coefficients[i]             # shape (4,)
+    x = E * (c[0] + d*(c[1] + d*(c[2] + d*c[3])))
+
+for 0 <= E <= limit, with i capped at pieces - 1. In float32 the same formula in float32
+arithmetic adds a few units in the last place.
+
+E must reach its far tail: draw it from an exponential sampler or as -log of a float64
+uniform in (0, 1]. A float32 uniform is 0 with probability 2**-24 and ends at E = 16.6,
+which hundreds of millions of coordinates see at every step.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmodp.errors import Unsupported
+from lmodp.mechanisms.noise import Noise
+
+LARGEST_EXPONENT = 745.0  # -log of the smallest positive double is 744.4
+TARGET_ERROR = 2.0**-26  # a quarter of a float32 unit in the last place
+_COARSEST, _FINEST = 2, 10  # pieces of width 2**-2 ... 2**-10
+_PROBES = np.array([0.02, 0.25, 0.5, 0.75, 0.98])
+# Draws beyond a dtype's largest number may be no likelier than this.
+_UNREPRESENTABLE = -50 * math.log(2)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SamplerTable:
+    """Piecewise cubic inverse of Lambda.
+
+    Args:
+        coefficients: float64, shape (pieces, 4), ascending powers of d; see the module's formula.
+        inverse_step: pieces per unit of E, a power of two.
+        limit: largest E the table holds; x is ``inf`` (not representable) beyond it.
+        relative_error: largest relative error of x found at the probes between the knots.
+    """
+
+    coefficients: np.ndarray
+    inverse_step: float
+    limit: float
+    relative_error: float
+
+    def invert(self, exponent: np.ndarray) -> np.ndarray:
+        """Return x(E) for E in [0, limit], ``inf`` beyond; the oracle of implementations on a device.
+
+        Args:
+            exponent: E, any shape.
+        """
+        exponent = np.asarray(exponent, dtype=np.float64)
+        position = np.minimum(exponent, self.limit) * self.inverse_step
+        index = np.minimum(position.astype(np.int64), len(self.coefficients) - 1)
+        c, d = self.coefficients[index], position - index
+        ratio = c[..., 0] + d * (c[..., 1] + d * (c[..., 2] + d * c[..., 3]))
+        return np.where(exponent <= self.limit, exponent * ratio, np.inf)
+
+    def restricted(self, largest: float) -> SamplerTable:
+        """Return the table cut where x or a coefficient leaves a floating type.
+
+        Args:
+            largest: the type's largest finite number, 3.4028e38 for float32.
+
+        Raises:
+            Unsupported: draws beyond ``largest`` have a probability above 2**-50.
+        """
+        inside = np.all(np.abs(self.coefficients) * LARGEST_EXPONENT < largest, axis=1)
+        count = len(inside) if inside.all() else int(np.argmin(inside))
+        limit = min(self.limit, count / self.inverse_step)
+        if -limit > _UNREPRESENTABLE:
+            raise Unsupported(f"noise exceeds {largest:.3g} with probability {math.exp(-limit):.3g} "
+                              "per coordinate: its tail is too heavy for this floating type")
+        return SamplerTable(coefficients=self.coefficients[:count], inverse_step=self.inverse_step,
+                            limit=limit, relative_error=self.relative_error)
+
+
+def sampler_table(noise: Noise) -> SamplerTable:
+    """Return the coarsest table whose relative error is at most 2**-26.
+
+    Raises:
+        Unsupported: pieces of 1/1024 are not fine enough (a rate part of very small shape).
+    """
+    for level in range(_COARSEST, _FINEST + 1):
+        table = _build(noise, 2.0**level)
+        if table.relative_error <= TARGET_ERROR:
+            return table
+    raise Unsupported(f"no sampler table of {_FINEST} bits a unit reaches a relative error of "
+                      f"{TARGET_ERROR:.1e} for {noise.to_dict()}: its tail is too heavy")
+
+
+def _build(noise: Noise, inverse_step: float) -> SamplerTable:
+    knots = np.arange(math.ceil(LARGEST_EXPONENT * inverse_step) + 1) / inverse_step
+    ratio, slope = _ratio_and_slope(noise, knots)
+    finite = np.isfinite(ratio) & np.isfinite(slope)
+    count = len(knots) if finite.all() else int(np.argmin(finite))
+    coefficients = _hermite(ratio[:count], slope[:count] / inverse_step)
+    limit = min((count - 1) / inverse_step, LARGEST_EXPONENT)
+    table = SamplerTable(coefficients=coefficients, inverse_step=inverse_step, limit=limit, relative_error=0.0)
+    return SamplerTable(coefficients=coefficients, inverse_step=inverse_step, limit=limit,
+                        relative_error=_largest_error(noise, table))
+
+
+def _ratio_and_slope(noise: Noise, exponent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x(E)/E and its derivative, at E = 0 their limits.
+
+    With the hazard h = 2p/S: dx/dE = 1/h, and x''(0) = (s(0) - h(0)) / h(0)**2.
+    """
+    x = noise.inverse_log_survival(exponent)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        hazard = np.exp(math.log(2) + noise.log_density(x) - noise.log_survival(x))
+        ratio, slope = x / exponent, (1 / hazard - x / exponent) / exponent
+    ratio[0], slope[0] = 1 / hazard[0], (float(noise.score(0.0)) - hazard[0]) / (2 * hazard[0] ** 2)
+    return ratio, slope
+
+
+def _hermite(value: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Return the ascending coefficients of the cubics through values and slopes at unit knots."""
+    rise = np.diff(value)
+    left, right = slope[:-1], slope[1:]
+    return np.stack([value[:-1], left, 3 * rise - 2 * left - right, left + right - 2 * rise], axis=1)
+
+
+def _largest_error(noise: Noise, table: SamplerTable) -> float:
+    """Return the largest relative error of `SamplerTable.invert` at five probes a piece."""
+    pieces = np.arange(len(table.coefficients))
+    probes = np.minimum((pieces[:, None] + _PROBES) / table.inverse_step, table.limit)
+    exact = noise.inverse_log_survival(probes)
+    return float(np.max(np.abs(table.invert(probes) / exact - 1)))
