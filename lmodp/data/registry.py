@@ -1,0 +1,89 @@
+"""The data sets the suite knows, with the sizes that its privacy statements use.
+
+The sampling rate is the expected batch size over ``train_size``. A size is
+therefore a fact that a certificate rests on: it stands here, and
+`prepare_dataset` refuses data of another size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetCard:
+    """What is known of a data set before it is loaded.
+
+    Args:
+        name: key in the configuration.
+        title: for tables and captions.
+        task: "classification" or "table_to_text".
+        train_size: N, number of training examples (the privacy unit is a row).
+        evaluation_split: split that scores are reported on.
+        evaluation_size: its number of examples.
+        labels: label names in the order of their numbers (classification).
+        package: entry of ``data.lock`` that the embedded source reads, if any.
+        published_size: N of the published accounting where it differs; used only
+            where a published claim is recomputed.
+        licence: as published by the source.
+        notes: what a reader of the tables must know.
+    """
+
+    name: str
+    title: str
+    task: Literal["classification", "table_to_text"]
+    train_size: int
+    evaluation_split: str
+    evaluation_size: int
+    labels: tuple[str, ...] = ()
+    package: str | None = None
+    published_size: int | None = None
+    licence: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+
+_CARDS = (
+    DatasetCard(
+        name="movie_reviews",
+        title="movie-review sentences",
+        task="classification",
+        train_size=7568,
+        evaluation_split="test",
+        evaluation_size=2000,
+        labels=("negative", "positive"),
+        package="vaderSentiment",
+        licence="MIT",
+        notes=(
+            "Sentences of the Rotten Tomatoes corpus with mean human ratings (Hutto and Gilbert 2014); label = sign "
+            "of the mean rating. 37 sentences rated exactly 0 are dropped; copies of a sentence stay on one side of "
+            "the split.",
+            "SST was built from the same sentences, so this set and SST-2 overlap.",
+        ),
+    ),
+    DatasetCard(
+        name="made_up",
+        title="made-up sentences",
+        task="classification",
+        train_size=192,
+        evaluation_split="test",
+        evaluation_size=64,
+        labels=("negative", "positive"),
+        licence="made by this suite",
+        notes=("Sentences from a small grammar, for trying the workflow; scores on it mean nothing.",),
+    ),
+    DatasetCard(
+        name="sst2",
+        title="SST-2",
+        task="classification",
+        train_size=67349,
+        evaluation_split="validation",
+        evaluation_size=872,
+        labels=("negative", "positive"),
+        published_size=67350,
+        licence="research use",
+        notes=("Scores are on the public validation split, as in the literature.",),
+    ),
+)
+
+DATASETS: dict[str, DatasetCard] = {card.name: card for card in _CARDS}

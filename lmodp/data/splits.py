@@ -1,0 +1,34 @@
+"""Fixed splits by the hash of a text, so that copies of a text stay on one side."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+
+def split_by_text(texts: Sequence[str], *, sizes: Mapping[str, int], rest: str, salt: str) -> dict[str, list[int]]:
+    """Return row numbers by split.
+
+    Distinct texts are put in the order of a salted hash; whole groups of equal
+    texts go to the splits in turn until each has its size, and what is left goes
+    to ``rest``. The result depends on the texts alone, not on their order.
+
+    Args:
+        texts: one a row.
+        sizes: wanted number of rows of each split but the last; a group that
+            does not fit whole goes to the next split.
+        rest: name of the split that takes the remainder.
+        salt: name of the data set, so that two data sets split independently.
+
+    Returns:
+        Ascending row numbers of every split.
+    """
+    groups: dict[str, list[int]] = {}
+    for row, text in enumerate(texts):
+        groups.setdefault(text, []).append(row)
+    splits: dict[str, list[int]] = {name: [] for name in [*sizes, rest]}
+    for text in sorted(groups, key=lambda text: hashlib.sha256(f"{salt}\0{text}".encode()).digest()):
+        rows = groups[text]
+        place = next((name for name, size in sizes.items() if len(splits[name]) + len(rows) <= size), rest)
+        splits[place] += rows
+    return {name: sorted(rows) for name, rows in splits.items()}

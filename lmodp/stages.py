@@ -1,0 +1,175 @@
+"""The stages of the workflow, and when a record of theirs may be reused.
+
+A stage is a rule, a script and a library function of one name. `run_stage` gives
+each the same conduct: hash the inputs, return at once if the record at hand was
+made by the same code from the same inputs, otherwise do the work and write the
+record last, so that nothing half-written looks finished.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmodp.errors import DamagedFile, InvalidValue, MissingFile, nearest
+from lmodp.fingerprint import code_fingerprint
+from lmodp.records import is_current, make_record, read_record, sha256_file, write_json
+
+NUMERICAL = ("numpy", "scipy", "dp-accounting")
+NEURAL = ("numpy", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: its name, the module that does its work, the packages that matter to it."""
+
+    name: str
+    module: str
+    packages: tuple[str, ...]
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("search_noise", "lmodp.accounting.search", NUMERICAL),
+        Stage("calibrate_noise", "lmodp.calibration", NUMERICAL),
+        Stage("certify_mechanism", "lmodp.certification", NUMERICAL),
+        Stage("prepare_dataset", "lmodp.data.prepare", ("datasets",)),
+        Stage("prepare_model", "lmodp.models.prepare", NEURAL),
+        Stage("tokenize_dataset", "lmodp.data.tokens", ("transformers", "tokenizers", "datasets")),
+        Stage("cache_activations", "lmodp.activations", NEURAL),
+        Stage("finetune_model", "lmodp.finetune", NEURAL),
+        Stage("evaluate_model", "lmodp.evaluate", NEURAL),
+        Stage("verify_run", "lmodp.auditing.conformance", ()),
+        Stage("collect_results", "lmodp.reporting.collect", ("pandas", "pyarrow")),
+        Stage("make_table", "lmodp.reporting.tables", ("pandas",)),
+        Stage("make_figure", "lmodp.reporting.figures", ("matplotlib", "seaborn")),
+        Stage("report", "lmodp.reporting.report", ("jinja2",)),
+    )
+}
+
+
+def get_stage(name: str) -> Stage:
+    """Return a stage by name.
+
+    Raises:
+        InvalidValue: there is none of that name.
+    """
+    if name not in STAGES:
+        raise InvalidValue(f"stage = {name!r}: unknown stage. {nearest(name, STAGES)}")
+    return STAGES[name]
+
+
+def stage_code(name: str, method_file: Path | None = None) -> str:
+    """Return the fingerprint of the code of a stage, a plug-in's file included."""
+    return code_fingerprint(get_stage(name).module, *([method_file] if method_file else []))
+
+
+def run_stage(
+    name: str,
+    *,
+    record: Path,
+    root: Path,
+    inputs: Mapping[str, Path],
+    spec: Mapping[str, Any],
+    work: Callable[[], Mapping[str, Any]],
+    artefacts: tuple[Path, ...] = (),
+    method_file: Path | None = None,
+) -> dict[str, Any]:
+    """Do a stage's work unless its record says that it is done; return the record.
+
+    Args:
+        name: of the stage.
+        record: file to write.
+        root: the grid's results folder; input names are paths relative to it.
+        inputs: files the result is computed from.
+        spec: what was asked for; part of the record and of its identity.
+        work: returns the record's content; ``status`` and ``reason`` in it count.
+        artefacts: bulky files that must be there for the record to be reused.
+        method_file: the plug-in that takes part, if any.
+    """
+    started = time.perf_counter()
+    hashes = {name_in(root, path): sha256_file(path) for path in inputs.values()}
+    code = stage_code(name, method_file)
+    if is_current(record, code=code, inputs=dict(sorted(hashes.items())), content={"spec": dict(spec)}) and all(
+        path.exists() for path in artefacts
+    ):
+        os.utime(record)  # newer than its inputs again, so that the workflow rests
+        _say(name, record, root, "reused", started)
+        return read_record(record)
+    content = {"spec": dict(spec), **work()}
+    status, reason = content.pop("status", "done"), content.pop("reason", None)
+    made = make_record(name, content, code=code, packages=get_stage(name).packages, inputs=hashes, status=status, reason=reason)
+    write_json(record, made)
+    _say(name, record, root, status, started)
+    return made
+
+
+def _say(name: str, record: Path, root: Path, what: str, started: float) -> None:
+    seconds = time.perf_counter() - started
+    print(f"{name:18s} {name_in(root, record):60s} {what:8s} {seconds:7.1f} s", flush=True)
+
+
+def name_in(root: Path, path: Path) -> str:
+    """The name of a file within a grid's results; a bare name for files elsewhere."""
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return f"elsewhere/{path.name}"
+
+
+def why_outdated(record: Path, *, root: Path, method_files: Mapping[str, Path], seen: dict[Path, str | None] | None = None) -> str | None:
+    """Return why a record no longer says what the present code would say, or None.
+
+    A record is outdated when it is missing or damaged, when the code of its stage
+    has changed, when an input inside the results is missing, has other bytes than
+    the record remembers, or is itself outdated.
+
+    Args:
+        record: file to judge.
+        root: the grid's results folder.
+        method_files: plug-in file by method name.
+        seen: verdicts so far, shared between calls for speed.
+    """
+    seen = {} if seen is None else seen
+    if record not in seen:
+        seen[record] = _judge(record, root, method_files, seen)
+    return seen[record]
+
+
+def _judge(record: Path, root: Path, method_files: Mapping[str, Path], seen: dict[Path, str | None]) -> str | None:
+    try:
+        values = read_record(record)
+    except (MissingFile, DamagedFile) as error:
+        return str(error)
+    stage = values["kind"]
+    method = values.get("spec", {}).get("method")
+    if stage not in STAGES:
+        return f"{name_in(root, record)} was written by an unknown stage {stage!r}"
+    if values["created_by"].get("code") != stage_code(stage, _plug_in(stage, method, method_files)):
+        return f"{name_in(root, record)} was made by other code of {stage}"
+    for name, known in values["inputs"].items():
+        reason = _judge_input(name, known, record, root, method_files, seen)
+        if reason:
+            return reason
+    return None
+
+
+def _plug_in(stage: str, method: str | None, method_files: Mapping[str, Path]) -> Path | None:
+    """Only stages that ask the method for something depend on its file."""
+    return method_files.get(method or "") if stage in {"calibrate_noise", "finetune_model"} else None
+
+
+def _judge_input(name: str, known: str, record: Path, root: Path, method_files: Mapping[str, Path], seen: dict) -> str | None:
+    if name.startswith("elsewhere/"):
+        return None  # bulky files are not kept with the results; their records are
+    path = root / name
+    if not path.is_file():
+        return f"{name}, an input of {name_in(root, record)}, is missing"
+    if sha256_file(path) != known:
+        return f"{name} has changed since {name_in(root, record)} was made"
+    return why_outdated(path, root=root, method_files=method_files, seen=seen) if path.suffix == ".json" else None
