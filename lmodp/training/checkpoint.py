@@ -1,0 +1,95 @@
+"""Checkpoints: complete or not there, checked before they are believed.
+
+Layout: magic (16 bytes), SHA-256 of the rest (32 bytes), identity of the run
+(32 bytes), payload (`torch.save`). The identity is a hash of everything that
+must be equal for a resumed run to end with the same bytes.
+
+A checkpoint holds the noise key: whoever has it can subtract the noise. Keep it
+as confidential as the data, and delete it when the run is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from lmodp.errors import DamagedFile
+
+MAGIC = b"lmodp checkpt 1\n"
+_DIGEST = hashlib.sha256().digest_size
+
+
+class _HashingWriter:
+    """A binary stream that hashes what passes through it."""
+
+    def __init__(self, stream: BinaryIO):
+        self.stream, self.hash = stream, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.hash.update(data)
+        return self.stream.write(data)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def save_checkpoint(path: Path | str, state: dict[str, Any], *, identity: bytes) -> None:
+    """Write a checkpoint atomically: temporary name, flushed to disk, renamed.
+
+    Args:
+        path: the final name; an older checkpoint stays valid until it is replaced.
+        state: tensors and plain values.
+        identity: 32 bytes, see `load_checkpoint`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            _write(stream, state, identity)
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _write(stream: BinaryIO, state: dict[str, Any], identity: bytes) -> None:
+    stream.write(MAGIC + bytes(_DIGEST))
+    writer = _HashingWriter(stream)
+    writer.write(identity)
+    torch.save(state, writer)
+    stream.seek(len(MAGIC))
+    stream.write(writer.hash.digest())
+    stream.flush()
+
+
+def load_checkpoint(path: Path | str, *, identity: bytes) -> dict[str, Any] | None:
+    """Return the state of a checkpoint, None where there is none.
+
+    Raises:
+        DamagedFile: not a checkpoint, its hash is wrong, or it belongs to another
+            run (plan, settings, seeds, model, data or torch version differ).
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+    head = len(MAGIC) + _DIGEST
+    if not data.startswith(MAGIC) or len(data) < head + _DIGEST:
+        raise _refused(path, "is not a checkpoint of this suite")
+    if hashlib.sha256(data[head:]).digest() != data[len(MAGIC):head]:
+        raise _refused(path, "is damaged: its content does not have the hash it was written with")
+    if data[head:head + _DIGEST] != identity:
+        raise _refused(path, "belongs to another run: plan, settings, seeds, model, data or torch version differ")
+    return torch.load(io.BytesIO(data[head + _DIGEST:]), weights_only=True, map_location="cpu")
+
+
+def _refused(path: Path | str, rule: str) -> DamagedFile:
+    return DamagedFile(f"checkpoint = {str(path)!r}: {rule}. Delete it to start the run from its first step.")

@@ -1,0 +1,65 @@
+"""The conformance record: what a run did, for comparison with what was certified."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lmodp.plan import Plan
+from lmodp.training.noise import NoiseMeter
+from lmodp.training.settings import TrainingSettings
+from lmodp.training.step import StepReport
+
+
+@dataclass
+class RunLog:
+    """One entry a step, plain values only."""
+
+    batch_sizes: list[int] = field(default_factory=list)
+    clipped: list[int] = field(default_factory=list)
+    non_finite: list[int] = field(default_factory=list)
+    losses: list[float | None] = field(default_factory=list)
+    evaluations: list[dict[str, float]] = field(default_factory=list)
+
+    def add(self, report: StepReport) -> None:
+        """Append a step's report."""
+        self.batch_sizes.append(report.batch_size)
+        self.clipped.append(report.clipped)
+        self.non_finite.append(report.non_finite)
+        self.losses.append(report.loss)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs."""
+        return asdict(self)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a checkpoint's state."""
+        vars(self).update(state)
+
+    def record(self, *, plan: Plan, settings: TrainingSettings, meter: NoiseMeter | None,
+               trainable: int) -> dict[str, Any]:
+        """Return the content of ``training.json``."""
+        scale = plan.effective_noise_scale
+        return {
+            "steps": len(self.batch_sizes),
+            "sampling_rate": plan.sampling_rate,
+            "dataset_size": plan.dataset_size,
+            "sampler": plan.sampler,
+            "adjacency": plan.adjacency,
+            "batch_sizes": self.batch_sizes,
+            "expected_batch_size": plan.expected_batch_size,
+            "divisor": plan.expected_batch_size,
+            "clip_norm": plan.clip_norm if math.isfinite(plan.clip_norm) else None,
+            "clipping": plan.clipping,
+            "noise": None if plan.noise is None else plan.noise.to_dict(),
+            "noise_scale": None if plan.noise is None else scale,
+            "noise_measured": None if meter is None else meter.report(scale=scale),
+            "trainable_parameters": trainable,
+            "settings": settings.to_dict(),
+            "clipped_share": [clipped / size if size else 0.0
+                              for clipped, size in zip(self.clipped, self.batch_sizes, strict=True)],
+            "non_finite": self.non_finite,
+            "diagnostics": {"private": False, "training_loss": self.losses},
+            "evaluations": self.evaluations,
+        }

@@ -1,0 +1,101 @@
+"""Sources of training examples: anything with ``len`` and ``batch(indices)``.
+
+An example source may also have ``arrange(indices)``, which puts a drawn batch in
+the order in which it is cut into micro-batches. The clipped sum does not depend
+on that order, the amount of padding does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmodp.errors import require
+from lmodp.training.losses import IGNORED
+
+
+class Examples(Protocol):
+    """What the engine asks of training data."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """Return tensors whose first dimension follows ``indices`` (repeats allowed)."""
+        ...
+
+
+class TokenColumns:
+    """Ragged token columns in flat arrays, padded to the longest of a micro-batch.
+
+    Args:
+        columns: name -> one sequence of token ids an example; all columns of an
+            example have one length (``labels`` of a language model among them).
+        padding: name -> value that pads the column. ``attention_mask`` is made
+            here: 1 on tokens, 0 on padding.
+        values: name -> one number an example, (N,), for example class labels.
+        device: where batches are put.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Sequence[Sequence[int]]],
+        *,
+        padding: Mapping[str, int],
+        values: Mapping[str, Sequence[int]] | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        lengths = {name: np.fromiter((len(row) for row in rows), dtype=np.int64) for name, rows in columns.items()}
+        self.lengths = next(iter(lengths.values()))
+        for name, found in lengths.items():
+            require(np.array_equal(found, self.lengths), f"columns[{name!r}]", "lengths", "differ from the other columns")
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
+        self.flat = {name: np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
+                     for name, rows in columns.items()}
+        self.padding = {name: padding.get(name, IGNORED if name == "labels" else 0) for name in columns}
+        self.values = {name: np.asarray(column) for name, column in (values or {}).items()}
+        self.device = device
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def arrange(self, indices: np.ndarray) -> np.ndarray:
+        """Return the indices by length, so that neighbours need little padding."""
+        return indices[np.argsort(self.lengths[indices], kind="stable")]
+
+    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """Return each column as (B, T), T the longest example here, ``attention_mask`` and values (B,)."""
+        indices = np.asarray(indices)
+        lengths = self.lengths[indices]
+        offsets = np.arange(int(lengths.max(initial=1)))
+        mask = offsets[None, :] < lengths[:, None]
+        place = np.where(mask, self.starts[indices][:, None] + offsets, 0)
+        found = {name: np.where(mask, flat[place], self.padding[name]) for name, flat in self.flat.items()}
+        found["attention_mask"] = mask.astype(np.int64)
+        found |= {name: column[indices] for name, column in self.values.items()}
+        return {name: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for name, value in found.items()}
+
+
+class TensorExamples:
+    """Examples held as tensors whose first dimension is N (cached activations, labels).
+
+    Args:
+        tensors: name -> (N, ...), in memory or memory-mapped.
+        device: where batches are put.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], *, device: torch.device | str = "cpu"):
+        sizes = {len(tensor) for tensor in tensors.values()}
+        require(len(sizes) == 1, "tensors", sorted(sizes), "must have one first dimension, N")
+        self.tensors, self.device = dict(tensors), device
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """Return the rows of every tensor, copied."""
+        rows = torch.from_numpy(np.asarray(indices))
+        return {name: tensor.index_select(0, rows).to(self.device) for name, tensor in self.tensors.items()}

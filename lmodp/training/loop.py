@@ -1,0 +1,180 @@
+"""The training run: T private steps, checkpoints, evaluations and the conformance record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lmodp.errors import require
+from lmodp.plan import Plan
+from lmodp.training.checkpoint import load_checkpoint, save_checkpoint
+from lmodp.training.clipping import Loss
+from lmodp.training.conformance import RunLog
+from lmodp.training.examples import Examples
+from lmodp.training.memory import peak_memory
+from lmodp.training.randomness import stream_key
+from lmodp.training.settings import TrainingSettings, build_optimizer
+from lmodp.training.step import PrivateStep, StepHook
+
+PURPOSES = ("sampling", "dropout", "noise")
+
+Evaluate = Callable[[nn.Module], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run leaves beside the trained model.
+
+    ``record`` is the content of ``training.json``, the same bytes for the same
+    spec; ``timing`` that of ``timing.json``.
+    """
+
+    record: dict[str, Any]
+    timing: dict[str, Any]
+
+
+def train(
+    model: nn.Module,
+    *,
+    plan: Plan,
+    examples: Examples,
+    loss: Loss,
+    settings: TrainingSettings,
+    seeds: Mapping[str, int],
+    checkpoint_path: Path | str | None = None,
+    evaluate: Evaluate | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    hooks: Sequence[StepHook] = (),
+) -> TrainingResult:
+    """Train the model's trainable parameters under a plan.
+
+    Args:
+        model: parameters that require gradients are trained, in place.
+        plan: rate, steps, clip norm and noise; ``noise`` None for a non-private run.
+        examples: N training examples, N = ``plan.dataset_size``.
+        loss: ``loss(model, batch)`` returns one loss an example.
+        settings: optimiser, precision, micro-batch size.
+        seeds: for "sampling", "dropout" and "noise".
+        checkpoint_path: where a run is taken up again, and where checkpoints go.
+        evaluate: ``evaluate(model)`` returns numbers; called in evaluation mode.
+        progress: called with (steps done, steps) after every step.
+        hooks: see `StepHook`.
+
+    Returns:
+        record and timing; the trained weights are in the model.
+
+    Raises:
+        Unsupported: a trainable layer cannot be clipped per example.
+        DamagedFile: the checkpoint is damaged or belongs to another run.
+    """
+    require(len(examples) == plan.dataset_size, "dataset_size", plan.dataset_size,
+            f"must be the number of training examples, {len(examples)}")
+    started = time.perf_counter()
+    run = _Run(model, plan=plan, examples=examples, loss=loss, settings=settings, seeds=seeds,
+               checkpoint_path=checkpoint_path, hooks=hooks)
+    first = run.step
+    while run.step < plan.steps:
+        run.advance()
+        if run.evaluation_due and evaluate is not None:
+            run.log.evaluations.append({"step": run.step, **_evaluated(model, evaluate)})
+        run.checkpoint_if_due()
+        if progress is not None:
+            progress(run.step, plan.steps)
+    timing = {"wall_seconds": time.perf_counter() - started, "steps_run": plan.steps - first,
+              "device": str(run.private.device), "threads": torch.get_num_threads(), **peak_memory(run.private.device)}
+    return TrainingResult(record=run.record(), timing=timing)
+
+
+class _Run:
+    """A run's state: what a checkpoint holds."""
+
+    def __init__(self, model, *, plan, examples, loss, settings, seeds, checkpoint_path, hooks):
+        self.model, self.plan, self.settings = model, plan, settings
+        self.path = checkpoint_path
+        self.identity = run_identity(model, plan, settings, seeds, examples) if checkpoint_path else b""
+        held = load_checkpoint(checkpoint_path, identity=self.identity) if checkpoint_path else None
+        keys = held["keys"] if held else {name: stream_key(seeds[name], entropy=settings.entropy)
+                                          for name in PURPOSES}
+        self.private = PrivateStep(model, plan=plan, examples=examples, loss=loss, settings=settings,
+                                   keys=keys, hooks=hooks)
+        self.optimizer = build_optimizer(settings, self.private.parameters)
+        self.log, self.step = RunLog(), 0
+        if held:
+            self._restore(held)
+
+    def advance(self) -> None:
+        """Take one step."""
+        self.model.train()
+        report = self.private.run(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.rate_at(self.step, steps=self.plan.steps)
+        self.optimizer.step()
+        self.log.add(report)
+        self.step += 1
+
+    @property
+    def evaluation_due(self) -> bool:
+        every = self.settings.evaluate_every
+        return self.step == self.plan.steps or (every is not None and self.step % every == 0)
+
+    def checkpoint_if_due(self) -> None:
+        every = self.settings.checkpoint_every
+        if self.path is not None and every is not None and (self.step % every == 0 or self.step == self.plan.steps):
+            save_checkpoint(self.path, self._state(), identity=self.identity)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "keys": self.private.keys,
+            "parameters": [parameter.detach() for parameter in self.private.parameters],
+            "optimizer": self.optimizer.state_dict(),
+            "log": json.dumps(self.log.state()),
+            "meter": None if self.private.meter is None else self.private.meter.state(),
+        }
+
+    def _restore(self, held: dict[str, Any]) -> None:
+        with torch.no_grad():
+            for parameter, value in zip(self.private.parameters, held["parameters"], strict=True):
+                parameter.copy_(value)
+        self.optimizer.load_state_dict(held["optimizer"])
+        self.log.restore(json.loads(held["log"]))
+        if self.private.meter is not None:
+            self.private.meter.restore(held["meter"])
+        self.step = held["step"]
+
+    def record(self) -> dict[str, Any]:
+        """Return the conformance record."""
+        return self.log.record(plan=self.plan, settings=self.settings, meter=self.private.meter,
+                               trainable=sum(parameter.numel() for parameter in self.private.parameters))
+
+
+def _evaluated(model: nn.Module, evaluate: Evaluate) -> dict[str, float]:
+    model.eval()
+    with torch.no_grad():
+        return dict(evaluate(model))
+
+
+def run_identity(model: nn.Module, plan: Plan, settings: TrainingSettings, seeds: Mapping[str, int],
+                 examples: Examples) -> bytes:
+    """Return 32 bytes that differ wherever a resumed run would not end with the same bytes.
+
+    Hashes plan, settings, seeds, torch version and threads, the trainable
+    parameters' initial values, and the first example.
+    """
+    chosen = {key: value for key, value in settings.to_dict().items() if key != "checkpoint_every"}
+    facts = {"plan": plan.to_dict(), "settings": chosen, "seeds": dict(seeds),
+             "torch": torch.__version__, "threads": torch.get_num_threads()}
+    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    for name, tensor in {**trained, **examples.batch([0])}.items():
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return found.digest()

@@ -1,0 +1,75 @@
+"""Streams of random numbers, one for every purpose and step.
+
+A stream is a function of (key, purpose, step) alone. Nothing has to be carried
+from step to step, so a run that is killed and resumed draws what it would have
+drawn, and two methods with one sampling seed see the same batches.
+
+A seed of an experiment is a small number that anybody can try. For real data
+take ``entropy="system"``: the keys then hold 256 bits from the operating system.
+They are part of the checkpoint, which is as confidential as the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import numpy as np
+import torch
+
+from lmodp.errors import require
+
+MT19937_WORDS = 624
+_LEGACY_HEADER = 24  # bytes before the words in torch's CPU generator state: seed, left, seeded, next
+
+
+def stream_key(seed: int, *, entropy: str) -> str:
+    """Return the key (hexadecimal) of a purpose's streams.
+
+    Args:
+        seed: used where ``entropy`` is "seeded".
+        entropy: "seeded" or "system" (256 bits from the operating system).
+    """
+    require(entropy in ("seeded", "system"), "entropy", entropy, "must be seeded or system")
+    if entropy == "system":
+        return secrets.token_hex(32)
+    return hashlib.sha256(f"lmodp seed {seed}".encode()).hexdigest()
+
+
+def stream_bytes(key: str, purpose: str, step: int, size: int) -> bytes:
+    """Return ``size`` bytes that determine the stream of one purpose and step."""
+    return hashlib.shake_256(f"{key}/{purpose}/{step}".encode()).digest(size)
+
+
+def sampling_generator(key: str, step: int) -> np.random.Generator:
+    """Return the generator of a step's Poisson draws (Philox, 128-bit key)."""
+    words = np.frombuffer(stream_bytes(key, "sampling", step, 16), dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=words))
+
+
+def device_generator(key: str, purpose: str, step: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return the torch generator of a purpose and step.
+
+    ``torch.Generator.manual_seed`` keeps 32 bits on a CPU, few enough to try them
+    all; here all 624 words of the Mersenne Twister are filled. On CUDA the seed of
+    Philox has 64 bits.
+    """
+    generator = torch.Generator(device=device)
+    generator.manual_seed(int.from_bytes(stream_bytes(key, purpose, step, 8), "little"))
+    if generator.device.type == "cpu":
+        _fill_mersenne_twister(generator, stream_bytes(key, purpose, step, 4 * MT19937_WORDS))
+    return generator
+
+
+def _fill_mersenne_twister(generator: torch.Generator, data: bytes) -> None:
+    words = np.frombuffer(data, dtype=np.uint32).astype(np.uint64)
+    words[0] |= np.uint64(1 << 31)  # the state of the recurrence must not be all zero
+    state = generator.get_state()
+    end = _LEGACY_HEADER + 8 * MT19937_WORDS
+    state[_LEGACY_HEADER:end] = torch.from_numpy(words.view(np.uint8))
+    generator.set_state(state)
+
+
+def seed_dropout(key: str, step: int) -> None:
+    """Seed torch's global generators, which dropout masks are drawn from, for one step."""
+    torch.manual_seed(int.from_bytes(stream_bytes(key, "dropout", step, 8), "little") >> 1)

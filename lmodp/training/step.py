@@ -1,0 +1,145 @@
+"""One step: draw, clip and sum, add noise, divide. What leaves it is private."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lmodp.plan import Plan
+from lmodp.training.clipping import Loss
+from lmodp.training.examples import Examples
+from lmodp.training.noise import DeviceNoise, NoiseMeter
+from lmodp.training.plain import build_engine
+from lmodp.training.randomness import device_generator, seed_dropout
+from lmodp.training.sampling import PoissonSampler, micro_batches
+from lmodp.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did. ``loss`` and the counts come from the data without noise: diagnostics."""
+
+    batch_size: int
+    clipped: int
+    non_finite: int
+    loss: float | None
+
+
+class StepHook(Protocol):
+    """A seam for audits: sees, and may add to, the parameters' ``.grad`` within a step."""
+
+    def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
+        """Called with the clipped sum; extra examples add their clipped gradients here."""
+
+    def after_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
+        """Called with the noisy sum, which is what the mechanism releases."""
+
+
+class PrivateStep:
+    """Turns a step's number into a gradient estimate in ``.grad``.
+
+    Guarantees:
+        * In this order: Poisson draw; clipped gradients summed over all
+          micro-batches; noise of ``plan.noise`` times ``effective_noise_scale``
+          added once to every coordinate of the sum; division by the constant
+          ``expected_batch_size``.
+        * The noise depends on (noise key, step) only, never on the batch drawn.
+
+    Edge cases:
+        =========================  ==================================================
+        nobody is drawn            the sum is zero, noise is added, the step counts
+        example not finite         its share is zero (`ClippingEngine`), and counted
+        ``plan.noise`` is None     no noise; nothing private is claimed
+        =========================  ==================================================
+
+    Args:
+        keys: stream keys for "sampling", "dropout" and "noise".
+        hooks: see `StepHook`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        plan: Plan,
+        examples: Examples,
+        loss: Loss,
+        settings: TrainingSettings,
+        keys: dict[str, str],
+        hooks: Sequence[StepHook] = (),
+    ):
+        self.plan, self.settings, self.keys, self.hooks = plan, settings, keys, hooks
+        self.examples, self.loss = examples, in_precision(loss, settings.precision)
+        self.engine = build_engine(model, plan)
+        self.sampler = PoissonSampler(plan=plan, key=keys["sampling"])
+        self.device = next(model.parameters()).device
+        self.noise = None if plan.noise is None else DeviceNoise(plan.noise, self.device)
+        self.meter = None if plan.noise is None else NoiseMeter(plan.noise)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The trainable parameters, in the model's order."""
+        return self.engine.parameters
+
+    def run(self, step: int) -> StepReport:
+        """Leave the step's gradient estimate in ``.grad``; steps count from 0."""
+        report = self.sum_clipped(step)
+        for hook in self.hooks:
+            hook.before_noise(step, self.parameters)
+        self.add_noise(step)
+        for hook in self.hooks:
+            hook.after_noise(step, self.parameters)
+        for parameter in self.parameters:
+            parameter.grad.mul_(1 / self.plan.expected_batch_size)
+        return report
+
+    def sum_clipped(self, step: int) -> StepReport:
+        """Leave the sum of the drawn examples' clipped gradients in ``.grad``."""
+        drawn = self.sampler.draw(step)
+        self.engine.zero_grad()
+        seed_dropout(self.keys["dropout"], step)
+        reports = [self._micro_batch(piece) for piece in
+                   micro_batches(arranged(self.examples, drawn), self.settings.micro_batch_size)]
+        self.engine.fill_missing()
+        losses = sum(float(report.losses.sum()) for report in reports)
+        return StepReport(
+            batch_size=len(drawn),
+            clipped=sum(report.clipped for report in reports),
+            non_finite=sum(report.non_finite for report in reports),
+            loss=losses / len(drawn) if len(drawn) and np.isfinite(losses) else None,
+        )
+
+    def _micro_batch(self, indices: np.ndarray):
+        return self.engine.accumulate(self.loss, self.examples.batch(indices), len(indices))
+
+    def add_noise(self, step: int) -> None:
+        """Add the step's noise to every coordinate of ``.grad``."""
+        if self.noise is None:
+            return
+        generator = device_generator(self.keys["noise"], "noise", step, self.device)
+        for parameter in self.parameters:
+            self.noise.add_to(parameter.grad, scale=self.plan.effective_noise_scale,
+                              generator=generator, meter=self.meter)
+
+
+def arranged(examples: Examples, indices: np.ndarray) -> np.ndarray:
+    """Return the drawn indices in the order the examples prefer to be cut in."""
+    arrange = getattr(examples, "arrange", None)
+    return indices if arrange is None else arrange(indices)
+
+
+def in_precision(loss: Loss, precision: str) -> Loss:
+    """Return the loss function under bfloat16 autocast, or as it is."""
+    if precision == "float32":
+        return loss
+
+    def autocast_loss(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        with torch.autocast(next(iter(batch.values())).device.type, dtype=torch.bfloat16):
+            return loss(model, batch)
+
+    return autocast_loss
