@@ -1,0 +1,65 @@
+"""Cached hidden states of ragged examples, in memory or in a memory-mapped file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmodp.errors import require
+from lmodp.training.examples import TokenColumns
+
+MEMORY_BOUND = 1 << 30  # bytes of activations kept in memory unless stated otherwise
+
+
+def flat_store(tokens: int, width: int, *, memory_bound: int, folder: Path | str | None) -> Tensor:
+    """Return an empty float32 tensor (tokens, width), memory-mapped past the bound.
+
+    The file is a scratch file of this process: made in ``folder``, and gone from
+    the directory as soon as it is mapped, so nothing is left behind.
+
+    Raises:
+        InvalidValue: the bound is exceeded and there is no folder.
+    """
+    size = 4 * tokens * width
+    if size <= memory_bound:
+        return torch.empty(tokens, width)
+    require(folder is not None, "memory_bound", memory_bound,
+            f"the cached activations need {size} bytes", "Raise it, or name a folder to keep them in.")
+    path = Path(folder) / "activations.f32"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mapped = np.memmap(path, dtype=np.float32, mode="w+", shape=(tokens, width))
+    path.unlink()
+    return torch.from_numpy(mapped)
+
+
+class CachedActivations:
+    """Examples whose tokens are replaced by hidden states of the frozen prefix.
+
+    Args:
+        store: (all tokens, H), float32; example i holds rows starts[i] to starts[i+1].
+        examples: the token columns it was computed from; labels come from there.
+    """
+
+    def __init__(self, store: Tensor, examples: TokenColumns):
+        self.store, self.examples = store, examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def arrange(self, indices: np.ndarray) -> np.ndarray:
+        """Return the indices by length, as `TokenColumns.arrange`."""
+        return self.examples.arrange(indices)
+
+    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """Return the columns, ``input_ids`` replaced by ``inputs_embeds`` (B, T, H), zero on padding."""
+        batch = self.examples.batch(indices)
+        mask, ids = batch["attention_mask"].cpu() > 0, batch.pop("input_ids")
+        hidden = torch.zeros(*ids.shape, self.store.shape[1])
+        starts = torch.from_numpy(self.examples.starts[np.asarray(indices)])
+        rows = (starts[:, None] + torch.arange(ids.shape[1]))[mask]
+        hidden[mask] = self.store[rows]
+        batch["inputs_embeds"] = hidden.to(ids.device)
+        return batch

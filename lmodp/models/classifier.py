@@ -1,0 +1,88 @@
+"""Sequence classification with a choice of pooling, through the model's own head."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lmodp.errors import nearest, require
+from lmodp.models.architectures import architecture_of, at_path
+
+POOLINGS = ("first", "mean", "last")
+
+
+def pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:
+    """Return one vector an example: (B, T, H), (B, T) -> (B, H).
+
+    first: the first position. mean: the mean over positions with mask 1. last:
+    the last position with mask 1.
+
+    Edge cases: an example without any token is pooled to zero by "mean" and to
+    its first position by "last".
+    """
+    if pooling == "first":
+        return hidden[:, 0]
+    if pooling == "mean":
+        weight = mask.to(hidden.dtype)
+        return torch.bmm(weight[:, None], hidden)[:, 0] / weight.sum(1, keepdim=True).clamp_min(1)
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    last = (positions * (mask > 0)).argmax(1)
+    return hidden[torch.arange(len(hidden), device=hidden.device), last]
+
+
+class SequenceClassifier(nn.Module):
+    """A transformers sequence classifier whose head reads a pooled hidden state.
+
+    With the architecture's native pooling the logits equal those of the
+    transformers model (tested to the bit where the operations are the same).
+
+    Args:
+        model: ``RobertaForSequenceClassification``, ``BertForSequenceClassification``
+            (its pooler counts as head) or a decoder's ``...ForSequenceClassification``.
+        pooling: "first", "mean" or "last"; None for the native one.
+    """
+
+    def __init__(self, model: nn.Module, pooling: str | None = None):
+        super().__init__()
+        pooling = architecture_of(model).native_pooling if pooling is None else pooling
+        require(pooling in POOLINGS, "pooling", pooling, "unknown pooling", nearest(pooling, POOLINGS))
+        self.model, self.pooling = model, pooling
+
+    @property
+    def config(self):
+        """The transformers config."""
+        return self.model.config
+
+    def forward(self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
+                pooled: Tensor | None = None, **inputs: Tensor) -> Tensor:
+        """Return logits (B, classes).
+
+        Args:
+            input_ids, attention_mask: (B, T), and further inputs of the model.
+            pooled: (B, H), a pooled hidden state from `pooled_state` instead.
+        """
+        if pooled is None:
+            pooled = self.pooled_state(input_ids=input_ids, attention_mask=attention_mask, **inputs)
+        return self.head(pooled)
+
+    def pooled_state(self, *, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
+        """Return what the head reads, (B, H)."""
+        backbone = getattr(self.model, architecture_of(self.model).backbone)
+        if self.model.config.model_type in ("gpt2", "llama"):
+            inputs["use_cache"] = False
+        hidden = backbone(attention_mask=attention_mask, **inputs).last_hidden_state
+        return pool(hidden, attention_mask, self.pooling)
+
+    def head(self, pooled: Tensor) -> Tensor:
+        """Return the logits of the model's own head on a pooled state (B, H)."""
+        kind = self.model.config.model_type
+        if kind == "roberta":
+            return self.model.classifier(pooled[:, None])
+        if kind == "bert":
+            return self.model.classifier(self.model.dropout(self.model.bert.pooler(pooled[:, None])))
+        return at_path(self.model, "score")(pooled)
+
+
+def transformers_model(model: nn.Module) -> nn.Module:
+    """Return the transformers model inside a `SequenceClassifier`, or the model itself."""
+    return model.model if isinstance(model, SequenceClassifier) else model

@@ -1,0 +1,220 @@
+"""The frozen prefix: computed once, cached, and left out of every training step.
+
+Where the embeddings and the first n blocks are frozen and free of dropout, their
+output for an example never changes. It is computed once in evaluation mode and
+float32, kept in memory or, past a bound, in a memory-mapped file, and training
+runs the remaining blocks only. Where all blocks are frozen and a head reads a
+pooled vector, the cache is that vector, (N, H).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lmodp.errors import Unsupported
+from lmodp.models.activations import MEMORY_BOUND, CachedActivations, flat_store
+from lmodp.models.architectures import architecture_of, at_path
+from lmodp.models.classifier import SequenceClassifier, transformers_model
+from lmodp.training.examples import TensorExamples, TokenColumns
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """How much of a model is a frozen, deterministic prefix.
+
+    Args:
+        blocks: number of frozen blocks from the bottom; 0 for no prefix to cache.
+        pooled: everything below the head is frozen, and the head reads one vector.
+        reason: why there is no prefix, where ``blocks`` is 0.
+    """
+
+    blocks: int
+    pooled: bool
+    reason: str = ""
+
+
+def find_prefix(model: nn.Module) -> Prefix:
+    """Return the frozen prefix of a model whose trainable part is set.
+
+    Edge cases: trained embeddings, a trained first block or any dropout give 0
+    blocks, with the reason.
+    """
+    inner = transformers_model(model)
+    parts = architecture_of(inner)
+    dropouts = [name for name in parts.dropouts if getattr(inner.config, name, 0)]
+    if dropouts:
+        return Prefix(0, False, f"dropout is on ({', '.join(dropouts)}), so the prefix is not deterministic")
+    if _trained(_embedding_parameters(inner)):
+        return Prefix(0, False, "the embeddings are trained")
+    blocks = list(at_path(inner, parts.blocks))
+    count = next((index for index, block in enumerate(blocks) if _trained(block.parameters())), len(blocks))
+    if count == 0:
+        return Prefix(0, False, "the first block is trained")
+    norm_frozen = parts.final_norm is None or not _trained(at_path(inner, parts.final_norm).parameters())
+    return Prefix(count, count == len(blocks) and norm_frozen and isinstance(model, SequenceClassifier))
+
+
+def _trained(parameters: Iterable[nn.Parameter]) -> bool:
+    return any(value.requires_grad for value in parameters)
+
+
+def _embedding_parameters(inner: nn.Module) -> list[nn.Parameter]:
+    parts = architecture_of(inner)
+    paths = [path for path in (parts.embeddings, parts.added_embeddings) if path is not None]
+    modules = [inner.get_input_embeddings(), *(at_path(inner, path) for path in paths)]
+    return [value for module in modules for value in module.parameters()]
+
+
+def cache_prefix(
+    model: nn.Module,
+    examples: TokenColumns,
+    *,
+    batch_size: int = 64,
+    memory_bound: int = MEMORY_BOUND,
+    folder: Path | str | None = None,
+) -> tuple[nn.Module, TensorExamples | CachedActivations]:
+    """Return the rest of a model and the cached outputs of its frozen prefix.
+
+    The returned model shares its parameters with ``model``: training the one
+    trains the other. Its batches hold ``pooled`` (B, H), or ``inputs_embeds``
+    (B, T, H) with ``attention_mask``, beside the examples' labels.
+
+    Args:
+        model: a `SequenceClassifier`, or a causal language model; its prefix is
+            that of `find_prefix`.
+        examples: token columns with ``input_ids``.
+        batch_size: examples in one forward pass while caching.
+        memory_bound: bytes of activations kept in memory; past it they go to
+            a file in ``folder``.
+        folder: where that file is made.
+
+    Raises:
+        Unsupported: there is no prefix to cache; the reason is given.
+        InvalidValue: the bound is exceeded and no folder is given.
+    """
+    prefix = find_prefix(model)
+    if prefix.blocks == 0:
+        raise Unsupported(f"the frozen prefix cannot be cached: {prefix.reason}")
+    if prefix.pooled:
+        return model, TensorExamples({"pooled": _pooled(model, examples, batch_size), **_values(examples)},
+                                     device=examples.device)
+    width = transformers_model(model).config.hidden_size
+    store = flat_store(int(examples.lengths.sum()), width, memory_bound=memory_bound, folder=folder)
+    for indices, hidden, batch in _forwards(model, examples, batch_size, _hidden_state(prefix.blocks)):
+        for row, index in enumerate(indices):
+            start, length = examples.starts[index], examples.lengths[index]
+            store[start:start + length] = hidden[row, :length]
+    return suffix_of(model, prefix.blocks), CachedActivations(store, examples)
+
+
+def _values(examples: TokenColumns) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(values) for name, values in examples.values.items()}
+
+
+def _pooled(model: SequenceClassifier, examples: TokenColumns, batch_size: int) -> Tensor:
+    """Return the pooled states (N, H)."""
+    found = torch.empty(len(examples), transformers_model(model).config.hidden_size)
+    for indices, pooled, _ in _forwards(model, examples, batch_size, lambda model, inputs: model.pooled_state(**inputs)):
+        found[torch.from_numpy(indices)] = pooled
+    return found
+
+
+def _forwards(model: nn.Module, examples: TokenColumns, batch_size: int, forward):
+    """Yield (indices, float32 output on the CPU, batch) over all examples, by length."""
+    order, training = examples.arrange(np.arange(len(examples))), model.training
+    model.eval()
+    for start in range(0, len(order), batch_size):
+        indices = order[start:start + batch_size]
+        batch = examples.batch(indices)
+        inputs = {name: value for name, value in batch.items() if name not in ("labels", *examples.values)}
+        with torch.no_grad():
+            yield indices, forward(model, inputs).float().cpu(), batch
+    model.train(training)
+
+
+class _Reached(Exception):
+    """Ends a forward pass at the last block of the prefix."""
+
+    def __init__(self, hidden: Tensor):
+        super().__init__("prefix done")
+        self.hidden = hidden
+
+
+def _hidden_state(blocks: int):
+    """Return a function that runs a model up to block ``blocks`` and returns its output."""
+
+    def run(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+        inner = transformers_model(model)
+        parts = architecture_of(inner)
+        last = at_path(inner, parts.blocks)[blocks - 1]
+        handle = last.register_forward_hook(_stop)
+        try:
+            getattr(inner, parts.backbone)(**inputs)
+        except _Reached as reached:
+            return reached.hidden
+        finally:
+            handle.remove()
+        raise RuntimeError("the model's forward pass did not run its blocks")
+
+    return run
+
+
+def _stop(module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
+    raise _Reached(output if isinstance(output, Tensor) else output[0])
+
+
+class _Given(nn.Module):
+    """Stands in for an encoder's embeddings: hands on the cached hidden state."""
+
+    def forward(self, input_ids: None = None, inputs_embeds: Tensor | None = None, **_: object) -> Tensor:
+        return inputs_embeds
+
+
+class _Nothing(nn.Module):
+    """Stands in for embeddings that are added: the cached hidden state has them already."""
+
+    def forward(self, position_ids: Tensor) -> Tensor:
+        return torch.zeros((), device=position_ids.device)
+
+
+def suffix_of(model: nn.Module, blocks: int) -> nn.Module:
+    """Return a view of the model without its embeddings and first ``blocks`` blocks.
+
+    The view takes ``inputs_embeds`` and shares all parameters with the model,
+    which stays as it is.
+    """
+    inner = transformers_model(model)
+    parts = architecture_of(inner)
+    found = _view(inner)
+    _replace(found, parts.blocks, nn.ModuleList(list(at_path(inner, parts.blocks))[blocks:]))
+    if parts.embeddings is not None:
+        _replace(found, parts.embeddings, _Given())
+    if parts.added_embeddings is not None:
+        _replace(found, parts.added_embeddings, _Nothing())
+    if found is inner or not isinstance(model, SequenceClassifier):
+        return found
+    return SequenceClassifier(found, model.pooling)
+
+
+def _view(module: nn.Module) -> nn.Module:
+    """Return a shallow copy whose children can be replaced without touching the original's."""
+    found = copy.copy(module)
+    found._modules = dict(module._modules)
+    return found
+
+
+def _replace(root: nn.Module, path: str, new: nn.Module) -> None:
+    """Put a module at a dotted path of a view; the modules on the way become views."""
+    *way, name = path.split(".")
+    for step in way:
+        child = _view(root._modules[step])
+        root._modules[step] = child
+        root = child
+    root._modules[name] = new

@@ -1,0 +1,130 @@
+"""Which parameters are trained: all, the head, the last blocks, adapters or biases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from lmodp.errors import InvalidValue, Unsupported, nearest, require
+from lmodp.models.architectures import architecture_of, at_path, head_modules
+from lmodp.models.classifier import transformers_model
+
+LORA_DEFAULTS = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
+
+
+def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int) -> dict[str, Any]:
+    """Set ``requires_grad`` on a model's parameters, in place.
+
+    A classifier's head is new and is trained in every part. A language model's
+    output matrix is trained with "full", and with the other parts where it is not
+    tied to the token embeddings.
+
+    Args:
+        model: a transformers model or a `SequenceClassifier` around one.
+        part: "full", "head", "bitfit" (all bias terms), ``{"last_layers": k}`` (the
+            last k blocks and the final norm), or ``{"lora": {"rank", "alpha",
+            "dropout", "targets"}}``, each key optional.
+        seed: for the initial values of the adapters.
+
+    Returns:
+        ``part``, the trained names, their count of numbers and the model's.
+
+    Raises:
+        InvalidValue: unknown part or option, or k outside 1..number of blocks.
+        Unsupported: nothing to train, for example "bitfit" on a model without biases.
+    """
+    inner = transformers_model(model)
+    inner.requires_grad_(False)
+    name, options = _read_part(part)
+    PARTS[name](inner, options, seed)
+    trained = [(key, value) for key, value in model.named_parameters() if value.requires_grad]
+    if not trained:
+        raise Unsupported(f"trainable_part = {part!r}: the model has nothing to train there. Choose another part.")
+    return {
+        "part": part if isinstance(part, str) else {key: dict(value) if isinstance(value, Mapping) else value
+                                                    for key, value in part.items()},
+        "names": [key for key, _ in trained],
+        "trainable": sum(value.numel() for _, value in trained),
+        "total": sum(value.numel() for value in model.parameters()),
+    }
+
+
+def _read_part(part: str | Mapping[str, Any]) -> tuple[str, Any]:
+    if isinstance(part, str):
+        name, options = part, {} if part == "lora" else None
+    else:
+        require(len(part) == 1, "trainable_part", dict(part), "must name one part")
+        name, options = next(iter(part.items()))
+    require(name in PARTS, "trainable_part", name, "unknown part", nearest(str(name), PARTS))
+    require(options is not None or name != "last_layers", "trainable_part", part, "needs a number of blocks",
+            "Write {last_layers: 2}.")
+    return name, options
+
+
+def _full(model: nn.Module, options: None, seed: int) -> None:
+    model.requires_grad_(True)
+
+
+def _head(model: nn.Module, options: None, seed: int) -> None:
+    for module in head_modules(model):
+        if not _tied(model, module):
+            module.requires_grad_(True)
+
+
+def _tied(model: nn.Module, module: nn.Module) -> bool:
+    """Whether a head module holds the token embeddings."""
+    embeddings = set(model.get_input_embeddings().parameters())
+    return any(value in embeddings for value in module.parameters())
+
+
+def _last_layers(model: nn.Module, count: int, seed: int) -> None:
+    blocks = at_path(model, architecture_of(model).blocks)
+    require(isinstance(count, int) and 1 <= count <= len(blocks), "last_layers", count,
+            f"must be a whole number from 1 to {len(blocks)}, the number of blocks")
+    for block in blocks[len(blocks) - count:]:
+        block.requires_grad_(True)
+    final_norm = architecture_of(model).final_norm
+    if final_norm is not None:
+        at_path(model, final_norm).requires_grad_(True)
+    _head(model, None, seed)
+
+
+def _lora(model: nn.Module, options: Mapping[str, Any] | None, seed: int) -> None:
+    chosen = {**LORA_DEFAULTS, **(options or {})}
+    for key in chosen:
+        require(key in LORA_DEFAULTS, f"lora.{key}", chosen[key], "unknown option", nearest(key, LORA_DEFAULTS))
+    targets = list(chosen["targets"] or architecture_of(model).lora_targets)
+    transposed = any(isinstance(module, Conv1D) and name.split(".")[-1] in targets
+                     for name, module in model.named_modules())
+    config = LoraConfig(r=chosen["rank"], lora_alpha=chosen["alpha"], lora_dropout=chosen["dropout"],
+                        target_modules=targets, fan_in_fan_out=transposed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            inject_adapter_in_model(config, model)
+        except ValueError as error:
+            raise InvalidValue(f"lora.targets = {targets!r}: {error}") from None
+    _head(model, None, seed)
+
+
+def _bitfit(model: nn.Module, options: None, seed: int) -> None:
+    biases = [value for name, value in model.named_parameters() if name.split(".")[-1] == "bias"]
+    if not biases:
+        raise Unsupported(f"trainable_part = 'bitfit': {type(model).__name__} has no bias terms. Choose another part.")
+    for value in biases:
+        value.requires_grad_(True)
+    _head(model, None, seed)
+
+
+PARTS: dict[str, Callable[[nn.Module, Any, int], None]] = {
+    "full": _full,
+    "head": _head,
+    "last_layers": _last_layers,
+    "lora": _lora,
+    "bitfit": _bitfit,
+}
