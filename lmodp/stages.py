@@ -17,8 +17,9 @@ from typing import Any
 
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile, nearest
 from lmodp.fingerprint import code_fingerprint
-from lmodp.records import is_current, make_record, read_record, sha256_file, write_json
+from lmodp.records import is_current, make_record, read_record, sha256_file, write_bytes, write_json
 
+STAMP = "complete.json"
 NUMERICAL = ("numpy", "scipy", "dp-accounting")
 NEURAL = ("numpy", "torch", "transformers")
 
@@ -77,7 +78,8 @@ def run_stage(
     inputs: Mapping[str, Path],
     spec: Mapping[str, Any],
     work: Callable[[], Mapping[str, Any]],
-    artefacts: tuple[Path, ...] = (),
+    files: tuple[Path, ...] = (),
+    artefact: Path | None = None,
     method_file: Path | None = None,
 ) -> dict[str, Any]:
     """Do a stage's work unless its record says that it is done; return the record.
@@ -85,28 +87,50 @@ def run_stage(
     Args:
         name: of the stage.
         record: file to write.
-        root: the grid's results folder; input names are paths relative to it.
-        inputs: files the result is computed from.
+        root: the grid's results folder; inputs are named by their path in it.
+        inputs: records that the result is computed from.
         spec: what was asked for; part of the record and of its identity.
         work: returns the record's content; ``status`` and ``reason`` in it count.
-        artefacts: bulky files that must be there for the record to be reused.
+        files: further results that the work writes beside the record, which
+            remembers their SHA-256.
+        artefact: folder of bulky files that the work writes. It keeps a copy of
+            the record, so that another grid, or a run after the results were
+            deleted, finds it finished.
         method_file: the plug-in that takes part, if any.
     """
     started = time.perf_counter()
-    hashes = {name_in(root, path): sha256_file(path) for path in inputs.values()}
-    code = stage_code(name, method_file)
-    if is_current(record, code=code, inputs=dict(sorted(hashes.items())), content={"spec": dict(spec)}) and all(
-        path.exists() for path in artefacts
-    ):
+    hashes = dict(sorted((name_in(root, path), sha256_file(path)) for path in inputs.values()))
+    wanted = {"code": stage_code(name, method_file), "inputs": hashes, "content": {"spec": dict(spec)}}
+    stamp = artefact / STAMP if artefact else record
+    if is_current(stamp, **wanted) and files_changed(stamp, root) is None:
+        if artefact:
+            write_bytes(record, stamp.read_bytes())
         os.utime(record)  # newer than its inputs again, so that the workflow rests
         _say(name, record, root, "reused", started)
         return read_record(record)
+    made = _do(name, spec, work, wanted)
+    made["files"] = {name_in(root, path): sha256_file(path) for path in files}
+    for path in (record, stamp) if artefact else (record,):
+        write_json(path, made)
+    _say(name, record, root, made["status"], started)
+    return made
+
+
+def files_changed(record: Path, root: Path) -> str | None:
+    """Return which of the files a record remembers is missing or has other bytes, or None."""
+    for name, known in read_record(record).get("files", {}).items():
+        if not (root / name).is_file():
+            return f"{name}, written with {name_in(root, record)}, is missing"
+        if sha256_file(root / name) != known:
+            return f"{name} has changed since it was written with {name_in(root, record)}"
+    return None
+
+
+def _do(name: str, spec: Mapping[str, Any], work: Callable[[], Mapping[str, Any]], wanted: Mapping[str, Any]) -> dict[str, Any]:
     content = {"spec": dict(spec), **work()}
     status, reason = content.pop("status", "done"), content.pop("reason", None)
-    made = make_record(name, content, code=code, packages=get_stage(name).packages, inputs=hashes, status=status, reason=reason)
-    write_json(record, made)
-    _say(name, record, root, status, started)
-    return made
+    return make_record(name, content, code=wanted["code"], packages=get_stage(name).packages, inputs=wanted["inputs"],
+                       status=status, reason=reason)
 
 
 def _say(name: str, record: Path, root: Path, what: str, started: float) -> None:
@@ -156,7 +180,7 @@ def _judge(record: Path, root: Path, method_files: Mapping[str, Path], seen: dic
         reason = _judge_input(name, known, record, root, method_files, seen)
         if reason:
             return reason
-    return None
+    return files_changed(record, root)
 
 
 def _plug_in(stage: str, method: str | None, method_files: Mapping[str, Path]) -> Path | None:

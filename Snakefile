@@ -1,0 +1,24 @@
+"""The suite's workflow. This file is its table of contents; nothing is computed here."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# A fixed `configfile:` would be merged with the one given, and quick's experiments would stay in another grid.
+if not config:
+
+    configfile: "config/quick.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/sources.smk"
+include: "workflow/rules/mechanisms.smk"
+include: "workflow/rules/runs.smk"
+include: "workflow/rules/reporting.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        RESULTS / "report.html",
+        RESULTS / "tables" / "comparison.md",

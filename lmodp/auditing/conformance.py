@@ -1,0 +1,141 @@
+"""The stage verify_run: did what ran match what was certified?
+
+A certificate speaks of a plan: rate, steps, clip norm, clipping, noise. The run
+recorded what it did. Fields that are set are compared exactly; fields that are
+drawn (batch sizes, noise) are tested at a false-alarm probability of at most
+`FALSE_ALARM` each, so that an honest run practically never fails and a wrong rate
+or scale practically always does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.signal import fftconvolve
+from scipy.stats import binom
+
+FALSE_ALARM = 1e-9
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: what was certified, what ran, and whether they agree."""
+
+    name: str
+    certified: Any
+    ran: Any
+    agrees: bool
+
+
+def verify_run(*, certified: Mapping[str, Any], ran: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare a run's conformance record with its certified plan.
+
+    Args:
+        certified: `lmodp.plan.Plan.to_dict` of the plan the certificate was made for.
+        ran: content of ``training.json``.
+
+    Returns:
+        ``conforms``, every check, and the first disagreement as ``reason``.
+
+    Guarantees:
+        * A run that used another rate, number of steps, clip norm, clipping rule,
+          divisor or noise law does not conform.
+        * A sampler of another rate, or one that shuffles instead of sampling, and
+          noise of another scale are found by statistics of what was drawn.
+
+    Edge cases:
+        ==================  ====================================================
+        not private         noise null on both sides; rate and steps are compared
+        fewer steps drawn   a disagreement in ``steps``
+        ==================  ====================================================
+    """
+    checks = [*_set_fields(certified, ran), *_drawn_fields(certified, ran)]
+    wrong = next((check for check in checks if not check.agrees), None)
+    reason = None if wrong is None else f"{wrong.name}: certified {wrong.certified!r}, ran {wrong.ran!r}"
+    return {"conforms": wrong is None, "reason": reason, "checks": [asdict(check) for check in checks]}
+
+
+def _set_fields(certified: Mapping[str, Any], ran: Mapping[str, Any]) -> Iterable[Check]:
+    for name in ("sampling_rate", "steps", "dataset_size", "clip_norm", "clipping", "noise", "sampler", "adjacency"):
+        yield Check(name, certified[name], ran[name], certified[name] == ran[name])
+    batch = certified["sampling_rate"] * certified["dataset_size"]
+    yield Check("divisor", batch, ran["divisor"], math.isclose(batch, ran["divisor"], rel_tol=1e-12))
+    if certified["noise"] is not None:
+        scale = certified["clip_norm"] if certified["noise_scale"] is None else certified["noise_scale"]
+        yield Check("noise_scale", scale, ran["noise_scale"], scale == ran["noise_scale"])
+
+
+def _drawn_fields(certified: Mapping[str, Any], ran: Mapping[str, Any]) -> Iterable[Check]:
+    sizes = ran["batch_sizes"]
+    yield Check("number of batches", certified["steps"], len(sizes), len(sizes) == certified["steps"])
+    if sizes:
+        rate, size = certified["sampling_rate"], certified["dataset_size"]
+        yield total_check(sizes, rate, size)
+        yield dispersion_check(sizes, rate, size)
+        yield repeats_check(sizes, rate, size)
+    if certified["noise"] is not None:
+        yield from _noise_checks(ran["noise_measured"])
+
+
+def total_check(batch_sizes: Sequence[int], sampling_rate: float, dataset_size: int) -> Check:
+    """The examples drawn in all steps are binomial with T*N trials and rate q."""
+    trials, total = len(batch_sizes) * dataset_size, sum(batch_sizes)
+    low, high = binom.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], trials, sampling_rate)
+    return Check("examples drawn", [int(low), int(high)], total, bool(low <= total <= high))
+
+
+def dispersion_check(batch_sizes: Sequence[int], sampling_rate: float, dataset_size: int) -> Check:
+    """Poisson batches vary; a shuffled epoch, or sampling a fixed number, gives sizes too equal.
+
+    The statistic is S = sum over steps of (size - c)^2, c the whole number nearest
+    the expected size. Its exact law under Poisson sampling gives the probability
+    of a sum as small as the one seen.
+    """
+    centre = round(sampling_rate * dataset_size)
+    seen = sum((size - centre) ** 2 for size in batch_sizes)
+    expected = len(batch_sizes) * dataset_size * sampling_rate * (1 - sampling_rate)
+    chance = 1.0 if seen >= expected / 2 else _chance_of_sum(seen, centre, len(batch_sizes), sampling_rate, dataset_size)
+    return Check("batch sizes vary, sum of squares", round(expected, 3), seen, chance >= FALSE_ALARM or sampling_rate == 1)
+
+
+def repeats_check(batch_sizes: Sequence[int], sampling_rate: float, dataset_size: int) -> Check:
+    """No size comes too often: an epoch cut into equal batches differs in the last one only.
+
+    The probability that some size comes at least as often as the commonest one did
+    is at most the sum over sizes of binomial tails.
+    """
+    most = Counter(batch_sizes).most_common(1)[0][1]
+    share = binom.pmf(np.arange(dataset_size + 1), dataset_size, sampling_rate)
+    chance = float(binom.sf(most - 1, len(batch_sizes), share).sum())
+    return Check("commonest batch size, times", f"chance >= {FALSE_ALARM:g}", most, chance >= FALSE_ALARM or sampling_rate == 1)
+
+
+def _chance_of_sum(limit: int, centre: int, steps: int, sampling_rate: float, dataset_size: int) -> float:
+    """P(sum of ``steps`` independent squares <= ``limit``), by truncated convolution powers."""
+    reach = math.isqrt(limit)
+    sizes = np.arange(max(0, centre - reach), min(dataset_size, centre + reach) + 1)
+    law = np.zeros(limit + 1)
+    np.add.at(law, (sizes - centre) ** 2, binom.pmf(sizes, dataset_size, sampling_rate))
+    total = np.zeros(limit + 1)
+    total[0] = 1.0
+    while steps:
+        if steps & 1:
+            total = fftconvolve(total, law)[: limit + 1]
+        law = fftconvolve(law, law)[: limit + 1]
+        steps >>= 1
+    return float(total.sum())
+
+
+def _noise_checks(measured: Mapping[str, Any]) -> Iterable[Check]:
+    yield Check("share of noise below its median", [0.5, measured["share_below_median_tolerance"]],
+                measured["share_below_median"],
+                abs(measured["share_below_median"] - 0.5) <= measured["share_below_median_tolerance"])
+    if measured["mean_abs_ratio"] is not None:
+        yield Check("mean absolute noise, ratio to certified", [1.0, measured["mean_abs_ratio_tolerance"]],
+                    measured["mean_abs_ratio"],
+                    abs(measured["mean_abs_ratio"] - 1) <= measured["mean_abs_ratio_tolerance"])

@@ -1,0 +1,44 @@
+"""The stage certify_mechanism: every answer to "what is epsilon?" for one mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lmodp.accounting import certify_mechanism as certify
+from lmodp.mechanisms import noise_from_dict
+from lmodp.plan import Plan
+
+
+def certify_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``certificate.json``.
+
+    The certificate is for noise multiplied by the clip norm (relative
+    sensitivity 1), whatever the clip norm is. Where a method draws another noise
+    than its claim was computed for, ``claimed`` is the claim's and everything else
+    is of the noise that is drawn.
+
+    Args:
+        spec: the mechanism's spec (see ``lmodp.grid``).
+        noise_record: content of ``noise.json``.
+    """
+    if noise_record["status"] != "done":
+        return {"certificate": None, "status": noise_record["status"], "reason": noise_record["reason"]}
+    if noise_record["noise"] is None:
+        return {"certificate": None, "noise": None}
+    nominal = noise_record["nominal_step_epsilon"]
+    certificate = certify(_plan(spec, noise_record["noise"]), nominal_step_epsilon=nominal)
+    if noise_record["claim_noise"] is not None:
+        claim = certify(_plan(spec, noise_record["claim_noise"]), nominal_step_epsilon=nominal)
+        certificate["claimed"] = claim["claimed"]
+    return {"certificate": certificate, "noise": noise_record["noise"]}
+
+
+def _plan(spec: Mapping[str, Any], noise: Mapping[str, Any]) -> Plan:
+    return Plan.for_batches(
+        expected_batch_size=spec["expected_batch_size"],
+        dataset_size=spec["dataset_size"],
+        steps=spec["steps"],
+        delta=spec["delta"],
+        noise=noise_from_dict(noise),
+    )

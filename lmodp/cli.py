@@ -1,0 +1,70 @@
+"""The command line: ``lmodp COMMAND``, one module of ``lmodp/commands`` a command.
+
+A command's module is imported only when it is called, so that ``lmodp account``
+does not wait for torch. Errors that carry a message for the user are printed
+without a traceback; the exit status is then 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from lmodp.errors import LmodpError
+
+COMMANDS = {
+    "account": "what is epsilon? every accountant's answer for a noise",
+    "calibrate": "a noise that reaches a privacy target",
+    "search": "the offline noise search of LMO-DP, under any accountant",
+    "plan": "check a configuration and list its cells, cost included",
+    "fetch": "fetch data and weights pinned in data.lock",
+    "summary": "print a grid's main table and where its figures are",
+    "check": "verify the records of a results folder",
+    "readme": "write the README's results block from the records",
+    "schema": "print the JSON schema of the configuration",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(arguments)
+    except LmodpError as error:
+        print(f"lmodp: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    parser = _parser()
+    name = next((item for item in arguments if not item.startswith("-")), None)
+    if name in COMMANDS:
+        command = importlib.import_module(f"lmodp.commands.{name}")
+        subparser = argparse.ArgumentParser(prog=f"lmodp {name}", description=COMMANDS[name])
+        command.configure(subparser)
+        position = arguments.index(name)
+        return command.run(subparser.parse_args(arguments[:position] + arguments[position + 1 :]))
+    parser.parse_args(arguments)
+    parser.print_help()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = "\n".join(f"  {name:10s} {text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="lmodp",
+        description="Reproducibility benchmark suite for LMO-DP.",
+        epilog=f"commands (lmodp COMMAND --help):\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", nargs="?")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From records to one table of results, and from it to tables, figures and the report."""

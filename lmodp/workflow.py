@@ -1,0 +1,160 @@
+"""Where the workflow's files lie and what needs what: the rules ask here, and so do their scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lmodp.config import Config, check_config
+from lmodp.data.lockfile import locked_package
+from lmodp.data.registry import DATASETS
+from lmodp.grid import Cell, Grid, dataset_item, model_item, tokens_item
+from lmodp.models.registry import MODELS
+from lmodp.registry import method_files
+from lmodp.stages import STAMP, why_outdated
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A grid and the places of its records and bulky files.
+
+    Rules take functions of wildcards from here; a wildcard ``id`` is always the id
+    of the thing whose folder the rule writes.
+    """
+
+    config: Config
+    grid: Grid
+    _verdicts: dict[Path, str | None] = field(default_factory=dict)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Layout:
+        """Return the layout of a configuration given as plain values.
+
+        Raises:
+            ConfigError: the configuration is faulty.
+        """
+        config = check_config(dict(values))
+        return cls(config, Grid(config))
+
+    @property
+    def results(self) -> Path:
+        """Folder of the grid's records."""
+        return self.config.results
+
+    @property
+    def cache(self) -> Path:
+        """Folder of bulky files."""
+        return self.config.cache
+
+    @cached_property
+    def _method_files(self) -> dict[str, Path]:
+        return method_files(self.config.baselines_folder)
+
+    def method_file(self, name: str) -> Path:
+        """Return a method's plug-in file."""
+        return self._method_files[name]
+
+    def outdated(self, record: Path) -> bool:
+        """Whether a record must be made (again)."""
+        return why_outdated(record, root=self.results, method_files=self._method_files, seen=self._verdicts) is not None
+
+    def packages_of_dataset(self, wildcards: Any) -> list[str]:
+        """Fetched packages that a prepared data set reads."""
+        item = self.grid.datasets[wildcards.id].spec
+        return self._fetched(DATASETS[item["dataset"]].package if item["source"] == "embedded" else None)
+
+    def packages_of_model(self, wildcards: Any) -> list[str]:
+        """Fetched packages that a prepared model reads."""
+        item = self.grid.models[wildcards.id].spec
+        return self._fetched(MODELS[item["model"]].package if item["source"] == "embedded" else None)
+
+    def _fetched(self, package: str | None) -> list[str]:
+        return [str(locked_package(package).folder(self.cache) / "fetched.json")] if package else []
+
+    def for_tokens(self, kind: str, file: str | None = None) -> Callable[[Any], str]:
+        """A function from a tokenised set's id to its data set's or model's record (or stamp)."""
+        item_of = {"datasets": dataset_item, "models": model_item}[kind]
+        return lambda wildcards: self._place(kind, item_of(self.grid.tokens[wildcards.id].spec).id, file)
+
+    def for_activations(self, kind: str, file: str | None = None) -> Callable[[Any], str]:
+        """A function from cached activations' id to their tokens' or model's record (or stamp)."""
+        item_of = {"tokens": tokens_item, "models": model_item}[kind]
+        return lambda wildcards: self._place(kind, item_of(self.grid.activations[wildcards.id].spec).id, file)
+
+    def for_cell(self, kind: str, file: str | None = None) -> Callable[[Any], str]:
+        """A function from a cell's id to the record (or stamp) of a thing it needs."""
+        attribute = {"mechanisms": "mechanism", "datasets": "dataset", "models": "model", "tokens": "tokens"}[kind]
+        return lambda wildcards: self._place(kind, getattr(self.grid.cell(wildcards.id), attribute), file)
+
+    def needs_of_cell(self) -> dict[str, Callable[[Any], Any]]:
+        """The inputs of a cell's training and scoring, by name."""
+        return {
+            "certificate": self.for_cell("mechanisms", "certificate.json"),
+            "dataset": self.for_cell("datasets", "dataset.json"),
+            "model": self.for_cell("models", "model.json"),
+            "model_stamp": self.for_cell("models"),
+            "tokens": self.for_cell("tokens", "tokens.json"),
+            "tokens_stamp": self.for_cell("tokens"),
+            "activations": lambda wildcards: self._activations(self.grid.cell(wildcards.id), "activations.json"),
+            "activations_stamp": lambda wildcards: self._activations(self.grid.cell(wildcards.id), None),
+        }
+
+    def _activations(self, cell: Cell, file: str | None) -> list[str]:
+        return [self._place("activations", cell.activations, file)] if cell.activations else []
+
+    def search_of_mechanism(self, wildcards: Any) -> list[str]:
+        """The record of the search that a mechanism's method asks for, if any."""
+        item = self.grid.search_of(self.grid.mechanisms[wildcards.id].spec)
+        return [self._place("search", item.id, "search.json")] if item else []
+
+    def _place(self, kind: str, item_id: str, file: str | None) -> str:
+        return str(self.results / kind / item_id / file if file else self.cache / kind / item_id / STAMP)
+
+    def cell_records(self, file: str) -> list[str]:
+        """One record of every computed cell."""
+        return [str(self.results / "cells" / cell.id / file) for cell in self.grid.active]
+
+    def certificates(self) -> list[str]:
+        """The certificates of all mechanisms."""
+        return [str(self.results / "mechanisms" / item / "certificate.json") for item in self.grid.mechanisms]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a script sees: its layout, the id of its wildcard and its input records.
+
+    Args:
+        snakemake: the object that Snakemake puts into a script's namespace.
+    """
+
+    snakemake: Any
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The grid this job belongs to."""
+        return Layout.from_values(self.snakemake.config)
+
+    @property
+    def id(self) -> str:
+        """The thing that the job makes."""
+        return self.snakemake.wildcards.id
+
+    def input(self, name: str) -> Path:
+        """Path of a named input."""
+        return Path(str(self.snakemake.input[name]))
+
+    def output(self, name: str) -> Path:
+        """Path of a named output."""
+        return Path(str(self.snakemake.output[name]))
+
+    def records(self, *names: str) -> dict[str, Path]:
+        """The named inputs that are there; a list of files gets numbered names."""
+        found: dict[str, Path] = {}
+        for name in names:
+            value = self.snakemake.input.get(name, [])
+            files = [value] if isinstance(value, str) else list(value)
+            found |= {name if len(files) == 1 else f"{name} {number}": Path(str(file)) for number, file in enumerate(files)}
+        return found

@@ -1,0 +1,23 @@
+"""Compute the outputs of a frozen prefix once, for every split."""
+
+from lmodp.activations import cache_activations
+from lmodp.stages import run_stage
+from lmodp.workflow import Job
+
+job = Job(snakemake)  # noqa: F821
+folder = job.output("stamp").parent
+spec = job.layout.grid.activations[job.id].spec
+run_stage(
+    "cache_activations",
+    record=job.output("record"),
+    root=job.layout.results,
+    inputs=job.records("tokens", "model"),
+    spec=spec,
+    artefact=folder,
+    work=lambda: cache_activations(
+        spec,
+        tokens_folder=job.input("tokens_stamp").parent,
+        model_folder=job.input("model_stamp").parent,
+        folder=folder,
+    ),
+)

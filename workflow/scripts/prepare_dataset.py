@@ -1,0 +1,18 @@
+"""Load, check and split one data set."""
+
+from lmodp.data.prepare import prepare_dataset
+from lmodp.stages import run_stage
+from lmodp.workflow import Job
+
+job = Job(snakemake)  # noqa: F821
+layout, folder = job.layout, job.output("stamp").parent
+spec = layout.grid.datasets[job.id].spec
+run_stage(
+    "prepare_dataset",
+    record=job.output("record"),
+    root=layout.results,
+    inputs=job.records("package"),
+    spec=spec,
+    artefact=folder,
+    work=lambda: prepare_dataset(spec, folder=folder, cache_root=layout.cache, data_root=layout.config.data_folder()),
+)

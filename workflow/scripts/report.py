@@ -1,0 +1,18 @@
+"""Write the page that a reader understands without the code."""
+
+from lmodp.records import read_record
+from lmodp.reporting.report import write_report
+from lmodp.stages import run_stage
+from lmodp.workflow import Job
+
+job = Job(snakemake)  # noqa: F821
+root, html = job.layout.results, job.output("html")
+run_stage(
+    "report",
+    record=job.output("record"),
+    root=root,
+    inputs=job.records("results", "table", "figure"),
+    spec={"grid": job.layout.config.grid},
+    files=(html,),
+    work=lambda: write_report(read_record(job.input("results")), root=root, html=html),
+)
