@@ -1,57 +1,101 @@
-"""Local files: data sets that a user has downloaded, read from ``data_root``."""
+"""Local files: data sets that a user has downloaded, read from ``data_root``.
+
+Two layouts are known by name. ``plain`` has a folder a data set and a file a
+split; ``official`` has the names under which GLUE, E2E and DART are published.
+A file of any other name is given in the config's ``local_files``.
+"""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lmodp.data.classification import FORMS, read_classification
+from lmodp.data.registry import DATASETS
+from lmodp.data.table_to_text import read_table_to_text
 from lmodp.data.tables import Examples
-from lmodp.errors import DamagedFile, InvalidValue, MissingFile
+from lmodp.errors import InvalidValue, MissingFile, nearest
+
+LAYOUTS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "plain": {
+        "sst2": {"train": "sst2/train.tsv", "validation": "sst2/validation.tsv"},
+        "mnli": {"train": "mnli/train.tsv", "validation": "mnli/validation.tsv"},
+        "qnli": {"train": "qnli/train.tsv", "validation": "qnli/validation.tsv"},
+        "qqp": {"train": "qqp/train.tsv", "validation": "qqp/validation.tsv"},
+        "e2e": {"train": "e2e/train.csv", "validation": "e2e/validation.csv", "test": "e2e/test.csv"},
+        "dart": {"train": "dart/train.json", "validation": "dart/validation.json", "test": "dart/test.json"},
+    },
+    "official": {
+        "sst2": {"train": "SST-2/train.tsv", "validation": "SST-2/dev.tsv"},
+        "mnli": {"train": "MNLI/train.tsv", "validation": "MNLI/dev_matched.tsv"},
+        "qnli": {"train": "QNLI/train.tsv", "validation": "QNLI/dev.tsv"},
+        "qqp": {"train": "QQP/train.tsv", "validation": "QQP/dev.tsv"},
+        "e2e": {
+            "train": "e2e-dataset/trainset.csv",
+            "validation": "e2e-dataset/devset.csv",
+            "test": "e2e-dataset/testset_w_refs.csv",
+        },
+        "dart": {
+            "train": "dart/data/v1.1.1/dart-v1.1.1-full-train.json",
+            "validation": "dart/data/v1.1.1/dart-v1.1.1-full-dev.json",
+            "test": "dart/data/v1.1.1/dart-v1.1.1-full-test.json",
+        },
+    },
+}
 
 
-def load_local(name: str, data_root: Path | None) -> Examples:
+def local_paths(
+    name: str,
+    data_root: Path | None,
+    *,
+    layout: str = "plain",
+    files: Mapping[str, str] | None = None,
+) -> dict[str, Path]:
+    """Return the file of every split.
+
+    Args:
+        name: of the data set.
+        data_root: folder of local files.
+        layout: one of `LAYOUTS`.
+        files: split to path below ``data_root``, in place of the layout's.
+
+    Raises:
+        MissingFile: no folder was named.
+        InvalidValue: the data set has no local files, or the layout is unknown.
+    """
+    if layout not in LAYOUTS:
+        raise InvalidValue(f"local_layout = {layout!r}: unknown layout. {nearest(layout, LAYOUTS)}")
+    if name not in LAYOUTS[layout]:
+        raise InvalidValue(f"dataset = {name!r}: has no reader for local files. Known: {', '.join(sorted(LAYOUTS[layout]))}.")
+    if data_root is None:
+        raise MissingFile("data_root = None: local files need a folder. Set data_root in the config, or LMODP_DATA_ROOT.")
+    return {split: data_root / path for split, path in {**LAYOUTS[layout][name], **(files or {})}.items()}
+
+
+def load_local(
+    name: str,
+    data_root: Path | None,
+    *,
+    layout: str = "plain",
+    files: Mapping[str, str] | None = None,
+    splits: Sequence[str] | None = None,
+) -> Examples:
     """Return a data set from the folder of local files.
+
+    Args:
+        name, data_root, layout, files: as in `local_paths`.
+        splits: the splits to read; None for all.
 
     Raises:
         MissingFile: no folder was named, or a file is not in it.
         DamagedFile: a file lacks a column or holds something else.
         InvalidValue: the data set has no local reader.
     """
-    if name not in _READERS:
-        raise InvalidValue(f"dataset = {name!r}: has no reader for local files. Known: {', '.join(sorted(_READERS))}.")
-    if data_root is None:
-        raise MissingFile("data_root = None: local files need a folder. Set data_root in the config, or LMODP_DATA_ROOT.")
-    return _READERS[name](data_root)
+    paths = local_paths(name, data_root, layout=layout, files=files)
+    return read_splits(name, {split: paths[split] for split in splits or paths})
 
 
-def _read_sst2(data_root: Path) -> Examples:
-    """GLUE SST-2: ``sst2/{train,validation}.tsv`` with columns sentence and label."""
-    parts = {split: _read_table(data_root / "sst2" / f"{split}.tsv", ("sentence", "label")) for split in ("train", "validation")}
-    rows = [row for part in parts.values() for row in part]
-    starts = {"train": 0, "validation": len(parts["train"])}
-    return Examples(
-        columns={"sentence": [row["sentence"].strip() for row in rows], "label": [_label(row["label"]) for row in rows]},
-        splits={split: list(range(starts[split], starts[split] + len(parts[split]))) for split in parts},
-    )
-
-
-def _label(text: str) -> int:
-    if text not in {"0", "1"}:
-        raise DamagedFile(f"label = {text!r}: must be 0 or 1.")
-    return int(text)
-
-
-def _read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """Rows of a tab-separated file; quotes are ordinary characters in GLUE's files."""
-    if not path.is_file():
-        raise MissingFile(f"file = {str(path)!r}: is not there. data_root must hold {path.parent.name}/{path.name}.")
-    with path.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-        missing = [name for name in columns if name not in (reader.fieldnames or [])]
-        if missing:
-            raise DamagedFile(f"file = {str(path)!r}: lacks column {', '.join(missing)}; it has {reader.fieldnames}.")
-        return list(reader)
-
-
-_READERS: dict[str, Callable[[Path], Examples]] = {"sst2": _read_sst2}
+def read_splits(name: str, files: Mapping[str, Path]) -> Examples:
+    """Return a data set from one file a split, in any of the forms it is published in."""
+    read = read_classification if name in FORMS else read_table_to_text
+    return read(DATASETS[name], files)

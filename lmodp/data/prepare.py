@@ -5,27 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from datasets import DatasetDict
 from datasets.utils.logging import disable_progress_bar
 
-from lmodp.data.local import load_local
-from lmodp.data.made_up import load_made_up
-from lmodp.data.movie_reviews import load_movie_reviews
 from lmodp.data.registry import DATASETS, DatasetCard
+from lmodp.data.sources import SourceSettings, load_examples
+from lmodp.data.table_to_text import group_references
 from lmodp.data.tables import Examples, save_splits
-from lmodp.errors import DamagedFile, InvalidValue
-
-EMBEDDED: dict[str, Callable[[Path], Examples]] = {
-    "movie_reviews": load_movie_reviews,
-    "made_up": lambda cache_root: load_made_up(),
-}
+from lmodp.errors import DamagedFile
 
 
-def prepare_dataset(spec: Mapping[str, Any], *, folder: Path, cache_root: Path, data_root: Path | None) -> dict[str, Any]:
+def prepare_dataset(
+    spec: Mapping[str, Any],
+    *,
+    folder: Path,
+    cache_root: Path,
+    data_root: Path | None,
+    settings: SourceSettings | None = None,
+) -> dict[str, Any]:
     """Load a data set from its source, check it against its card and write it to ``folder``.
 
     Args:
@@ -33,10 +34,12 @@ def prepare_dataset(spec: Mapping[str, Any], *, folder: Path, cache_root: Path, 
         folder: where the splits are written for `datasets.load_from_disk`.
         cache_root: folder with fetched packages.
         data_root: folder with local files, for the local source.
+        settings: names of local files, and revisions on the hub.
 
     Returns:
-        The record's content: sizes, label counts, refused rows, and a SHA-256 of
-        every split's rows, by which two machines can compare their data.
+        The record's content: sizes, label counts or distinct records, refused
+        rows, and a SHA-256 of every split's rows, by which two machines can
+        compare their data.
 
     Raises:
         DamagedFile: the number of rows is not the card's; the sampling rate, and
@@ -45,9 +48,11 @@ def prepare_dataset(spec: Mapping[str, Any], *, folder: Path, cache_root: Path, 
     """
     disable_progress_bar()
     card = DATASETS[spec["dataset"]]
-    examples = _load(card, spec["source"], cache_root, data_root)
+    examples = load_examples(
+        card, spec["source"], cache_root=cache_root, data_root=data_root, settings=settings or SourceSettings()
+    )
+    check_sizes(card, examples)
     splits = examples.to_datasets()
-    _check_sizes(card, splits)
     _write(splits, folder)
     return {
         "title": card.title,
@@ -58,28 +63,36 @@ def prepare_dataset(spec: Mapping[str, Any], *, folder: Path, cache_root: Path, 
         "labels": list(card.labels),
         "sizes": {name: len(rows) for name, rows in splits.items()},
         "label_counts": {name: _label_counts(card, rows) for name, rows in splits.items()},
+        "records": {name: _record_facts(rows) for name, rows in splits.items()} if card.task == "table_to_text" else {},
         "refused": dict(examples.refused),
         "sha256": {name: _hash_rows(rows) for name, rows in splits.items()},
     }
 
 
-def _load(card: DatasetCard, source: str, cache_root: Path, data_root: Path | None) -> Examples:
-    if source == "embedded" and card.name in EMBEDDED:
-        return EMBEDDED[card.name](cache_root)
-    if source == "local":
-        return load_local(card.name, data_root)
-    offered = "embedded, local" if card.name in EMBEDDED else "local"
-    raise InvalidValue(f"source = {source!r}: is not offered for data set {card.name!r}. Use {offered}.")
+def check_sizes(card: DatasetCard, examples: Examples) -> None:
+    """Compare the number of rows with the card's.
 
+    The training split must have exactly the card's rows, since rates are computed
+    from them; in the evaluation split, refused rows are counted as published.
 
-def _check_sizes(card: DatasetCard, splits: DatasetDict) -> None:
+    Raises:
+        DamagedFile: the numbers differ.
+    """
     for split, expected in (("train", card.train_size), (card.evaluation_split, card.evaluation_size)):
-        found = len(splits[split])
-        if found != expected:
+        found = len(examples.splits[split])
+        refused = examples.refused_of.get(split, 0)
+        if found != expected and (split == "train" or found + refused != expected):
             raise DamagedFile(
-                f"{card.name} {split} = {found} rows: must be {expected}. Its certificates rest on the number of "
-                "training examples; the file is not the one that was published, or it was read wrongly."
+                f"{card.name} {split} = {found} rows ({refused} more refused): must be {expected}. Certificates rest on "
+                "the number of training examples; the file is not the one that was published, or it was read wrongly."
             )
+
+
+def _record_facts(rows: Any) -> dict[str, float]:
+    """How many distinct records there are, and how many references they have."""
+    counts = [len(texts) for texts in group_references(rows["record"], rows["text"]).values()]
+    mean = round(len(rows) / len(counts), 4) if counts else 0.0
+    return {"distinct": len(counts), "references_mean": mean, "references_most": max(counts, default=0)}
 
 
 def _write(splits: DatasetDict, folder: Path) -> None:

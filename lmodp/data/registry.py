@@ -26,6 +26,7 @@ class DatasetCard:
         package: entry of ``data.lock`` that the embedded source reads, if any.
         published_size: N of the published accounting where it differs; used only
             where a published claim is recomputed.
+        f1: whether the F1 of the last label is reported beside accuracy.
         licence: as published by the source.
         notes: what a reader of the tables must know.
     """
@@ -39,6 +40,7 @@ class DatasetCard:
     labels: tuple[str, ...] = ()
     package: str | None = None
     published_size: int | None = None
+    f1: bool = False
     licence: str = ""
     notes: tuple[str, ...] = field(default=())
 
@@ -83,6 +85,70 @@ _CARDS = (
         published_size=67350,
         licence="research use",
         notes=("Scores are on the public validation split, as in the literature.",),
+    ),
+    DatasetCard(
+        name="mnli",
+        title="MNLI (matched)",
+        task="classification",
+        train_size=392702,
+        evaluation_split="validation",
+        evaluation_size=9815,
+        labels=("entailment", "neutral", "contradiction"),
+        published_size=392703,
+        licence="research use",
+        notes=("Scores are on the public matched validation split, as in the literature.",),
+    ),
+    DatasetCard(
+        name="qnli",
+        title="QNLI",
+        task="classification",
+        train_size=104743,
+        evaluation_split="validation",
+        evaluation_size=5463,
+        labels=("entailment", "not_entailment"),
+        published_size=104744,
+        licence="CC BY-SA 4.0",
+        notes=("Scores are on the public validation split, as in the literature.",),
+    ),
+    DatasetCard(
+        name="qqp",
+        title="QQP",
+        task="classification",
+        train_size=363846,
+        evaluation_split="validation",
+        evaluation_size=40430,
+        labels=("not_duplicate", "duplicate"),
+        published_size=363847,
+        f1=True,
+        licence="research use",
+        notes=("Scores are on the public validation split, as in the literature.",),
+    ),
+    DatasetCard(
+        name="e2e",
+        title="E2E",
+        task="table_to_text",
+        train_size=42061,
+        evaluation_split="test",
+        evaluation_size=4693,
+        licence="CC BY-SA 4.0",
+        notes=(
+            "The privacy unit is a row (a record with one reference), as published; the 42,061 training rows share "
+            "4,862 distinct records, so a record as a whole is protected less than a row.",
+            "References are the files' own text, not tokenised beforehand.",
+        ),
+    ),
+    DatasetCard(
+        name="dart",
+        title="DART",
+        task="table_to_text",
+        train_size=62659,
+        evaluation_split="test",
+        evaluation_size=12552,
+        licence="MIT",
+        notes=(
+            "The privacy unit is a row (a record with one reference), as in the literature; rows share records.",
+            "DART v1.1.1; empty references are refused and counted.",
+        ),
     ),
 )
 

@@ -17,19 +17,40 @@ class Examples:
 
     Args:
         columns: name to list of values; a classification set has ``sentence``
-            (and ``sentence2`` for pairs) and ``label``.
+            (and ``sentence2`` for pairs) and ``label``, a table-to-text set has
+            ``record`` and ``text``.
         splits: split name to row numbers.
         refused: reason to number of rows that were left out for it.
+        refused_of: the same number by split, where a file holds one split.
     """
 
     columns: Mapping[str, list]
     splits: Mapping[str, list[int]]
     refused: Mapping[str, int] = field(default_factory=dict)
+    refused_of: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
 
     def to_datasets(self) -> DatasetDict:
         """Return the splits as a `datasets.DatasetDict`."""
         table = Dataset.from_dict(dict(self.columns))
         return DatasetDict({name: table.select(rows) for name, rows in self.splits.items()})
+
+
+def join_splits(parts: Mapping[str, Examples]) -> Examples:
+    """Return one `Examples` from one a split; their own splits are not looked at."""
+    columns: dict[str, list] = {}
+    splits: dict[str, list[int]] = {}
+    refused: dict[str, int] = {}
+    for split, part in parts.items():
+        start = sum(map(len, splits.values()))
+        splits[split] = list(range(start, start + len(part)))
+        for name, values in part.columns.items():
+            columns.setdefault(name, []).extend(values)
+        for reason, count in part.refused.items():
+            refused[reason] = refused.get(reason, 0) + count
+    return Examples(columns, splits, refused, {split: sum(part.refused.values()) for split, part in parts.items()})
 
 
 def save_splits(splits: DatasetDict, folder: Path) -> None:

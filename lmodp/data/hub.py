@@ -1,0 +1,171 @@
+"""A model hub as a source: pinned revisions, checksums, and messages that help.
+
+``hub.lock`` pins what the suite knows; the config's ``hub_revisions`` pins the
+rest. A revision is a commit, so it fixes every file. The client keeps each file
+under the checksum that the revision names for it (SHA-256 for large files, git's
+own hash for small ones); `hub_files` computes that checksum again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile, nearest
+
+LOCK = Path(__file__).resolve().parents[2] / "hub.lock"
+MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubEntry:
+    """A repository of the hub.
+
+    Args:
+        kind: "dataset" or "model".
+        name: the suite's name.
+        repository: its name on the hub.
+        revision: commit that is read; None where none is pinned.
+        gated: whether the publisher asks for a licence to be accepted.
+        files: split to file (data sets).
+        sha256: file to checksum, where known beforehand.
+    """
+
+    kind: str
+    name: str
+    repository: str
+    revision: str | None = None
+    gated: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+@cache
+def hub_entries(path: Path = LOCK) -> dict[str, HubEntry]:
+    """Return the entries of ``hub.lock`` by name."""
+    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {entry["name"]: HubEntry(kind=kind, **entry) for kind in ("dataset", "model") for entry in values[kind]}
+
+
+def hub_entry(name: str, *, kind: str, revisions: Mapping[str, str] | None = None) -> HubEntry:
+    """Return an entry with the revision that is to be read.
+
+    Args:
+        name: of the data set or model.
+        kind: "dataset" or "model".
+        revisions: the config's ``hub_revisions``; they go before the lock's.
+
+    Raises:
+        InvalidValue: the hub does not offer it, no revision is pinned, or the
+            revision is not a commit.
+    """
+    known = {key: entry for key, entry in hub_entries().items() if entry.kind == kind}
+    if name not in known:
+        raise InvalidValue(f"source = 'hub': {kind} {name!r} is not in hub.lock. {nearest(name, known)}")
+    entry = known[name]
+    if name in (revisions or {}):
+        entry = replace(entry, revision=revisions[name], sha256={})
+    if entry.revision is None:
+        raise InvalidValue(f"hub_revisions.{name} = None: {entry.repository} has no pinned revision here. Give a commit of it.")
+    if not re.fullmatch(r"[0-9a-f]{40}", entry.revision):
+        raise InvalidValue(f"hub_revisions.{name} = {entry.revision!r}: must be a commit of 40 hexadecimal digits, which cannot move.")
+    return entry
+
+
+def hub_files(entry: HubEntry, *, cache_root: Path) -> Path:
+    """Return the folder of a repository's files at the pinned revision, fetching what is missing.
+
+    Args:
+        entry: from `hub_entry`.
+        cache_root: folder for bulky files; the client's own cache is in ``hub/``.
+
+    Raises:
+        LmodpError: no network, a licence or token is needed, or there is no such
+            repository or revision; each with what to do.
+        MissingFile: the revision lacks a file that the entry names.
+        DamagedFile: a file's checksum is not the one that the revision names.
+    """
+    patterns = list(entry.files.values()) or list(MODEL_FILES)
+    offline = constants.HF_HUB_OFFLINE
+    try:
+        folder = Path(snapshot_download(
+            entry.repository, repo_type=entry.kind, revision=entry.revision, allow_patterns=patterns,
+            cache_dir=cache_root / "hub", local_files_only=offline,
+        ))
+    except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError, LocalEntryNotFoundError,
+            OfflineModeIsEnabled, HfHubHTTPError) as error:
+        raise LmodpError(_explain(entry, error, cache_root, offline)) from None
+    _check(entry, folder)
+    return folder
+
+
+def _explain(entry: HubEntry, error: Exception, cache_root: Path, offline: bool) -> str:
+    what = f"{entry.kind} {entry.name} = {entry.repository}@{entry.revision[:12]}"
+    if isinstance(error, GatedRepoError):
+        return f"{what}: is gated. Accept its licence on the hub, then log in with `hf auth login` or set HF_TOKEN."
+    if isinstance(error, RevisionNotFoundError):
+        return f"{what}: has no such revision. Give another commit in hub_revisions."
+    if isinstance(error, RepositoryNotFoundError):
+        return f"{what}: is not there, or needs a token. Log in with `hf auth login` or set HF_TOKEN."
+    if isinstance(error, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
+        why = "HF_HUB_OFFLINE is set" if offline else "the hub cannot be reached"
+        others = _cached_revisions(entry, cache_root)
+        beside = f" (there: {', '.join(revision[:12] for revision in others)})" if others else ""
+        gate = " It is gated: accept its licence and set HF_TOKEN there." if entry.gated else ""
+        return (f"{what}: is not in the cache{beside}, and {why}. Fetch it on a machine with network "
+                f"and copy {str(cache_root / 'hub')!r}, or use source 'local' or 'embedded'.{gate}")
+    return f"{what}: the hub answered with an error ({error}). Try again later, or use source 'local'."
+
+
+def _cached_revisions(entry: HubEntry, cache_root: Path) -> list[str]:
+    folder = cache_root / "hub" / f"{entry.kind}s--{entry.repository.replace('/', '--')}" / "snapshots"
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def _check(entry: HubEntry, folder: Path) -> None:
+    for name in [*entry.files.values(), *entry.sha256]:
+        if not (folder / name).is_file():
+            raise MissingFile(f"file = {name!r}: is not in {entry.repository}@{entry.revision[:12]}. Give another revision in hub_revisions.")
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            _check_file(path, path.relative_to(folder).as_posix(), entry)
+
+
+def _check_file(path: Path, name: str, entry: HubEntry) -> None:
+    """Compare with the pinned checksum, and with the name the client keeps the file under."""
+    wanted = [entry.sha256[name]] if name in entry.sha256 else []
+    blob = path.resolve().name
+    wanted += [blob] if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", blob) else []
+    for known in wanted:
+        found = checksum(path, known)
+        if found != known:
+            raise DamagedFile(f"file = {name!r} of {entry.repository}: has checksum {found}, must have {known}. Delete it and fetch again.")
+
+
+def checksum(path: Path, like: str) -> str:
+    """Return a file's SHA-256, or git's hash of it where ``like`` has 40 digits."""
+    if len(like) == 64:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    data = path.read_bytes()
+    return hashlib.sha1(f"blob {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
+
+
+def weight_files(folder: Path) -> Sequence[Path]:
+    """Return a model folder's weight files in order of their names."""
+    return sorted(folder.glob("*.safetensors"))

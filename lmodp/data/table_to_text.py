@@ -1,0 +1,117 @@
+"""E2E and DART: records and the sentences that say them, one example a reference.
+
+A record is written as one line the way the literature on prefix tuning and on
+private fine-tuning writes it: ``name : Blue Spice | Type : coffee shop`` for E2E,
+``subject : relation : object | ...`` with the relation in lower case for DART.
+
+References:
+    Li and Liang (2021), arXiv:2101.00190; Li et al. (2022), arXiv:2110.05679.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lmodp.data.files import read_csv, read_list, read_parquet
+from lmodp.data.registry import DatasetCard
+from lmodp.data.tables import Examples, join_splits
+from lmodp.errors import DamagedFile
+
+E2E_COLUMNS = (("mr", "meaning_representation"), ("ref", "human_reference"))
+DART_COLUMNS = (("tripleset",), ("annotations",))
+E2E_NAMES = {"eatType": "Type", "priceRange": "price", "familyFriendly": "family friendly"}
+_SLOT = re.compile(r"\s*([^,\[\]]+)\[([^\[\]]*)\]\s*(?:,|$)")
+
+
+def read_table_to_text(card: DatasetCard, files: Mapping[str, Path]) -> Examples:
+    """Return E2E or DART from one file a split.
+
+    Empty references are refused and counted.
+
+    Raises:
+        MissingFile, DamagedFile: a file is not there, not readable, lacks a
+            column, or a record is malformed or has no references at all.
+    """
+    read = {"e2e": _read_e2e, "dart": _read_dart}[card.name]
+    return join_splits({split: read(path) for split, path in files.items()})
+
+
+def linearise_e2e(record: str, *, place: str = "record") -> str:
+    """Return ``name : The Mill | Type : pub`` for ``name[The Mill], eatType[pub]``.
+
+    Raises:
+        DamagedFile: the text is not a list of ``slot[value]``; ``place`` says where.
+    """
+    slots, end = [], 0
+    for match in _SLOT.finditer(record):
+        if match.start() != end:
+            break
+        slots.append(f"{E2E_NAMES.get(match[1].strip(), match[1].strip())} : {match[2].strip()}")
+        end = match.end()
+    if end != len(record) or not slots:
+        raise DamagedFile(f"{place} = {record[:80]!r}: is not a list of slot[value], separated by commas.")
+    return " | ".join(slots)
+
+
+def linearise_dart(triples: Sequence[Sequence[str]], *, place: str = "record") -> str:
+    """Return ``subject : relation : object | ...``, the relation in lower case.
+
+    Raises:
+        DamagedFile: there is no triple, or one has not three parts.
+    """
+    if not triples or any(len(triple) != 3 for triple in triples):
+        raise DamagedFile(f"{place}: tripleset = {str(triples)[:80]}: must hold triples of subject, relation and object.")
+    return " | ".join(f"{subject} : {relation.lower()} : {value}" for subject, relation, value in triples)
+
+
+def group_references(records: Iterable[str], texts: Iterable[str]) -> dict[str, list[str]]:
+    """Return all references of each distinct record, in order of first appearance."""
+    groups: dict[str, list[str]] = {}
+    for record, text in zip(records, texts, strict=True):
+        groups.setdefault(record, []).append(text)
+    return groups
+
+
+def _read_e2e(path: Path) -> Examples:
+    read = read_parquet if path.suffix == ".parquet" else read_csv
+    table = read(path, E2E_COLUMNS)
+    pairs = [(linearise_e2e(record, place=f"file = {str(path)!r} line {line}, mr"), text)
+             for (record, text), line in zip(table.rows, table.lines, strict=True)]
+    return _examples(pairs)
+
+
+def _read_dart(path: Path) -> Examples:
+    rows = read_parquet(path, DART_COLUMNS).rows if path.suffix == ".parquet" else _json_rows(path)
+    pairs = []
+    for number, (triples, annotations) in enumerate(rows, start=1):
+        place = f"file = {str(path)!r} record {number}"
+        texts = _annotation_texts(annotations, place)
+        pairs += [(linearise_dart(triples, place=place), text) for text in texts]
+    return _examples(pairs)
+
+
+def _json_rows(path: Path) -> list[tuple[Any, Any]]:
+    rows = []
+    for number, item in enumerate(read_list(path), start=1):
+        missing = [name for (name,) in DART_COLUMNS if not isinstance(item, dict) or name not in item]
+        if missing:
+            raise DamagedFile(f"file = {str(path)!r} record {number}: lacks {', '.join(missing)}. Fetch the file again.")
+        rows.append((item["tripleset"], item["annotations"]))
+    return rows
+
+
+def _annotation_texts(annotations: Any, place: str) -> list[str | None]:
+    """The release has a list of objects, a hub's table one object of lists."""
+    texts = annotations["text"] if isinstance(annotations, dict) else [item.get("text") for item in annotations or []]
+    if not texts:
+        raise DamagedFile(f"{place}: annotations = {annotations!r}: a record without references. Fetch the file again.")
+    return list(texts)
+
+
+def _examples(pairs: list[tuple[str, str | None]]) -> Examples:
+    kept = [(record, " ".join(text.split())) for record, text in pairs if text and text.strip()]
+    refused = {"reference is empty": len(pairs) - len(kept)} if len(kept) < len(pairs) else {}
+    return Examples({"record": [record for record, _ in kept], "text": [text for _, text in kept]}, {}, refused=refused)
