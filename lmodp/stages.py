@@ -45,7 +45,7 @@ STAGES: dict[str, Stage] = {
         Stage("cache_activations", "lmodp.activations", NEURAL),
         Stage("finetune_model", "lmodp.finetune", NEURAL),
         Stage("evaluate_model", "lmodp.evaluate", NEURAL),
-        Stage("verify_run", "lmodp.auditing.conformance", ()),
+        Stage("verify_run", "lmodp.conformance", ("numpy", "scipy")),
         Stage("collect_results", "lmodp.reporting.collect", ("pandas", "pyarrow")),
         Stage("make_table", "lmodp.reporting.tables", ("pandas",)),
         Stage("make_figure", "lmodp.reporting.figures", ("matplotlib", "seaborn")),

@@ -1,0 +1,22 @@
+"""``lmodp fetch``: download what data.lock pins."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lmodp.data.fetch import fetch_package
+from lmodp.data.lockfile import locked_packages
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("packages", nargs="*", help="entries of data.lock (default: all)")
+    parser.add_argument("--cache-root", type=Path, default=Path(".cache"), help="folder for bulky files (default: .cache)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fetch and unpack; print where each package lies."""
+    for name in arguments.packages or locked_packages():
+        print(f"{name:24s} {fetch_package(name, arguments.cache_root)}", flush=True)
+    return 0

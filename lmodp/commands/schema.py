@@ -1,0 +1,18 @@
+"""``lmodp schema``: the configuration's JSON schema, generated from its types."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from lmodp.config import schema
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command has no arguments."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the schema."""
+    print(json.dumps(schema(), indent=1))
+    return 0

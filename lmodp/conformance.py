@@ -1,0 +1,68 @@
+"""The stage verify_run for a whole cell: every run against the certified plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmodp.auditing.conformance import verify_run
+from lmodp.grid import Cell
+from lmodp.records import make_record, read_record, write_json
+
+
+def verify_cell(cell: Cell, *, root: Path, finetune: Mapping[str, Any]) -> dict[str, Any]:
+    """Verify every run and return the content of the cell's ``verify.json``.
+
+    The certified side is built here from the cell's spec and the certificate, not
+    taken from what the run says of itself.
+
+    Args:
+        cell: whose runs are compared.
+        root: the grid's results folder.
+        finetune: the cell's ``finetune.json``.
+    """
+    certificate = read_record(root / "mechanisms" / cell.mechanism / "certificate.json")
+    if certificate["status"] != "done":
+        runs = [{"run": run, "status": "skipped", "reason": certificate["reason"]} for run in cell.runs]
+        return {"runs": runs, "status": "skipped", "reason": certificate["reason"]}
+    certified = certified_plan(cell.spec, certificate, finetune["plan"]["clipping"])
+    runs = [_verify(run, certified, root) for run in finetune["runs"]]
+    wrong = next((run for run in runs if run["status"] != "done"), None)
+    if wrong is None:
+        return {"runs": runs}
+    return {"runs": runs, "status": wrong["status"], "reason": f"{wrong['run']}: {wrong['reason']}"}
+
+
+def certified_plan(spec: Mapping[str, Any], certificate: Mapping[str, Any], clipping: str) -> dict[str, Any]:
+    """Return what the certificate speaks of, as plain values like `Plan.to_dict`."""
+    asked = certificate["spec"]
+    private = certificate["noise"] is not None
+    return {
+        "noise": certificate["noise"],
+        "sampling_rate": asked["expected_batch_size"] / asked["dataset_size"],
+        "steps": asked["steps"],
+        "delta": asked["delta"],
+        "clip_norm": spec["training"]["clip_norm"] if private else None,
+        "clipping": clipping if private else "none",
+        "noise_scale": None,
+        "dataset_size": asked["dataset_size"],
+        "adjacency": "add_or_remove_one",
+        "sampler": "poisson",
+    }
+
+
+def _verify(run: Mapping[str, Any], certified: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    from lmodp.stages import stage_code
+
+    if run["status"] != "done":
+        return {"run": run["run"], "status": run["status"], "reason": run["reason"], "conforms": None}
+    folder = root / "runs" / run["run"]
+    result = verify_run(certified=certified, ran=read_record(folder / "training.json"))
+    status = "done" if result["conforms"] else "failed"
+    reason = None if result["conforms"] else f"what ran is not what was certified: {result['reason']}"
+    record = make_record("verify_run", {"run": run["run"], "conforms": result["conforms"], "checks": result["checks"]},
+                         code=stage_code("verify_run"), inputs={f"runs/{run['run']}/training.json": run["record_sha256"]},
+                         status=status, reason=reason)
+    write_json(folder / "verification.json", record)
+    return {"run": run["run"], "status": status, "reason": reason, "conforms": result["conforms"]}
