@@ -1,0 +1,105 @@
+"""Tokens: pairs, truncation, targets of the loss, and the refusals."""
+
+import pytest
+from datasets import Dataset, DatasetDict
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import GPT2Config, PreTrainedTokenizerFast, RobertaConfig
+
+from lmodp.data.tables import save_splits
+from lmodp.data.tokens import NO_TARGET, load_tokenizer, load_tokens, position_limit, prompt_tokens, tokenize_dataset
+from lmodp.errors import InvalidValue, MissingFile
+from lmodp.models.tiny import tiny_tokenizer
+
+WORDS = ["<e>", "<s>", "<u>", "a", "b", "c", ":", "|"]
+
+
+def word_tokenizer(**special):
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<u>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<u>", **special)
+
+
+def prepared(folder, tokenizer, config, **columns):
+    tokenizer.save_pretrained(folder / "model")
+    config.save_pretrained(folder / "model")
+    save_splits(DatasetDict({"train": Dataset.from_dict(columns)}), folder / "data")
+    return {"dataset_folder": folder / "data", "model_folder": folder / "model", "folder": folder / "tokens"}
+
+
+def records(folder, limit, **columns):
+    values = columns or {"record": ["a : b", "a : c | b : c"], "text": ["b b", "a"]}
+    places = prepared(folder, word_tokenizer(bos_token="<e>", eos_token="<e>"), GPT2Config(n_positions=16), **values)
+    return tokenize_dataset({"max_length": limit}, **places), load_tokens(places["folder"], "train")
+
+
+def test_only_the_sentence_and_its_end_are_targets(tmp_path):
+    record, split = records(tmp_path, 16)
+    assert [row.tolist() for row in split.rows()] == [[3, 6, 4, 0, 4, 4, 0], [3, 6, 5, 7, 4, 6, 5, 0, 3, 0]]
+    assert [row.tolist() for row in split.target_rows()] == [
+        [NO_TARGET] * 4 + [4, 4, 0],
+        [NO_TARGET] * 8 + [3, 0],
+    ]
+    assert record["splits"]["train"] == {
+        "examples": 2, "truncated": 0, "tokens": 17, "longest": 10, "mean_length": 8.5, "without_target": 0}
+    assert split.labels is None and len(split) == 2
+
+
+def test_examples_cut_before_their_sentence_are_kept_and_counted(tmp_path):
+    record, split = records(tmp_path, 6)
+    assert [len(row) for row in split.rows()] == [6, 6]
+    assert (split.target_rows()[1] == NO_TARGET).all()
+    assert record["splits"]["train"]["truncated"] == 2 and record["splits"]["train"]["without_target"] == 1
+
+
+def test_start_and_end_tokens_apart(tmp_path):
+    tokenizer = word_tokenizer(bos_token="<s>", eos_token="<e>")
+    assert prompt_tokens(tokenizer, ["a : b"]) == [[1, 3, 6, 4]]  # this tokenizer has no token for a line break
+    assert prompt_tokens(tokenizer, []) == []
+
+
+def test_a_tokenizer_that_cannot_end_or_pad(tmp_path):
+    with pytest.raises(InvalidValue, match="eos_token = None: is needed to end a sentence"):
+        prompt_tokens(word_tokenizer(), ["a"])
+    word_tokenizer().save_pretrained(tmp_path)
+    GPT2Config().save_pretrained(tmp_path)
+    with pytest.raises(InvalidValue, match="no padding token: batches cannot be padded. Set pad_token"):
+        load_tokenizer(tmp_path)
+
+
+def test_the_end_token_stands_in_for_padding(tmp_path):
+    prepared(tmp_path, word_tokenizer(eos_token="<e>"), GPT2Config(), record=["a"], text=["b"])
+    assert load_tokenizer(tmp_path / "model").pad_token_id == 0
+
+
+def test_pairs_are_cut_on_the_longer_side(tmp_path):
+    places = prepared(tmp_path, tiny_tokenizer(), RobertaConfig(max_position_embeddings=66, pad_token_id=0),
+                      sentence=["the film shines", "drags"], sentence2=["the film drags in the end", "drags"], label=[1, 0])
+    record = tokenize_dataset({"max_length": 9}, **places)
+    split = load_tokens(places["folder"], "train")
+    tokenizer = tiny_tokenizer()
+    assert tokenizer.decode(split.rows()[0]) == "<s> the film shines </s> the film drags </s>"
+    assert split.labels.tolist() == [1, 0] and split.target_starts is None
+    assert record["splits"]["train"]["truncated"] == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "limit"),
+    [
+        (RobertaConfig(max_position_embeddings=514, pad_token_id=1), 512),
+        (RobertaConfig(max_position_embeddings=513, pad_token_id=0), 512),
+        (GPT2Config(n_positions=100), 100),
+    ],
+)
+def test_position_limit(tmp_path, config, limit):
+    config.save_pretrained(tmp_path)
+    assert position_limit(tmp_path) == limit
+
+
+def test_sequences_past_the_models_limit(tmp_path):
+    with pytest.raises(InvalidValue, match="max_length = 17: is past the model's 16 positions"):
+        records(tmp_path, 17)
+
+
+def test_missing_tokens(tmp_path):
+    with pytest.raises(MissingFile, match="Run the stage tokenize_dataset"):
+        load_tokens(tmp_path, "train")
