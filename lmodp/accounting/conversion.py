@@ -1,0 +1,90 @@
+"""Between privacy currencies: Renyi divergences, (epsilon, delta), Gaussian DP, zCDP, and RDP under Poisson sampling.
+
+The accounting library converts and accounts for Gaussians; what it lacks, the
+Poisson expansion of an arbitrary mechanism's Renyi curve, is here.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from dp_accounting.rdp import rdp_privacy_accountant
+from scipy.optimize import brentq
+from scipy.special import gammaln, log_ndtr, logsumexp
+
+# Each term below is computed to a few hundred units in the last place of numbers below 1e5.
+ROUNDING = 1e-10
+
+
+def epsilon_of_rdp(*, orders: np.ndarray, rdp: np.ndarray, delta: float) -> tuple[float, float]:
+    """Return (epsilon, order) of the tight conversion, smallest over the orders.
+
+    Args:
+        orders: shape (n,), above 1.
+        rdp: Renyi divergences at the orders, shape (n,), may hold ``inf``.
+        delta: in (0, 1).
+
+    References:
+        Canonne, Kamath, Steinke, arXiv 2004.00010, Proposition 12.
+    """
+    finite = np.isfinite(rdp)
+    if not finite.any():
+        return math.inf, math.nan
+    epsilon, order = rdp_privacy_accountant.compute_epsilon(orders[finite], rdp[finite], delta)
+    return float(epsilon), float(order)
+
+
+def poisson_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.ndarray) -> np.ndarray:
+    """Return an upper bound of the Renyi divergence of a Poisson-sampled mechanism.
+
+    Idea: with P and Q the outputs without and with the example and r = Q/P, the sampled output
+    is (1-q)P + qQ and E_P[(1 - q + q r)^a] = sum_k C(a,k) (1-q)^(a-k) q^k E_P[r^k], in which the
+    terms k = 0 and 1 have moment exactly 1. So the sum is 1 + sum_{k>=2} (...) (E_P[r^k] - 1).
+    For noise symmetric about 0 this direction dominates the other (proof in the how-to).
+
+    Args:
+        log_moments: upper bounds of log E_P[r^k] for k = 0 ... max(orders), shape (max + 1,);
+            only entries 2 ... order are read for an order.
+        sampling_rate: q in (0, 1].
+        orders: integers of at least 2, shape (n,).
+
+    Returns:
+        RDP of one step at each order, shape (n,), rounding error included upwards.
+    """
+    if sampling_rate == 1:
+        return log_moments[orders] / (orders - 1) * (1 + ROUNDING)
+    return np.array([_poisson_order(log_moments[: a + 1], sampling_rate, int(a)) for a in orders])
+
+
+def _poisson_order(log_moments: np.ndarray, q: float, order: int) -> float:
+    k = np.arange(2, order + 1)
+    log_binomial = gammaln(order + 1) - gammaln(k + 1) - gammaln(order - k + 1)
+    moment = log_moments[2:]
+    with np.errstate(divide="ignore", over="ignore"):
+        log_excess = np.where(moment > 30, moment, np.log(np.expm1(np.minimum(moment, 30))))
+    log_terms = log_binomial + k * math.log(q) + (order - k) * math.log1p(-q) + log_excess
+    return float(np.logaddexp(0.0, logsumexp(log_terms) + ROUNDING)) / (order - 1)
+
+
+def gaussian_dp_delta(*, mu: float, epsilon: float) -> float:
+    """Return delta(epsilon) of mu-Gaussian DP (Dong, Roth, Su 2022, Corollary 2.13)."""
+    first = log_ndtr(-epsilon / mu + mu / 2)
+    second = epsilon + log_ndtr(-epsilon / mu - mu / 2)
+    return float(np.exp(first) * -np.expm1(min(second - first, 0.0)))
+
+
+def equivalent_mu(*, epsilon: float, delta: float) -> float:
+    """Return the mu whose Gaussian DP has (epsilon, delta) on its curve: one number to compare by."""
+    def gap(log_mu: float) -> float:
+        value = gaussian_dp_delta(mu=math.exp(log_mu), epsilon=epsilon)
+        return math.log(max(value, 1e-320)) - math.log(delta)
+
+    return math.exp(brentq(gap, math.log(1e-6), math.log(1e4), xtol=1e-14))
+
+
+def equivalent_zcdp(*, epsilon: float, delta: float) -> float:
+    """Return the rho whose zCDP converts to (epsilon, delta) by the tight conversion, orders 1 to 1e6."""
+    orders = 1 + np.geomspace(1e-2, 1e6, 400)
+    slack = epsilon - np.log1p(-1 / orders) + np.log(delta * orders) / (orders - 1)
+    return float(max(0.0, np.max(slack / orders)))

@@ -1,0 +1,46 @@
+"""The Gaussian under Poisson sampling, by the accounting library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SelfComposedDpEvent
+from dp_accounting.pld import privacy_loss_distribution
+from dp_accounting.rdp import RdpAccountant
+
+
+def gaussian_rdp_epsilon(
+    *, noise_multiplier: float, sampling_rate: float, steps: int, delta: float, orders: Iterable[int]
+) -> float:
+    """Return the RDP epsilon of ``steps`` Poisson-sampled Gaussian sums.
+
+    Args:
+        noise_multiplier: standard deviation over sensitivity.
+        orders: Renyi orders to take the smallest epsilon over.
+    """
+    accountant = RdpAccountant(orders=list(orders))
+    accountant.compose(_run(noise_multiplier, sampling_rate, steps))
+    return float(accountant.get_epsilon(delta))
+
+
+def _run(noise_multiplier: float, sampling_rate: float, steps: int) -> SelfComposedDpEvent:
+    step = PoissonSampledDpEvent(sampling_rate, GaussianDpEvent(noise_multiplier))
+    return SelfComposedDpEvent(step, steps)
+
+
+@lru_cache(maxsize=256)
+def gaussian_pld_epsilon(
+    *, noise_multiplier: float, sampling_rate: float, steps: int, delta: float, pessimistic: bool = True,
+    interval: float = 1e-4,
+) -> float:
+    """Return the epsilon of the same run from its privacy loss distribution, both directions.
+
+    Args:
+        pessimistic: True rounds losses up (an upper bound), False down (a lower bound).
+        interval: width of the discretised losses.
+    """
+    loss = privacy_loss_distribution.from_gaussian_mechanism(
+        noise_multiplier, sampling_prob=sampling_rate, pessimistic_estimate=pessimistic,
+        value_discretization_interval=interval, use_connect_dots=pessimistic)
+    return float(loss.self_compose(steps).get_epsilon_for_delta(delta))

@@ -1,0 +1,202 @@
+"""Bounds of epsilon from privacy loss distributions: lower for a vector, both ends for one dimension."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from lmodp.accounting.convolution import Power, log_generating, tilted_power
+from lmodp.accounting.lattice import LatticePair, connect_dots, merge
+from lmodp.accounting.profile import largest_loss, positive_cells
+from lmodp.mechanisms import Noise
+
+SPREAD = 1000
+_CELLS = 512
+_COORDINATE_LEVELS = 48
+_STEP_LEVELS = 48
+_SCALAR_LEVELS = 96
+_LARGEST_LATTICE = 2**15
+# A lattice a hair finer than an atom's loss: the atom then lies above its slope and merges into it.
+_BELOW_ATOM = 1 - 1e-5
+_TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
+
+
+def mirrored(p: np.ndarray, q: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the whole pair, losses descending, from the cells of positive loss."""
+    return (np.concatenate([p[::-1], q]), np.concatenate([q[::-1], p]), np.concatenate([loss[::-1], -loss]))
+
+
+def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
+    """Return a dominated, self-mirrored lattice pair of one coordinate shifted by ``shift``."""
+    top = largest_loss(noise, shift)
+    bounds = np.linspace(0, top * (1 + 1e-9), _CELLS + 1)
+    p, q = positive_cells(noise, shift, bounds)
+    full = (q > 0) & (p > 0)
+    loss = np.log(q[full] / p[full])
+    order = np.argsort(loss)
+    cells = mirrored(p[full][order], q[full][order], loss[order])
+    return merge(*cells, step=_BELOW_ATOM * top / _COORDINATE_LEVELS)
+
+
+@lru_cache(maxsize=64)
+def spread_pair(noise: Noise, *, coordinates: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (p, q, loss) cells of a shift spread evenly over ``coordinates``, norm 1.
+
+    Masses of Q are lowered by their rounding error; cells lost in rounding are left out.
+    """
+    pair = coordinate_pair(noise, 1 / math.sqrt(coordinates))
+    spread = math.sqrt(float(pair.masses @ pair.losses**2) * coordinates)
+    powers = [tilted_power(pair, coordinates, tilt=-0.5 + z / spread) for z in _TILT_POINTS]
+    best = np.argmin([power.log_error for power in powers], axis=0)
+    take = (best, np.arange(len(best)))
+    log_mass, log_error = (np.array([getattr(power, name) for power in powers])[take]
+                           for name in ("log_masses", "log_error"))
+    keep = log_mass > log_error + math.log(1e3)
+    loss = powers[0].losses[keep]
+    q = np.exp(log_mass[keep]) - np.exp(log_error[keep])
+    return (q * np.exp(-loss))[::-1], q[::-1], loss[::-1]
+
+
+def sampled_cells(
+    p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, sampling_rate: float, removal: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return cells of (P, (1-q)P + qQ), or of its swap for addition, losses descending.
+
+    Args:
+        removal: True for the divergence of the sampled output from P, False for its reverse.
+    """
+    sampled = (1 - sampling_rate) * p + sampling_rate * q
+    new_loss = np.log1p(sampling_rate * np.expm1(loss))
+    if removal:
+        return p, sampled, new_loss
+    return sampled[::-1], p[::-1], -new_loss[::-1]
+
+
+def chernoff(pair: LatticePair, steps: int, delta: float) -> tuple[float, float]:
+    """Return (epsilon, tilt): the least (T log E[exp(t loss)] - log delta)/t, a rough upper end."""
+    def epsilon(log_tilt: float) -> float:
+        tilt = math.exp(log_tilt)
+        return (steps * log_generating(pair, tilt) - math.log(delta)) / tilt
+
+    found = minimize_scalar(epsilon, bounds=(math.log(1e-3), math.log(1e5)), method="bounded")
+    return float(found.fun), math.exp(found.x)
+
+
+def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool) -> float:
+    """Return the epsilon at ``delta`` of ``steps`` releases of a lattice pair.
+
+    Args:
+        upper: True adds each mass's error and missing mass to delta, False subtracts the error.
+    """
+    missing = max(0.0, 1 - float(pair.masses.sum())) if upper else 0.0
+    infinite = -math.expm1(steps * math.log1p(-min(missing, 0.5)))
+    if infinite >= delta:
+        return math.inf
+    ceiling, tilt = chernoff(pair, steps, delta - infinite)
+    if ceiling <= 0:
+        return 0.0
+    power = tilted_power(pair, steps, tilt=tilt)
+    masses = _directed(power, upper)
+    return _solve(masses, power.losses, delta - infinite, ceiling, upper)
+
+
+def _directed(power: Power, upper: bool) -> np.ndarray:
+    """Return log masses moved up or down by their error."""
+    if upper:
+        return np.minimum(np.logaddexp(power.log_masses, power.log_error), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lowered = power.log_masses + np.log1p(-np.exp(np.minimum(power.log_error - power.log_masses, 0.0)))
+    return np.where(power.log_masses > power.log_error, lowered, -np.inf)
+
+
+def _solve(log_masses: np.ndarray, losses: np.ndarray, delta: float, ceiling: float, upper: bool) -> float:
+    def gap(epsilon: float) -> float:
+        beyond = losses > epsilon
+        with np.errstate(divide="ignore"):
+            log_terms = log_masses[beyond] + np.log(-np.expm1(epsilon - losses[beyond]))
+        return float(np.exp(log_terms).sum()) / delta - 1
+
+    if gap(0.0) <= 0:
+        return 0.0
+    step = 1e-9 * ceiling
+    found = brentq(gap, 0.0, ceiling * 1.01 + 1e-6, xtol=step / 4)
+    return found + step if upper else max(found - step, 0.0)
+
+
+def step_width(cells: tuple[np.ndarray, np.ndarray, np.ndarray], levels: int) -> float:
+    """Return the standard deviation of the loss under P over ``levels``."""
+    p, _, loss = cells
+    return math.sqrt(float(p @ loss**2)) / levels
+
+
+def vector_lower(
+    noise: Noise, *, sampling_rate: float, steps: int, delta: float, coordinates: int = SPREAD
+) -> float:
+    """Return a lower bound of epsilon: a shift of norm 1 spread over ``coordinates`` coordinates.
+
+    Both adjacency directions, the larger. Holds whenever the release has that many coordinates.
+    """
+    cells = spread_pair(noise, coordinates=coordinates)
+    found = []
+    for removal in (True, False):
+        sampled = sampled_cells(*cells, sampling_rate=sampling_rate, removal=removal)
+        pair = merge(*sampled, step=step_width(sampled, _STEP_LEVELS))
+        found.append(composed_epsilon(pair, steps=steps, delta=delta, upper=False))
+    return max(found)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A lower and an upper bound of epsilon."""
+
+    lower: float
+    upper: float
+
+
+def scalar_interval(
+    noise: Noise, *, sampling_rate: float, steps: int, delta: float, removal: bool = True
+) -> Interval:
+    """Return both ends of epsilon for one number, in one adjacency direction.
+
+    The hockey-stick divergence grows with the shift, so the full shift 1 is the worst. Cells are cut
+    where the *sampled* loss is a lattice value; connecting the dots gives the upper end, merging the lower.
+    """
+    p, q, first, step = _sampled_scalar_cells(noise, sampling_rate)
+    if not removal:
+        p, q, first = q[::-1], p[::-1], -(first + len(p))
+    upper = composed_epsilon(connect_dots(p, q, first=first, step=step), steps=steps, delta=delta, upper=True)
+    full = (p > 0) & (q > 0)
+    loss = np.log(q[full] / p[full])
+    order = np.argsort(-loss, kind="stable")
+    merged = merge(p[full][order], q[full][order], loss[order], step=_BELOW_ATOM * step)
+    return Interval(composed_epsilon(merged, steps=steps, delta=delta, upper=False), upper)
+
+
+def _sampled_scalar_cells(noise: Noise, rate: float) -> tuple[np.ndarray, np.ndarray, int, float]:
+    """Return (P, (1-q)P + qQ, first, step) on cells whose sampled loss lies between lattice values."""
+    top = largest_loss(noise, 1.0)
+    low, high = (math.log1p(rate * math.expm1(sign * top)) for sign in (-1, 1))
+    step = max(_scalar_deviation(noise, top, rate) / _SCALAR_LEVELS, (high - low) / _LARGEST_LATTICE)
+    step = high / math.ceil(high / step)  # an atom at the largest loss then lies on the lattice
+    first, last = math.floor(low / step * (1 + 1e-12)), math.floor(high / step * (1 + 1e-12)) + 1
+    lattice = np.arange(first, last + 1) * step
+    with np.errstate(divide="ignore"):
+        bounds = np.log1p(np.maximum(np.expm1(lattice) / rate, -1.0))
+    zero = -first
+    p_up, q_up = positive_cells(noise, 1.0, bounds[zero:])
+    q_down, p_down = positive_cells(noise, 1.0, -bounds[zero::-1])
+    p, q = np.concatenate([p_down[::-1], p_up]), np.concatenate([q_down[::-1], q_up])
+    return p, (1 - rate) * p + rate * q, first, step
+
+
+def _scalar_deviation(noise: Noise, top: float, rate: float) -> float:
+    """Return the standard deviation of the sampled loss under P, from a coarse cut."""
+    bounds = np.linspace(0, top * (1 + 1e-9), _CELLS + 1)
+    p, q = positive_cells(noise, 1.0, bounds)
+    loss = np.concatenate([-bounds[::-1], bounds[1:]])
+    loss = np.log1p(rate * np.expm1((loss[1:] + loss[:-1]) / 2))
+    return math.sqrt(float(np.concatenate([q[::-1], p]) @ loss**2))

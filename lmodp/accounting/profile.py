@@ -1,0 +1,82 @@
+"""The pair (P, Q) of one coordinate shifted by v, cut into cells by privacy loss.
+
+P is the law of X, Q that of X + v. Reflection x -> v - x swaps them, so only losses above 0
+are cut: the right side y = x - v >= 0 with loss l_v(y) = log p(y) - log p(y + v), falling in y,
+and the middle u = 2x - v in [0, v] with loss log p((v-u)/2) - log p((v+u)/2), rising in u.
+Cell masses are differences of survival functions, exact up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lmodp.mechanisms import Noise
+
+_BISECTIONS = 80
+_LOG_RANGE = (-60.0, 690.0)
+
+
+def right_loss(noise: Noise, shift: float, y: np.ndarray) -> np.ndarray:
+    """Return l_v(y) = log p(y) - log p(y + v) for y >= 0, kept between v s(y + v) and v s(y), which
+    hold because the score falls; far out the difference itself is lost in rounding."""
+    far = y + shift
+    difference = noise.log_density(y) - noise.log_density(far)
+    return np.clip(difference, shift * noise.score(far), shift * noise.score(y))
+
+
+def largest_loss(noise: Noise, shift: float) -> float:
+    """Return log p(0) - log p(shift), the largest privacy loss of the shift."""
+    return float(noise.log_density(0.0) - noise.log_density(shift))
+
+
+def positive_cells(noise: Noise, shift: float, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (P, Q) masses of the cells bounds[j] <= loss < bounds[j+1].
+
+    Args:
+        noise: a Laplace mixture (bounded loss).
+        shift: v > 0.
+        bounds: ascending, non-negative, shape (n + 1,).
+    """
+    y = _right_end(noise, shift, bounds)  # descending
+    half = shift / 2
+    u = _middle_end(noise, shift, bounds) / 2  # ascending, u / 2 in [0, v / 2]
+    q = _mass(noise, y[1:], y[:-1]) + _mass(noise, half - u[1:], half - u[:-1])
+    p = _mass(noise, y[1:] + shift, y[:-1] + shift) + _mass(noise, half + u[:-1], half + u[1:])
+    return p, q
+
+
+def _mass(noise: Noise, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return P(low < X <= high) for 0 <= low <= high without cancellation."""
+    log_low, log_high = noise.log_survival(low), noise.log_survival(high)
+    with np.errstate(invalid="ignore"):
+        return -np.exp(log_low) * np.expm1(np.minimum(log_high - log_low, 0.0)) / 2
+
+
+def _right_end(noise: Noise, shift: float, bounds: np.ndarray) -> np.ndarray:
+    """Return sup{y >= 0: l_v(y) >= bound}, 0 where there is none."""
+    def below(log_y: np.ndarray) -> np.ndarray:
+        return right_loss(noise, shift, np.exp(log_y)) < bounds
+
+    log_y = _bisect(below, np.full(len(bounds), _LOG_RANGE[0]), np.full(len(bounds), _LOG_RANGE[1]))
+    y = np.exp(log_y)
+    y = np.where(log_y < _LOG_RANGE[0] + 1e-6, 0.0, y)
+    return np.where(bounds <= 0, np.exp(_LOG_RANGE[1]), y)
+
+
+def _middle_end(noise: Noise, shift: float, bounds: np.ndarray) -> np.ndarray:
+    """Return inf{u in [0, v]: the middle's loss >= bound}, v where there is none."""
+    def reached(u: np.ndarray) -> np.ndarray:
+        return noise.log_density((shift - u) / 2) - noise.log_density((shift + u) / 2) >= bounds
+
+    return _bisect(reached, np.zeros(len(bounds)), np.full(len(bounds), shift))
+
+
+def _bisect(true_above: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return where a monotone test turns true, elementwise."""
+    for _ in range(_BISECTIONS):
+        centre = (low + high) / 2
+        hit = true_above(centre)
+        low, high = np.where(hit, low, centre), np.where(hit, centre, high)
+    return (low + high) / 2

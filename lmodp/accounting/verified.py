@@ -1,0 +1,85 @@
+"""What holds for the mechanism as it is used: an interval for epsilon, numerical error inside it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
+from lmodp.accounting.gaussian import gaussian_pld_epsilon
+from lmodp.accounting.pld import SPREAD, scalar_interval, vector_lower
+from lmodp.accounting.supremum import RenyiCurve, vector_curve
+from lmodp.mechanisms import Gaussian, Noise
+
+LARGEST_ORDER = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """The interval that holds, and what it resembles.
+
+    Args:
+        lower, upper: bounds of epsilon; ``upper`` is the claim a user may make.
+        gaussian_limit: epsilon of the Gaussian with sigma_effective, a limit and not a bound.
+        order: Renyi order of the upper bound, None where it does not come from RDP.
+        supremum_at: s = v^2 at which the Renyi supremum of that order lies, 0 for the limit.
+        status, reason: "ok", or "infinite"/"unsupported" and why.
+    """
+
+    lower: float
+    upper: float
+    gaussian_limit: float
+    order: float | None
+    supremum_at: float | None
+    method: str
+    status: str = "ok"
+    reason: str = ""
+
+
+def rdp_upper(
+    curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: float
+) -> tuple[float, float, float]:
+    """Return (epsilon, order, supremum_at) from a Renyi curve: Poisson sampling, composition, conversion."""
+    log_moments = curve.dense()
+    orders = _conversion_orders(int(curve.orders[-1]))
+    rdp = poisson_rdp(log_moments=log_moments, sampling_rate=sampling_rate, orders=orders)
+    epsilon, order = epsilon_of_rdp(orders=orders, rdp=steps * rdp, delta=delta)
+    at = float(np.interp(order, curve.orders, curve.supremum_at)) if math.isfinite(epsilon) else math.nan
+    return epsilon, order, at
+
+
+def _conversion_orders(largest: int) -> np.ndarray:
+    """Return every integer order to 128, then about 2 % apart."""
+    spaced = np.round(128 * 1.02 ** np.arange(1, 400))
+    return np.unique(np.concatenate([np.arange(2, 129), spaced[spaced <= largest], [largest]])).astype(np.int64)
+
+
+@lru_cache(maxsize=256)
+def verified_run(
+    noise: Noise, *, sampling_rate: float, steps: int, delta: float, dimension: int | None = None
+) -> Verified:
+    """Return the interval for ``steps`` Poisson-sampled releases of a vector of L2 sensitivity 1.
+
+    Args:
+        noise: law in each coordinate, scaled so that the sensitivity is 1.
+        dimension: number of coordinates; None for many.
+    """
+    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    limit = gaussian_pld_epsilon(noise_multiplier=noise.sigma_effective, **run)
+    if dimension == 1 and not isinstance(noise, Gaussian):
+        return _scalar(noise, run, limit)
+    upper, order, at = rdp_upper(vector_curve(noise, largest_order=LARGEST_ORDER), **run)
+    if isinstance(noise, Gaussian):
+        lower = gaussian_pld_epsilon(noise_multiplier=noise.std, pessimistic=False, **run)
+    else:
+        lower = vector_lower(noise, coordinates=min(dimension or SPREAD, SPREAD), **run)
+    return Verified(lower=lower, upper=upper, gaussian_limit=limit, order=order, supremum_at=at, method="rdp")
+
+
+def _scalar(noise: Noise, run: dict[str, float], limit: float) -> Verified:
+    intervals = [scalar_interval(noise, removal=removal, **run) for removal in (True, False)]
+    return Verified(lower=max(i.lower for i in intervals), upper=max(i.upper for i in intervals),
+                    gaussian_limit=limit, order=None, supremum_at=1.0, method="pld")
