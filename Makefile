@@ -46,8 +46,7 @@ lock: requirements.in
 	$(PYTHON) -m venv .cache/lock
 	.cache/lock/bin/pip install --quiet torch==2.13.0
 	.cache/lock/bin/pip install --quiet -r requirements.in
-	.cache/lock/bin/python workflow/lock.py > requirements.lock.new
-	mv requirements.lock.new requirements.lock
+	.cache/lock/bin/python workflow/lock.py
 
 schema: setup
 	$(BIN)/lmodp schema > workflow/schemas/config.schema.json

