@@ -1,6 +1,5 @@
 """Gaussian noise under flat clipping, the standard of the field."""
 
-from lmodp.accounting import calibrate_noise
 from lmodp.method import Mechanism, Method, Target
 
 
@@ -19,14 +18,7 @@ class Gaussian(Method):
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the Gaussian that reaches the target."""
-        noise = calibrate_noise(
-            "gaussian",
-            accountant=target.calibration,
-            epsilon=target.epsilon,
-            delta=target.delta,
-            sampling_rate=target.sampling_rate,
-            steps=target.steps,
-        )
+        noise = target.calibrate("gaussian")
         if target.calibration == "claimed":
             proved = "" if target.epsilon < 1 else "; the formula is proved for epsilon < 1 only"
             return Mechanism(noise=noise, nominal_step_epsilon=target.epsilon, note=f"classic formula for one step{proved}")

@@ -1,6 +1,5 @@
 """Laplace noise under flat L2 clipping: the simplest competitor of an optimised Laplace mixture."""
 
-from lmodp.accounting import calibrate_noise
 from lmodp.method import Mechanism, Method, Target
 
 
@@ -18,14 +17,7 @@ class Laplace(Method):
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the Laplace that reaches the target."""
-        noise = calibrate_noise(
-            "laplace",
-            accountant=target.calibration,
-            epsilon=target.epsilon,
-            delta=target.delta,
-            sampling_rate=target.sampling_rate,
-            steps=target.steps,
-        )
+        noise = target.calibrate("laplace")
         if target.calibration == "claimed":
             return Mechanism(noise=noise, nominal_step_epsilon=target.epsilon, note="scale 1/epsilon: one release of one number")
         return Mechanism(noise=noise, note="smallest scale within the verified bound")

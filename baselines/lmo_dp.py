@@ -1,6 +1,5 @@
 """LMO-DP: Laplace noise with a random rate found by an offline search."""
 
-from lmodp.accounting import calibrate_noise
 from lmodp.mechanisms import PUBLISHED, LaplaceMixture, noise_from_dict
 from lmodp.method import Mechanism, Method, Target
 
@@ -24,14 +23,7 @@ class LmoDp(Method):
         shape, source = lmo_shape(target)
         if target.calibration == "claimed":
             return Mechanism(noise=shape, nominal_step_epsilon=target.epsilon, note=source)
-        noise = calibrate_noise(
-            shape,
-            accountant=target.calibration,
-            epsilon=target.epsilon,
-            delta=target.delta,
-            sampling_rate=target.sampling_rate,
-            steps=target.steps,
-        )
+        noise = target.calibrate(shape)
         return Mechanism(noise=noise, note=f"shape of the {source}, times the smallest scale within the verified bound")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmodp.auditing.conformance import verify_run
-from lmodp.grid import Cell
 from lmodp.records import make_record, read_record, write_json
+from lmodp.stages import stage_code
+
+if TYPE_CHECKING:
+    from lmodp.grid import Cell
 
 
 def verify_cell(cell: Cell, *, root: Path, finetune: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def verify_cell(cell: Cell, *, root: Path, finetune: Mapping[str, Any]) -> dict[
     if certificate["status"] != "done":
         runs = [{"run": run, "status": "skipped", "reason": certificate["reason"]} for run in cell.runs]
         return {"runs": runs, "status": "skipped", "reason": certificate["reason"]}
-    certified = certified_plan(cell.spec, certificate, finetune["plan"]["clipping"])
+    certified = certified_plan(cell.spec, certificate)
     runs = [_verify(run, certified, root) for run in finetune["runs"]]
     wrong = next((run for run in runs if run["status"] != "done"), None)
     if wrong is None:
@@ -34,7 +37,7 @@ def verify_cell(cell: Cell, *, root: Path, finetune: Mapping[str, Any]) -> dict[
     return {"runs": runs, "status": wrong["status"], "reason": f"{wrong['run']}: {wrong['reason']}"}
 
 
-def certified_plan(spec: Mapping[str, Any], certificate: Mapping[str, Any], clipping: str) -> dict[str, Any]:
+def certified_plan(spec: Mapping[str, Any], certificate: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the certificate speaks of, as plain values like `Plan.to_dict`."""
     asked = certificate["spec"]
     private = certificate["noise"] is not None
@@ -44,7 +47,7 @@ def certified_plan(spec: Mapping[str, Any], certificate: Mapping[str, Any], clip
         "steps": asked["steps"],
         "delta": asked["delta"],
         "clip_norm": spec["training"]["clip_norm"] if private else None,
-        "clipping": clipping if private else "none",
+        "clipping": spec["clipping"],
         "noise_scale": None,
         "dataset_size": asked["dataset_size"],
         "adjacency": "add_or_remove_one",
@@ -53,8 +56,6 @@ def certified_plan(spec: Mapping[str, Any], certificate: Mapping[str, Any], clip
 
 
 def _verify(run: Mapping[str, Any], certified: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    from lmodp.stages import stage_code
-
     if run["status"] != "done":
         return {"run": run["run"], "status": run["status"], "reason": run["reason"], "conforms": None}
     folder = root / "runs" / run["run"]

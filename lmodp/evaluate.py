@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lmodp.finetune import load_trained, task_of
-from lmodp.grid import Cell
 from lmodp.records import make_record, read_record, write_json
+from lmodp.stages import stage_code
 
 if TYPE_CHECKING:
+    from lmodp.grid import Cell
     from lmodp.workflow import Layout
 
 
@@ -32,8 +33,6 @@ def _unscored(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _evaluate_run(run: Mapping[str, Any], cell: Cell, layout: Layout, task: Any) -> dict[str, Any]:
-    from lmodp.stages import stage_code
-
     if run["status"] != "done":
         return _unscored(run)
     folder = layout.results / "runs" / run["run"]

@@ -20,16 +20,17 @@ from torch import nn
 from tqdm import tqdm
 
 from lmodp.errors import LmodpError
-from lmodp.grid import Cell
 from lmodp.mechanisms import noise_from_dict
 from lmodp.models.prepare import weights_hash
 from lmodp.plan import Plan
 from lmodp.records import input_hashes, is_current, make_record, read_record, sha256_file, write_json
 from lmodp.seeds import run_seeds
+from lmodp.stages import name_in, stage_code
 from lmodp.tasks import ClassificationTask
 from lmodp.training import TrainingSettings, train
 
 if TYPE_CHECKING:
+    from lmodp.grid import Cell
     from lmodp.workflow import Layout
 
 PACKAGES = ("numpy", "torch", "transformers")
@@ -55,15 +56,15 @@ def finetune_cell(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path]) -> 
         return {"plan": None, "runs": runs, "status": "skipped", "reason": reason}
     torch.set_num_threads(cell.spec["threads"])
     torch.use_deterministic_algorithms(True, warn_only=True)
-    plan = plan_of(cell.spec, certificate["noise"], layout.grid.methods[cell.spec["method"]].clipping)
+    plan = plan_of(cell.spec, certificate["noise"])
     trainer = _Trainer(cell, plan, layout, inputs)
     runs = [trainer.run(number) for number in tqdm(range(cell.repetitions), desc=cell.id, unit="run")]
     return {"plan": plan.to_dict(), "runs": runs}
 
 
-def plan_of(spec: Mapping[str, Any], noise: Mapping[str, Any] | None, clipping: str) -> Plan:
+def plan_of(spec: Mapping[str, Any], noise: Mapping[str, Any] | None) -> Plan:
     """Return the plan of a cell's runs."""
-    training = spec["training"]
+    training, clipping = spec["training"], spec["clipping"]
     return Plan.for_batches(
         expected_batch_size=training["expected_batch_size"],
         dataset_size=spec["dataset_size"],
@@ -93,11 +94,9 @@ class _Trainer:
     """Trains single runs of a cell; what they share is loaded once."""
 
     def __init__(self, cell: Cell, plan: Plan, layout: Layout, inputs: Mapping[str, Path]):
-        from lmodp.stages import name_in, stage_code
-
         self.cell, self.plan, self.layout = cell, plan, layout
         self.hashes = {name_in(layout.results, inputs[name]): value for name, value in input_hashes(inputs).items()}
-        self.code = stage_code("finetune_model", layout.method_file(cell.spec["method"]))
+        self.code = stage_code("finetune_model")
         self.task = task_of(cell, layout)
         self.folder = layout.cache / "cells" / cell.id
         self._examples = None

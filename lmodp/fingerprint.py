@@ -12,11 +12,13 @@ import ast
 import hashlib
 import io
 import tokenize
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("lmodp", "baselines")
+DATA_SUFFIXES = (".tsv", ".json", ".toml", ".html", ".css", ".js")
 
 
 @cache
@@ -25,11 +27,18 @@ def code_fingerprint(module: str, *extra_files: Path) -> str:
 
     Args:
         module: dotted name, for example ``lmodp.accounting.certificate``.
-        extra_files: further Python files that take part, such as a plug-in's.
+        extra_files: further Python files that take part, such as a plug-in's, with
+            what they import from the suite.
     """
     digest = hashlib.sha256()
-    for name, path in sorted(module_files(module).items()):
+    files = module_files(module)
+    for path in extra_files:
+        for name in _imports(path, path.stem):
+            files |= module_files(name)
+    for name, path in sorted(files.items()):
         digest.update(f"{name}\0{_meaning(path)}\0".encode())
+        for data in _data_files(path):
+            digest.update(f"{data.name}\0".encode() + data.read_bytes())
     for path in extra_files:
         digest.update(f"{path.name}\0{_meaning(path)}\0".encode())
     return digest.hexdigest()[:16]
@@ -63,18 +72,33 @@ def _path_of(name: str) -> Path | None:
     return None
 
 
+def _data_files(path: Path) -> list[Path]:
+    """Tables that a package reads lie beside its ``__init__``."""
+    if path.name != "__init__.py":
+        return []
+    return sorted(item for item in path.parent.iterdir() if item.suffix in DATA_SUFFIXES)
+
+
 @cache
 def _imports(path: Path, name: str) -> tuple[str, ...]:
     """Names that a file's import statements may refer to (modules or their members)."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _executed(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, package)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return tuple(names)
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under ``if TYPE_CHECKING``, which never run."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
+            yield from _executed(child)
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:

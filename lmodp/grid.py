@@ -175,6 +175,7 @@ class Grid:
             "calibration": calibration,
             "epsilon": epsilon,
             "delta": delta,
+            "clipping": method.clipping,
             "dataset_size": DATASETS[experiment.dataset].train_size,
             "base_seed": self.config.base_seed,
             "threads": self.config.threads,

@@ -33,6 +33,27 @@ class Target:
     steps: int
     search: Mapping[str, Any] | None = None
 
+    def calibrate(self, noise: Noise | str) -> Noise:
+        """Return a noise that reaches this target, on the private side.
+
+        Args:
+            noise: a shape, which is multiplied by the smallest sufficient factor,
+                or the name of a family with one parameter: "gaussian", "laplace".
+
+        Raises:
+            Unsupported: the accountant has no answer for it.
+        """
+        from lmodp.accounting import calibrate_noise  # slow to import, and not needed to list methods
+
+        return calibrate_noise(
+            noise,
+            accountant=self.calibration,
+            epsilon=self.epsilon,
+            delta=self.delta,
+            sampling_rate=self.sampling_rate,
+            steps=self.steps,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mechanism:

@@ -184,8 +184,8 @@ def _judge(record: Path, root: Path, method_files: Mapping[str, Path], seen: dic
 
 
 def _plug_in(stage: str, method: str | None, method_files: Mapping[str, Path]) -> Path | None:
-    """Only stages that ask the method for something depend on its file."""
-    return method_files.get(method or "") if stage in {"calibrate_noise", "finetune_model"} else None
+    """Only the stage that asks the method for something depends on its file; the rest is in the spec."""
+    return method_files.get(method or "") if stage == "calibrate_noise" else None
 
 
 def _judge_input(name: str, known: str, record: Path, root: Path, method_files: Mapping[str, Path], seen: dict) -> str | None:

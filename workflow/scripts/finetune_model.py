@@ -14,6 +14,5 @@ run_stage(
     inputs=inputs,
     spec=cell.spec,
     artefact=job.output("stamp").parent,
-    method_file=layout.method_file(cell.spec["method"]),
     work=lambda: finetune_cell(cell, layout=layout, inputs=inputs),
 )
