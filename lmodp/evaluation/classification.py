@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from lmodp.data.registry import DATASETS
+
 
 def score_classification(logits: np.ndarray, labels: np.ndarray, *, dataset: str) -> dict[str, Any]:
     """Return accuracy, mean cross entropy, and which examples were right.
@@ -18,9 +20,11 @@ def score_classification(logits: np.ndarray, labels: np.ndarray, *, dataset: str
 
     Returns:
         ``accuracy`` in [0, 1], ``loss`` in nats, ``examples`` = N and ``correct``,
-        one bit an example in base64 (`unpack_correct`), for paired comparisons.
+        one bit an example in base64 (`unpack_correct`), for paired comparisons;
+        ``f1`` of class 1 too where the data set's card asks for it (QQP).
     """
-    correct = logits.argmax(1) == labels
+    predicted = logits.argmax(1)
+    correct = predicted == labels
     shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
     losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]
     return {
@@ -28,7 +32,19 @@ def score_classification(logits: np.ndarray, labels: np.ndarray, *, dataset: str
         "accuracy": float(correct.mean()),
         "loss": float(losses.mean()),
         "correct": pack_correct(correct),
+        **({"f1": f1_score(predicted, labels)} if DATASETS[dataset].f1 else {}),
     }
+
+
+def f1_score(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """Return the F1 of class 1: 2 hits / (predicted + true); 0 where there is neither.
+
+    Args:
+        predicted, labels: shape (N,).
+    """
+    hits = int(((predicted == 1) & (labels == 1)).sum())
+    total = int((predicted == 1).sum() + (labels == 1).sum())
+    return 2 * hits / total if total else 0.0
 
 
 def pack_correct(correct: np.ndarray) -> str:

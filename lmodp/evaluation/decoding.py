@@ -1,0 +1,108 @@
+"""Sentences from a language model by batched beam search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import GenerationConfig
+from transformers.utils import logging
+
+from lmodp.errors import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingSettings:
+    """How sentences are searched for.
+
+    Args:
+        num_beams: 1 is greedy search.
+        max_new_tokens: longest sentence, the end included.
+        min_new_tokens: shortest sentence, the end left out.
+        length_penalty: exponent of the length that a hypothesis' log probability
+            is divided by.
+        no_repeat_ngram_size: an n-gram of this size occurs once at most; 0 for no
+            such rule.
+        batch_size: records decoded together; memory, not the result.
+        records: how many distinct records are scored; None for all.
+    """
+
+    num_beams: int = 5
+    max_new_tokens: int = 100
+    min_new_tokens: int = 0
+    length_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    batch_size: int = 32
+    records: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values."""
+        return asdict(self)
+
+
+def generate_sentences(
+    model: nn.Module, prompts: Sequence[Sequence[int]], *, tokenizer: Any, settings: DecodingSettings
+) -> list[str]:
+    """Return the best sentence found for each prompt, as one line of text.
+
+    Prompts are decoded in the order of their lengths, so that neighbours need
+    little padding, and padded on the left, so that every sentence starts at one
+    column; padding is masked and positions are counted without it.
+
+    Args:
+        model: a causal language model in evaluation mode.
+        prompts: token numbers, separator included, at least one each.
+        tokenizer: with a padding and an end token.
+        settings: of the search.
+
+    Raises:
+        InvalidValue: a prompt and its sentence need more positions than the model has.
+    """
+    longest = max(map(len, prompts), default=0) + settings.max_new_tokens
+    limit = model.config.max_position_embeddings
+    require(longest <= limit, "max_new_tokens", settings.max_new_tokens,
+            f"with the longest record needs {longest} positions, the model has {limit}", "Lower max_new_tokens.")
+    order = np.argsort([len(prompt) for prompt in prompts], kind="stable")
+    found = [""] * len(prompts)
+    for start in range(0, len(order), settings.batch_size):
+        places = order[start:start + settings.batch_size]
+        for place, text in zip(places, _decode([prompts[i] for i in places], model, tokenizer, settings), strict=True):
+            found[place] = text
+    return found
+
+
+def pad_left(rows: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, Tensor]:
+    """Return ``input_ids`` and ``attention_mask``, (B, T), with the padding in front."""
+    width = max(map(len, rows))
+    ids = torch.full((len(rows), width), pad_token_id)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for row, tokens in enumerate(rows):
+        ids[row, width - len(tokens):] = torch.as_tensor(tokens)
+        mask[row, width - len(tokens):] = 1
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+@torch.no_grad()
+def _decode(prompts: list[Sequence[int]], model: nn.Module, tokenizer: Any, settings: DecodingSettings) -> list[str]:
+    logging.set_verbosity_error()
+    batch = {name: value.to(model.device) for name, value in pad_left(prompts, tokenizer.pad_token_id).items()}
+    tokens = model.generate(**batch, generation_config=GenerationConfig(**_options(tokenizer, settings)))
+    return [" ".join(text.split()) for text in
+            tokenizer.batch_decode(tokens[:, batch["input_ids"].shape[1]:], skip_special_tokens=True)]
+
+
+def _options(tokenizer: Any, settings: DecodingSettings) -> Mapping[str, Any]:
+    return {
+        "num_beams": settings.num_beams,
+        "max_new_tokens": settings.max_new_tokens,
+        "min_new_tokens": settings.min_new_tokens or None,
+        "length_penalty": settings.length_penalty,
+        "no_repeat_ngram_size": settings.no_repeat_ngram_size,
+        "do_sample": False,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }

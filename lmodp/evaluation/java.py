@@ -1,0 +1,103 @@
+"""The two Java programs of the captioning metrics: a tokenizer and METEOR.
+
+Both come as jars inside pycocoevalcap. They are called here and not through its
+wrappers, which write into the installed package and take the encoding from the
+machine's locale.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from lmodp.errors import Unsupported
+
+TOKENIZER_JAR = "tokenizer/stanford-corenlp-3.4.1.jar"
+METEOR_JAR = "meteor/meteor-1.5.jar"
+# As in pycocoevalcap: marks that the captioning metrics leave out.
+PUNCTUATION = frozenset(
+    ("''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";")
+)
+
+
+def why_no_java() -> str | None:
+    """Return why the Java programs cannot run here, or None if they can."""
+    if shutil.which("java") is None:
+        return "needs Java, which is not installed"
+    if find_spec("pycocoevalcap") is None:
+        return "needs pycocoevalcap, which is not installed"
+    return None
+
+
+def penn_tokens(texts: Sequence[str]) -> list[str]:
+    """Return each text in Penn Treebank tokens: lower case, without punctuation, parted by spaces.
+
+    Raises:
+        Unsupported: there is no Java, or the program failed.
+    """
+    lines = "\n".join(" ".join(text.split()) for text in texts) + "\n"
+    jar = _package() / TOKENIZER_JAR
+    command = ["-Dfile.encoding=UTF-8", "-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer"]
+    found = _java([*command, "-preserveLines", "-lowerCase", "-encoding", "UTF-8"], lines, jar.parent).split("\n")
+    if len(found) < len(texts):
+        raise Unsupported(f"tokenizer: returned {len(found)} lines for {len(texts)} texts.")
+    return [" ".join(word for word in line.split() if word not in PUNCTUATION) for line in found[: len(texts)]]
+
+
+def meteor(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """Return METEOR 1.5 (English, normalised, default weights) of tokenised texts.
+
+    Args:
+        outputs: one text a record.
+        references: all references of each record.
+
+    References:
+        Denkowski and Lavie (2014).
+
+    Raises:
+        Unsupported: there is no Java, or the program failed.
+    """
+    jar = _package() / METEOR_JAR
+    command = ["-Xmx2G", "-Dfile.encoding=UTF-8", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"]
+    process = subprocess.Popen(["java", *command], cwd=jar.parent, text=True, encoding="utf-8",
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with process:
+        # One answer a question; a question is asked when the answer before has been read, so no pipe fills up.
+        statistics = [_ask(process, ("SCORE", *_bare(group), *_bare([output])))
+                      for output, group in zip(outputs, references, strict=True)]
+        _ask(process, ("EVAL", *statistics))
+        rest = process.communicate()[0].splitlines()
+    if len(rest) != len(outputs):  # the scores of the records after the first, then the corpus's
+        raise Unsupported(f"METEOR: returned {len(rest)} lines for {len(outputs)} texts.")
+    return float(rest[-1])
+
+
+def _ask(process: subprocess.Popen, parts: Sequence[str]) -> str:
+    process.stdin.write(" ||| ".join(parts) + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline().strip()
+    if not answer:
+        raise Unsupported("METEOR: stopped before it answered; it needs 2 GB of memory.")
+    return answer
+
+
+def _bare(texts: Sequence[str]) -> list[str]:
+    return [text.replace("|||", " ") for text in texts]
+
+
+def _package() -> Path:
+    reason = why_no_java()
+    if reason:
+        raise Unsupported(reason)
+    return Path(next(iter(find_spec("pycocoevalcap").submodule_search_locations)))
+
+
+def _java(arguments: list[str], text: str, folder: Path) -> str:
+    done = subprocess.run(["java", *arguments], input=text.encode(), capture_output=True, cwd=folder, check=False)
+    if done.returncode:
+        reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
+        raise Unsupported(f"java: stopped with status {done.returncode} ({reason}).")
+    return done.stdout.decode()

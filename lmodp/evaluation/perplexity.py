@@ -1,0 +1,45 @@
+"""Perplexity over the targets of a split."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lmodp.training.examples import Examples
+from lmodp.training.losses import IGNORED, causal_lm_loss
+
+
+def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict[str, Any]:
+    """Return exp of the mean negative log probability of a target token.
+
+    Every target token weighs the same, so an example weighs by its length; the
+    training loss is the mean over examples instead.
+
+    Args:
+        model: a causal language model; put into evaluation mode.
+        examples: batches with ``input_ids`` and ``labels`` (B, T).
+        batch_size: examples in one forward pass.
+
+    Returns:
+        ``perplexity`` (None where it is too large for a number), ``loss`` in nats
+        a token, and ``target_tokens``.
+    """
+    model.eval()
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for start in range(0, len(examples), batch_size):
+            batch = examples.batch(np.arange(start, min(start + batch_size, len(examples))))
+            targets = (batch["labels"][:, 1:] != IGNORED).sum(1)
+            total += float((causal_lm_loss(model, batch).double() * targets).sum())
+            count += int(targets.sum())
+    mean = total / count if count else math.nan
+    finite = math.isfinite(mean) and mean < 700  # exp(710) is beyond the doubles
+    return {
+        "perplexity": math.exp(mean) if finite else None,
+        "loss": mean if math.isfinite(mean) else None,
+        "target_tokens": count,
+    }
