@@ -4,6 +4,7 @@ Nothing here imports torch. Every accountant takes a noise law scaled so that th
 sensitivity is 1; `certify_mechanism` does the scaling from a plan.
 """
 
+from lmodp.accounting.calibration import calibrate_noise, verified_upper
 from lmodp.accounting.certificate import CUSTOMARY_DELTA, certify_mechanism
 from lmodp.accounting.claimed import claimed_run, claimed_step
 from lmodp.accounting.scalar import pure_scalar, theorem_step
@@ -13,6 +14,7 @@ from lmodp.accounting.verified import Verified, verified_run
 __all__ = [
     "CUSTOMARY_DELTA",
     "Verified",
+    "calibrate_noise",
     "certify_mechanism",
     "claimed_run",
     "claimed_step",
@@ -20,4 +22,5 @@ __all__ = [
     "theorem_run",
     "theorem_step",
     "verified_run",
+    "verified_upper",
 ]

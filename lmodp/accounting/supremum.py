@@ -7,6 +7,7 @@ G_a is convex in a, a supremum of cumulant functions, so chords between computed
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,8 +16,8 @@ import numpy as np
 from lmodp.accounting.divergence import Quadrature, quadrature, ratio_bound
 from lmodp.mechanisms import Gaussian, Noise, RateMixture
 
-TOLERANCE = 1e-4
-LARGEST_ORDER = 4096
+# Relative slack of the bound: where the limit v -> 0 is the supremum, and where it lies inside.
+_AT_LIMIT, _INSIDE = 1e-4, 2e-3
 _LEVELS = 40
 _CHUNK = 1024
 
@@ -41,14 +42,14 @@ class RenyiCurve:
         return np.interp(grid, np.concatenate([[0, 1], self.orders]), np.concatenate([[0, 0], self.log_moments]))
 
 
-def renyi_orders(largest: int = LARGEST_ORDER) -> np.ndarray:
-    """Return 2 ... 32 and then about 4 % apart up to ``largest``."""
+def renyi_orders(largest: int) -> np.ndarray:
+    """Return 2 ... 32 and then about 4 % apart up to ``largest``, which is at least 64."""
     steps = np.geomspace(32, largest, int(np.ceil(np.log(largest / 32) / np.log(1.04))) + 1)
     return np.unique(np.concatenate([np.arange(2, 33), np.round(steps)])).astype(np.int64)
 
 
 @lru_cache(maxsize=64)
-def vector_curve(noise: Noise, *, largest_order: int = LARGEST_ORDER) -> RenyiCurve:
+def vector_curve(noise: Noise, *, largest_order: int) -> RenyiCurve:
     """Return the bound for any number of dimensions, at sensitivity 1."""
     if isinstance(noise, Gaussian):
         orders = np.arange(2, largest_order + 1)
@@ -57,27 +58,108 @@ def vector_curve(noise: Noise, *, largest_order: int = LARGEST_ORDER) -> RenyiCu
 
 
 def _search(noise: RateMixture, orders: np.ndarray) -> RenyiCurve:
-    nodes = quadrature(noise)
-    order = orders.astype(np.float64)
+    nodes, order = quadrature(noise), orders.astype(np.float64)
     best = order * (order - 1) * noise.fisher_information / 2
-    where, bound = np.zeros(len(order)), best.copy()
+    where = np.zeros(len(order))
+
+    def settled(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        _improve(noise, nodes, order, (index, v0, v1), upper, best, where)
+        slack = np.where(where > 0, _INSIDE, _AT_LIMIT)
+        return upper <= ((1 + slack) * best)[index]
+
+    bound = _refine(noise, nodes, order, settled, lambda index, v0, v1, ratio: ratio)
+    return RenyiCurve(orders, np.maximum(bound, best), where)
+
+
+Intervals = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _refine(
+    noise: RateMixture, nodes: Quadrature, order: np.ndarray,
+    settled: Callable[..., np.ndarray], objective: Callable[..., np.ndarray],
+) -> np.ndarray:
+    """Halve intervals of (0, 1] until each is settled; return the largest bound of each order.
+
+    Args:
+        settled: (index, v0, v1, upper) -> which intervals need no halving.
+        objective: (index, v0, v1, ratio) -> bound of the objective from that of log F_a(v)/v^2.
+    """
+    bound = np.full(len(order), -np.inf)
     index, v0, v1 = _first_intervals(order, noise.score_maximum)
-    for _ in range(_LEVELS):
-        upper = _chunked(noise, nodes, order[index], v0, v1)
-        done = upper <= (1 + TOLERANCE) * best[index]
+    for level in range(_LEVELS):
+        upper = objective(index, v0, v1, _chunked(noise, nodes, order[index], v0, v1))
+        done = settled(index, v0, v1, upper) | (level == _LEVELS - 1)
         np.maximum.at(bound, index[done], upper[done])
         index, v0, v1 = index[~done], v0[~done], v1[~done]
         if not len(index):
             break
-        middle = np.where(v0 > 0, np.sqrt(v0 * v1), v1 / 4)
-        value = _chunked(noise, nodes, order[index], middle, middle)
-        for i in np.flatnonzero(value > best[index]):
-            if value[i] > best[index[i]]:
-                best[index[i]], where[index[i]] = value[i], middle[i] ** 2
+        middle = _middle_of(v0, v1)
         index = np.concatenate([index, index])
         v0, v1 = np.concatenate([v0, middle]), np.concatenate([middle, v1])
-    np.maximum.at(bound, index, _chunked(noise, nodes, order[index], v0, v1))
-    return RenyiCurve(orders, np.maximum(bound, best), where)
+    return bound
+
+
+def _middle_of(v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
+    return np.where(v0 > 0, np.sqrt(v0 * v1), v1 / 4)
+
+
+def _improve(
+    noise: RateMixture, nodes: Quadrature, order: np.ndarray, intervals: Intervals,
+    upper: np.ndarray, best: np.ndarray, where: np.ndarray,
+) -> None:
+    """Raise ``best`` and ``where`` by the value in the most promising interval of each order."""
+    open_ = upper > (1 + _AT_LIMIT) * best[intervals[0]]
+    index, v0, v1 = (values[open_] for values in intervals)
+    ranked = np.lexsort((upper[open_], index))
+    top = ranked[np.flatnonzero(np.diff(index[ranked], append=-1))]
+    middle = _middle_of(v0[top], v1[top])
+    value = _chunked(noise, nodes, order[index[top]], middle, middle)
+    better = value > best[index[top]]
+    best[index[top[better]]], where[index[top[better]]] = value[better], middle[better] ** 2
+
+
+@lru_cache(maxsize=64)
+def finite_curve(noise: Noise, *, dimension: int, largest_order: int) -> RenyiCurve:
+    """Return the bound for ``dimension`` coordinates, at sensitivity 1.
+
+    With R(s) = log F_a(sqrt(s)) the log moment is at most the largest sum of R(s_i) under
+    sum s_i <= 1. For every slope m >= 0 that is at most m + d sup_s (R(s) - m s); the slope of R at
+    the equal split 1/d makes it tight where R is concave. One dimension is R(1), as R increases.
+    """
+    if isinstance(noise, Gaussian):
+        return vector_curve(noise, largest_order=largest_order)
+    orders = renyi_orders(largest_order)
+    nodes, order = quadrature(noise), orders.astype(np.float64)
+    if dimension == 1:
+        value = _value(noise, nodes, order, 1.0)
+        return RenyiCurve(orders, value, np.ones(len(orders)))
+    bound = _dual(noise, nodes, order, dimension)
+    many = vector_curve(noise, largest_order=largest_order)
+    smaller = bound < many.log_moments
+    return RenyiCurve(orders, np.where(smaller, bound, many.log_moments),
+                      np.where(smaller, 1 / dimension, many.supremum_at))
+
+
+def _value(noise: RateMixture, nodes: Quadrature, order: np.ndarray, s: float) -> np.ndarray:
+    """Return R(s) at every order."""
+    v = np.full(len(order), np.sqrt(s))
+    return s * _chunked(noise, nodes, order, v, v)
+
+
+def _dual(noise: RateMixture, nodes: Quadrature, order: np.ndarray, dimension: int) -> np.ndarray:
+    """Return m + d sup_s (R(s) - m s) at every order, to a relative slack of 1e-4."""
+    at, nearby = (_value(noise, nodes, order, factor / dimension) for factor in (1.0, 0.999))
+    slope = (at - nearby) / (0.001 / dimension)
+    floor = at - slope / dimension
+
+    def objective(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+        excess = ratio - slope[index]
+        return excess * np.where(excess > 0, v1, v0) ** 2
+
+    def settled(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        return upper <= (floor + _AT_LIMIT * at)[index]
+
+    return slope + dimension * _refine(noise, nodes, order, settled, objective)
 
 
 def _first_intervals(order: np.ndarray, slope: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,10 +11,10 @@ import numpy as np
 from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
 from lmodp.accounting.gaussian import gaussian_pld_epsilon
 from lmodp.accounting.pld import SPREAD, scalar_interval, vector_lower
-from lmodp.accounting.supremum import RenyiCurve, vector_curve
+from lmodp.accounting.supremum import RenyiCurve, finite_curve, vector_curve
 from lmodp.mechanisms import Gaussian, Noise
 
-LARGEST_ORDER = 1024
+SMALLEST_ORDER, LARGEST_ORDER = 64, 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +51,31 @@ def rdp_upper(
     return epsilon, order, at
 
 
+def rdp_curve(
+    noise: Noise, *, sampling_rate: float, steps: int, delta: float, dimension: int | None = None
+) -> RenyiCurve:
+    """Return the Renyi curve of a vector release of sensitivity 1, to the orders that a run needs."""
+    largest = largest_order(noise, sampling_rate=sampling_rate, steps=steps, delta=delta)
+    if dimension is None:
+        return vector_curve(noise, largest_order=largest)
+    return finite_curve(noise, dimension=dimension, largest_order=largest)
+
+
+def largest_order(noise: Noise, *, sampling_rate: float, steps: int, delta: float) -> int:
+    """Return a power of two well above the order that the Gaussian of sigma_effective needs.
+
+    Orders are a choice, not an assumption: any set gives a valid bound.
+    """
+    like = Gaussian(std=noise.sigma_effective)
+    curve = vector_curve(like, largest_order=LARGEST_ORDER)
+    order = rdp_upper(curve, sampling_rate=sampling_rate, steps=steps, delta=delta)[1]
+    return int(np.clip(2 ** math.ceil(math.log2(1.5 * order)), SMALLEST_ORDER, LARGEST_ORDER))
+
+
 def _conversion_orders(largest: int) -> np.ndarray:
     """Return every integer order to 128, then about 2 % apart."""
-    spaced = np.round(128 * 1.02 ** np.arange(1, 400))
-    return np.unique(np.concatenate([np.arange(2, 129), spaced[spaced <= largest], [largest]])).astype(np.int64)
+    orders = np.concatenate([np.arange(2, 129), np.round(128 * 1.02 ** np.arange(1, 400)), [largest]])
+    return np.unique(orders[orders <= largest]).astype(np.int64)
 
 
 @lru_cache(maxsize=256)
@@ -71,7 +92,7 @@ def verified_run(
     limit = gaussian_pld_epsilon(noise_multiplier=noise.sigma_effective, **run)
     if dimension == 1 and not isinstance(noise, Gaussian):
         return _scalar(noise, run, limit)
-    upper, order, at = rdp_upper(vector_curve(noise, largest_order=LARGEST_ORDER), **run)
+    upper, order, at = rdp_upper(rdp_curve(noise, dimension=dimension, **run), **run)
     if isinstance(noise, Gaussian):
         lower = gaussian_pld_epsilon(noise_multiplier=noise.std, pessimistic=False, **run)
     else:

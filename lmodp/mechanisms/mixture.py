@@ -67,8 +67,12 @@ class RateMixture(Noise):
         return value + np.log(first / 2)
 
     def score(self, x: ArrayLike) -> np.ndarray:
-        _, first, second = self._tilted(x)
-        return np.where(np.asarray(x) < 0, -1.0, 1.0) * (first + second / first)
+        return np.where(np.asarray(x) < 0, -1.0, 1.0) * self.log_density_and_score(x)[1]
+
+    def log_density_and_score(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Return log p(|x|) and s(|x|), which share their work."""
+        value, first, second = self._tilted(x)
+        return value + np.log(first / 2), first + second / first
 
     def inverse_log_survival(self, exponent: ArrayLike) -> np.ndarray:
         """Newton's method from the left: -K(-x) is concave, so every tangent lies above it

@@ -1,0 +1,187 @@
+"""From a privacy target to a noise, on the private side, asked of the accountant once more.
+
+The noise that is looked for is the given shape times the smallest scale that
+reaches the target. Under ``verified`` every family, the Gaussian included, is
+held to the same upper bound (RDP at integer orders), so that none gains from a
+tighter accountant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import brentq
+
+from lmodp.accounting.claimed import claimed_run, claimed_step
+from lmodp.accounting.scalar import theorem_step
+from lmodp.accounting.theorem import theorem_run
+from lmodp.accounting.supremum import RenyiCurve, vector_curve
+from lmodp.accounting.verified import LARGEST_ORDER, rdp_curve, rdp_upper
+from lmodp.errors import Unsupported, nearest, require
+from lmodp.mechanisms import Gaussian, Laplace, Noise
+
+ACCOUNTANTS = ("claimed", "theorem", "verified")
+SCOPES = ("step", "run")
+UNIT_SHAPES = {"gaussian": Gaussian(std=1.0), "laplace": Laplace(scale=1.0)}
+_SMALLEST, _LARGEST = 1e-6, 1e9  # scales tried, in units of the sensitivity
+_GRID = 400
+_PRECISION = 1e-9
+_REFINEMENTS = 6
+
+
+def calibrate_noise(
+    noise: Noise | str,
+    *,
+    accountant: str,
+    epsilon: float,
+    delta: float,
+    sampling_rate: float = 1.0,
+    steps: int = 1,
+    relative_sensitivity: float = 1.0,
+    dimension: int | None = None,
+    scope: str | None = None,
+) -> Noise:
+    """Return the given shape times the smallest scale found that reaches a target.
+
+    Args:
+        noise: a law, of which the shape is kept, or the family "gaussian" or "laplace".
+        accountant: "claimed", "theorem" or "verified".
+        epsilon, delta: the target.
+        sampling_rate, steps: q and T of the run.
+        relative_sensitivity: sensitivity of the sum over the factor of the noise.
+        dimension: number of coordinates for ``verified``; None for many.
+        scope: "step" or "run", what the target is of. By default the step under ``claimed``, as
+            published, and the run otherwise.
+
+    Returns:
+        A law for which ``accountant`` answers at most ``epsilon``.
+
+    Raises:
+        InvalidValue: an argument is outside its range.
+        Unsupported: no scale reaches the target under this accountant.
+
+    Guarantees:
+        * The accountant is asked once more about the law that is returned.
+        * Where epsilon is not monotone in the scale (``claimed``, ``theorem``), the target holds at
+          the returned scale; larger scales are not claimed to be private as well.
+    """
+    shape = _shape(noise)
+    scope = scope or ("step" if accountant == "claimed" else "run")
+    _check(accountant, scope, epsilon, delta, sampling_rate, steps, relative_sensitivity)
+    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    if accountant == "verified":
+        if scope == "step":
+            run |= {"sampling_rate": 1.0, "steps": 1}
+        scale = _verified_scale(shape, epsilon, run, dimension)
+    else:
+        scale = _scalar_scale(_account(accountant, scope, shape, run), epsilon, accountant)
+    return shape.scaled(scale * relative_sensitivity)
+
+
+def _shape(noise: Noise | str) -> Noise:
+    if isinstance(noise, Noise):
+        return noise
+    require(noise in UNIT_SHAPES, "noise", noise, "is neither a law nor a family of one parameter",
+            nearest(str(noise), UNIT_SHAPES) + " A laplace_mixture needs its parts.")
+    return UNIT_SHAPES[noise]
+
+
+def _check(
+    accountant: str, scope: str, epsilon: float, delta: float, sampling_rate: float, steps: int, sensitivity: float
+) -> None:
+    require(accountant in ACCOUNTANTS, "accountant", accountant, "is not known", nearest(accountant, ACCOUNTANTS))
+    require(scope in SCOPES, "scope", scope, "is not known", nearest(scope, SCOPES))
+    require(0 < epsilon < math.inf, "epsilon", epsilon, "must be finite and above 0")
+    require(0 < delta < 1, "delta", delta, "must be in (0, 1)")
+    require(0 < sampling_rate <= 1, "sampling_rate", sampling_rate, "must be in (0, 1]")
+    require(steps >= 1, "steps", steps, "must be at least 1")
+    require(0 < sensitivity < math.inf, "relative_sensitivity", sensitivity, "must be finite and above 0")
+
+
+def _account(accountant: str, scope: str, shape: Noise, run: dict[str, float]) -> Callable[[float], float]:
+    """Return epsilon as a function of the scale."""
+    def step_claimed(scale: float) -> float:
+        return claimed_step(shape.scaled(scale), delta=run["delta"]).epsilon
+
+    def run_claimed(scale: float) -> float:
+        step = step_claimed(scale)
+        return claimed_run(step, **run) if math.isfinite(step) else math.inf
+
+    def step_theorem(scale: float) -> float:
+        return theorem_step(shape.scaled(scale), delta=run["delta"]).epsilon
+
+    def run_theorem(scale: float) -> float:
+        return theorem_run(shape.scaled(scale), **run).epsilon
+
+    return {("claimed", "step"): step_claimed, ("claimed", "run"): run_claimed,
+            ("theorem", "step"): step_theorem, ("theorem", "run"): run_theorem}[accountant, scope]
+
+
+def _scalar_scale(account: Callable[[float], float], target: float, accountant: str) -> float:
+    """Return the smallest grid scale that reaches the target, refined towards the one before it."""
+    scales = np.geomspace(_SMALLEST, _LARGEST, _GRID)
+    private = _first_private(account, target, scales)
+    if private is None:
+        smallest = min(account(scale) for scale in scales[::20])
+        raise Unsupported(f"epsilon = {target!r} cannot be reached under {accountant!r} at this delta: "
+                          f"the smallest value at any scale is about {smallest:.4g}")
+    low, high = math.log(scales[private - 1]) if private else math.log(_SMALLEST / 10), math.log(scales[private])
+    while high - low > _PRECISION:
+        centre = (low + high) / 2
+        low, high = (low, centre) if account(math.exp(centre)) <= target else (centre, high)
+    return math.exp(high)
+
+
+def _first_private(account: Callable[[float], float], target: float, scales: np.ndarray) -> int | None:
+    """Return the index of the first scale that reaches the target."""
+    return next((i for i, scale in enumerate(scales) if account(scale) <= target), None)
+
+
+def verified_upper(
+    noise: Noise, *, sampling_rate: float, steps: int, delta: float, dimension: int | None = None
+) -> float:
+    """Return the RDP upper bound by which all families are compared, at sensitivity 1."""
+    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    return rdp_upper(rdp_curve(noise, dimension=dimension, **run), **run)[0]
+
+
+def _verified_scale(shape: Noise, target: float, run: dict[str, float], dimension: int | None) -> float:
+    """Return a scale at which the bound holds.
+
+    A curve computed at one scale bounds every larger one: with the noise c times as large the
+    supremum is over shifts up to 1/c, so G_c <= G_1 / c^2. Each round solves for c on one curve.
+    """
+    scale = _gaussian_scale(shape, target, run)
+    for _ in range(_REFINEMENTS):
+        trial = 0.999 * scale
+        curve = rdp_curve(shape.scaled(trial), dimension=dimension, **run)
+        new = trial * _factor(curve, target, run)
+        settled = abs(new / scale - 1) < 1e-4
+        scale = new
+        if settled:
+            break
+    while verified_upper(shape.scaled(scale), dimension=dimension, **run) > target:
+        scale *= 1 + 2e-5
+    return scale
+
+
+def _gaussian_scale(shape: Noise, target: float, run: dict[str, float]) -> float:
+    """Return the scale at which the Gaussian of sigma_effective would reach the target."""
+    unit = Gaussian(std=1.0)
+    return _factor(vector_curve(unit, largest_order=LARGEST_ORDER), target, run) / shape.sigma_effective
+
+
+def _factor(curve: RenyiCurve, target: float, run: dict[str, float]) -> float:
+    """Return the c at which the curve divided by c^2 gives the target."""
+    def gap(log_factor: float) -> float:
+        scaled = replace(curve, log_moments=curve.log_moments * math.exp(-2 * log_factor))
+        return rdp_upper(scaled, **run)[0] - target
+
+    low, high = -math.log(_LARGEST), math.log(_LARGEST)
+    if gap(high) > 0:
+        raise Unsupported(f"epsilon = {target!r} is below what Renyi orders up to {int(curve.orders[-1])} "
+                          f"resolve at delta = {run['delta']!r}, with any amount of noise")
+    return math.exp(brentq(gap, low, high, xtol=_PRECISION)) * (1 + 2 * _PRECISION)
