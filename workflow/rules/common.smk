@@ -17,8 +17,6 @@ except LmodpError as error:
 GRID = LAYOUT.grid
 RESULTS = LAYOUT.results
 CACHE = LAYOUT.cache
-# Read by scripts, which run in processes of their own.
-CHECKED = LAYOUT.values
 
 # An outdated record gets this file, newer than everything, as a further input.
 NOW = CACHE / "now"

@@ -1,0 +1,114 @@
+"""The smallest grid runs every rule, rests when nothing changed, and reruns what a change touches."""
+
+import json
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+
+from lmodp.records import STATUSES, read_record
+from lmodp.stages import STAGES
+from tests.workflow.conftest import ROOT, Workflow
+
+
+def records(smoke):
+    return {name: json.loads(data) for name, data in smoke.records().items() if name.endswith(".json")}
+
+
+def test_every_stage_left_records(smoke):
+    kinds = {record["kind"] for record in records(smoke).values()}
+    assert kinds >= set(STAGES) - {"fetch_package"}
+
+
+def test_no_cell_vanishes_and_every_status_has_its_reason(smoke):
+    results = read_record(smoke.results / "tables/results.json")
+    assert len(results["cells"]) == len({cell["cell"] for cell in results["cells"]}) >= 8
+    for cell in results["cells"]:
+        assert cell["status"] in STATUSES
+        assert (cell["reason"] is None) is (cell["status"] == "done")
+    assert any(cell["status"] == "skipped" for cell in results["cells"])
+
+
+def test_what_ran_is_what_was_certified(smoke):
+    verified = [record for record in records(smoke).values() if record["kind"] == "verify_run" and "conforms" in record]
+    assert verified and all(record["conforms"] for record in verified)
+
+
+def test_every_computed_run_has_its_records_and_a_score(smoke):
+    runs = pd.read_parquet(smoke.results / "tables/runs.parquet")
+    done = runs[runs.status == "done"]
+    assert len(done) and done.accuracy.between(0, 1).all()
+    for run in done.run:
+        names = {path.name for path in (smoke.results / "runs" / run).iterdir()}
+        assert {"training.json", "evaluation.json", "verification.json", "timing.json"} <= names
+
+
+def test_a_second_run_does_nothing(smoke):
+    before = {path: path.stat().st_mtime_ns for path in smoke.results.rglob("*")}
+    assert "Nothing to be done" in smoke.run().text
+    assert {path: path.stat().st_mtime_ns for path in smoke.results.rglob("*")} == before
+
+
+def test_no_record_holds_a_path_or_a_host_of_this_machine(smoke):
+    for name, data in smoke.records().items():
+        if name.endswith((".json", ".csv", ".md", ".html")):
+            assert str(smoke.folder).encode() not in data and str(ROOT).encode() not in data, name
+
+
+def test_a_deleted_cell_comes_back_with_the_same_bytes(smoke):
+    before = smoke.records()
+    cell = next(path for path in sorted((smoke.results / "cells").iterdir()) if "-lmo_dp-" in path.name)
+    runs = [run["run"] for run in read_record(cell / "finetune.json")["runs"]]
+    for folder in [cell, smoke.folder / "cache/cells" / cell.name, *(smoke.results / "runs" / run for run in runs)]:
+        shutil.rmtree(folder)
+    smoke.run()
+    assert smoke.records() == before
+
+
+def test_results_that_came_with_a_clone_are_reused(smoke, tmp_path):
+    """No metadata of Snakemake, no cache, arbitrary file times: nothing to do."""
+    clone = Workflow(tmp_path, "smoke")
+    shutil.copytree(smoke.results, clone.results, copy_function=shutil.copyfile)
+    assert "Nothing to be done" in clone.run("--dry-run").text
+
+
+@pytest.fixture(scope="module")
+def copy_of_code(tmp_path_factory):
+    """The code as it is in the working tree, in a folder where it may be edited."""
+    folder = tmp_path_factory.mktemp("code")
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith("results/"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "reruns", "rests"),
+    [
+        ("lmodp/accounting/certificate.py", "CUSTOMARY_DELTA = 1e-5", "CUSTOMARY_DELTA = 1e-6",
+         {"certify_mechanism", "verify_run", "report"}, {"prepare_dataset", "prepare_model", "cache_activations"}),
+        ("lmodp/training/settings.py", "fused=True", "fused=False",
+         {"finetune_model", "evaluate_model", "verify_run"}, {"search_noise", "calibrate_noise", "certify_mechanism"}),
+        ("lmodp/accounting/certificate.py", "CUSTOMARY_DELTA = 1e-5", "CUSTOMARY_DELTA = 1e-5  # customary",
+         set(), set(STAGES)),
+    ],
+    ids=["a formula of the certificate", "the optimiser", "a comment"],
+)  # fmt: skip
+def test_a_change_reruns_what_depends_on_it(smoke, copy_of_code, tmp_path, file, old, new, reruns, rests):
+    changed = Workflow(tmp_path, "smoke", repository=copy_of_code)
+    shutil.copytree(smoke.results, changed.results, copy_function=shutil.copyfile)
+    shutil.copytree(smoke.folder / "cache", tmp_path / "cache", copy_function=shutil.copyfile)
+    path = copy_of_code / file
+    text = path.read_text()
+    assert old in text
+    try:
+        path.write_text(text.replace(old, new))
+        told = changed.run("--dry-run", "--quiet", "host").text
+    finally:
+        path.write_text(text)
+    planned = {line.split()[1].rstrip(":") for line in told.splitlines() if line.startswith(("rule ", "localrule "))}
+    assert planned >= reruns
+    assert not planned & rests
