@@ -22,3 +22,7 @@ rule all:
     input:
         RESULTS / "report.html",
         RESULTS / "tables" / "comparison.md",
+
+
+onsuccess:
+    print(f"Table:  {RESULTS / 'tables' / 'comparison.md'}\nReport: {RESULTS / 'report.html'}\nThe table again: lmodp summary")

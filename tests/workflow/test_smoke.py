@@ -66,6 +66,19 @@ def test_a_deleted_cell_comes_back_with_the_same_bytes(smoke):
     assert smoke.records() == before
 
 
+def test_an_interrupted_cell_goes_on_where_it_stopped(smoke):
+    before = smoke.records()
+    cell = next(path for path in sorted((smoke.results / "cells").iterdir()) if "-gaussian-" in path.name)
+    kept, lost = (run["run"] for run in read_record(cell / "finetune.json")["runs"])
+    stamp = (smoke.results / "runs" / kept / "training.json").stat().st_mtime_ns
+    (cell / "finetune.json").unlink()
+    (smoke.folder / "cache/cells" / cell.name / "complete.json").unlink()
+    (smoke.results / "runs" / lost / "training.json").unlink()
+    smoke.run()
+    assert smoke.records() == before
+    assert (smoke.results / "runs" / kept / "training.json").stat().st_mtime_ns == stamp
+
+
 def test_results_that_came_with_a_clone_are_reused(smoke, tmp_path):
     """No metadata of Snakemake, no cache, arbitrary file times: nothing to do."""
     clone = Workflow(tmp_path, "smoke")

@@ -43,5 +43,5 @@ def tracked(record, **files):
 
 
 wildcard_constraints:
-    package=r"[A-Za-z0-9-]+",
+    package=r"[A-Za-z0-9_.-]+",
     id=r"[A-Za-z0-9_.-]+",
