@@ -17,10 +17,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lmodp.data.registry import DATASETS
+from lmodp.data.source_settings import SourceSettings
 from lmodp.errors import ConfigError, Fault, MissingFile, nearest
 from lmodp.models.registry import MODELS
 from lmodp.registry import load_methods
 
+Source = Literal["embedded", "local", "hub"]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Calibration = Literal["claimed", "verified"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -91,18 +94,33 @@ class Training(Section):
     checkpoint_every: Count | None = None
 
 
+class Generation(Section):
+    """Beam search of table-to-text experiments (see ``lmodp.evaluation.decoding``)."""
+
+    num_beams: Count = 5
+    max_new_tokens: Count = 100
+    min_new_tokens: Annotated[int, Field(ge=0)] = 0
+    length_penalty: float = 1.0
+    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    batch_size: Count = 32
+    records: Count | None = Field(None, description="how many distinct records are scored; null for all")
+
+
 class Experiment(Section):
     """One comparison: a data set, a model and a trainable part, over methods and targets."""
 
     title: str
     dataset: str
     model: str
-    source: Literal["embedded", "local", "hub"] = "embedded"
+    source: Source = Field("embedded", description="where the data set comes from")
+    model_source: Source | None = Field(None, description="where the model comes from; null for the data set's source")
+    layers: Count | None = Field(None, description="the model's first layers only, where it can be cut; null for all")
     trainable: Trainable = "full"
     pooling: Literal["first", "mean", "last"] = "first"
     max_length: Annotated[int, Field(ge=2)] = 64
     repetitions: Count = 1
     training: Training
+    generation: Generation | None = Field(None, description="table-to-text only; null for the published search")
     methods: list[str] | None = Field(None, description="null takes the grid's methods")
     privacy: Privacy | None = Field(None, description="null takes the grid's targets")
 
@@ -117,6 +135,10 @@ class Config(Section):
     results_root: str = "results"
     cache_root: str = ".cache"
     data_root: str | None = Field(None, description="folder of local files; LMODP_DATA_ROOT stands in for null")
+    local_layout: Literal["plain", "official"] = Field("plain", description="names of the files under data_root")
+    local_files: dict[str, dict[str, str]] = Field({}, description="data set to split to path under data_root, where it has another name")
+    local_models: dict[str, str] = Field({}, description="model to folder under data_root; models/NAME unless named")
+    hub_revisions: dict[str, Commit] = Field({}, description="data set or model to commit, in place of hub.lock's")
     baselines_folder: str | None = Field(None, description="a further folder of methods, beside baselines/")
     methods: Annotated[list[str], Field(min_length=1)]
     privacy: Privacy
@@ -132,6 +154,11 @@ class Config(Section):
     def cache(self) -> Path:
         """Folder of bulky files that can be made again."""
         return Path(self.cache_root)
+
+    def sources(self) -> SourceSettings:
+        """What the sources of data sets and models are told."""
+        names = ("local_layout", "local_files", "local_models", "hub_revisions")
+        return SourceSettings(**{name: getattr(self, name) for name in names})
 
     def data_folder(self) -> Path | None:
         """The folder of local data files: ``data_root``, else LMODP_DATA_ROOT, else None."""
@@ -167,7 +194,7 @@ def check_config(values: Any, *, source: str = "config") -> Config:
         config = Config.model_validate(_numbers(values))
     except ValidationError as error:
         raise ConfigError(source, [_fault(item) for item in error.errors()]) from None
-    faults = [*_unknown_names(config), *_impossible_batches(config)]
+    faults = [*_unknown_names(config), *_impossible_batches(config), *_impossible_tasks(config)]
     if faults:
         raise ConfigError(source, faults)
     return config
@@ -210,7 +237,7 @@ def _is_branch(part: Any) -> bool:
 def _keys_at(path: list[Any]) -> list[str]:
     """The keys allowed at a place of the configuration."""
     model: type[BaseModel] = Config
-    sections = {"privacy": Privacy, "search": Search, "training": Training, "lora": Lora}
+    sections = {"privacy": Privacy, "search": Search, "training": Training, "lora": Lora, "generation": Generation}
     for part in path:
         if part in sections:
             model = sections[part]
@@ -236,6 +263,9 @@ def _unknown_names(config: Config) -> list[Fault]:
         named += [(f"experiments.{key}.methods", "method", name, methods) for name in item.methods or []]
         named += [(f"experiments.{key}.dataset", "data set", item.dataset, DATASETS)]
         named += [(f"experiments.{key}.model", "model", item.model, MODELS)]
+    named += [(f"local_files.{name}", "data set", name, DATASETS) for name in config.local_files]
+    named += [(f"local_models.{name}", "model", name, MODELS) for name in config.local_models]
+    named += [(f"hub_revisions.{name}", "data set or model", name, {**DATASETS, **MODELS}) for name in config.hub_revisions]
     return [
         Fault(place, name, f"unknown {kind}", nearest(name, known))
         for place, kind, name, known in named
@@ -251,4 +281,20 @@ def _impossible_batches(config: Config) -> list[Fault]:
             rule = f"is a sampling rate of {batch / card.train_size:.4g}, which must be at most 1"
             remedy = f"{item.dataset} has {card.train_size} training examples."
             faults.append(Fault(f"experiments.{key}.training.expected_batch_size", batch, rule, remedy))
+    return faults
+
+
+def _impossible_tasks(config: Config) -> list[Fault]:
+    """Sentences are generated by language models only; only some models can be cut."""
+    faults = []
+    for key, item in config.experiments.items():
+        data, model = DATASETS.get(item.dataset), MODELS.get(item.model)
+        if data is None or model is None:
+            continue
+        if data.task == "table_to_text" and not model.generates:
+            faults.append(Fault(f"experiments.{key}.model", item.model, f"cannot generate, as {item.dataset} asks", "Use a GPT-2 or a Llama."))
+        if data.task != "table_to_text" and item.generation is not None:
+            faults.append(Fault(f"experiments.{key}.generation", "...", f"is for table-to-text, {item.dataset} is not", "Leave it out."))
+        if item.layers is not None and not model.depth:
+            faults.append(Fault(f"experiments.{key}.layers", item.layers, f"model {item.model} is used whole", "Leave it out."))
     return faults

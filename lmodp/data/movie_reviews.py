@@ -19,8 +19,7 @@ def load_movie_reviews(cache_root: Path) -> Examples:
     UTF-8 with CRLF. The label is the sign of the rating; ratings of exactly 0
     have none and are dropped, and counted.
     """
-    path = fetched_folder("vaderSentiment", cache_root) / FILE
-    rows = [_parse(line, number, path) for number, line in enumerate(_lines(path), start=1)]
+    rows = read_rated_sentences(fetched_folder("vaderSentiment", cache_root) / FILE)
     kept = [(rating, text) for rating, text in rows if rating != 0]
     texts = [text for _, text in kept]
     return Examples(
@@ -28,6 +27,15 @@ def load_movie_reviews(cache_root: Path) -> Examples:
         splits=split_by_text(texts, sizes={"test": 2000, "validation": 1000}, rest="train", salt="movie_reviews"),
         refused={"rating is 0": len(rows) - len(kept)},
     )
+
+
+def read_rated_sentences(path: Path) -> list[tuple[float, str]]:
+    """Return mean rating and text of every line of one of the source's files.
+
+    Raises:
+        DamagedFile: a line is not number, rating, text.
+    """
+    return [_parse(line, number, path) for number, line in enumerate(_lines(path), start=1)]
 
 
 def _lines(path: Path) -> list[str]:

@@ -13,7 +13,8 @@ from datasets import DatasetDict
 from datasets.utils.logging import disable_progress_bar
 
 from lmodp.data.registry import DATASETS, DatasetCard
-from lmodp.data.sources import SourceSettings, load_examples
+from lmodp.data.source_settings import SourceSettings
+from lmodp.data.sources import load_examples
 from lmodp.data.table_to_text import group_references
 from lmodp.data.tables import Examples, save_splits
 from lmodp.errors import DamagedFile

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 from lmodp.data.hub import hub_entry, hub_files
@@ -11,30 +10,16 @@ from lmodp.data.local import load_local, read_splits
 from lmodp.data.made_up import load_made_up
 from lmodp.data.movie_reviews import load_movie_reviews
 from lmodp.data.registry import DatasetCard
+from lmodp.data.source_settings import SourceSettings
 from lmodp.data.tables import Examples
+from lmodp.data.venues import load_venues
 from lmodp.errors import InvalidValue
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceSettings:
-    """What the config says about sources; no part of any identity.
-
-    Args:
-        local_layout: "plain" or "official", see `lmodp.data.local`.
-        local_files: data set to split to path below ``data_root``.
-        local_models: model to folder below ``data_root``; ``models/NAME`` unless named.
-        hub_revisions: data set or model to commit.
-    """
-
-    local_layout: str = "plain"
-    local_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    local_models: Mapping[str, str] = field(default_factory=dict)
-    hub_revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 EMBEDDED: dict[str, Callable[[Path], Examples]] = {
     "movie_reviews": load_movie_reviews,
     "made_up": lambda cache_root: load_made_up(),
+    "venues": lambda cache_root: load_venues(),
 }
 
 

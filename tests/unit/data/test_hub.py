@@ -11,7 +11,8 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, Revi
 from lmodp.data import hub
 from lmodp.data.hub import HubEntry, hub_entry, hub_files
 from lmodp.data.registry import DATASETS
-from lmodp.data.sources import SourceSettings, load_examples
+from lmodp.data.source_settings import SourceSettings
+from lmodp.data.sources import load_examples
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile
 from lmodp.models.registry import MODELS
 
