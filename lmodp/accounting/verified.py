@@ -15,6 +15,7 @@ from lmodp.accounting.supremum import RenyiCurve, finite_curve, vector_curve
 from lmodp.mechanisms import Gaussian, Noise
 
 SMALLEST_ORDER, LARGEST_ORDER = 64, 4096
+_FINE = 65
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,27 @@ class Verified:
 def rdp_upper(
     curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: float
 ) -> tuple[float, float, float]:
-    """Return (epsilon, order, supremum_at) from a Renyi curve: Poisson sampling, composition, conversion."""
-    log_moments = curve.dense()
-    orders = _conversion_orders(int(curve.orders[-1]))
-    rdp = poisson_rdp(log_moments=log_moments, sampling_rate=sampling_rate, orders=orders)
-    epsilon, order = epsilon_of_rdp(orders=orders, rdp=steps * rdp, delta=delta)
-    at = float(np.interp(order, curve.orders, curve.supremum_at)) if math.isfinite(epsilon) else math.nan
-    return epsilon, order, at
+    """Return (epsilon, order, supremum_at) from a Renyi curve: Poisson sampling, composition, conversion.
+
+    Integer orders 10 % apart, then about all of them around the best; any choice is a valid bound.
+    """
+    moments, largest = curve.dense(), int(curve.orders[-1])
+    spaced = np.unique(np.round(2 * 1.1 ** np.arange(100))).astype(np.int64)
+    coarse = np.append(spaced[spaced < largest], largest)
+    found = _best_order(moments, coarse, sampling_rate, steps, delta)
+    if not math.isfinite(found[0]):
+        return math.inf, math.nan, math.nan
+    near = np.searchsorted(coarse, found[1])
+    fine = np.linspace(coarse[max(near - 1, 0)], coarse[min(near + 1, len(coarse) - 1)], _FINE).round()
+    found = min(found, _best_order(moments, np.unique(fine).astype(np.int64), sampling_rate, steps, delta))
+    return *found, float(np.interp(found[1], curve.orders, curve.supremum_at))
+
+
+def _best_order(
+    moments: np.ndarray, orders: np.ndarray, sampling_rate: float, steps: int, delta: float
+) -> tuple[float, float]:
+    rdp = poisson_rdp(log_moments=moments, sampling_rate=sampling_rate, orders=orders)
+    return epsilon_of_rdp(orders=orders, rdp=steps * rdp, delta=delta)
 
 
 def rdp_curve(
@@ -70,12 +85,6 @@ def largest_order(noise: Noise, *, sampling_rate: float, steps: int, delta: floa
     curve = vector_curve(like, largest_order=LARGEST_ORDER)
     order = rdp_upper(curve, sampling_rate=sampling_rate, steps=steps, delta=delta)[1]
     return int(np.clip(2 ** math.ceil(math.log2(1.5 * order)), SMALLEST_ORDER, LARGEST_ORDER))
-
-
-def _conversion_orders(largest: int) -> np.ndarray:
-    """Return every integer order to 128, then about 2 % apart."""
-    orders = np.concatenate([np.arange(2, 129), np.round(128 * 1.02 ** np.arange(1, 400)), [largest]])
-    return np.unique(orders[orders <= largest]).astype(np.int64)
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,67 @@
+"""``lmodp account``: what is epsilon? Every accountant's answer for one noise and one plan."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lmodp.accounting import certify_mechanism
+from lmodp.commands.printing import number, show, table
+from lmodp.mechanisms import PUBLISHED, load_noise
+from lmodp.plan import Plan
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--noise", required=True, metavar="FILE|NAME", help="JSON file, or a published setting such as lmo-0.3")
+    parser.add_argument("--relative-sensitivity", type=float, default=1.0, metavar="S",
+                        help="clip norm over the factor that multiplies the noise (1: noise scaled by the clip norm)")
+    parser.add_argument("--sampling-rate", type=float, required=True, metavar="Q")
+    parser.add_argument("--steps", type=int, required=True, metavar="T")
+    parser.add_argument("--delta", type=float, required=True, metavar="D")
+    parser.add_argument("--dimension", type=int, metavar="N", help="coordinates released; many if left out")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the certificate."""
+    plan = Plan(
+        noise=load_noise(args.noise), sampling_rate=args.sampling_rate, steps=args.steps, delta=args.delta,
+        clip_norm=args.relative_sensitivity, noise_scale=1.0,
+    )
+    setting = PUBLISHED.get(args.noise)
+    certificate = certify_mechanism(
+        plan, nominal_step_epsilon=setting.nominal_step_epsilon if setting else None, dimension=args.dimension)
+    show(certificate, as_json=args.json, text=_text)
+    return 0
+
+
+def _text(certificate: dict[str, Any]) -> str:
+    claimed, theorem, verified, noise = (certificate[key] for key in ("claimed", "theorem", "verified", "noise"))
+    rows = [
+        ("claimed", number(claimed["epsilon_step"]), number(claimed["epsilon_total"]), _claimed_note(claimed)),
+        ("theorem", number(theorem["epsilon_step"]), number(theorem["epsilon_total"]), _theorem_note(theorem)),
+        ("pure scalar", number(certificate["pure_scalar"]["epsilon"]), "", "one release of one number, delta = 0"),
+        ("verified", "", f"{number(verified['epsilon_lower'])} to {number(verified['epsilon_upper'])}", _verified_note(verified)),
+    ]
+    facts = "\n".join(f"  {key:20s} {number(noise[key])}" for key in ("std", "mean_abs", "sigma_effective", "efficiency"))
+    return f"{table(('epsilon', 'one step', 'whole run', ''), rows)}\n\nnoise\n{facts}"
+
+
+def _claimed_note(claimed: dict[str, Any]) -> str:
+    if claimed["status"] != "ok":
+        return claimed["reason"]
+    outside = "" if claimed["order_in_domain"] in (True, None) else f"; order {claimed['order']} is outside the MGF's domain"
+    nominal = claimed["epsilon_total_nominal"]
+    published = "" if nominal is None else f"; from the published step epsilon {number(nominal)}"
+    return f"as published{published}{outside}"
+
+
+def _theorem_note(theorem: dict[str, Any]) -> str:
+    return theorem["reason"] or f"one number, order {theorem['order']}"
+
+
+def _verified_note(verified: dict[str, Any]) -> str:
+    if verified["status"] != "ok":
+        return verified["reason"]
+    return f"the whole gradient; like a Gaussian of std {number(verified['sigma_effective'])}"

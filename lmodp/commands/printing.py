@@ -1,0 +1,24 @@
+"""How commands print: JSON on demand, otherwise a table a person can read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+
+def show(value: dict[str, Any], *, as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
+    """Print ``value`` as JSON or as ``text(value)``."""
+    print(json.dumps(value, indent=2, allow_nan=False) if as_json else text(value))
+
+
+def number(value: float | None) -> str:
+    """Return six significant digits, or a dash for what does not exist."""
+    return "-" if value is None else f"{value:.6g}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows under a head, columns aligned."""
+    lines = [head, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)

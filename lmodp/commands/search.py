@@ -1,0 +1,62 @@
+"""``lmodp search``: the best noise of a search space, with its epsilon under every accountant."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from lmodp.accounting import certify_mechanism
+from lmodp.accounting.calibration import ACCOUNTANTS
+from lmodp.accounting.search import OBJECTIVES, SearchResult, search_noise, write_trace
+from lmodp.commands.printing import number, show, table
+from lmodp.plan import Plan
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--space", default="published", metavar="published|FILE")
+    parser.add_argument("--epsilon", type=float, required=True, metavar="E", help="the noise found has an epsilon below this")
+    parser.add_argument("--delta", type=float, required=True, metavar="D")
+    parser.add_argument("--accountant", required=True, choices=ACCOUNTANTS,
+                        help="claimed and theorem: epsilon of one step; verified: of the whole run")
+    parser.add_argument("--objective", required=True, choices=OBJECTIVES)
+    parser.add_argument("--gamma", type=float, default=0.9, metavar="G", help="usefulness is P(|noise| <= G)")
+    parser.add_argument("--sampling-rate", type=float, default=1.0, metavar="Q")
+    parser.add_argument("--steps", type=int, default=1, metavar="T")
+    parser.add_argument("--trace", type=Path, metavar="FILE", help="write every point to this parquet file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Search and print what was found."""
+    found = search_noise(
+        args.space, accountant=args.accountant, objective=args.objective, epsilon=args.epsilon, delta=args.delta,
+        gamma=args.gamma, sampling_rate=args.sampling_rate, steps=args.steps,
+    )
+    if args.trace:
+        write_trace(found.trace, args.trace)
+    plan = Plan(noise=found.noise, sampling_rate=args.sampling_rate, steps=args.steps, delta=args.delta)
+    show(_answer(found, certify_mechanism(plan)), as_json=args.json, text=_text)
+    return 0
+
+
+def _answer(found: SearchResult, certificate: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "noise": found.noise.to_dict(), "epsilon": found.epsilon, "value": found.value, "point": found.point,
+        "qualifying": found.qualifying, "valid": found.valid, "points": found.points,
+        "accounts": {key: certificate[key] for key in ("claimed", "theorem", "pure_scalar", "verified")},
+    }
+
+
+def _text(answer: dict[str, Any]) -> str:
+    accounts = answer["accounts"]
+    rows = [
+        ("claimed", number(accounts["claimed"]["epsilon_step"]), number(accounts["claimed"]["epsilon_total"])),
+        ("theorem", number(accounts["theorem"]["epsilon_step"]), number(accounts["theorem"]["epsilon_total"])),
+        ("pure scalar", number(accounts["pure_scalar"]["epsilon"]), ""),
+        ("verified", "", number(accounts["verified"]["epsilon_upper"])),
+    ]
+    parts = "\n".join(f"  {key}: {values}" for key, values in answer["noise"]["rate"].items())
+    return (f"{answer['qualifying']} of {answer['points']} points qualify; the best is number {answer['point']}\n{parts}\n"
+            f"objective {number(answer['value'])}\n\n{table(('epsilon', 'one step', 'whole run'), rows)}")
