@@ -18,6 +18,7 @@ COMMANDS = {
     "account": "what is epsilon? every accountant's answer for a noise",
     "calibrate": "a noise that reaches a privacy target",
     "search": "the offline noise search of LMO-DP, under any accountant",
+    "audit": "a lower bound on epsilon from samples, beside what is claimed and verified",
     "plan": "check a configuration and list its cells, cost included",
     "fetch": "fetch data and weights pinned in data.lock",
     "summary": "print a grid's main table and where its figures are",

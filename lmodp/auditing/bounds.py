@@ -1,0 +1,164 @@
+"""From scores of two worlds to a lower bound on epsilon that holds with a stated confidence.
+
+A transcript is drawn either with the canary's data or without. A mechanism that is
+(epsilon, delta)-DP satisfies, for every set S of transcripts and both orders of the
+two worlds,
+
+    P(S) <= exp(epsilon) Q(S) + delta.
+
+So P(S) > p and Q(S) < q together refute every epsilon below log((p - delta)/q). S is
+a half-line of a score: any function of the transcript may be the score, a poor one
+costs power and never validity.
+
+Confidence: score, threshold and order are chosen on one part of the trials; the two
+probabilities are then bounded on the other part by Clopper-Pearson, each at half of
+the permitted error. The choice is independent of the trials that test it, so nothing
+else has to be corrected.
+
+References:
+    Kairouz, Oh, Viswanath, ICML 2015 (the trade-off region of (epsilon, delta)).
+    Jagielski, Ullman, Oprea, NeurIPS 2020; Nasr et al., USENIX Security 2023.
+    Clopper, Pearson, Biometrika 26 (1934).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta
+
+from lmodp.errors import require
+
+ORDERS = ("included over excluded", "excluded over included")
+SELECTION_SHARE = 0.25
+_CANDIDATES = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreBound:
+    """A lower bound on epsilon and the test that gave it.
+
+    Args:
+        epsilon_lower: at least 0; 0 says that nothing was found.
+        confidence: probability of at least which the bound holds.
+        delta: at which it holds (and at every smaller one).
+        order: which world stands on the left, one of `ORDERS`.
+        statistic: column of the scores that was chosen.
+        threshold: the score that cuts; above it lies the left world of the first order.
+        hits, false_hits: trials of the left and of the right world inside the set.
+        tested: trials a world that the bound rests on.
+    """
+
+    epsilon_lower: float
+    confidence: float
+    delta: float
+    order: str
+    statistic: int
+    threshold: float
+    hits: int
+    false_hits: int
+    tested: int
+
+
+def share_at_least(hits: np.ndarray | int, trials: int, *, error: float) -> np.ndarray:
+    """Return the Clopper-Pearson lower bound of a probability, wrong with probability <= ``error``."""
+    hits = np.asarray(hits)
+    found = beta.ppf(error, np.maximum(hits, 1), trials - hits + 1)
+    return np.where(hits == 0, 0.0, found)
+
+
+def share_at_most(hits: np.ndarray | int, trials: int, *, error: float) -> np.ndarray:
+    """Return the Clopper-Pearson upper bound of a probability, wrong with probability <= ``error``."""
+    hits = np.asarray(hits)
+    found = beta.ppf(1 - error, hits + 1, np.maximum(trials - hits, 1))
+    return np.where(hits == trials, 1.0, found)
+
+
+def epsilon_at_least(hits: np.ndarray, false_hits: np.ndarray, trials: int, *, delta: float, error: float) -> np.ndarray:
+    """Return log((p - delta)/q) from counts, both shares bounded at error/2; ``-inf`` where p <= delta.
+
+    Args:
+        hits, false_hits: counts of the left and the right world inside the set, any shape.
+        trials: trials a world.
+    """
+    excess = share_at_least(hits, trials, error=error / 2) - delta
+    below = share_at_most(false_hits, trials, error=error / 2)
+    return np.log(np.maximum(excess, 0.0), out=np.full(np.shape(excess), -np.inf), where=excess > 0) - np.log(below)
+
+
+def bound_from_scores(included: np.ndarray, excluded: np.ndarray, *, delta: float, confidence: float = 0.95) -> ScoreBound:
+    """Return the lower bound on epsilon that the scores of both worlds support.
+
+    Args:
+        included: scores of trials with the canary, shape (n,) or (n, statistics); larger
+            speaks for its presence. Trials are independent, in the order drawn.
+        excluded: the same without it; n trials too.
+        delta: in [0, 1), the delta of the bound.
+        confidence: in (0, 1).
+
+    Guarantees:
+        * With probability of at least ``confidence`` the mechanism that drew the
+          scores is not (epsilon, delta)-DP for any epsilon below ``epsilon_lower``.
+
+    Edge cases:
+        =======================  ====================================================
+        nothing to be seen       the bound is 0
+        equal scores (ties)      the set is "score > threshold", or its complement
+        NaN among the scores     `InvalidValue`; a transcript always has a score
+        unequal numbers          `InvalidValue`
+        =======================  ====================================================
+
+    Raises:
+        InvalidValue: as above, fewer than 8 trials a world, or delta or confidence out of range.
+    """
+    first, second = _columns(included), _columns(excluded)
+    require(first.shape == second.shape, "included", first.shape, f"must have the shape of excluded, {second.shape}")
+    require(len(first) >= 8, "trials", len(first), "must be at least 8 a world")
+    require(not (np.isnan(first).any() or np.isnan(second).any()), "scores", "nan", "must be numbers")
+    require(0 <= delta < 1, "delta", delta, "must be in [0, 1)")
+    require(0 < confidence < 1, "confidence", confidence, "must be in (0, 1)")
+    cut = max(4, int(SELECTION_SHARE * len(first)))
+    order, column, threshold = _choose(first[:cut], second[:cut], len(first) - cut, delta, 1 - confidence)
+    hits, false_hits = _count(first[cut:, column], second[cut:, column], np.array([threshold]), order)
+    tested = len(first) - cut
+    found = float(epsilon_at_least(hits, false_hits, tested, delta=delta, error=1 - confidence)[0])
+    return ScoreBound(epsilon_lower=max(found, 0.0), confidence=confidence, delta=delta, order=ORDERS[order],
+                      statistic=column, threshold=float(threshold), hits=int(hits[0]),
+                      false_hits=int(false_hits[0]), tested=tested)
+
+
+def _columns(scores: np.ndarray) -> np.ndarray:
+    scores = np.asarray(scores, dtype=np.float64)
+    return scores[:, None] if scores.ndim == 1 else scores
+
+
+def _choose(first: np.ndarray, second: np.ndarray, tested: int, delta: float, error: float) -> tuple[int, int, float]:
+    """Return (order, column, threshold) that promise most when as many as ``tested`` trials follow."""
+    best, choice = -math.inf, (0, 0, 0.0)
+    for column in range(first.shape[1]):
+        thresholds = _candidates(np.concatenate([first[:, column], second[:, column]]))
+        for order in (0, 1):
+            hits, false_hits = _count(first[:, column], second[:, column], thresholds, order)
+            scale = tested / len(first)
+            promise = epsilon_at_least(hits * scale, false_hits * scale, tested, delta=delta, error=error)
+            at = int(np.argmax(promise))
+            if promise[at] > best:
+                best, choice = float(promise[at]), (order, column, float(thresholds[at]))
+    return choice
+
+
+def _candidates(scores: np.ndarray) -> np.ndarray:
+    """Thresholds at ranks that thin out towards the middle: optima lie in either tail."""
+    ordered = np.sort(scores)
+    ranks = np.unique(np.geomspace(1, len(ordered) / 2, _CANDIDATES // 2).astype(np.int64))
+    return np.unique(ordered[np.concatenate([ranks - 1, len(ordered) - 1 - ranks])])
+
+
+def _count(first: np.ndarray, second: np.ndarray, thresholds: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many of the left and the right world lie inside the set, for every threshold."""
+    above = [len(scores) - np.searchsorted(np.sort(scores), thresholds, side="right") for scores in (first, second)]
+    if order == 0:
+        return above[0], above[1]
+    return len(second) - above[1], len(first) - above[0]

@@ -1,0 +1,54 @@
+"""Trade-off curves: the false negatives that every rate of false positives leaves.
+
+A test of "the canary was in" errs in two ways. What it can reach is the mechanism's
+trade-off curve; an (epsilon, delta) claim says that no test comes below its own curve,
+max(0, 1 - delta - exp(epsilon) a, exp(-epsilon) (1 - delta - a)).
+
+References:
+    Dong, Roth, Su, Gaussian differential privacy, 2022, equation 5.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+_POINTS = 41
+
+
+def claimed_tradeoff(false_positive: np.ndarray, *, epsilon: float, delta: float) -> np.ndarray:
+    """Return the least false negative rate that (epsilon, delta)-DP permits at each false positive rate."""
+    a = np.asarray(false_positive, dtype=np.float64)
+    if not math.isfinite(epsilon):
+        return np.zeros_like(a)
+    steep = 1 - delta - math.exp(epsilon) * a
+    return np.maximum(0.0, np.maximum(steep, math.exp(-epsilon) * (1 - delta - a)))
+
+
+def tradeoff_curves(included: np.ndarray, excluded: np.ndarray, *, delta: float,
+                    epsilons: dict[str, float | None]) -> dict[str, Any]:
+    """Return the empirical curve and beside it the curves of (epsilon, delta) statements.
+
+    The empirical points are shares of the trials; unlike the bound they carry no
+    confidence and serve as a picture.
+
+    Args:
+        included, excluded: scores of both worlds, (n,), larger for presence.
+        delta: of the statements.
+        epsilons: epsilon by name; None leaves a curve out (null).
+    """
+    ordered = np.sort(excluded)
+    ranks = np.unique(np.round((len(ordered) - 1) * _spread()).astype(np.int64))
+    thresholds = np.unique(ordered[ranks])
+    false_positive = 1 - np.searchsorted(ordered, thresholds, side="right") / len(ordered)
+    false_negative = np.searchsorted(np.sort(included), thresholds, side="right") / len(included)
+    curves = {name: None if epsilon is None else claimed_tradeoff(false_positive, epsilon=epsilon, delta=delta).tolist()
+              for name, epsilon in epsilons.items()}
+    return {"false_positive": false_positive.tolist(), "false_negative": false_negative.tolist(), **curves}
+
+
+def _spread() -> np.ndarray:
+    """Shares of the excluded scores below the threshold: even in the middle, dense towards both ends."""
+    return (1 - np.cos(np.linspace(0, math.pi, _POINTS))) / 2

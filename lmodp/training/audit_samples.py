@@ -1,0 +1,64 @@
+"""Samples for audits: transcripts drawn coordinate by coordinate by the device's own sampler.
+
+What is drawn here is what a run releases in the canary's coordinates, so the sampler,
+its table and its random bits are on trial. The transcripts are reduced to scores as they
+are drawn; the scores go to `lmodp.auditing`, which never sees torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from lmodp.mechanisms import Noise
+from lmodp.training.noise import draw
+from lmodp.training.randomness import device_generator, sampling_generator
+
+_BLOCK = 1 << 17  # released numbers held at once
+
+
+def draw_scores(
+    noise: Noise,
+    *,
+    shift: float,
+    coordinates: int,
+    sampling_rate: float,
+    steps: int,
+    trials: int,
+    included: bool,
+    key: str,
+    of_coordinates: Callable[[np.ndarray], np.ndarray],
+    of_steps: Callable[[np.ndarray], np.ndarray],
+    device: torch.device | str = "cpu",
+) -> np.ndarray:
+    """Return the scores of ``trials`` transcripts, each of ``steps`` Poisson-sampled noisy sums.
+
+    Args:
+        noise: law drawn in each coordinate, in units of the noise's factor.
+        shift: what the canary adds to each coordinate of a step that it takes part in.
+        coordinates: M.
+        sampling_rate: q, the canary's chance of each step.
+        steps: T.
+        included: whether the canary is in the data.
+        key: of the random streams, see `lmodp.training.randomness.stream_key`.
+        of_coordinates: from released values (n, M), float32, to the step's sums (n,).
+        of_steps: from the step's sums to what is added up over the steps.
+        device: where the noise is drawn.
+
+    Returns:
+        scores, float64, shape (trials,).
+    """
+    found = np.zeros(trials)
+    size = max(1, _BLOCK // coordinates)
+    world = "included" if included else "excluded"
+    for block, start in enumerate(range(0, trials, size)):
+        part = found[start:start + size]
+        generator = device_generator(key, f"audit {world}", block, device)
+        coins = sampling_generator(f"{key} {world}", block).random((steps, len(part))) < (sampling_rate if included else 0.0)
+        for step in range(steps):
+            released = draw(noise, (len(part), coordinates), generator, device).cpu().numpy()
+            released += shift * coins[step, :, None].astype(np.float32)
+            part += of_steps(of_coordinates(released))
+    return found
