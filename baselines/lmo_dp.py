@@ -1,7 +1,13 @@
 """LMO-DP: Laplace noise with a random rate found by an offline search."""
 
-from lmodp.mechanisms import PUBLISHED, LaplaceMixture, noise_from_dict
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from lmodp.method import Mechanism, Method, Target
+
+if TYPE_CHECKING:
+    from lmodp.mechanisms import LaplaceMixture
 
 
 class LmoDp(Method):
@@ -28,8 +34,18 @@ class LmoDp(Method):
 
 
 def lmo_shape(target: Target) -> tuple[LaplaceMixture, str]:
-    """Return the published noise for a per-step epsilon, or the search's answer, and which it is."""
+    """Return the published noise for a per-step epsilon, or the search's answer, and which it is.
+
+    Raises:
+        Unsupported: nothing was published for this epsilon, and the search found nothing.
+    """
+    from lmodp.errors import Unsupported
+    from lmodp.mechanisms import PUBLISHED, noise_from_dict  # slow to import, and not needed to list methods
+
     setting = PUBLISHED.get(f"lmo-{target.epsilon:g}")
     if setting is not None:
         return setting.noise, f"published setting {setting.name!r}"
+    if not target.search or target.search["noise"] is None:
+        found = target.search["reason"] if target.search else "no search was made"
+        raise Unsupported(f"no setting was published for epsilon = {target.epsilon:g} of one step, and the search has none: {found}")
     return noise_from_dict(target.search["noise"]), f"noise that the search found below {target.epsilon:g}"

@@ -1,7 +1,6 @@
 """LMO-DP as its public experiment code draws the noise."""
 
 from baselines.lmo_dp import lmo_shape
-from lmodp.mechanisms import as_drawn
 from lmodp.method import Mechanism, Method, Target
 
 
@@ -17,16 +16,14 @@ class LmoDpAsDrawn(Method):
     title = "LMO-DP as drawn"
     reference = "Yang et al., arXiv 2405.18776 (public experiment code)"
     calibrations = ("claimed",)
+    not_under = {"verified": "it is the drawing of a published claim; set to a verified target, it would be "
+                             "the noise of lmo_dp with another shape"}
     needs_search = True
-
-    def skip(self, spec):
-        """Return why there is no such method at equal verified epsilon."""
-        if spec["calibration"] == "verified":
-            return "it is the drawing of a published claim; set to a verified target, it would be the noise of lmo_dp with another shape"
-        return super().skip(spec)
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the noise that is drawn, with the claim of the noise that was analysed."""
+        from lmodp.mechanisms import as_drawn  # slow to import, and not needed to list methods
+
         analysed, source = lmo_shape(target)
         return Mechanism(
             noise=as_drawn(analysed),

@@ -43,6 +43,8 @@ class Privacy(Section):
     epsilon: Annotated[list[Positive], Field(min_length=1)]
     delta: Annotated[list[Probability], Field(min_length=1)] = [1e-10]
     calibrations: Annotated[list[Calibration], Field(min_length=1)] = ["claimed", "verified"]
+    published_points: Literal["all"] | list[str] = Field(
+        "all", description="settings of the methods' own published points, which run beside these targets")
 
 
 class Search(Section):

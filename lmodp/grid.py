@@ -10,7 +10,7 @@ paths and core counts are neither.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -18,7 +18,8 @@ from typing import Any
 from lmodp.config import Config, Experiment
 from lmodp.data.registry import DATASETS
 from lmodp.errors import InvalidValue, nearest
-from lmodp.method import Method
+from lmodp.method import Method, points_of, why_left_out
+from lmodp.models.registry import MODELS
 from lmodp.records import short_hash
 from lmodp.registry import load_methods
 
@@ -43,6 +44,7 @@ class Cell:
         mechanism, dataset, model, tokens, activations: ids of what it needs;
             ``activations`` is None where no frozen prefix can be cached.
         skip: why the cell is not computed, or None.
+        skip_status: "skipped", or "failed" where the plug-in is broken.
     """
 
     id: str
@@ -55,6 +57,20 @@ class Cell:
     tokens: str
     activations: str | None
     skip: str | None
+    skip_status: str = "skipped"
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a method is asked to reach: a target of the grid, or one of its own published ones.
+
+    All fields are None for a method without privacy.
+    """
+
+    calibration: str | None = None
+    epsilon: float | None = None
+    delta: float | None = None
+    setting: str | None = None
 
 
 class Grid:
@@ -133,26 +149,33 @@ class Grid:
         items = [item_of(cell.spec) for cell in self.active]
         return {item.id: item for item in items if item is not None}
 
-    def _targets(self, name: str) -> list[tuple[Method, str | None, float | None, float | None]]:
+    def _targets(self, name: str) -> list[tuple[Method, Point]]:
         experiment = self.config.experiments[name]
-        privacy = experiment.privacy or self.config.privacy
-        targets = []
-        for method_name in experiment.methods or self.config.methods:
-            method = self.methods[method_name]
-            if method.private:
-                axes = product(privacy.calibrations, privacy.epsilon, privacy.delta)
-                targets += [(method, *target) for target in axes]
-            else:
-                targets.append((method, None, None, None))
-        return targets
+        methods = experiment.methods or self.config.methods
+        return [(self.methods[method], point) for method in methods for point in self._points(experiment, method)]
 
-    def _cell(self, name: str, method: Method, calibration: str | None, epsilon: float | None, delta: float | None) -> Cell:
+    def _points(self, experiment: Experiment, name: str) -> list[Point]:
+        size = DATASETS[experiment.dataset].train_size
+        self.methods[name], own = points_of(self.methods[name], dataset=experiment.dataset, dataset_size=size)
+        if not self.methods[name].private:
+            return [Point()]
+        privacy = experiment.privacy or self.config.privacy
+        wanted = privacy.published_points
+        return [
+            *(Point(*target) for target in product(privacy.calibrations, privacy.epsilon, privacy.delta)),
+            *(Point(point.calibration, point.epsilon, point.delta or privacy.delta[0], point.setting)
+              for point in own if wanted == "all" or point.setting in wanted),
+        ]
+
+    def _cell(self, name: str, method: Method, point: Point) -> Cell:
         experiment = self.config.experiments[name]
-        spec = self._spec(name, experiment, method, calibration, epsilon, delta)
-        label = _label(name, method.name, calibration, epsilon)
+        spec = self._spec(name, experiment, method, point)
+        label = _label(name, method.name, point.calibration, point.epsilon)
         runs = tuple(f"{label}-r{number:02d}-{short_hash({**spec, 'repetition': number})}"
                      for number in range(experiment.repetitions))
         prefix = activations_item(spec)
+        left_out = why_left_out(method, spec, task=DATASETS[experiment.dataset].task,
+                                architecture=MODELS[experiment.model].architecture)
         return Cell(
             id=f"{label}-{short_hash(spec)}",
             spec=spec,
@@ -163,23 +186,23 @@ class Grid:
             model=model_item(spec).id,
             tokens=tokens_item(spec).id,
             activations=prefix.id if prefix else None,
-            skip=method.skip(spec),
+            skip=left_out.reason if left_out else None,
+            skip_status=left_out.status if left_out else "skipped",
         )
 
-    def _spec(self, name: str, experiment: Experiment, method: Method, calibration: str | None,
-              epsilon: float | None, delta: float | None) -> dict[str, Any]:
+    def _spec(self, name: str, experiment: Experiment, method: Method, point: Point) -> dict[str, Any]:
         values = experiment.model_dump(mode="json", exclude={"title", "repetitions", "methods", "privacy"})
         return {
             "experiment": name,
             "method": method.name,
-            "calibration": calibration,
-            "epsilon": epsilon,
-            "delta": delta,
+            **asdict(point),
             "clipping": method.clipping,
+            "engine": method.engine,
             "dataset_size": DATASETS[experiment.dataset].train_size,
             "base_seed": self.config.base_seed,
             "threads": self.config.threads,
             **values,
+            "trainable": trained_part(method, values["trainable"]),
         }
 
     def _mechanism(self, cell_spec: Mapping[str, Any]) -> Item:
@@ -189,15 +212,17 @@ class Grid:
             "calibration": cell_spec["calibration"],
             "epsilon": cell_spec["epsilon"],
             "delta": cell_spec["delta"],
+            "setting": cell_spec["setting"],
             "expected_batch_size": cell_spec["training"]["expected_batch_size"],
             "dataset_size": cell_spec["dataset_size"],
             "steps": cell_spec["training"]["steps"],
             "search": self._search_spec(method, cell_spec),
+            "released": _released(cell_spec) if method.needs_dimension else None,
         }
         return Item(f"{_label('', method.name, spec['calibration'], spec['epsilon'])}-{short_hash(spec)}", spec)
 
     def _search_spec(self, method: Method, cell_spec: Mapping[str, Any]) -> dict[str, Any] | None:
-        if not method.needs_search:
+        if not method.needs_search or cell_spec["setting"] is not None:
             return None
         search = self.config.search.model_dump(mode="json")
         return {**search, "epsilon": cell_spec["epsilon"], "delta": cell_spec["delta"]}
@@ -234,6 +259,19 @@ def activations_item(spec: Mapping[str, Any]) -> Item | None:
     values = {name: spec[name] for name in names}
     part_name = part if isinstance(part, str) else f"last{part['last_layers']}"
     return Item(f"{spec['dataset']}-{spec['model']}-{part_name}-{short_hash(values)}", values)
+
+
+def trained_part(method: Method, part: Any) -> Any:
+    """Return what a method trains: its own part, with the experiment's options where the kind is the same."""
+    own = method.trainable
+    if own is None or (isinstance(own, Mapping) and isinstance(part, Mapping) and set(own) == set(part)):
+        return part
+    return own
+
+
+def _released(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides how many numbers a step releases."""
+    return {"model": model_item(spec).id, "dataset": spec["dataset"], "trainable": spec["trainable"]}
 
 
 def _label(experiment: str, method: str, calibration: str | None, epsilon: float | None) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile, nearest
 from lmodp.fingerprint import code_fingerprint
+from lmodp.method import OWN_ENGINE
 from lmodp.records import is_current, make_record, read_record, sha256_file, write_bytes, write_json
 
 STAMP = "complete.json"
@@ -171,10 +172,9 @@ def _judge(record: Path, root: Path, method_files: Mapping[str, Path], seen: dic
     except (MissingFile, DamagedFile) as error:
         return str(error)
     stage = values["kind"]
-    method = values.get("spec", {}).get("method")
     if stage not in STAGES:
         return f"{name_in(root, record)} was written by an unknown stage {stage!r}"
-    if values["created_by"].get("code") != stage_code(stage, _plug_in(stage, method, method_files)):
+    if values["created_by"].get("code") != stage_code(stage, plug_in_of(stage, values.get("spec", {}), method_files)):
         return f"{name_in(root, record)} was made by other code of {stage}"
     for name, known in values["inputs"].items():
         reason = _judge_input(name, known, record, root, method_files, seen)
@@ -183,9 +183,14 @@ def _judge(record: Path, root: Path, method_files: Mapping[str, Path], seen: dic
     return files_changed(record, root)
 
 
-def _plug_in(stage: str, method: str | None, method_files: Mapping[str, Path]) -> Path | None:
-    """Only the stage that asks the method for something depends on its file; the rest is in the spec."""
-    return method_files.get(method or "") if stage == "calibrate_noise" else None
+def plug_in_of(stage: str, spec: Mapping[str, Any], method_files: Mapping[str, Path]) -> Path | None:
+    """Return the plug-in file that a stage's result depends on, or None.
+
+    A stage that asks the method for something depends on its file: calibrate_noise
+    for the noise, finetune_model where the method is an engine. The rest is in the spec.
+    """
+    asks = stage == "calibrate_noise" or (stage == "finetune_model" and spec.get("engine", OWN_ENGINE) != OWN_ENGINE)
+    return method_files.get(spec.get("method", "")) if asks else None
 
 
 def _judge_input(name: str, known: str, record: Path, root: Path, method_files: Mapping[str, Path], seen: dict) -> str | None:
