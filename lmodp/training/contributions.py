@@ -31,6 +31,9 @@ import torch
 from torch import Tensor
 
 
+ROUNDING = 1.0  # units of rounding allowed for in a Gram form, see `squared_norm`
+
+
 class GramCache:
     """Gram matrices of tensors that several layers share, for one micro-batch.
 
@@ -49,11 +52,23 @@ class GramCache:
         """Return ``rows @ rows^T`` per example: (B, T, d) -> (B, T, T)."""
         key = (rows.data_ptr(), rows.shape, rows.stride(), rows.dtype)
         if key not in self._entries:
-            self._entries[key] = (rows, cross(rows, rows))
+            self._entries[key] = (rows, _gram(rows))
         self._entries.move_to_end(key)
         while len(self._entries) > self.SIZE:
             self._entries.popitem(last=False)
         return self._entries[key][1]
+
+
+def _gram(rows: Tensor) -> Tensor:
+    if rows.shape[1] == 1:
+        return torch.linalg.vector_norm(wide_enough(rows), dim=-1, keepdim=True).square()
+    return cross(rows, rows)
+
+
+def sum_positions(tensor: Tensor) -> Tensor:
+    """Return the sum over positions: (B, T, d) -> (B, d)."""
+    wide = wide_enough(tensor)
+    return wide.squeeze(1) if wide.shape[1] == 1 else wide.sum(1)
 
 
 @dataclass(frozen=True)
@@ -118,21 +133,39 @@ def dense_rows(part: Rows) -> Tensor:
 
 
 def squared_norm(parts: list[Contribution], grams: GramCache) -> Tensor:
-    """Return the squared norms (B,) of the summed contributions to one parameter."""
-    total = sum(own_norm(part, grams) for part in parts)
+    """Return the squared norms (B,) of the summed contributions to one parameter.
+
+    Guarantees: floating-point cancellation does not make a norm too small. Where
+    an example's positions nearly cancel, the Gram form subtracts large numbers;
+    `ROUNDING` units of the square of the sum without cancellation are added. That
+    raises the norm of T positions in random directions by T/2 units of rounding
+    (float32, T = 64: a relative 4e-6), and hides what the Gram form cannot see.
+    """
+    terms = [_norm_and_size(part, grams) for part in parts]
+    total = sum(norm for norm, _ in terms)
     for position, first in enumerate(parts):
         for second in parts[position + 1:]:
             total = total + 2 * inner(first, second)
-    return total
+    size = sum(size for _, size in terms)
+    return torch.addcmul(total, size, size, value=ROUNDING * torch.finfo(total.dtype).eps)
 
 
-def own_norm(part: Contribution, grams: GramCache) -> Tensor:
-    """Return the squared norm (B,) of one contribution."""
+def _norm_and_size(part: Contribution, grams: GramCache) -> tuple[Tensor, Tensor]:
+    """Return the squared norm (B,) of one contribution, and the norm (B,) if nothing cancelled."""
     if isinstance(part, Explicit):
-        return part.value.flatten(1).square().sum(1)
+        length = torch.linalg.vector_norm(part.value.flatten(1), dim=1)
+        return length.square(), length
     if isinstance(part, Outer):
-        return (grams.gram(part.left) * grams.gram(part.right)).sum((1, 2))
-    return torch.where(same_row(part.ids, part.ids), grams.gram(part.grad), 0).sum((1, 2))
+        left, right = grams.gram(part.left), grams.gram(part.right)
+        sizes = torch.linalg.vecdot(_diagonal_root(left), _diagonal_root(right))
+        return torch.linalg.vecdot(left.flatten(1), right.flatten(1)), sizes
+    gram = grams.gram(part.grad)
+    return torch.where(same_row(part.ids, part.ids), gram, 0).sum((1, 2)), _diagonal_root(gram).sum(1)
+
+
+def _diagonal_root(gram: Tensor) -> Tensor:
+    """Return the lengths of the rows behind a Gram matrix: (B, T, T) -> (B, T)."""
+    return torch.diagonal(gram, dim1=1, dim2=2).sqrt()
 
 
 def same_row(first: Tensor, second: Tensor) -> Tensor:

@@ -138,6 +138,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "log": json.dumps(self.log.state()),
             "meter": None if self.private.meter is None else self.private.meter.state(),
+            "hooks": [hook.state() for hook in self.private.hooks],
         }
 
     def _restore(self, held: dict[str, Any]) -> None:
@@ -148,6 +149,8 @@ class _Run:
         self.log.restore(json.loads(held["log"]))
         if self.private.meter is not None:
             self.private.meter.restore(held["meter"])
+        for hook, state in zip(self.private.hooks, held["hooks"], strict=True):
+            hook.restore(state)
         self.step = held["step"]
 
     def record(self) -> dict[str, Any]:

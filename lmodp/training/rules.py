@@ -28,6 +28,7 @@ from lmodp.training.contributions import (
     Explicit,
     outer_or_explicit,
     rows_or_explicit,
+    sum_positions,
     wide_enough,
 )
 
@@ -78,7 +79,7 @@ def rule_for(module: nn.Module) -> LayerRule | None:
 
 def _biases(grad: Tensor, wanted: frozenset[str]) -> dict[str, Contribution]:
     """bias (p): gradient sum_t grad_t, formed at once (B, p)."""
-    return {"bias": Explicit(wide_enough(grad).sum(1))} if "bias" in wanted else {}
+    return {"bias": Explicit(sum_positions(grad))} if "bias" in wanted else {}
 
 
 @layer_rule(nn.Linear, inputs_for={"weight"})
@@ -117,8 +118,8 @@ def embedding(module: nn.Embedding, inputs: Tensor, grad: Tensor, wanted: frozen
 
 
 def _elementwise(normal: Tensor, grad: Tensor) -> Explicit:
-    """weight (p): sum_t grad_t * normal_t, formed at once (B, p)."""
-    return Explicit((wide_enough(grad) * normal).sum(1))
+    """weight (p): sum_t grad_t * normal_t, formed at once (B, p); ``normal`` is overwritten."""
+    return Explicit(sum_positions(normal.mul_(grad)))
 
 
 def _refuse_wide_norm(module: nn.LayerNorm | nn.RMSNorm) -> str | None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lmodp.plan import Plan
-from lmodp.training.clipping import Loss
+from lmodp.training.clipping import ClippingEngine, Loss
 from lmodp.training.examples import Examples
 from lmodp.training.noise import DeviceNoise, NoiseMeter
 from lmodp.training.plain import build_engine
+from lmodp.training.preflight import check_engine
 from lmodp.training.randomness import device_generator, seed_dropout
 from lmodp.training.sampling import PoissonSampler, micro_batches
 from lmodp.training.settings import TrainingSettings
@@ -31,13 +32,23 @@ class StepReport:
 
 
 class StepHook(Protocol):
-    """A seam for audits: sees, and may add to, the parameters' ``.grad`` within a step."""
+    """A seam for audits: sees, and may add to, the parameters' ``.grad`` within a step.
+
+    ``state`` and ``restore`` carry what it has gathered over a checkpoint, as
+    tensors and plain values.
+    """
 
     def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
         """Called with the clipped sum; extra examples add their clipped gradients here."""
 
     def after_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
         """Called with the noisy sum, which is what the mechanism releases."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a checkpoint's state."""
 
 
 class PrivateStep:
@@ -60,6 +71,10 @@ class PrivateStep:
     Args:
         keys: stream keys for "sampling", "dropout" and "noise".
         hooks: see `StepHook`.
+
+    Raises:
+        Unsupported: a trainable layer cannot be clipped per example, or the check
+            of two examples finds that it is not (`check_engine`).
     """
 
     def __init__(
@@ -78,6 +93,8 @@ class PrivateStep:
         self.engine = build_engine(model, plan)
         self.sampler = PoissonSampler(plan=plan, key=keys["sampling"])
         self.device = next(model.parameters()).device
+        if isinstance(self.engine, ClippingEngine) and len(examples):
+            check_engine(self.engine, loss, examples.batch(np.arange(min(2, len(examples)))))
         self.noise = None if plan.noise is None else DeviceNoise(plan.noise, self.device)
         self.meter = None if plan.noise is None else NoiseMeter(plan.noise)
 
