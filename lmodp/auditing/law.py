@@ -51,6 +51,8 @@ class StepLaw:
     def _lattice(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         score, m = self.score, self.score.coordinates
         without, with_canary = score.masses
+        if m == 1:  # the cells themselves: nothing is rounded
+            return score.of_steps(score.values), without, with_canary
         deviation = math.sqrt(float(without @ score.values**2) * m)
         pitch = deviation / (_PITCHES_PER_DEVIATION * math.sqrt(m))
         step = np.round(score.values / pitch).astype(np.int64)
@@ -63,7 +65,7 @@ class StepLaw:
 
     @property
     def points(self) -> np.ndarray:
-        """Values of g(s'), ascending."""
+        """Values of g(s')."""
         return self._lattice[0]
 
     @property

@@ -30,6 +30,7 @@ from lmodp.mechanisms import Noise
 
 CELLS = 1 << 16
 _TAIL = 1e-5  # P(|X| beyond the inner cells); what lies there is one cell a side
+_LARGEST = 600.0  # exp of it is still a double
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ class CanaryScore:
 
     def of_steps(self, sums: np.ndarray) -> np.ndarray:
         """Return g(s) = log(1 - q + q exp(s)), any shape."""
-        return np.log1p(self.sampling_rate * np.expm1(sums))
+        return np.log1p(self.sampling_rate * np.expm1(np.minimum(sums, _LARGEST)))
 
 
 def cell_masses(noise: Noise, edges: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from lmodp.mechanisms import Noise
 from lmodp.training.noise import draw
 from lmodp.training.randomness import device_generator, sampling_generator
 
-_BLOCK = 1 << 17  # released numbers held at once
+_BLOCK = 1 << 22  # numbers drawn at once, so that a sampler's table is made rarely
 
 
 def draw_scores(
@@ -51,14 +51,13 @@ def draw_scores(
         scores, float64, shape (trials,).
     """
     found = np.zeros(trials)
-    size = max(1, _BLOCK // coordinates)
+    size = max(1, _BLOCK // (coordinates * steps))
     world = "included" if included else "excluded"
     for block, start in enumerate(range(0, trials, size)):
         part = found[start:start + size]
         generator = device_generator(key, f"audit {world}", block, device)
-        coins = sampling_generator(f"{key} {world}", block).random((steps, len(part))) < (sampling_rate if included else 0.0)
-        for step in range(steps):
-            released = draw(noise, (len(part), coordinates), generator, device).cpu().numpy()
-            released += shift * coins[step, :, None].astype(np.float32)
-            part += of_steps(of_coordinates(released))
+        coins = sampling_generator(f"{key} {world}", block).random((steps, len(part), 1)) < (sampling_rate if included else 0.0)
+        noises = draw(noise, (steps, len(part), coordinates), generator, device).cpu().numpy()
+        for values, coin in zip(noises, coins, strict=True):
+            part += of_steps(of_coordinates(values + shift * coin.astype(np.float32)))
     return found

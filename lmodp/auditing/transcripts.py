@@ -1,0 +1,75 @@
+"""Scores of released transcripts: what the noisy sums of a run say of each canary.
+
+A canary with a direction of its own, in which no other example has a gradient, leaves in
+that direction the noise plus its own gradient in the steps that drew it. Two statistics:
+
+- ``likelihood``: the log-likelihood ratio of the plan as certified, the best there is
+  where the run is what it should be;
+- ``repeats``: steps after which the released value changed by exactly the canary's
+  gradient. Independent noise practically never does that; noise that is used twice does it
+  at every change of the draw, and the likelihood ratio would not notice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import ks_2samp
+
+from lmodp.auditing.law import StepLaw
+from lmodp.auditing.likelihood import CanaryScore
+
+STATISTICS = ("likelihood", "repeats")
+REFERENCE = 20_000
+FIT_FALSE_ALARM = 1e-6
+_TOLERANCE = 1e-3  # of the canary's gradient; float32 sums are a hundred times finer
+
+
+def score_releases(released: np.ndarray, score: CanaryScore) -> np.ndarray:
+    """Return the statistics of m canaries, (m, 2) in the order of `STATISTICS`.
+
+    Args:
+        released: noisy sums in the canaries' directions, (T, m), in units of the noise's factor.
+        score: of one coordinate (M = 1).
+    """
+    likelihood = score.of_steps(score.of_coordinates(released[..., None])).sum(axis=0)
+    change = np.abs(np.diff(released, axis=0))
+    repeats = (np.abs(change - score.shift) < _TOLERANCE * score.shift).sum(axis=0)
+    return np.stack([likelihood, repeats.astype(np.float64)], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Likelihood scores of the certified mechanism in both worlds, (`REFERENCE`,) each."""
+
+    included: np.ndarray
+    excluded: np.ndarray
+
+
+def reference_scores(score: CanaryScore, *, steps: int, seed: int) -> Reference:
+    """Draw the reference scores from the law of the plan as certified."""
+    law, generator = StepLaw(score), np.random.Generator(np.random.Philox(seed))
+    worlds = [law.draw(trials=REFERENCE, steps=steps, included=world, generator=generator) for world in (True, False)]
+    return Reference(*worlds)
+
+
+def fit_to_reference(coins: np.ndarray, likelihood: np.ndarray, reference: Reference) -> dict[str, float | bool]:
+    """Compare a run's scores with the certified mechanism's, world by world.
+
+    A bound on epsilon is one-sided: it cannot see that a canary was sampled by another
+    rule, or that the noise is too large. This test can. It takes the canaries' scores as
+    independent, which is so where the run is what was certified.
+
+    Args:
+        coins: (m,), whether each canary was in the data.
+        likelihood: (m,), its likelihood score.
+
+    Returns:
+        Kolmogorov-Smirnov p-values of both worlds; ``fits`` is false where one is below
+        `FIT_FALSE_ALARM`, which an honest run brings about with twice that probability.
+    """
+    worlds = {"included": (likelihood[coins], reference.included), "excluded": (likelihood[~coins], reference.excluded)}
+    found = {f"p_value_{name}": float(ks_2samp(seen, known, method="asymp").pvalue) if len(seen) else 1.0
+             for name, (seen, known) in worlds.items()}
+    return {**found, "false_alarm": 2 * FIT_FALSE_ALARM, "fits": min(found.values()) >= FIT_FALSE_ALARM}
