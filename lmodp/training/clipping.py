@@ -67,7 +67,7 @@ def clip_factors(norms: Tensor, *, clip_norm: float, clipping: str) -> Tensor:
     if clipping == "automatic":
         factors = clip_norm / (norms + AUTOMATIC_OFFSET)
     elif clipping == "flat":
-        factors = clip_norm / norms.clamp_min(clip_norm)
+        factors = (clip_norm / norms).clamp_max(1)
     else:
         require(clipping == "none", "clipping", clipping, "must be flat, automatic or none")
         factors = torch.ones_like(norms)
