@@ -21,8 +21,10 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from transformers import AutoConfig, AutoTokenizer
 
+from lmodp.data.table_to_text import group_references
 from lmodp.data.tables import load_splits
 from lmodp.errors import InvalidValue, MissingFile, require
+from lmodp.records import read_json, write_json
 
 NO_TARGET = -100  # label of a token that carries no loss, as in transformers
 
@@ -68,6 +70,9 @@ class TokenisedSplit:
 def tokenize_dataset(spec: Mapping[str, Any], *, dataset_folder: Path, model_folder: Path, folder: Path) -> dict[str, Any]:
     """Tokenise every split and write one safetensors file a split.
 
+    Of a table-to-text set, the references of each record are written beside the
+    evaluation splits' tokens, so that scoring needs no other file.
+
     Args:
         spec: ``max_length`` counts the special tokens.
         dataset_folder: output of prepare_dataset.
@@ -88,6 +93,8 @@ def tokenize_dataset(spec: Mapping[str, Any], *, dataset_folder: Path, model_fol
     facts = {}
     for name, rows in load_splits(dataset_folder).items():
         split = _tokenise(tokenizer, rows, spec["max_length"])
+        if "record" in rows.column_names and name != "train":
+            write_json(folder / f"{name}.references.json", group_references(rows["record"], rows["text"]))
         arrays = {key: getattr(split, key) for key in ("tokens", "starts", "labels", "target_starts")}
         save_file({key: value for key, value in arrays.items() if value is not None}, folder / f"{name}.safetensors")
         facts[name] = _facts(split)
@@ -125,6 +132,11 @@ def load_tokens(folder: Path, split: str) -> TokenisedSplit:
     if not path.is_file():
         raise MissingFile(f"tokens = {str(path)!r}: is not there. Run the stage tokenize_dataset.")
     return TokenisedSplit(**load_file(path))
+
+
+def load_references(folder: Path, split: str) -> dict[str, list[str]]:
+    """Return all references of each distinct record of a split, in order of first appearance."""
+    return read_json(folder / f"{split}.references.json")
 
 
 def prompt_tokens(tokenizer: Any, records: list[str]) -> list[list[int]]:

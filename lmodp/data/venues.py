@@ -17,7 +17,7 @@ from lmodp.data.table_to_text import linearise_e2e
 from lmodp.data.tables import Examples, join_splits
 
 # Distinct records and references of each.
-PUBLIC = (2000, 2)
+PUBLIC = (4000, 2)
 PRIVATE = {"train": (2400, 3), "validation": (150, 3), "test": (200, 4)}
 
 _FIRST = ("Amber", "Brass", "Copper", "Crooked", "Drifting", "Early", "Gentle", "Golden", "Hidden", "Idle", "Little", "Lucky",

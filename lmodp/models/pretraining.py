@@ -56,10 +56,10 @@ class PretrainingSettings:
     layers: int = 4
     heads: int = 4
     positions: int = 256
-    block: int = 64
-    batch_size: int = 32
-    steps: int = 600
-    learning_rate: float = 3e-3
+    block: int = 128
+    batch_size: int = 8
+    steps: int = 750
+    learning_rate: float = 6e-3
     warmup: int = 50
     weight_decay: float = 0.1
     held_out: float = 0.02
