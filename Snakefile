@@ -14,6 +14,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/sources.smk"
 include: "workflow/rules/mechanisms.smk"
 include: "workflow/rules/runs.smk"
+include: "workflow/rules/audit.smk"
 include: "workflow/rules/reporting.smk"
 
 
@@ -22,6 +23,8 @@ rule all:
     input:
         RESULTS / "report.html",
         RESULTS / "tables" / "comparison.md",
+        LAYOUT.mechanism_audits(),
+        LAYOUT.training_audits(),
 
 
 onsuccess:

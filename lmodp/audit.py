@@ -21,8 +21,9 @@ Record ``mechanisms/<id>/audit.json``, under "audit" (null where nothing is priv
 ``curve``                   false_positive, false_negative, claimed, verified: equally long lists
 ``draw``, ``law``           "law" or "coordinates", and what was drawn, in words
 ``test``                    the event that gave the bound: order, threshold, counts
-``sampler``                 (workflow) the same audit with every coordinate drawn by the device's
-                            sampler: epsilon_lower, trials, delta_tested, verified_upper, consistent
+``sampler``                 (workflow) the same audit at the same ``delta_tested`` with every coordinate
+                            drawn by the device's sampler: epsilon_lower, confidence, trials,
+                            coordinates, consistent_with_verified
 ==========================  =====================================================================
 """
 
@@ -36,13 +37,15 @@ from typing import Any
 import numpy as np
 
 from lmodp.accounting import claimed_run, claimed_step, theorem_run, verified_run
-from lmodp.auditing.bounds import ScoreBound, bound_from_scores
+from lmodp.auditing.bounds import bound_from_scores
 from lmodp.auditing.law import LAW, StepLaw
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.auditing.tradeoff import tradeoff_curves
 from lmodp.errors import nearest, require
 from lmodp.mechanisms import Noise, noise_from_dict
 from lmodp.plan import Plan
+from lmodp.records import short_hash
+from lmodp.seeds import derive_seed
 from lmodp.training.audit_samples import draw_scores
 from lmodp.training.randomness import stream_key
 
@@ -81,6 +84,13 @@ class Sampling:
         require(0 < self.confidence < 1, "confidence", self.confidence, "must be in (0, 1)")
 
 
+def sampling_of(spec: Mapping[str, Any]) -> Sampling:
+    """Return how a grid's mechanism is audited; its spec carries "audit" and "base_seed"."""
+    seed = derive_seed(spec["base_seed"], "sampling", audit=short_hash({name: spec[name] for name in spec if name != "audit"}))
+    audit = spec["audit"]
+    return Sampling(trials=audit["trials"], seed=seed, coordinates=audit["coordinates"], confidence=audit["confidence"])
+
+
 def resolved_delta(trials: int) -> float:
     """Return the smallest delta that ``trials`` transcripts resolve: 3/sqrt(trials).
 
@@ -92,8 +102,8 @@ def resolved_delta(trials: int) -> float:
     return _RESOLVED / math.sqrt(trials)
 
 
-def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = None,
-                drawn_noise: Noise | None = None) -> dict[str, Any]:
+def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = None, drawn_noise: Noise | None = None,
+                at_delta: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Audit a plan's mechanism and return the content of an audit, see the module.
 
     Args:
@@ -101,6 +111,7 @@ def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = N
         sampling: how transcripts are drawn.
         claim_noise: noise that the claim was computed for, where it is not the plan's.
         drawn_noise: noise that is really drawn, where it is not the plan's: a fault on trial.
+        at_delta: the accounts at ``plan.delta`` where they are known, see `accounts_at`.
     """
     require(plan.noise is not None, "noise", None, "is needed for an audit")
     require(plan.delta is not None, "delta", None, "is needed for an audit")
@@ -108,11 +119,12 @@ def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = N
     tested = max(plan.delta, resolved_delta(sampling.trials))
     bound = bound_from_scores(included, excluded, delta=tested, confidence=sampling.confidence)
     accounts = accounts_at(plan, tested, claim_noise=claim_noise)
-    asked = accounts_at(plan, plan.delta, claim_noise=claim_noise)
+    asked = at_delta or accounts_at(plan, plan.delta, claim_noise=claim_noise)
     curve = tradeoff_curves(included, excluded, delta=tested,
                             epsilons={"claimed": accounts["claimed"], "verified": accounts["verified"]["upper"]})
     return {
-        **_verdict(bound, accounts, asked),
+        "epsilon_lower": bound.epsilon_lower, "confidence": bound.confidence, **verdict(bound.epsilon_lower, accounts),
+        "refutes_claimed_at_delta": exceeds(bound.epsilon_lower, asked["claimed"]),
         "trials": sampling.trials, "seed": sampling.seed, "draw": sampling.draw, "coordinates": sampling.coordinates,
         "law": LAW if sampling.draw == "law" else _COORDINATES,
         "delta": plan.delta, "delta_tested": tested, "delta_note": _delta_note(plan.delta, tested, sampling.trials),
@@ -125,19 +137,17 @@ def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = N
     }
 
 
-def _verdict(bound: ScoreBound, accounts: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    lower, upper = bound.epsilon_lower, accounts["verified"]["upper"]
+def verdict(lower: float, accounts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which stated epsilons the bound ``lower`` refutes; null where none is stated."""
     return {
-        "epsilon_lower": lower,
-        "confidence": bound.confidence,
-        "refutes_claimed": _exceeds(lower, accounts["claimed"]),
-        "refutes_claimed_at_delta": _exceeds(lower, asked["claimed"]),
-        "refutes_theorem": _exceeds(lower, accounts["theorem"]),
-        "consistent_with_verified": not _exceeds(lower, upper),
+        "refutes_claimed": exceeds(lower, accounts["claimed"]),
+        "refutes_theorem": exceeds(lower, accounts["theorem"]),
+        "consistent_with_verified": not exceeds(lower, accounts["verified"]["upper"]),
     }
 
 
-def _exceeds(lower: float, stated: float | None) -> bool | None:
+def exceeds(lower: float, stated: float | None) -> bool | None:
+    """Whether a bound refutes a stated epsilon; None where none is stated."""
     return None if stated is None else lower > stated
 
 
@@ -186,13 +196,20 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def audit_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any], sampling: Sampling, *,
-                    sampler_trials: int) -> dict[str, Any]:
+def accounts_of(certificate: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `accounts_at` would say at the certificate's own delta, from the certificate."""
+    verified = certificate["verified"]
+    return {"claimed": certificate["claimed"]["epsilon_total"], "theorem": certificate["theorem"]["epsilon_total"],
+            "verified": {"lower": verified["epsilon_lower"], "upper": verified["epsilon_upper"]}}
+
+
+def audit_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any], certificate: Mapping[str, Any],
+                    sampling: Sampling, *, sampler_trials: int) -> dict[str, Any]:
     """Return the content of a mechanism's ``audit.json``.
 
     Args:
         spec: the mechanism's spec (see ``lmodp.grid``).
-        noise_record: content of ``noise.json``.
+        noise_record, certificate: content of ``noise.json`` and ``certificate.json``.
         sampling: of the main audit.
         sampler_trials: transcripts of the further audit that draws every coordinate.
     """
@@ -203,17 +220,14 @@ def audit_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any], sa
     plan = Plan.for_batches(expected_batch_size=spec["expected_batch_size"], dataset_size=spec["dataset_size"],
                             steps=spec["steps"], delta=spec["delta"], noise=noise_from_dict(noise_record["noise"]))
     claim = noise_record["claim_noise"]
-    audit = audit_noise(plan, sampling, claim_noise=noise_from_dict(claim) if claim else None)
-    return {"audit": {**audit, "sampler": _audit_sampler(plan, replace(sampling, draw="coordinates", trials=sampler_trials))}}
+    audit = audit_noise(plan, sampling, claim_noise=noise_from_dict(claim) if claim else None,
+                        at_delta=accounts_of(certificate["certificate"]))
+    every = replace(sampling, draw="coordinates", trials=sampler_trials)
+    return {"audit": {**audit, "sampler": _audit_sampler(plan, every, audit["delta_tested"], audit["verified"]["upper"])}}
 
 
-def _audit_sampler(plan: Plan, sampling: Sampling) -> dict[str, Any]:
+def _audit_sampler(plan: Plan, sampling: Sampling, delta: float, upper: float | None) -> dict[str, Any]:
     """The short audit in which the device's sampler draws every coordinate."""
-    included, excluded = scores_of_mechanism(plan, sampling)
-    tested = max(plan.delta, resolved_delta(sampling.trials))
-    bound = bound_from_scores(included, excluded, delta=tested, confidence=sampling.confidence)
-    upper = verified_run(plan.noise.scaled(1 / plan.relative_sensitivity), sampling_rate=plan.sampling_rate,
-                         steps=plan.steps, delta=tested).upper
+    bound = bound_from_scores(*scores_of_mechanism(plan, sampling), delta=delta, confidence=sampling.confidence)
     return {"epsilon_lower": bound.epsilon_lower, "confidence": bound.confidence, "trials": sampling.trials,
-            "coordinates": sampling.coordinates, "delta_tested": tested, "verified_upper": _finite(upper),
-            "consistent_with_verified": bound.epsilon_lower <= upper}
+            "coordinates": sampling.coordinates, "consistent_with_verified": not exceeds(bound.epsilon_lower, upper)}

@@ -56,6 +56,16 @@ class Search(Section):
     gamma: Positive = 0.9
 
 
+class Audit(Section):
+    """Claims tried by experiment: of every mechanism, and in one run a method."""
+
+    trials: Annotated[int, Field(ge=100)] = Field(400_000, description="transcripts a mechanism, half of them with the canary")
+    sampler_trials: Annotated[int, Field(ge=100)] = Field(20_000, description="transcripts whose every coordinate the device's sampler draws")
+    coordinates: Count = Field(16, description="coordinates that the worst-case gradient is spread over")
+    canaries: Annotated[int, Field(ge=10)] = Field(1000, description="canaries of the audited run")
+    confidence: Probability = 0.95
+
+
 class LastLayers(Section):
     """Train the last ``last_layers`` layers of the encoder and the head."""
 
@@ -145,6 +155,7 @@ class Config(Section):
     methods: Annotated[list[str], Field(min_length=1)]
     privacy: Privacy
     search: Search = Search()
+    audit: Audit = Audit()
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
 
     @property
@@ -239,7 +250,7 @@ def _is_branch(part: Any) -> bool:
 def _keys_at(path: list[Any]) -> list[str]:
     """The keys allowed at a place of the configuration."""
     model: type[BaseModel] = Config
-    sections = {"privacy": Privacy, "search": Search, "training": Training, "lora": Lora, "generation": Generation}
+    sections = {"privacy": Privacy, "search": Search, "audit": Audit, "training": Training, "lora": Lora, "generation": Generation}
     for part in path:
         if part in sections:
             model = sections[part]

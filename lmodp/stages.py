@@ -47,6 +47,8 @@ STAGES: dict[str, Stage] = {
         Stage("finetune_model", "lmodp.finetune", NEURAL),
         Stage("evaluate_model", "lmodp.evaluate", NEURAL),
         Stage("verify_run", "lmodp.conformance", ("numpy", "scipy")),
+        Stage("audit_mechanism", "lmodp.audit", (*NUMERICAL, "torch")),
+        Stage("audit_training", "lmodp.audit_training", (*NUMERICAL, "torch", "transformers")),
         Stage("collect_results", "lmodp.reporting.collect", ("pandas", "pyarrow")),
         Stage("make_table", "lmodp.reporting.tables", ("pandas",)),
         Stage("make_figure", "lmodp.reporting.figures", ("matplotlib", "seaborn")),

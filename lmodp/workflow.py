@@ -122,6 +122,26 @@ class Layout:
         return [str(self.results / "mechanisms" / item / "certificate.json") for item in self.grid.mechanisms]
 
 
+    def mechanism_audits(self) -> list[str]:
+        """The audits of all mechanisms that add noise."""
+        private = [item.id for item in self.grid.mechanisms.values() if item.spec["calibration"] is not None]
+        return [str(self.results / "mechanisms" / item / "audit.json") for item in private]
+
+    def training_audits(self) -> list[str]:
+        """The audits of one cell a private method: its largest epsilon, calibrated on verified where it can be."""
+        chosen: dict[str, Cell] = {}
+        for cell in self.grid.active:
+            if cell.spec["calibration"] is not None:
+                held = chosen.setdefault(cell.spec["method"], cell)
+                chosen[cell.spec["method"]] = max(held, cell, key=_audit_rank)
+        return [str(self.results / "cells" / cell.id / "audit.json") for cell in chosen.values()]
+
+
+def _audit_rank(cell: Cell) -> tuple[bool, float]:
+    """Most is to be seen where epsilon is large and holds for the run."""
+    return cell.spec["calibration"] == "verified", cell.spec["epsilon"]
+
+
 @dataclass(frozen=True)
 class Job:
     """What a script sees: its layout, the id of its wildcard and its input records.

@@ -112,6 +112,14 @@ class ReleaseRecorder:
         """Keep what the step releases."""
         self._steps.append(self.weight.grad.detach().flatten().cpu().numpy().astype(np.float64) / self.scale)
 
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs."""
+        return {"released": [torch.from_numpy(values) for values in self._steps]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a checkpoint's state."""
+        self._steps = [values.numpy() for values in state["released"]]
+
     @property
     def released(self) -> np.ndarray:
         """Noisy sums, (T, m), in units of the noise's factor."""

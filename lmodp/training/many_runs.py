@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,6 +115,13 @@ class _Watcher:
         if self._last is not None:
             self.changes += float(np.abs(released - self._last).max()) > _UNCHANGED * self.plan.clip_norm
         self._last = released
+
+    def state(self) -> dict[str, Any]:
+        """Return nothing: a trial is never interrupted and taken up again."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up nothing."""
 
     def _clipped_gradient(self, parameters: Sequence[nn.Parameter]) -> np.ndarray:
         loss = self.loss(self.model, self.probe).sum()

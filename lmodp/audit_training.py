@@ -1,0 +1,131 @@
+"""The stage audit_training: one run of a cell, trained once more with canaries.
+
+Record ``cells/<id>/audit.json``, under "audit":
+
+==========================  =====================================================================
+``epsilon_lower``           lower bound on the run's epsilon at ``delta_tested``, from one run
+``confidence``              probability of at least which it holds
+``canaries, guesses, correct``  m, coins guessed, guessed right
+``statistic``               which statistic gave the bound: "likelihood" or "repeats"
+``delta``, ``delta_tested`` of the certificate; used (0.01/m or more, see `tested_delta`)
+``claimed``, ``theorem``, ``verified``  epsilon of the whole run at ``delta_tested``
+``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
+``consistent_with_verified``  epsilon_lower <= verified.upper
+``fit``                     Kolmogorov-Smirnov p-values of the released sums against the certified
+                            law, and ``fits``; two-sided, so too much noise is found too
+``utility``                 scores of the run with canaries, and of the same repetition without
+``run``                     id of that repetition
+==========================  =====================================================================
+
+A bound from one run lies well below the truth (half of it is good); a bound of 0 refutes
+nothing and supports nothing. ``fit`` is the sharper witness of a run's conduct.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lmodp.audit import accounts_at, verdict
+from lmodp.auditing.likelihood import CanaryScore
+from lmodp.auditing.one_run import Guesses, bound_from_run, plan_guesses
+from lmodp.auditing.transcripts import STATISTICS, fit_to_reference, reference_scores, score_releases
+from lmodp.config import Audit
+from lmodp.finetune import settings_of, task_of
+from lmodp.grid import Cell
+from lmodp.mechanisms import Noise, noise_from_dict
+from lmodp.plan import Plan
+from lmodp.records import read_record
+from lmodp.seeds import derive_seed, run_seeds
+from lmodp.training import train
+from lmodp.training.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
+
+if TYPE_CHECKING:
+    from lmodp.workflow import Layout
+
+
+def tested_delta(delta: float, canaries: int) -> float:
+    """Return the delta of a one-run bound: 0.01/m, or ``delta`` where that is larger.
+
+    The bound pays up to 2 m delta of its error; at 0.01/m that is little, and epsilon,
+    with which it is compared, is smaller there than at the certificate's delta.
+    """
+    return max(delta, 0.01 / canaries)
+
+
+def draw_coins(canaries: int, seed: int) -> np.ndarray:
+    """Return fair independent coins, (canaries,) of bool."""
+    return np.random.Generator(np.random.Philox(seed)).random(canaries) < 0.5
+
+
+def judge_run(plan: Plan, released: np.ndarray, coins: np.ndarray, *, confidence: float, seed: int,
+              claim_noise: Noise | None = None) -> dict[str, Any]:
+    """Return the audit of one run from what it released in the canaries' directions.
+
+    Args:
+        plan: as certified, with delta.
+        released: noisy sums (T, m) in units of the noise's factor.
+        coins: (m,), whether each canary was in the data.
+        confidence: of the bound.
+        seed: of the reference draws.
+        claim_noise: noise that the claim was computed for, where it is not the plan's.
+    """
+    canaries = len(coins)
+    delta, error = tested_delta(plan.delta, canaries), (1 - confidence) / len(STATISTICS)
+    score = CanaryScore(noise=plan.noise, relative_sensitivity=plan.relative_sensitivity, coordinates=1,
+                        sampling_rate=plan.sampling_rate)
+    scores, reference = score_releases(released, score), reference_scores(score, steps=plan.steps, seed=seed)
+    guesses = [plan_guesses(reference.included, reference.excluded, canaries=canaries, delta=delta, error=error),
+               Guesses(included=canaries // 10, excluded=0)]
+    bound = bound_from_run(coins, scores, guesses=guesses, delta=delta, confidence=confidence)
+    accounts = accounts_at(plan, delta, claim_noise=claim_noise)
+    return {
+        "epsilon_lower": bound.epsilon_lower, "confidence": confidence, **verdict(bound.epsilon_lower, accounts),
+        "canaries": canaries, "guesses": bound.guesses, "correct": bound.correct, "statistic": STATISTICS[bound.statistic],
+        "delta": plan.delta, "delta_tested": delta, **accounts,
+        "fit": fit_to_reference(coins, scores[:, 0], reference),
+    }
+
+
+def audit_training(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path], settings: Audit) -> dict[str, Any]:
+    """Train the first repetition of a cell with canaries and return the content of its ``audit.json``.
+
+    Seeds, rate, steps and noise are those of the run without canaries; the data are longer
+    by the canaries, so the constant divisor is larger by q times their number.
+
+    Args:
+        cell: a private one.
+        layout: where files lie.
+        inputs: records by name; ``finetune``, ``evaluate`` and ``noise`` are read.
+        settings: canaries and confidence.
+    """
+    finetune, evaluate, noise = (read_record(inputs[name]) for name in ("finetune", "evaluate", "noise"))
+    if finetune["status"] != "done":
+        return {"audit": None, "status": finetune["status"], "reason": finetune["reason"]}
+    coins = draw_coins(settings.canaries, derive_seed(cell.spec["base_seed"], "sampling", audit="coins", cell=cell.id))
+    plan = Plan.from_dict(finetune["plan"])
+    plan = replace(plan, dataset_size=plan.dataset_size + len(coins))
+    torch.set_num_threads(cell.spec["threads"])
+    released, scores = _train(cell, layout, plan, coins)
+    claim = noise_from_dict(noise["claim_noise"]) if noise["claim_noise"] else None
+    audit = judge_run(plan, released, coins, confidence=settings.confidence, claim_noise=claim,
+                      seed=derive_seed(cell.spec["base_seed"], "sampling", audit="reference", cell=cell.id))
+    without = {name: value for name, value in evaluate["runs"][0].items() if name not in ("run", "status", "reason")}
+    return {"audit": {**audit, "run": cell.runs[0], "utility": {"with_canaries": scores, "without_canaries": without}}}
+
+
+def _train(cell: Cell, layout: Layout, plan: Plan, coins: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return what the run released and its scores."""
+    spec, task = cell.spec, task_of(cell, layout)
+    seeds = run_seeds(spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=0, method=spec["method"])
+    _, running, _ = task.model(seeds["head_init"])
+    model = CanaryModel(running, len(coins))
+    recorder = ReleaseRecorder(model, scale=plan.effective_noise_scale)
+    train(model, plan=plan, examples=CanaryExamples(task.examples("train"), coins),
+          loss=canary_loss(task.loss, clip_norm=plan.clip_norm), settings=settings_of(spec), seeds=seeds, hooks=[recorder])
+    return recorder.released, task.score(running)
