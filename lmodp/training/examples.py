@@ -68,7 +68,7 @@ class TokenColumns:
 
     def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
         """Return each column as (B, T), T the longest example here, ``attention_mask`` and values (B,)."""
-        indices = np.asarray(indices)
+        indices = np.asarray(indices, dtype=np.int64)
         lengths = self.lengths[indices]
         offsets = np.arange(int(lengths.max(initial=1)))
         mask = offsets[None, :] < lengths[:, None]
@@ -97,5 +97,5 @@ class TensorExamples:
 
     def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
         """Return the rows of every tensor, copied."""
-        rows = torch.from_numpy(np.asarray(indices))
+        rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))
         return {name: tensor.index_select(0, rows).to(self.device) for name, tensor in self.tensors.items()}

@@ -1,0 +1,234 @@
+"""The training run: what it does in what order, its record, and its checkpoints."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lmodp.errors import DamagedFile, InvalidValue
+from lmodp.mechanisms import Gaussian
+from lmodp.training import PoissonSampler, classification_loss, train
+from lmodp.training.noise import draw
+from lmodp.training.randomness import device_generator, stream_key
+from tests.unit.training.small import SEEDS, SIZE, arguments, make_examples, make_model, make_plan
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def weights(model) -> bytes:
+    return torch.cat([parameter.detach().reshape(-1) for parameter in model.parameters()]).numpy().tobytes()
+
+
+def run(**changes):
+    model = make_model(dropout=changes.pop("dropout", 0.0))
+    extra = {name: changes.pop(name) for name in ("checkpoint_path", "evaluate", "progress", "hooks") if name in changes}
+    result = train(model, **arguments(**changes), **extra)
+    return weights(model), result
+
+
+def test_one_step_by_hand():
+    """Draw, clip, sum, add noise, divide by the expected batch size, descend."""
+    law, plan, examples = Gaussian(std=0.7), make_plan(steps=1), make_examples()
+    model = make_model()
+    start = torch.cat([value.detach().reshape(-1) for value in model.parameters()])
+    drawn = PoissonSampler(plan=plan, key=stream_key(SEEDS["sampling"], entropy="seeded")).draw(0)
+    total = torch.zeros_like(start)
+    for index in drawn:
+        loss = classification_loss(model, examples.batch([index])).sum()
+        gradient = torch.cat([value.reshape(-1) for value in torch.autograd.grad(loss, list(model.parameters()))])
+        total += gradient * min(1.0, 0.4 / float(gradient.norm()))
+    generator = device_generator(stream_key(SEEDS["noise"], entropy="seeded"), "noise", 0)
+    noise = torch.cat([draw(law, tuple(value.shape), generator).reshape(-1) for value in model.parameters()])
+    expected = start - 0.05 * (total + 0.4 * noise) / (0.2 * SIZE)
+    found, _ = run(steps=1, optimizer="sgd")
+    torch.testing.assert_close(torch.frombuffer(bytearray(found), dtype=torch.float32), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_without_noise_and_with_a_large_clip_norm_it_is_the_plain_optimiser():
+    clipped, first = run(noise=None, clip_norm=1e30, optimizer="adamw", weight_decay=0.1, schedule="linear")
+    plain, second = run(noise=None, clip_norm=math.inf, clipping="none", optimizer="adamw", weight_decay=0.1,
+                        schedule="linear")
+    both = [torch.frombuffer(bytearray(value), dtype=torch.float32) for value in (clipped, plain)]
+    torch.testing.assert_close(*both, rtol=1e-5, atol=1e-6)
+    assert first.record["batch_sizes"] == second.record["batch_sizes"]
+    assert second.record["clip_norm"] is None and second.record["noise_measured"] is None
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_two_runs_with_one_seed_give_the_same_bytes(precision):
+    first, second = (run(dropout=0.3, precision=precision) for _ in range(2))
+    assert first[0] == second[0]
+    assert json.dumps(first[1].record) == json.dumps(second[1].record)
+
+
+@pytest.mark.parametrize("purpose", SEEDS)
+def test_every_seed_matters(purpose):
+    def with_seed(value):
+        model = make_model(dropout=0.3)
+        fields = arguments() | {"seeds": {**SEEDS, purpose: value}}
+        result = train(model, **fields)
+        return weights(model), result
+
+    first, second = with_seed(1), with_seed(2)
+    assert first[0] != second[0]
+    assert (first[1].record["batch_sizes"] != second[1].record["batch_sizes"]) == (purpose == "sampling")
+
+
+def test_micro_batches_change_rounding_only():
+    both = [torch.frombuffer(bytearray(run(micro_batch_size=size)[0]), dtype=torch.float32) for size in (1, 60)]
+    torch.testing.assert_close(*both, rtol=1e-4, atol=1e-5)
+
+
+def test_the_record_says_what_ran():
+    _, result = run(steps=9, sampling_rate=0.1)
+    record = result.record
+    assert record["steps"] == len(record["batch_sizes"]) == len(record["clipped_share"]) == 9
+    assert record["divisor"] == record["expected_batch_size"] == pytest.approx(6.0)
+    assert (record["sampling_rate"], record["clip_norm"], record["noise_scale"]) == (0.1, 0.4, 0.4)
+    assert record["noise"] == Gaussian(std=0.7).to_dict()
+    assert record["noise_measured"]["draws"] == 9 * record["trainable_parameters"] == 9 * 53
+    assert record["noise_measured"]["within_tolerance"] and set(record["non_finite"]) == {0}
+    assert record["diagnostics"]["private"] is False
+    assert all(0 <= share <= 1 for share in record["clipped_share"]) and max(record["clipped_share"]) > 0
+    json.dumps(record, allow_nan=False)
+    assert "wall_seconds" in result.timing and not any("second" in key for key in record)
+
+
+def test_empty_draws_are_steps_with_noise_alone():
+    found, result = run(sampling_rate=1e-9, steps=3, optimizer="sgd", learning_rate=1e-9)
+    assert result.record["batch_sizes"] == [0, 0, 0] and result.record["clipped_share"] == [0.0] * 3
+    assert result.record["diagnostics"]["training_loss"] == [None] * 3
+    assert found != weights(make_model())
+
+
+def test_examples_that_are_not_finite_are_counted():
+    model, fields = make_model(), arguments(sampling_rate=1.0, steps=2)
+    fields["examples"].tensors["x"][7] = math.nan
+    record = train(model, **fields).record
+    assert record["non_finite"] == [1, 1]
+    assert all(torch.isfinite(value).all() for value in model.parameters())
+
+
+def test_evaluations_and_progress():
+    seen = []
+
+    def evaluate(model):
+        assert not model.training and not torch.is_grad_enabled()
+        return {"accuracy": 0.5}
+
+    _, result = run(evaluate=evaluate, evaluate_every=3, progress=lambda done, steps: seen.append((done, steps)))
+    assert [entry["step"] for entry in result.record["evaluations"]] == [3, 6, 7]
+    assert seen == [(done, 7) for done in range(1, 8)]
+
+
+def test_the_number_of_examples_must_be_the_plans():
+    with pytest.raises(InvalidValue, match="dataset_size = 61: must be the number of training examples, 60"):
+        run(dataset_size=61)
+
+
+def test_noise_scale_of_the_plan_is_used():
+    _, result = run(noise_scale=2.5)
+    assert result.record["noise_scale"] == 2.5
+    measured = result.record["noise_measured"]
+    assert measured["mean_abs_expected"] == pytest.approx(2.5 * 0.7 * math.sqrt(2 / math.pi))
+
+
+def interrupted(tmp_path, stop, **changes):
+    """Run until ``stop`` steps are done, drop everything, and run again from the checkpoint."""
+    class Stop(Exception):
+        pass
+
+    def progress(done, steps):
+        if done == stop:
+            raise Stop
+
+    path = tmp_path / "run.ckpt"
+    with pytest.raises(Stop):
+        run(checkpoint_path=path, checkpoint_every=2, progress=progress, **changes)
+    return run(checkpoint_path=path, checkpoint_every=2, **changes)
+
+
+@pytest.mark.parametrize("stop", range(1, 7))
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_resumed_run_ends_with_the_same_bytes(tmp_path, stop, optimizer):
+    options = {"dropout": 0.2, "optimizer": optimizer, "schedule": "linear"}
+    found, result = interrupted(tmp_path, stop, **options)
+    expected, whole = run(checkpoint_every=2, **options)
+    assert found == expected
+    assert json.dumps(result.record) == json.dumps(whole.record)
+    assert result.timing["steps_run"] == 7 - 2 * (stop // 2)
+
+
+def test_a_finished_run_is_not_run_again(tmp_path):
+    first, _ = run(checkpoint_path=tmp_path / "c", checkpoint_every=3)
+    second, result = run(checkpoint_path=tmp_path / "c", checkpoint_every=3)
+    assert first == second and result.timing["steps_run"] == 0
+
+
+@pytest.mark.parametrize("change", [{"clip_norm": 0.5}, {"learning_rate": 0.06}, {"steps": 8}, {"noise": Gaussian(std=0.71)}])
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, change):
+    run(checkpoint_path=tmp_path / "c", checkpoint_every=3)
+    with pytest.raises(DamagedFile, match="belongs to another run"):
+        run(checkpoint_path=tmp_path / "c", checkpoint_every=3, **change)
+
+
+def test_system_entropy_differs_between_runs_and_survives_a_checkpoint(tmp_path):
+    assert run(entropy="system")[0] != run(entropy="system")[0]
+    _, result = interrupted(tmp_path, 4, entropy="system")
+    assert result.timing["steps_run"] == 3 and result.record["steps"] == 7
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from tests.unit.training.test_loop import run
+def progress(done, steps):
+    if done == {stop}:
+        os.kill(os.getpid(), signal.SIGKILL)
+weights, result = run(checkpoint_path={path!r}, checkpoint_every=1, progress=progress, dropout=0.2)
+"""
+
+
+def test_killed_and_restarted(tmp_path):
+    """SIGKILL in a process of its own, twice, then to the end: the same bytes."""
+    path = str(tmp_path / "run.ckpt")
+    for stop in (2, 5):
+        script = KILLED.format(root=str(ROOT), stop=stop, path=path)
+        done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
+        assert done.returncode == -signal.SIGKILL
+    script = ("import sys, torch; sys.path.insert(0, {root!r})\nfrom tests.unit.training.test_loop import run\n"
+              "weights, result = run(checkpoint_path={path!r}, checkpoint_every=1, dropout=0.2)\n"
+              "whole, _ = run(checkpoint_every=1, dropout=0.2)\n"
+              "sys.exit(0 if weights == whole and result.timing['steps_run'] == 2 else 9)")
+    done = subprocess.run([sys.executable, "-c", script.format(root=str(ROOT), path=path)], check=False,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0
+
+
+def test_hooks_see_the_sum_before_and_after_noise():
+    class Watch:
+        def __init__(self):
+            self.before, self.after = [], []
+
+        def before_noise(self, step, parameters):
+            self.before.append(torch.cat([value.grad.reshape(-1) for value in parameters]))
+
+        def after_noise(self, step, parameters):
+            self.after.append(torch.cat([value.grad.reshape(-1) for value in parameters]))
+
+    watch = Watch()
+    run(hooks=(watch,), steps=2)
+    noise = torch.stack(watch.after) - torch.stack(watch.before)
+    generator = device_generator(stream_key(SEEDS["noise"], entropy="seeded"), "noise", 1)
+    expected = torch.cat([draw(Gaussian(std=0.7), shape, generator).reshape(-1) for shape in ((5, 6), (5,), (3, 5), (3,))])
+    torch.testing.assert_close(noise[1], 0.4 * expected, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(noise[0], noise[1])
