@@ -23,6 +23,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from lmodp.data.fetch import fetched_folder
 from lmodp.data.movie_reviews import read_rated_sentences
@@ -83,6 +84,7 @@ def pretrain_gpt2(
         MissingFile: the text's package was not fetched.
     """
     settings = settings or PretrainingSettings()
+    logging.set_verbosity_error()  # it would warn that no padding is masked, and there is no padding
     sentences, venues = public_sentences(cache_root), public_venues()
     tokenizer = train_tokenizer([*sentences, *venues.columns["record"], *venues.columns["text"]], settings)
     stream = _stream(tokenizer, sentences, venues.columns["record"], venues.columns["text"], settings.seed)
