@@ -3,40 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from lmodp.errors import Unsupported
-from lmodp.method import Method, Target
+from lmodp.errors import LmodpError, Unsupported
+from lmodp.method import Mechanism, Method, Target, describe_error
+
+if TYPE_CHECKING:
+    from lmodp.mechanisms import Noise
 
 
-def calibrate_mechanism(spec: Mapping[str, Any], method: Method, search: Mapping[str, Any] | None) -> dict[str, Any]:
+def calibrate_mechanism(
+    spec: Mapping[str, Any], method: Method, search: Mapping[str, Any] | None, *, model_folder: Path | None = None
+) -> dict[str, Any]:
     """Ask a method for its mechanism and return the content of ``noise.json``.
 
     Args:
         spec: the mechanism's spec (see ``lmodp.grid``).
         method: the plug-in.
         search: record of search_noise, where the method needs one.
+        model_folder: the prepared model, where the method needs the number of
+            trained parameters.
 
     Returns:
-        ``noise`` (or null), ``claim_noise``, ``nominal_step_epsilon``, ``clipping``
-        and ``note``; a target that the method cannot reach is a status with the
-        method's reason.
+        ``noise`` (or null), ``claim_noise``, ``nominal_step_epsilon``, ``claim``,
+        ``clipping``, ``dimension``, ``note`` and ``details``. A target that the
+        method cannot reach is status "skipped" with the method's reason; a plug-in
+        that raises, or answers with something else than a mechanism, is "failed".
     """
+    dimension = _dimension(spec, model_folder)
     try:
-        answer = method.mechanism(_target(spec, search))
+        answer = method.mechanism(_target(spec, search, dimension))
     except Unsupported as error:
         return {"noise": None, "status": "skipped", "reason": str(error)}
+    except LmodpError as error:
+        return {"noise": None, "status": "failed", "reason": str(error)}
+    except Exception as error:  # a plug-in may raise anything; its author must see what, and the grid goes on
+        return {"noise": None, "status": "failed", "reason": f"mechanism() of {method.name!r} raised {describe_error(error)}"}
+    fault = _fault(answer, method)
+    if fault:
+        return {"noise": None, "status": "failed", "reason": fault}
+    return {**_content(answer, method, search), "dimension": dimension}
+
+
+def _content(answer: Mechanism, method: Method, search: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
-        "noise": answer.noise.to_dict() if answer.noise else None,
-        "claim_noise": answer.claim_noise.to_dict() if answer.claim_noise else None,
+        "noise": _law(answer.noise),
+        "claim_noise": _law(answer.claim_noise),
         "nominal_step_epsilon": answer.nominal_step_epsilon,
+        "claim": asdict(answer.claim) if answer.claim else None,
         "clipping": method.clipping,
         "note": answer.note,
+        "details": dict(answer.details or {}),
         "search_noise": search["noise"] if search and search["status"] == "done" else None,
     }
 
 
-def _target(spec: Mapping[str, Any], search: Mapping[str, Any] | None) -> Target | None:
+def _law(noise: Noise | None) -> dict[str, Any] | None:
+    return noise.to_dict() if noise is not None else None
+
+
+def _fault(answer: Any, method: Method) -> str | None:
+    """What is wrong with a plug-in's answer, if anything."""
+    from lmodp.mechanisms import Noise  # not needed to list methods, and this module is imported with them
+
+    if not isinstance(answer, Mechanism):
+        return f"mechanism() of {method.name!r} returned {type(answer).__name__}, must return a Mechanism"
+    if method.private and not isinstance(answer.noise, Noise):
+        return f"mechanism() of {method.name!r} gives noise {answer.noise!r}, must be a Noise where a target is set"
+    if not method.private and answer.noise is not None:
+        return f"{method.name!r} adds noise and states no calibration; state calibrations so that it is certified"
+    return None
+
+
+def _dimension(spec: Mapping[str, Any], model_folder: Path | None) -> int | None:
+    """The number of trained parameters, counted on a model without values."""
+    if spec["released"] is None or model_folder is None:
+        return None
+    from lmodp.models.counting import trained_parameters  # torch, for the methods that ask only
+
+    return trained_parameters(model_folder, dataset=spec["released"]["dataset"], part=spec["released"]["trainable"])
+
+
+def _target(spec: Mapping[str, Any], search: Mapping[str, Any] | None, dimension: int | None) -> Target | None:
     if spec["calibration"] is None:
         return None
     return Target(
@@ -46,4 +96,6 @@ def _target(spec: Mapping[str, Any], search: Mapping[str, Any] | None) -> Target
         sampling_rate=spec["expected_batch_size"] / spec["dataset_size"],
         steps=spec["steps"],
         search=search,
+        dimension=dimension,
+        setting=spec["setting"],
     )

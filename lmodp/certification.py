@@ -15,8 +15,8 @@ def certify_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any]) 
 
     The certificate is for noise multiplied by the clip norm (relative
     sensitivity 1), whatever the clip norm is. Where a method draws another noise
-    than its claim was computed for, ``claimed`` is the claim's and everything else
-    is of the noise that is drawn.
+    than its claim was computed for, or claims by a formula of its own, ``claimed``
+    is the claim's and everything else is of the noise that is drawn.
 
     Args:
         spec: the mechanism's spec (see ``lmodp.grid``).
@@ -31,7 +31,22 @@ def certify_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any]) 
     if noise_record["claim_noise"] is not None:
         claim = certify(_plan(spec, noise_record["claim_noise"]), nominal_step_epsilon=nominal)
         certificate["claimed"] = claim["claimed"]
+    if noise_record["claim"] is not None:
+        certificate["claimed"] = own_claim(noise_record["claim"])
     return {"certificate": certificate, "noise": noise_record["noise"]}
+
+
+def own_claim(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the certificate's ``claimed`` section for a method that claims by a formula of its own.
+
+    Such a formula speaks of the whole run; there is nothing it says of one step.
+    """
+    return {
+        "epsilon_step": None, "order": None, "order_in_domain": None, "sigma_classic": None, "epsilon_step_nominal": None,
+        "epsilon_total": claim["epsilon"], "epsilon_total_nominal": claim["nominal_epsilon"],
+        "formula": claim["formula"], "status": "ok" if claim["epsilon"] is not None else "unsupported",
+        "reason": claim["reason"] or f"no claim of one step: {claim['formula']}",
+    }
 
 
 def _plan(spec: Mapping[str, Any], noise: Mapping[str, Any]) -> Plan:

@@ -27,8 +27,8 @@ def verify_cell(cell: Cell, *, root: Path, finetune: Mapping[str, Any]) -> dict[
     """
     certificate = read_record(root / "mechanisms" / cell.mechanism / "certificate.json")
     if certificate["status"] != "done":
-        runs = [{"run": run, "status": "skipped", "reason": certificate["reason"]} for run in cell.runs]
-        return {"runs": runs, "status": "skipped", "reason": certificate["reason"]}
+        why = {"status": certificate["status"], "reason": certificate["reason"]}
+        return {"runs": [{"run": run, **why} for run in cell.runs], **why}
     certified = certified_plan(cell.spec, certificate)
     runs = [_verify(run, certified, root) for run in finetune["runs"]]
     wrong = next((run for run in runs if run["status"] != "done"), None)
@@ -52,6 +52,7 @@ def certified_plan(spec: Mapping[str, Any], certificate: Mapping[str, Any]) -> d
         "dataset_size": asked["dataset_size"],
         "adjacency": "add_or_remove_one",
         "sampler": "poisson",
+        "engine": spec["engine"],
     }
 
 

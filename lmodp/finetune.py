@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
-from lmodp.errors import LmodpError
+from lmodp.engines.foreign import EngineFailed, load_engine, train_foreign
+from lmodp.errors import LmodpError, Unsupported
 from lmodp.mechanisms import noise_from_dict
+from lmodp.method import OWN_ENGINE
 from lmodp.models.prepare import weights_hash
 from lmodp.plan import Plan
 from lmodp.records import input_hashes, is_current, make_record, read_record, sha256_file, write_json
@@ -51,15 +54,21 @@ def finetune_cell(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path]) -> 
     """
     certificate = read_record(inputs["certificate"])
     if certificate["status"] != "done":
-        reason = certificate["reason"]
-        runs = [{"run": run, "status": "skipped", "reason": reason} for run in cell.runs]
-        return {"plan": None, "runs": runs, "status": "skipped", "reason": reason}
+        return _nothing_ran(cell, certificate["status"], certificate["reason"])
     torch.set_num_threads(cell.spec["threads"])
     torch.use_deterministic_algorithms(True, warn_only=True)
     plan = plan_of(cell.spec, certificate["noise"])
-    trainer = _Trainer(cell, plan, layout, inputs)
+    try:
+        trainer = _Trainer(cell, plan, layout, inputs)
+    except EngineFailed as error:
+        return _nothing_ran(cell, "failed", str(error))
     runs = [trainer.run(number) for number in tqdm(range(cell.repetitions), desc=cell.id, unit="run")]
     return {"plan": plan.to_dict(), "runs": runs}
+
+
+def _nothing_ran(cell: Cell, status: str, reason: str) -> dict[str, Any]:
+    why = {"status": status, "reason": reason}
+    return {"plan": None, "runs": [{"run": run, **why} for run in cell.runs], **why}
 
 
 def plan_of(spec: Mapping[str, Any], noise: Mapping[str, Any] | None) -> Plan:
@@ -96,7 +105,11 @@ class _Trainer:
     def __init__(self, cell: Cell, plan: Plan, layout: Layout, inputs: Mapping[str, Path]):
         self.cell, self.plan, self.layout = cell, plan, layout
         self.hashes = {name_in(layout.results, inputs[name]): value for name, value in input_hashes(inputs).items()}
-        self.code = stage_code("finetune_model")
+        self.code = stage_code("finetune_model", layout.plug_in("finetune_model", cell.spec))
+        self.packages, self.train = PACKAGES, train
+        if cell.spec["engine"] != OWN_ENGINE:
+            engine = load_engine(layout.grid.methods[cell.spec["method"]])
+            self.packages, self.train = (*PACKAGES, *engine.packages), partial(train_foreign, engine)
         self.task = task_of(cell, layout)
         self.folder = layout.cache / "cells" / cell.id
         self._examples = None
@@ -126,8 +139,11 @@ class _Trainer:
             self._examples = self.task.examples("train")
         try:
             model, running, summary = self.task.model(seeds["head_init"])
-            result = train(running, plan=self.plan, examples=self._examples, loss=self.task.loss, settings=settings_of(spec),
-                           seeds=seeds, checkpoint_path=self._checkpoint(run_id), evaluate=self._evaluate())
+            result = self.train(running, plan=self.plan, examples=self._examples, loss=self.task.loss, settings=settings_of(spec),
+                                seeds=seeds, checkpoint_path=self._checkpoint(run_id), evaluate=self._evaluate())
+        except Unsupported as error:
+            self._write(record, {"spec": spec}, status="skipped", reason=str(error))
+            return
         except LmodpError as error:
             self._write(record, {"spec": spec}, status="failed", reason=str(error))
             return
@@ -152,7 +168,7 @@ class _Trainer:
         return lambda model: {"accuracy": self.task.score(model)["accuracy"]}
 
     def _write(self, record: Path, content: Mapping[str, Any], *, status: str = "done", reason: str | None = None) -> None:
-        made = make_record("finetune_model", content, code=self.code, packages=PACKAGES, inputs=self.hashes, status=status, reason=reason)
+        made = make_record("finetune_model", content, code=self.code, packages=self.packages, inputs=self.hashes, status=status, reason=reason)
         write_json(record, made)
 
 

@@ -137,10 +137,14 @@ def _broken(name: str, error: Exception) -> BrokenMethod:
 
 
 def _method_in(source: ModuleType | type, name: str) -> Method:
-    """Return the one method that a module defines, or an instance of the class given."""
+    """Return the one method that a module defines, or an instance of the class given.
+
+    A base class without a name of its own is no method, and neither is one that
+    the module imports from another.
+    """
     classes = [source] if inspect.isclass(source) else [
         item for _, item in inspect.getmembers(source, inspect.isclass) if item.__module__ == source.__name__]
-    methods = [item for item in classes if issubclass(item, Method)]
+    methods = [item for item in classes if issubclass(item, Method) and "name" in vars(item)]
     if len(methods) != 1:
         raise InvalidValue(f"{name!r} defines {len(methods)} methods, must define one. {_CONTRACT}")
     method = methods[0]()

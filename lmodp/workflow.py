@@ -12,9 +12,10 @@ from lmodp.config import Config, check_config
 from lmodp.data.lockfile import locked_package
 from lmodp.data.registry import DATASETS
 from lmodp.grid import Cell, Grid, dataset_item, model_item, tokens_item
+from lmodp.method import OWN_ENGINE
 from lmodp.models.registry import MODELS
 from lmodp.registry import method_files
-from lmodp.stages import STAMP, why_outdated
+from lmodp.stages import STAMP, plug_in_of, why_outdated
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class Layout:
     def _method_files(self) -> dict[str, Path]:
         return method_files(self.config.baselines_folder)
 
-    def method_file(self, name: str) -> Path:
-        """Return a method's plug-in file."""
-        return self._method_files[name]
+    def plug_in(self, stage: str, spec: Mapping[str, Any]) -> Path | None:
+        """Return the plug-in file that a stage's result depends on, or None."""
+        return plug_in_of(stage, spec, self._method_files)
 
     def outdated(self, record: Path) -> bool:
         """Whether a record must be made (again)."""
@@ -110,6 +111,19 @@ class Layout:
         item = self.grid.search_of(self.grid.mechanisms[wildcards.id].spec)
         return [self._place("search", item.id, "search.json")] if item else []
 
+    def model_of_mechanism(self, file: str | None) -> Callable[[Any], list[str]]:
+        """A function from a mechanism's id to the record (or stamp) of the model whose parameters its method counts."""
+        def found(wildcards: Any) -> list[str]:
+            released = self.grid.mechanisms[wildcards.id].spec["released"]
+            return [self._place("models", released["model"], file)] if released else []
+
+        return found
+
+    def model_folder_of_mechanism(self, mechanism_id: str) -> Path | None:
+        """The prepared model whose parameters a mechanism's method counts, or None."""
+        released = self.grid.mechanisms[mechanism_id].spec["released"]
+        return self.cache / "models" / released["model"] if released else None
+
     def _place(self, kind: str, item_id: str, file: str | None) -> str:
         return str(self.results / kind / item_id / file if file else self.cache / kind / item_id / STAMP)
 
@@ -128,10 +142,13 @@ class Layout:
         return [str(self.results / "mechanisms" / item / "audit.json") for item in private]
 
     def training_audits(self) -> list[str]:
-        """The audits of one cell a private method: its largest epsilon, calibrated on verified where it can be."""
+        """The audits of one cell a private method that the suite's engine trains.
+
+        The cell of its largest epsilon, calibrated on verified where it can be.
+        """
         chosen: dict[str, Cell] = {}
         for cell in self.grid.active:
-            if cell.spec["calibration"] is not None:
+            if cell.spec["calibration"] is not None and cell.spec["engine"] == OWN_ENGINE:
                 held = chosen.setdefault(cell.spec["method"], cell)
                 chosen[cell.spec["method"]] = max(held, cell, key=_audit_rank)
         return [str(self.results / "cells" / cell.id / "audit.json") for cell in chosen.values()]

@@ -47,6 +47,8 @@ def verify_run(*, certified: Mapping[str, Any], ran: Mapping[str, Any]) -> dict[
           divisor or noise law does not conform.
         * A sampler of another rate, or one that shuffles instead of sampling, and
           noise of another scale are found by statistics of what was drawn.
+        * The noise of another engine is judged by sums it released with all
+          gradients zero, not by what it says.
 
     Edge cases:
         ==================  ====================================================
@@ -80,6 +82,8 @@ def _drawn_fields(certified: Mapping[str, Any], ran: Mapping[str, Any]) -> Itera
         yield repeats_check(sizes, rate, size)
     if certified["noise"] is not None:
         yield from _noise_checks(ran["noise_measured"])
+        if certified.get("engine", "lmodp") != "lmodp":
+            yield from released_law_checks(ran.get("released_law"))
 
 
 def total_check(batch_sizes: Sequence[int], sampling_rate: float, dataset_size: int) -> Check:
@@ -129,6 +133,22 @@ def _chance_of_sum(limit: int, centre: int, steps: int, sampling_rate: float, da
         law = fftconvolve(law, law)[: limit + 1]
         steps >>= 1
     return float(total.sum())
+
+
+def released_law_checks(law: Mapping[str, Any] | None) -> Iterable[Check]:
+    """The law of what another engine releases when all gradients are zero is the certified noise.
+
+    Args:
+        law: ``released_law`` of the run, measured by the suite; None where the
+            engine released nothing, which is a disagreement.
+    """
+    if law is None:
+        yield Check("released sums of zero gradients", "measured", None, False)
+        return
+    tolerance = law["distance_tolerance"]
+    yield Check("law of released sums, distance from the noise", [0.0, tolerance], law["distance"], law["distance"] <= tolerance)
+    share, tolerance = law["share_positive"], law["share_positive_tolerance"]
+    yield Check("share of positive released numbers", [0.5, tolerance], share, abs(share - 0.5) <= tolerance)
 
 
 def _noise_checks(measured: Mapping[str, Any]) -> Iterable[Check]:

@@ -13,7 +13,14 @@ rule search_noise:
 
 rule calibrate_noise:
     input:
-        unpack(tracked(RESULTS / "mechanisms/{id}/noise.json", search=LAYOUT.search_of_mechanism)),
+        unpack(
+            tracked(
+                RESULTS / "mechanisms/{id}/noise.json",
+                search=LAYOUT.search_of_mechanism,
+                model=LAYOUT.model_of_mechanism("model.json"),
+                model_stamp=LAYOUT.model_of_mechanism(None),
+            )
+        ),
     output:
         record=update(RESULTS / "mechanisms/{id}/noise.json"),
     script:

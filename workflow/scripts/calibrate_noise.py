@@ -10,13 +10,14 @@ job = Job(snakemake)  # noqa: F821
 layout = job.layout
 spec = layout.grid.mechanisms[job.id].spec
 method = get_method(spec["method"], layout.config.baselines_folder)
-inputs = job.records("search")
+inputs = job.records("search", "model")
+search = read_record(inputs["search"]) if "search" in inputs else None
 run_stage(
     "calibrate_noise",
     record=job.output("record"),
     root=layout.results,
     inputs=inputs,
     spec=spec,
-    method_file=layout.method_file(spec["method"]),
-    work=lambda: calibrate_mechanism(spec, method, read_record(inputs["search"]) if inputs else None),
+    method_file=layout.plug_in("calibrate_noise", spec),
+    work=lambda: calibrate_mechanism(spec, method, search, model_folder=layout.model_folder_of_mechanism(job.id)),
 )

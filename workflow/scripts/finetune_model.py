@@ -14,5 +14,6 @@ run_stage(
     inputs=inputs,
     spec=cell.spec,
     artefact=job.output("stamp").parent,
+    method_file=layout.plug_in("finetune_model", cell.spec),
     work=lambda: finetune_cell(cell, layout=layout, inputs=inputs),
 )

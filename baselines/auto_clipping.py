@@ -1,0 +1,12 @@
+"""Gaussian noise under automatic clipping: every gradient is scaled to about the clip norm."""
+
+from baselines.gaussian import GaussianVariant
+
+
+class AutoClipping(GaussianVariant):
+    """Each gradient is multiplied by C / (norm + 0.01): no threshold to choose beside the learning rate."""
+
+    name = "auto_clipping"
+    title = "Gaussian, automatic clipping"
+    reference = "Bu et al., arXiv 2206.07136"
+    clipping = "automatic"

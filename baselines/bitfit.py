@@ -1,0 +1,12 @@
+"""Gaussian noise on bias terms only."""
+
+from baselines.gaussian import GaussianVariant
+
+
+class BitFit(GaussianVariant):
+    """Bias terms and the task's head are trained, whatever the experiment trains otherwise."""
+
+    name = "bitfit"
+    title = "Gaussian, biases only"
+    reference = "Bu et al. 2023, arXiv 2210.00036"
+    trainable = "bitfit"

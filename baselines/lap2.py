@@ -1,0 +1,45 @@
+"""Lap2: Laplace noise under L2 clipping, calibrated by a closed form of its own."""
+
+from lmodp.method import Claim, Mechanism, Method, PublishedPoint, Target
+
+POINTS = {
+    "sst2": (3.7382, 1.1584, 0.9108, 0.5384),
+    "qnli": (3.6452, 1.1365, 0.9345, 0.5168),
+    "e2e": (1.2, 1, 0.4),
+}
+STANDS_FOR = {"movie_reviews": "sst2", "made_up": "sst2", "venues": "e2e"}
+
+
+class Lap2(Method):
+    """Independent Laplace noise in every coordinate of an L2-clipped gradient.
+
+    Under ``claimed`` its script's formula gives the scale for the whole run,
+    b = C sqrt(E q H_N / (8 Phi)). Its published epsilons run as points of their
+    own; the delta they were published at is not recorded, the grid's is used.
+    """
+
+    name = "lap2"
+    title = "Lap2"
+    reference = "arXiv 2602.23516"
+    needs_dimension = True
+
+    def published_points(self, *, dataset: str, dataset_size: int) -> tuple[PublishedPoint, ...]:
+        """Return the epsilons of the data set's task."""
+        task = STANDS_FOR.get(dataset, dataset)
+        return tuple(PublishedPoint(setting=f"lap2-{task}-{epsilon:g}", epsilon=epsilon) for epsilon in POINTS.get(task, ()))
+
+    def mechanism(self, target: Target) -> Mechanism:
+        """Return the Laplace noise that reaches the target, and what Lap2's formula claims of it."""
+        from lmodp.accounting.lap2 import lap2_epsilon, lap2_scale  # slow to import, and not needed to list methods
+        from lmodp.mechanisms import Laplace
+
+        run = {"delta": target.delta, "sampling_rate": target.sampling_rate,
+               "epochs": target.steps * target.sampling_rate, "coordinates": target.dimension}
+        if target.calibration == "verified":
+            noise, note = target.calibrate("laplace"), "smallest scale within the verified bound"
+        else:
+            noise, note = Laplace(scale=lap2_scale(epsilon=target.epsilon, **run)), "scale by Lap2's formula for the whole run"
+        formula = f"Lap2's closed form for {target.dimension} coordinates, of the whole run"
+        claim = Claim(epsilon=lap2_epsilon(scale=noise.scale, **run), formula=formula,
+                      nominal_epsilon=target.epsilon if target.setting else None)
+        return Mechanism(noise=noise, claim=claim, note=note)

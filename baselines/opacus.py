@@ -1,0 +1,34 @@
+"""Opacus end to end: its per-example gradients, clipping, noise, sampler and accountant."""
+
+from baselines.gaussian import GaussianVariant
+from lmodp.method import Claim, Mechanism, Target
+
+
+class Opacus(GaussianVariant):
+    """The same Gaussian and the same plan as ``gaussian``, trained by another engine.
+
+    Its claim is what its own accountant answers for that plan.
+    """
+
+    name = "opacus"
+    title = "Gaussian by Opacus"
+    reference = "Yousefpour et al. 2021, arXiv 2109.12298"
+    requires = {"opacus": "pip install opacus==1.6.0"}
+    engine = "opacus"
+
+    def mechanism(self, target: Target) -> Mechanism:
+        """Return the Gaussian of ``gaussian``, with Opacus's own epsilon for it as the claim."""
+        from opacus.accountants import PRVAccountant  # slow to import, and not needed to list methods
+
+        noise = target.calibrate("gaussian")
+        accountant = PRVAccountant()
+        accountant.history = [(noise.std, target.sampling_rate, target.steps)]
+        epsilon = float(accountant.get_epsilon(delta=target.delta))
+        claim = Claim(epsilon=epsilon, formula="Opacus's PRV accountant, of the whole run")
+        return Mechanism(noise=noise, claim=claim, note="smallest standard deviation within the verified bound")
+
+    def load_engine(self):
+        """Return the engine."""
+        from lmodp.engines.opacus import OpacusEngine
+
+        return OpacusEngine()

@@ -1,0 +1,103 @@
+"""PLRV-O, the 2025 successor of LMO-DP: Laplace noise with a Gamma-distributed rate."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from lmodp.method import Claim, Mechanism, Method, PublishedPoint, Target
+
+if TYPE_CHECKING:
+    from lmodp.mechanisms import LaplaceMixture
+
+# Its settings by the task they were published for; a stand-in for a task takes the task's.
+POINTS = {
+    "sst2": (0.2, 0.5, 1, 2.5),
+    "qnli": (0.5, 1, 2.5),
+    "e2e": (1, 2.5),
+    "dart": (0.2, 0.5, 2.5),
+}
+STANDS_FOR = {"movie_reviews": "sst2", "made_up": "sst2", "venues": "e2e"}
+SHAPE = 3000  # of the Gamma, in all published settings but two
+_SMALLEST, _LARGEST = math.log(1e-9), math.log(1e-2)  # scales of the Gamma that are tried
+
+
+class PlrvO(Method):
+    """The noise as the paper accounts for it.
+
+    Its published settings run as points of their own, with their own claim for the
+    run at hand. At the grid's targets the published shape is kept and the Gamma's
+    scale set by the claim's formula (``claimed``) or by the verified bound.
+    """
+
+    name = "plrv_o"
+    title = "PLRV-O"
+    reference = "Yang et al., arXiv 2509.06264"
+    needs_dimension = True
+
+    def published_points(self, *, dataset: str, dataset_size: int) -> tuple[PublishedPoint, ...]:
+        """Return the settings of the data set's task, at the published delta = 1/(2N)."""
+        task = STANDS_FOR.get(dataset, dataset)
+        return tuple(PublishedPoint(setting=f"plrv_o-{task}-{epsilon:g}", epsilon=epsilon, delta=1 / (2 * dataset_size))
+                     for epsilon in POINTS.get(task, ()))
+
+    def mechanism(self, target: Target) -> Mechanism:
+        """Return the noise that reaches the target, and what PLRV-O's formula claims of it."""
+        if target.calibration == "verified":
+            noise = target.calibrate(gamma_rate(SHAPE, 1 / SHAPE))
+            note = f"Gamma rate of shape {SHAPE}, as published, times the smallest scale within the verified bound"
+            return Mechanism(noise=noise, claim=claim_of(noise, target), note=note)
+        noise, note = plrv_noise(target)
+        return Mechanism(noise=noise, claim=claim_of(noise, target), note=note)
+
+
+def gamma_rate(shape: float, scale: float) -> LaplaceMixture:
+    """Return Laplace noise whose rate is Gamma(shape, scale)."""
+    from lmodp.mechanisms import GammaPart, LaplaceMixture  # slow to import, and not needed to list methods
+
+    return LaplaceMixture(gamma=GammaPart(weight=1.0, shape=shape, scale=scale))
+
+
+def plrv_noise(target: Target) -> tuple[LaplaceMixture, str]:
+    """Return the published setting's noise, or the one that PLRV-O's formula gives for the target."""
+    from lmodp.mechanisms import PUBLISHED
+
+    if target.setting is not None:
+        return PUBLISHED[target.setting].noise, f"published setting {target.setting!r}"
+    note = f"Gamma rate of shape {SHAPE}, as published, at the scale that PLRV-O's formula gives for the target"
+    return gamma_rate(SHAPE, scale_for(target)), note
+
+
+def scale_for(target: Target) -> float:
+    """Return the scale of the Gamma at which the claim reaches the target, from the private side.
+
+    Raises:
+        Unsupported: PLRV-O's formula stays above the target at any scale.
+    """
+    from lmodp.errors import Unsupported
+    from scipy.optimize import brentq
+
+    def excess(log_scale: float) -> float:
+        epsilon = claim_of(gamma_rate(SHAPE, math.exp(log_scale)), target).epsilon
+        return math.log(epsilon / target.epsilon) if epsilon else math.log(1e9)  # none: the rate is too large
+
+    if excess(_SMALLEST) > 0:
+        raise Unsupported(f"epsilon = {target.epsilon:g} cannot be reached by PLRV-O's formula at delta = {target.delta:g}: "
+                          f"its orders end at 80")
+    log_scale = brentq(excess, _SMALLEST, _LARGEST, xtol=1e-9, rtol=1e-9)
+    while excess(log_scale) > 0:
+        log_scale -= 1e-8
+    return math.exp(log_scale)
+
+
+def claim_of(noise: LaplaceMixture, target: Target) -> Claim:
+    """Return what PLRV-O's accountant claims of a whole run."""
+    from lmodp.accounting.plrv_o import plrv_o_epsilon
+
+    found = plrv_o_epsilon(noise, coordinates=target.dimension, sampling_rate=target.sampling_rate,
+                           steps=target.steps, delta=target.delta)
+    formula = f"PLRV-O's sum over {target.dimension} coordinates, of the whole run; no upper bound"
+    nominal = target.epsilon if target.setting else None
+    if found.reason:
+        return Claim(epsilon=None, formula=formula, nominal_epsilon=nominal, reason=found.reason)
+    return Claim(epsilon=found.epsilon, formula=formula, nominal_epsilon=nominal)

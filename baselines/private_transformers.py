@@ -1,0 +1,40 @@
+"""private-transformers: ghost clipping, its noise and its accountant."""
+
+from baselines.gaussian import GaussianVariant
+from lmodp.method import Claim, Mechanism, Target
+
+
+class PrivateTransformers(GaussianVariant):
+    """The same Gaussian and the same plan as ``gaussian``, trained by another engine.
+
+    The package is on no registry and pulls a torch of its own, so it is no
+    dependency of the suite: ``workflow/envs/private_transformers.yml`` describes an
+    environment with both.
+    """
+
+    name = "private_transformers"
+    title = "Gaussian by private-transformers"
+    reference = "Li et al. 2022, arXiv 2110.05679"
+    requires = {"private_transformers": "conda env create -f workflow/envs/private_transformers.yml, and run the suite in it"}
+    architectures = ("roberta", "gpt2")
+    engine = "private_transformers"
+
+    def mechanism(self, target: Target) -> Mechanism:
+        """Return the Gaussian of ``gaussian``, with the package's own epsilon for it as the claim."""
+        from private_transformers import PrivacyEngine  # optional, and slow to import
+        from torch import nn
+
+        noise = target.calibrate("gaussian")
+        engine = PrivacyEngine(
+            nn.Linear(1, 1), batch_size=target.sampling_rate, sample_size=1, epochs=1, max_grad_norm=1.0,
+            noise_multiplier=noise.std, target_delta=target.delta, accounting_mode="rdp",
+        )  # fmt: skip
+        epsilon = float(engine.get_privacy_spent(steps=target.steps)["eps_rdp"])
+        claim = Claim(epsilon=epsilon, formula="private-transformers' RDP accountant, of the whole run")
+        return Mechanism(noise=noise, claim=claim, note="smallest standard deviation within the verified bound")
+
+    def load_engine(self):
+        """Return the engine."""
+        from lmodp.engines.private_transformers import PrivateTransformersEngine
+
+        return PrivateTransformersEngine()

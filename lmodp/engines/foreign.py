@@ -1,0 +1,161 @@
+"""Training with another engine: the same plan, its answers checked, its noise tested.
+
+What an engine says of its noise is not evidence. So it is asked for the sums that
+it releases when all gradients are zero, and the law of those is compared with the
+plan's by the suite.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lmodp.engines import Engine
+from lmodp.errors import LmodpError
+from lmodp.method import Method, describe_error
+from lmodp.plan import Plan
+from lmodp.training import Examples, TrainingResult, TrainingSettings
+from lmodp.training.clipping import Loss
+from lmodp.training.noise import CHUNK, NoiseMeter
+
+PROBE_DRAWS = 20_000
+MOST_PROBES = 400
+FALSE_ALARM = 1e-9
+
+
+class EngineFailed(LmodpError):
+    """Another engine raised, or answered with something that is no answer."""
+
+
+def train_foreign(
+    engine: Engine,
+    model: nn.Module,
+    *,
+    plan: Plan,
+    examples: Examples,
+    loss: Loss,
+    settings: TrainingSettings,
+    seeds: Mapping[str, int],
+    **unused: Any,
+) -> TrainingResult:
+    """Train with another engine and test the noise that it adds.
+
+    Args:
+        engine: a plug-in's.
+        model, plan, examples, loss, settings, seeds: as for `lmodp.training.train`.
+        unused: what `train` takes beyond; another engine writes no checkpoints and
+            scores nothing on the way.
+
+    Returns:
+        The engine's record with ``noise_measured`` and ``released_law``, which the
+        suite measured.
+
+    Raises:
+        EngineFailed: the engine raised, or left out a field of the record.
+        Unsupported: the engine says that it cannot train this model.
+
+    Guarantees:
+        * The noise is judged by sums that the engine released, not by its word.
+
+    Edge cases:
+        =====================  =====================================================
+        plan without noise     nothing is probed
+        few parameters         steps are probed until `PROBE_DRAWS` numbers were seen
+                               or `MOST_PROBES` steps were made
+        =====================  =====================================================
+    """
+    run = {"plan": plan, "examples": examples, "settings": settings, "seeds": seeds}
+    law = None if plan.noise is None else _guarded(lambda: probe(engine, copy.deepcopy(model), loss=loss, **run))
+    result = _guarded(lambda: engine.train(model, loss=loss, **run))
+    if law is None:
+        return TrainingResult(record={**result.record, "noise_measured": None}, timing=result.timing)
+    return TrainingResult(record={**result.record, **law}, timing=result.timing)
+
+
+def load_engine(method: Method) -> Engine:
+    """Return a method's engine.
+
+    Raises:
+        EngineFailed: it cannot be loaded.
+    """
+    return _guarded(method.load_engine)
+
+
+def probe(engine: Engine, model: nn.Module, *, plan: Plan, loss: Loss, seeds: Mapping[str, int], **run: Any) -> dict[str, Any]:
+    """Return ``noise_measured`` and ``released_law`` of sums that an engine released with zero gradients."""
+    expected = sum(value.numel() for value in model.parameters() if value.requires_grad)
+    sums: list[Tensor] = []
+    while len(sums) * expected < PROBE_DRAWS and len(sums) < MOST_PROBES:
+        number = len(sums) + 1  # every probe draws noise of its own, and none that the run draws
+        other = {purpose: (seed + number * 0x9E3779B97F4A7C15) % 2**63 for purpose, seed in seeds.items()}
+        released = engine.probe_step(model, plan=plan, loss=without_gradient(loss), seeds=other, **run)
+        if released.numel() != expected:
+            raise EngineFailed(f"probe_step() released {released.numel()} numbers, the model trains {expected}")
+        sums.append(released.detach().flatten().cpu().double())
+    return measure_law(torch.cat(sums), plan)
+
+
+def without_gradient(loss: Loss) -> Loss:
+    """Return a loss of the same graph whose gradients are all zero."""
+    return lambda model, batch: 0.0 * loss(model, batch)
+
+
+def measure_law(released: Tensor, plan: Plan) -> dict[str, Any]:
+    """Compare released sums of zero gradients with the plan's noise.
+
+    Args:
+        released: float64, (n,).
+
+    Returns:
+        ``noise_measured``, as the suite's own engine reports it; ``released_law``
+        with the Kolmogorov-Smirnov distance of the absolute values from the law and
+        the share of positive values, each with the tolerance of an honest engine at
+        a false alarm of `FALSE_ALARM`.
+    """
+    scale, meter = plan.effective_noise_scale, NoiseMeter(plan.noise)
+    for piece in (released / scale).float().split(CHUNK):
+        meter.take(piece.clone())
+    size = np.sort(np.abs(released.numpy())) / scale
+    below, n = 1 - plan.noise.survival(size), len(size)
+    places = np.arange(n + 1) / n
+    distance = float(max(np.max(places[1:] - below), np.max(below - places[:-1])))
+    return {
+        "noise_measured": meter.report(scale=scale),
+        "released_law": {
+            "draws": n,
+            "distance": distance,
+            "distance_tolerance": math.sqrt(math.log(2 / FALSE_ALARM) / (2 * n)),  # Dvoretzky-Kiefer-Wolfowitz, Massart
+            "share_positive": float((released > 0).double().mean()),
+            "share_positive_tolerance": math.sqrt(math.log(2 / FALSE_ALARM) / (2 * n)),  # Hoeffding
+        },
+    }
+
+
+REQUIRED = ("steps", "sampling_rate", "dataset_size", "sampler", "adjacency", "batch_sizes", "divisor", "clip_norm",
+            "clipping", "noise", "noise_scale", "trainable_parameters", "clipped_share")  # fmt: skip
+
+
+def _guarded(work: Any) -> Any:
+    """Run a plug-in's code; whatever it raises becomes a reason that is shown."""
+    try:
+        answer = work()
+    except LmodpError:
+        raise
+    except Exception as error:  # another engine may raise anything; the grid goes on, and its author must see what
+        raise EngineFailed(f"the engine raised {describe_error(error)}") from error
+    if isinstance(answer, TrainingResult):
+        missing = [name for name in REQUIRED if name not in answer.record]
+        if missing:
+            raise EngineFailed(f"the engine's record lacks {', '.join(missing)}")
+        try:
+            json.dumps(answer.record, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise EngineFailed(f"the engine's record is not plain JSON: {error}") from error
+    return answer

@@ -1,0 +1,31 @@
+"""How many numbers a step releases: the trained parameters of a prepared model, counted without its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+
+from lmodp.data.registry import DATASETS
+from lmodp.models.trainable import set_trainable
+
+
+def trained_parameters(model_folder: Path, *, dataset: str, part: str | Mapping[str, Any]) -> int:
+    """Return the number of trained parameters.
+
+    Args:
+        model_folder: of a prepared model; its configuration is read.
+        dataset: decides between a classifier, with as many classes, and a language model.
+        part: the trained part, see `set_trainable`.
+    """
+    config, card = AutoConfig.from_pretrained(model_folder, local_files_only=True), DATASETS[dataset]
+    with torch.device("meta"):
+        if card.task == "classification":
+            config.num_labels = len(card.labels)
+            model = AutoModelForSequenceClassification.from_config(config)
+        else:
+            model = AutoModelForCausalLM.from_config(config)
+        return set_trainable(model, part, seed=0)["trainable"]
