@@ -20,9 +20,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from transformers.models.llama.modeling_llama import LlamaRMSNorm
-from transformers.pytorch_utils import Conv1D
-
 from lmodp.training.contributions import (
     Contribution,
     Explicit,
@@ -51,22 +48,31 @@ class LayerRule:
     refuse: Callable[[nn.Module], str | None]
 
 
-RULES: dict[type[nn.Module], LayerRule] = {}
+RULES: dict[str, LayerRule] = {}
 
 
 def layer_rule(
-    *types: type[nn.Module],
+    *types: type[nn.Module] | str,
     inputs_for: Iterable[str],
     refuse: Callable[[nn.Module], str | None] = lambda module: None,
 ) -> Callable[[RuleFunction], RuleFunction]:
-    """Register the decorated function as the rule of these module classes."""
+    """Register the decorated function as the rule of these module classes.
+
+    A class may be given by its full name, so that its package is not imported.
+    """
 
     def register(function: RuleFunction) -> RuleFunction:
         for module_type in types:
-            RULES[module_type] = LayerRule(function, frozenset(inputs_for), refuse)
+            name = module_type if isinstance(module_type, str) else full_name(module_type)
+            RULES[name] = LayerRule(function, frozenset(inputs_for), refuse)
         return function
 
     return register
+
+
+def full_name(module_type: type[nn.Module]) -> str:
+    """Return a class's module and name, the key of its rule."""
+    return f"{module_type.__module__}.{module_type.__qualname__}"
 
 
 def rule_for(module: nn.Module) -> LayerRule | None:
@@ -74,7 +80,7 @@ def rule_for(module: nn.Module) -> LayerRule | None:
 
     Subclasses do not inherit a rule: they may compute something else.
     """
-    return RULES.get(type(module))
+    return RULES.get(full_name(type(module)))
 
 
 def _biases(grad: Tensor, wanted: frozenset[str]) -> dict[str, Contribution]:
@@ -91,9 +97,9 @@ def linear(module: nn.Linear, inputs: Tensor | None, grad: Tensor, wanted: froze
     return parts
 
 
-@layer_rule(Conv1D, inputs_for={"weight"})
-def conv1d(module: Conv1D, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]):
-    """weight (d, p), the transpose of a Linear: sum_t inputs_t grad_t^T; bias (p)."""
+@layer_rule("transformers.pytorch_utils.Conv1D", inputs_for={"weight"})
+def conv1d(module: nn.Module, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]):
+    """The Conv1D of GPT-2. weight (d, p), a Linear's transpose: sum_t inputs_t grad_t^T; bias (p)."""
     parts = _biases(grad, wanted)
     if "weight" in wanted:
         parts["weight"] = outer_or_explicit(inputs, grad)
@@ -144,8 +150,8 @@ def _rms_normal(inputs: Tensor, epsilon: float) -> Tensor:
     return wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
 
 
-@layer_rule(LlamaRMSNorm, inputs_for={"weight"})
-def llama_rms_norm(module: LlamaRMSNorm, inputs: Tensor, grad: Tensor, wanted: frozenset[str]):
+@layer_rule("transformers.models.llama.modeling_llama.LlamaRMSNorm", inputs_for={"weight"})
+def llama_rms_norm(module: nn.Module, inputs: Tensor, grad: Tensor, wanted: frozenset[str]):
     """weight (p): sum_t grad_t * inputs_t / rms(inputs_t)."""
     return {"weight": _elementwise(_rms_normal(inputs, module.variance_epsilon), grad)}
 

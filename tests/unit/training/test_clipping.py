@@ -12,7 +12,7 @@ from lmodp.errors import InvalidValue, Unsupported
 from lmodp.training.clipping import ClippingEngine, clip_factors
 from lmodp.training.contributions import Explicit
 from lmodp.training.losses import classification_loss
-from lmodp.training.rules import RULES, layer_rule
+from lmodp.training.rules import RULES, full_name, layer_rule
 from tests.oracles.clipping_models import build, make_batch
 from tests.unit.training.small import make_examples, make_model
 
@@ -156,7 +156,7 @@ def test_a_rule_of_ones_own():
         expected = torch.autograd.grad(loss(model, batch).sum(), model[1].scale)[0]
         torch.testing.assert_close(model[1].scale.grad, expected)
     finally:
-        del RULES[Scale]
+        del RULES[full_name(Scale)]
 
 
 class Flattens(nn.Module):
