@@ -11,7 +11,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from lmodp.accounting.convolution import Power, log_generating, tilted_power
 from lmodp.accounting.lattice import LatticePair, connect_dots, merge
-from lmodp.accounting.profile import largest_loss, positive_cells
+from lmodp.accounting.profile import largest_loss, positive_cells, unbounded_mass
 from lmodp.mechanisms import Noise
 
 SPREAD = 1000
@@ -20,6 +20,9 @@ _COORDINATE_LEVELS = 48
 _STEP_LEVELS = 48
 _SCALAR_LEVELS = 96
 _LARGEST_LATTICE = 2**15
+# Cell masses are good to 1e-11, relatively; so is every loss of a lattice pair. Over a run that moves
+# delta by far less than this, relatively.
+_ROUNDING = 1e-6
 # A lattice a hair finer than an atom's loss: the atom then lies above its slope and merges into it.
 _BELOW_ATOM = 1 - 1e-5
 _TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
@@ -39,7 +42,13 @@ def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
     loss = np.log(q[full] / p[full])
     order = np.argsort(loss)
     cells = mirrored(p[full][order], q[full][order], loss[order])
-    return merge(*cells, step=_BELOW_ATOM * top / _COORDINATE_LEVELS)
+    step = _BELOW_ATOM * top / _COORDINATE_LEVELS
+    mean = math.log(q.sum() / p.sum())
+    if math.floor(loss.max() / step) * step <= mean:
+        # Losses so concentrated that no lattice slope lies between their mean and the largest: no chord
+        # of this lattice would meet the curve again. One of slope a hair above the mean takes them all.
+        step = mean * (1 + 1e-9) / _COORDINATE_LEVELS
+    return merge(*cells, step=step)
 
 
 @lru_cache(maxsize=64)
@@ -90,17 +99,16 @@ def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool
     """Return the epsilon at ``delta`` of ``steps`` releases of a lattice pair.
 
     Args:
-        upper: True adds each mass's error and missing mass to delta, False subtracts the error.
+        upper: True adds errors and infinite losses to delta, False subtracts errors.
     """
-    missing = max(0.0, 1 - float(pair.masses.sum())) if upper else 0.0
-    infinite = -math.expm1(steps * math.log1p(-min(missing, 0.5)))
+    infinite = -math.expm1(steps * math.log1p(-pair.infinite)) if upper else 0.0
     if infinite >= delta:
         return math.inf
     ceiling, tilt = chernoff(pair, steps, delta - infinite)
     if ceiling <= 0:
         return 0.0
     power = tilted_power(pair, steps, tilt=tilt)
-    masses = _directed(power, upper)
+    masses = _directed(power, upper) + (_ROUNDING if upper else -_ROUNDING)
     return _solve(masses, power.losses, delta - infinite, ceiling, upper)
 
 
@@ -168,7 +176,8 @@ def scalar_interval(
     p, q, first, step = _sampled_scalar_cells(noise, sampling_rate)
     if not removal:
         p, q, first = q[::-1], p[::-1], -(first + len(p))
-    upper = composed_epsilon(connect_dots(p, q, first=first, step=step), steps=steps, delta=delta, upper=True)
+    dots = connect_dots(p, q, first=first, step=step, infinite=unbounded_mass(noise))
+    upper = composed_epsilon(dots, steps=steps, delta=delta, upper=True)
     full = (p > 0) & (q > 0)
     loss = np.log(q[full] / p[full])
     order = np.argsort(-loss, kind="stable")
