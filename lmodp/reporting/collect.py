@@ -36,7 +36,15 @@ def collect_results(grid: Grid, root: Path, runs_file: Path) -> dict[str, Any]:
         row["nonprivate_accuracy"] = _nonprivate(rows, row["experiment"])
     pd.DataFrame(runs, columns=RUN_COLUMNS).to_parquet(runs_file, index=False)
     experiments = {name: _describe(name, grid, root) for name in grid.config.experiments}
-    return {"grid": grid.config.grid, "title": grid.config.title, "experiments": experiments, "cells": rows}
+    return {"grid": grid.config.grid, "title": grid.config.title, "methods": _methods(grid), "experiments": experiments,
+            "cells": rows, "comparisons": []}
+
+
+def _methods(grid: Grid) -> dict[str, dict[str, Any]]:
+    """The methods that occur, in the order of the grid."""
+    names = dict.fromkeys(cell.spec["method"] for cell in grid.cells.values())
+    found = {name: grid.methods[name] for name in names}
+    return {name: {"title": method.title, "reference": method.reference, "private": method.private} for name, method in found.items()}
 
 
 RUN_COLUMNS = ("cell", "run", "repetition", "experiment", "method", "calibration", "epsilon", "delta", "status", "reason",
@@ -49,7 +57,7 @@ def _collect_cell(cell: Cell, grid: Grid, root: Path) -> tuple[dict[str, Any], l
     row = {"cell": cell.id, **{name: cell.spec[name] for name in names}, "method_title": method.title,
            "mechanism": cell.mechanism, "repetitions": cell.repetitions}
     if cell.skip is not None:
-        return {**row, "status": "skipped", "reason": cell.skip, **_privacy(None), **_scores([])}, []
+        return {**row, "status": cell.skip_status, "reason": cell.skip, **_privacy(None), **_scores([])}, []
     finetune, evaluate, verify = (read_record(root / "cells" / cell.id / f"{name}.json")
                                   for name in ("finetune", "evaluate", "verify"))
     runs = [_run(cell, number, finetune["runs"], evaluate["runs"], verify["runs"])
@@ -79,24 +87,28 @@ def _run(cell: Cell, number: int, trained: list, evaluated: list, verified: list
 
 def _privacy(certificate: Mapping[str, Any] | None) -> dict[str, Any]:
     """The columns of the privacy answers; all null where there is no statement."""
-    parts = certificate or {"claimed": {}, "theorem": {}, "verified": {}, "noise": {}}
-    claimed, theorem, verified, noise = (parts[name] for name in ("claimed", "theorem", "verified", "noise"))
+    parts = certificate or {"claimed": {}, "theorem": {}, "pure_scalar": {}, "verified": {}, "noise": {}}
+    claimed, theorem, pure, verified, noise = (parts[name] for name in ("claimed", "theorem", "pure_scalar", "verified", "noise"))
     return {
         "claimed_step": claimed.get("epsilon_step"),
         "claimed_run": claimed.get("epsilon_total"),
-        "claimed_status": claimed.get("status"),
-        "claimed_reason": claimed.get("reason"),
+        "claimed_run_nominal": claimed.get("epsilon_total_nominal"),
+        "claimed_order": claimed.get("order"),
+        "claimed_order_in_domain": claimed.get("order_in_domain"),
+        "claimed_reason": claimed.get("reason") or None,
         "pure_scalar_step": theorem.get("epsilon_pure_scalar"),
+        "pure_scalar_reason": pure.get("reason") or None,
         "theorem_step": theorem.get("epsilon_step"),
         "theorem_run": theorem.get("epsilon_total"),
-        "theorem_status": theorem.get("status"),
-        "theorem_reason": theorem.get("reason"),
+        "theorem_reason": theorem.get("reason") or None,
         "verified_lower": verified.get("epsilon_lower"),
         "verified_limit": verified.get("epsilon_gaussian_limit"),
         "verified_upper": verified.get("epsilon_upper"),
-        "verified_status": verified.get("status"),
-        "verified_reason": verified.get("reason"),
+        "verified_reason": verified.get("reason") or None,
+        "mu": verified.get("mu"),
+        "zcdp": verified.get("zcdp"),
         "noise_std": noise.get("std"),
+        "noise_reason": noise.get("reason") or None,
         "sigma_effective": verified.get("sigma_effective"),
         "efficiency": noise.get("efficiency"),
     }
@@ -106,6 +118,8 @@ def _scores(runs: list[dict[str, Any]]) -> dict[str, Any]:
     values = [run["accuracy"] for run in runs if run["status"] == "done" and run["accuracy"] is not None]
     return {
         "runs_done": len(values),
+        "runs_reason": next((run["reason"] for run in runs if run["status"] != "done"), None),
+        "accuracies": values,
         "accuracy": fmean(values) if values else None,
         "accuracy_spread": stdev(values) if len(values) > 1 else None,
         "accuracy_lowest": min(values, default=None),

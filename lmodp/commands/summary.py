@@ -1,0 +1,32 @@
+"""``lmodp summary``: print a grid's main table and where its figures are."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lmodp.config import load_config
+from lmodp.errors import MissingFile
+from lmodp.records import read_record
+from lmodp.reporting.answer import answer
+from lmodp.reporting.terminal import comparison_text
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--configfile", type=Path, default=Path("config/quick.yaml"), help="the grid (default: config/quick.yaml)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table, the answer and the places."""
+    root = load_config(arguments.configfile).results
+    path = root / "tables" / "results.json"
+    if not path.is_file():
+        command = f"snakemake --configfile {arguments.configfile}"
+        raise MissingFile(f"results = {str(path)!r}: is not there. Run the grid first: {command}")
+    results = read_record(path)
+    print(comparison_text(results))
+    print("", *answer(results), sep="\n")
+    print("", f"table    {root / 'tables' / 'comparison.md'}", f"figures  {root / 'figures'}",
+          f"report   {(root / 'report.html').resolve().as_uri()}", sep="\n")
+    return 0

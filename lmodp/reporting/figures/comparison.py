@@ -1,0 +1,139 @@
+"""Accuracy against the claimed and against the verified epsilon of the run, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import exp, log
+from statistics import fmean
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from lmodp.reporting.captions import PRIVACY_UNIT
+from lmodp.reporting.style import FAINT, GREY, INK, WIDTH, Look, looks
+
+FEW_SEEDS = 5
+SAME_CLAIM = 0.05  # claims closer than this share one annotation
+
+
+def draw_comparison(results: Mapping[str, Any]) -> Figure:
+    """Return the main figure: a row of two panels for every experiment."""
+    names = list(results["experiments"])
+    figure, axes = plt.subplots(len(names), 2, figsize=(WIDTH, 3.1 * len(names) + 0.7), sharey="row", sharex="col", squeeze=False)
+    look = looks(results["methods"])
+    for row, name in zip(axes, names, strict=True):
+        _draw_experiment(row, results, name, look)
+    for panel, label in zip(axes[-1], ("claimed ε of the run", "verified ε of the run"), strict=True):
+        panel.set_xlabel(label)
+    figure.legend(handles=_legend(results, look), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapping[str, Look]) -> None:
+    left, right = row
+    facts = results["experiments"][name]
+    cells = [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and cell["accuracy"] is not None]
+    claimed = [cell for cell in cells if cell["calibration"] == "claimed" and cell["claimed_run"] is not None]
+    verified = [cell for cell in cells if cell["verified_upper"] is not None]
+    _draw_lines(left, claimed, "claimed_run", look)
+    _draw_lines(right, verified, "verified_upper", look)
+    for cell in claimed:
+        _draw_point(left, cell, "claimed_run", look[cell["method"]])
+    for cell in verified:
+        _draw_interval(right, cell, look[cell["method"]])
+        _draw_point(right, cell, "verified_upper", look[cell["method"]])
+    _annotate_targets(left, claimed)
+    plain = next((cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] is None), None)
+    for panel in (left, right):
+        _log_axis(panel)
+    _references(right, left, facts["majority_accuracy"], plain["accuracy"] if plain else None)
+    left.set_title(facts["title"], pad=18)
+    left.set_ylabel(f"accuracy on {facts['evaluation_split']}, %")
+
+
+def _draw_lines(panel: Axes, cells: list[Mapping[str, Any]], x: str, look: Mapping[str, Look]) -> None:
+    """Join the points of one method, in the order of epsilon."""
+    groups: dict[tuple[str, float], list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        groups.setdefault((cell["method"], cell["delta"]), []).append(cell)
+    for (method, _), group in groups.items():
+        group = sorted(group, key=lambda cell: cell[x])
+        panel.plot([cell[x] for cell in group], [100 * cell["accuracy"] for cell in group],
+                   color=look[method].colour, linestyle=look[method].dash, linewidth=1.1, alpha=0.75, zorder=2)
+
+
+def _draw_point(panel: Axes, cell: Mapping[str, Any], x: str, look: Look) -> None:
+    """The mean and, with few seeds, every run; otherwise the standard deviation."""
+    hollow = cell["calibration"] == "verified"
+    values = cell["accuracies"]
+    if len(values) >= FEW_SEEDS:
+        panel.errorbar(cell[x], 100 * cell["accuracy"], yerr=100 * cell["accuracy_spread"], color=look.colour, linewidth=1, capsize=2.5, zorder=3)
+    else:
+        panel.scatter([cell[x]] * len(values), [100 * value for value in values], s=9, color=look.colour, alpha=0.7, linewidths=0, zorder=3)
+    panel.plot(cell[x], 100 * cell["accuracy"], marker=look.marker, markerfacecolor="white" if hollow else look.colour,
+               markeredgecolor=look.colour, markeredgewidth=1.4 if hollow else 0.8, linestyle="none", zorder=4)
+
+
+def _draw_interval(panel: Axes, cell: Mapping[str, Any], look: Look) -> None:
+    if cell["verified_lower"]:
+        panel.plot([cell["verified_lower"], cell["verified_upper"]], [100 * cell["accuracy"]] * 2,
+                   color=look.colour, linewidth=4, alpha=0.35, solid_capstyle="butt", zorder=2)
+
+
+def _annotate_targets(panel: Axes, cells: list[Mapping[str, Any]]) -> None:
+    """Write each target's epsilon of one step above the points that claim it."""
+    for target in sorted({cell["epsilon"] for cell in cells}):
+        places = sorted(cell["claimed_run"] for cell in cells if cell["epsilon"] == target)
+        while places:
+            close = [place for place in places if place <= places[0] * (1 + SAME_CLAIM)]
+            middle = exp(fmean(log(place) for place in close))
+            panel.axvline(middle, color=FAINT, linewidth=0.9, zorder=0)
+            panel.annotate(f"step ε = {target:g}", (middle, 1), xycoords=panel.get_xaxis_transform(), xytext=(0, 3),
+                           textcoords="offset points", ha="center", va="bottom", fontsize=8, color=GREY)
+            places = places[len(close):]
+
+
+def _log_axis(panel: Axes) -> None:
+    panel.set_xscale("log")
+    panel.margins(x=0.12, y=0.08)
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.grid(axis="x", visible=False)
+
+
+def _references(right: Axes, left: Axes, majority: float | None, nonprivate: float | None) -> None:
+    """Lines for the two accuracies that every point is read against, named at the right edge."""
+    for value, name, dash in ((nonprivate, "non-private", "-"), (majority, "majority class", (0, (4, 3)))):
+        if value is None:
+            continue
+        for panel in (left, right):
+            panel.axhline(100 * value, color=INK, linewidth=0.9, linestyle=dash, zorder=1)
+        right.annotate(f"{name} {100 * value:.1f}", (1, 100 * value), xycoords=right.get_yaxis_transform(), xytext=(-2, 2),
+                       textcoords="offset points", ha="right", va="bottom", fontsize=7.5, color=INK)
+
+
+def _legend(results: Mapping[str, Any], look: Mapping[str, Look]) -> list[Line2D]:
+    handles = [Line2D([], [], color=item.colour, marker=item.marker, linestyle=item.dash, label=results["methods"][name]["title"])
+               for name, item in look.items()]
+    for text, face in (("set to equal claimed ε of a step", GREY), ("set to equal verified ε of the run", "white")):
+        handles.append(Line2D([], [], marker="o", markerfacecolor=face, markeredgecolor=GREY, linestyle="none", label=text))
+    return handles
+
+
+def caption(results: Mapping[str, Any]) -> str:
+    """Return what the figure shows and what it leaves out."""
+    private = [cell for cell in results["cells"] if cell["calibration"]]
+    missing = [cell for cell in private if cell["accuracy"] is None or cell["verified_upper"] is None]
+    left_out = f" {len(missing)} of {len(private)} cells have no point; the tables say why." if missing else ""
+    return (
+        "Left: accuracy at the ε of the whole run that the published accounting gives, for noises set to the same claimed ε of one "
+        "step (written above). Right: the same runs, and those set to equal verified ε (hollow), at the ε that holds for the whole "
+        "gradient: the bar runs from the verified lower to the verified upper bound, the marker stands at the upper bound. Vertical "
+        f"bars: one standard deviation over seeds; with fewer than {FEW_SEEDS} seeds every run is a dot. {PRIVACY_UNIT[0].upper()}"
+        f"{PRIVACY_UNIT[1:]}.{left_out}"
+    )

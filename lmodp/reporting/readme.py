@@ -1,0 +1,52 @@
+"""The README's results block and the committed copies beside it, from records."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from lmodp.errors import DamagedFile
+from lmodp.records import read_record, write_bytes
+from lmodp.reporting.answer import QUESTION, answer
+from lmodp.reporting.tables import comparison_markdown
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+
+def write_readme(*, results_folder: Path, readme: Path, copies: Path) -> list[Path]:
+    """Write the block between the markers, and copies of figure and table.
+
+    Args:
+        results_folder: a grid's results.
+        readme: file with the two markers.
+        copies: folder for the figure and the table that the block shows.
+
+    Raises:
+        DamagedFile: the readme lacks the markers.
+    """
+    results = read_record(results_folder / "tables" / "results.json")
+    text = readme.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise DamagedFile(f"readme = {str(readme)!r}: must hold the lines {BEGIN} and {END} once, in this order. Put them back.")
+    figure, table = copies / "comparison.svg", copies / "comparison.md"
+    copies.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(results_folder / "figures" / "comparison.svg", figure)
+    write_bytes(table, comparison_markdown(results).encode())
+    block = _block(results, _link(figure, readme), _link(table, readme))
+    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    write_bytes(readme, pattern.sub(lambda _: f"{BEGIN}\n{block}\n{END}", text).encode())
+    return [readme, figure, table]
+
+
+def _block(results: dict, figure: str, table: str) -> str:
+    sentences = "\n".join(f"{number}. {sentence}" for number, sentence in enumerate(answer(results), 1))
+    return (
+        f"![Accuracy against the claimed and against the verified epsilon of the run]({figure})\n\n"
+        f"**{QUESTION}** From the records of the grid `{results['grid']}` ({results['title']}):\n\n{sentences}\n\n"
+        f"The whole table, with what every number is of: [{table}]({table})."
+    )
+
+
+def _link(path: Path, readme: Path) -> str:
+    return path.resolve().relative_to(readme.resolve().parent).as_posix()

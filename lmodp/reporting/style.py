@@ -1,0 +1,97 @@
+"""One look for all figures: colours, markers, sizes, and files that come out the same every time.
+
+Colours are those of Okabe and Ito, told apart under every common colour blindness;
+every method also has a marker and a dash of its own, so that figures can be read
+in grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+import seaborn as sns  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+INK = "#1a1a1a"
+GREY = "#6b6b6b"
+FAINT = "#d0d0d0"
+WIDTH = 9.0  # inches
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, marker and dash of one method in every figure."""
+
+    colour: str
+    marker: str
+    dash: str | tuple[int, tuple[int, ...]]
+
+
+LOOKS = (
+    Look("#0072B2", "o", "-"),
+    Look("#009E73", "s", "--"),
+    Look("#D55E00", "D", "-."),
+    Look("#CC79A7", "X", ":"),
+    Look("#56B4E9", "^", (0, (5, 1))),
+    Look("#E69F00", "v", (0, (3, 1, 1, 1))),
+    Look("#000000", "P", (0, (1, 1))),
+    Look("#8C6D31", "<", (0, (6, 2, 1, 2))),
+)
+
+
+def looks(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:
+    """Return a look for every private method, in the order of the grid."""
+    private = [name for name, facts in methods.items() if facts["private"]]
+    return {name: LOOKS[number % len(LOOKS)] for number, name in enumerate(private)}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw inside this block."""
+    rules = {
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelsize": 9,
+        "legend.fontsize": 8.5,
+        "legend.frameon": False,
+        "axes.edgecolor": GREY,
+        "axes.labelcolor": INK,
+        "text.color": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "grid.color": "#e6e6e6",
+        "grid.linewidth": 0.7,
+        "lines.linewidth": 1.4,
+        "lines.markersize": 6.5,
+        "figure.dpi": 100,
+        "savefig.facecolor": "white",
+        "svg.hashsalt": "lmodp",
+        "svg.fonttype": "path",
+        "pdf.fonttype": 42,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "figure.constrained_layout.use": True,
+    }
+    with sns.axes_style("whitegrid"), mpl.rc_context(rules):
+        yield
+
+
+def save(figure: Figure, *, svg: Path, pdf: Path) -> None:
+    """Write a figure in both formats, without a date or the name of a program version."""
+    for path in (svg, pdf):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    plt.close(figure)

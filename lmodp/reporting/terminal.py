@@ -1,0 +1,60 @@
+"""The comparison for a terminal of 120 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import Any
+
+from lmodp.reporting.comparison import SECTIONS, Notes, references, sections
+
+WIDTH = 120
+HEADS = {
+    "method": ("", "method"),
+    "target": ("target", "ε"),
+    "claimed_step": ("claimed", "ε step"),
+    "claimed_run": ("claimed", "ε run"),
+    "pure_scalar_step": ("scalar", "ε step"),
+    "theorem_step": ("theorem", "ε step"),
+    "theorem_run": ("theorem", "ε run"),
+    "verified": ("verified ε, run", "[lower, upper]"),
+    "noise_std": ("noise", "std"),
+    "sigma_effective": ("σ_", "effective"),
+    "accuracy": ("accuracy", "%"),
+}
+
+
+def comparison_text(results: Mapping[str, Any]) -> str:
+    """Return all experiments' tables, each with its notes, at most `WIDTH` wide."""
+    return "\n\n".join(_experiment(results, name) for name in results["experiments"])
+
+
+def _experiment(results: Mapping[str, Any], name: str) -> str:
+    notes, facts = Notes(), results["experiments"][name]
+    read_against = ", ".join(f"{label} {text} %" for label, text in references(results, name).items())
+    deltas = sorted({cell["delta"] for cell in results["cells"] if cell["experiment"] == name and cell["delta"]})
+    head = f"{facts['title']}, δ = {' and '.join(f'{delta:g}' for delta in deltas)}; {read_against}"
+    parts = [*wrap(head, WIDTH)]
+    found = sections(results, name, notes)
+    columns = [key for key in HEADS if key == "method" or any(not texts[key].startswith("–") for part in found for texts, _ in part.rows)]
+    for section in found:
+        rows = [[_with_status(texts, key) for key in columns] for texts, _ in section.rows]
+        parts += ["", SECTIONS[section.calibration], *_table([HEADS[key] for key in columns], rows)]
+    for index, text in enumerate(notes.texts, 1):
+        parts += wrap(f"({index}) {text}", WIDTH, subsequent_indent="    ")
+    return "\n".join(parts)
+
+
+def _with_status(texts: Mapping[str, str], key: str) -> str:
+    """A status other than done stands with the method; a skipped row gives its reason once."""
+    if texts["status"].startswith("skipped"):
+        return f"{texts[key]}: {texts['status']}" if key == "method" else texts[key].split(" (")[0]
+    return f"{texts[key]} {texts['status'].split()[-1]}" if key == "method" and texts["status"] != "done" else texts[key]
+
+
+def _table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [[head[0] for head in heads], [head[1] for head in heads], *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    texts = ["  ".join(text.ljust(width) if column == 0 else text.rjust(width)
+                       for column, (text, width) in enumerate(zip(line, widths, strict=True))).rstrip() for line in lines]
+    return [*texts[:2], "─" * max(map(len, texts)), *texts[2:]]
