@@ -7,7 +7,7 @@ Record ``cells/<id>/audit.json``, under "audit":
 ``confidence``              probability of at least which it holds
 ``canaries, guesses, correct``  m, coins guessed, guessed right
 ``statistic``               which statistic gave the bound: "likelihood" or "repeats"
-``delta``, ``delta_tested`` of the certificate; used (0.01/m or more, see `tested_delta`)
+``delta``, ``delta_tested`` of the certificate; used (0.01/m, see `RunJudge.delta`)
 ``claimed``, ``theorem``, ``verified``  epsilon of the whole run at ``delta_tested``
 ``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
 ``consistent_with_verified``  epsilon_lower <= verified.upper
@@ -24,17 +24,18 @@ nothing and supports nothing. ``fit`` is the sharper witness of a run's conduct.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from lmodp.audit import accounts_at, verdict
+from lmodp.audit import CONFIDENCE, accounts_at, verdict
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.auditing.one_run import Guesses, bound_from_run, plan_guesses
-from lmodp.auditing.transcripts import STATISTICS, fit_to_reference, reference_scores, score_releases
+from lmodp.auditing.transcripts import STATISTICS, Reference, fit_to_reference, reference_scores, score_releases
 from lmodp.config import Audit
 from lmodp.finetune import settings_of, task_of
 from lmodp.grid import Cell
@@ -49,47 +50,78 @@ if TYPE_CHECKING:
     from lmodp.workflow import Layout
 
 
-def tested_delta(delta: float, canaries: int) -> float:
-    """Return the delta of a one-run bound: 0.01/m, or ``delta`` where that is larger.
-
-    The bound pays up to 2 m delta of its error; at 0.01/m that is little, and epsilon,
-    with which it is compared, is smaller there than at the certificate's delta.
-    """
-    return max(delta, 0.01 / canaries)
-
-
 def draw_coins(canaries: int, seed: int) -> np.ndarray:
     """Return fair independent coins, (canaries,) of bool."""
     return np.random.Generator(np.random.Philox(seed)).random(canaries) < 0.5
 
 
-def judge_run(plan: Plan, released: np.ndarray, coins: np.ndarray, *, confidence: float, seed: int,
-              claim_noise: Noise | None = None) -> dict[str, Any]:
-    """Return the audit of one run from what it released in the canaries' directions.
+@dataclass(frozen=True, kw_only=True)
+class RunJudge:
+    """Judges runs of one plan; what does not depend on a run's outcome is computed once.
 
     Args:
-        plan: as certified, with delta.
-        released: noisy sums (T, m) in units of the noise's factor.
-        coins: (m,), whether each canary was in the data.
+        plan: as certified, with noise and delta.
+        canaries: m.
         confidence: of the bound.
         seed: of the reference draws.
         claim_noise: noise that the claim was computed for, where it is not the plan's.
     """
-    canaries = len(coins)
-    delta, error = tested_delta(plan.delta, canaries), (1 - confidence) / len(STATISTICS)
-    score = CanaryScore(noise=plan.noise, relative_sensitivity=plan.relative_sensitivity, coordinates=1,
-                        sampling_rate=plan.sampling_rate)
-    scores, reference = score_releases(released, score), reference_scores(score, steps=plan.steps, seed=seed)
-    guesses = [plan_guesses(reference.included, reference.excluded, canaries=canaries, delta=delta, error=error),
-               Guesses(included=canaries // 10, excluded=0)]
-    bound = bound_from_run(coins, scores, guesses=guesses, delta=delta, confidence=confidence)
-    accounts = accounts_at(plan, delta, claim_noise=claim_noise)
-    return {
-        "epsilon_lower": bound.epsilon_lower, "confidence": confidence, **verdict(bound.epsilon_lower, accounts),
-        "canaries": canaries, "guesses": bound.guesses, "correct": bound.correct, "statistic": STATISTICS[bound.statistic],
-        "delta": plan.delta, "delta_tested": delta, **accounts,
-        "fit": fit_to_reference(coins, scores[:, 0], reference),
-    }
+
+    plan: Plan
+    canaries: int
+    confidence: float = CONFIDENCE
+    seed: int = 0
+    claim_noise: Noise | None = None
+
+    @property
+    def delta(self) -> float:
+        """Delta of the bound: 0.01/m, or the plan's where that is larger.
+
+        The bound pays up to 2 m delta of its error; at 0.01/m that is little, and epsilon,
+        with which it is compared, is smaller there than at the certificate's delta.
+        """
+        return max(self.plan.delta, 0.01 / self.canaries)
+
+    @cached_property
+    def score(self) -> CanaryScore:
+        """Score of a canary with one coordinate of its own."""
+        return CanaryScore(noise=self.plan.noise, relative_sensitivity=self.plan.relative_sensitivity, coordinates=1,
+                           sampling_rate=self.plan.sampling_rate)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """Scores of the mechanism as certified."""
+        return reference_scores(self.score, steps=self.plan.steps, seed=self.seed)
+
+    @cached_property
+    def guesses(self) -> list[Guesses]:
+        """How many coins each statistic guesses; fixed before any run is seen."""
+        known, error = self.reference, (1 - self.confidence) / len(STATISTICS)
+        best = plan_guesses(known.included, known.excluded, canaries=self.canaries, delta=self.delta, error=error)
+        return [best, Guesses(included=self.canaries // 10, excluded=0)]
+
+    @cached_property
+    def accounts(self) -> dict[str, Any]:
+        """Each accountant's epsilon at the delta of the bound."""
+        return accounts_at(self.plan, self.delta, claim_noise=self.claim_noise)
+
+    def judge(self, released: np.ndarray, coins: np.ndarray) -> dict[str, Any]:
+        """Return the audit of one run.
+
+        Args:
+            released: noisy sums in the canaries' directions (T, m), in units of the noise's factor.
+            coins: (m,), whether each canary was in the data.
+        """
+        scores = score_releases(released, self.score)
+        bound = bound_from_run(coins, scores, guesses=self.guesses, delta=self.delta, confidence=self.confidence)
+        return {
+            "epsilon_lower": bound.epsilon_lower, "confidence": self.confidence,
+            **verdict(bound.epsilon_lower, self.accounts),
+            "canaries": self.canaries, "guesses": bound.guesses, "correct": bound.correct,
+            "statistic": STATISTICS[bound.statistic],
+            "delta": self.plan.delta, "delta_tested": self.delta, **self.accounts,
+            "fit": fit_to_reference(coins, scores[:, 0], self.reference),
+        }
 
 
 def audit_training(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path], settings: Audit) -> dict[str, Any]:
@@ -113,10 +145,16 @@ def audit_training(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path], se
     torch.set_num_threads(cell.spec["threads"])
     released, scores = _train(cell, layout, plan, coins)
     claim = noise_from_dict(noise["claim_noise"]) if noise["claim_noise"] else None
-    audit = judge_run(plan, released, coins, confidence=settings.confidence, claim_noise=claim,
-                      seed=derive_seed(cell.spec["base_seed"], "sampling", audit="reference", cell=cell.id))
-    without = {name: value for name, value in evaluate["runs"][0].items() if name not in ("run", "status", "reason")}
-    return {"audit": {**audit, "run": cell.runs[0], "utility": {"with_canaries": scores, "without_canaries": without}}}
+    judge = RunJudge(plan=plan, canaries=len(coins), confidence=settings.confidence, claim_noise=claim,
+                     seed=derive_seed(cell.spec["base_seed"], "sampling", audit="reference", cell=cell.id))
+    return {"audit": {**judge.judge(released, coins), "run": cell.runs[0],
+                      "utility": _utility(scores, evaluate["runs"][0])}}
+
+
+def _utility(scores: Mapping[str, Any], without: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The numbers that both scorings have."""
+    names = [name for name, value in scores.items() if isinstance(value, (int, float)) and name in without]
+    return {"with_canaries": {name: scores[name] for name in names}, "without_canaries": {name: without[name] for name in names}}
 
 
 def _train(cell: Cell, layout: Layout, plan: Plan, coins: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:

@@ -77,10 +77,10 @@ class CanaryScore:
         return np.log(with_canary) - np.log(without)
 
     def of_coordinates(self, released: np.ndarray) -> np.ndarray:
-        """Return s for released values (..., M) in units of the noise's factor."""
+        """Return s for released values (..., M) in units of the noise's factor; finite ones and infinities."""
         start, width = self.edges[0], self.edges[1] - self.edges[0]
-        position = np.floor((released - start) / width).astype(np.int64) + 1
-        return self.values.take(position, mode="clip").sum(axis=-1)
+        position = np.clip((released - start) / width + 1, 0, CELLS - 1).astype(np.int64)
+        return self.values.take(position).sum(axis=-1)
 
     def of_steps(self, sums: np.ndarray) -> np.ndarray:
         """Return g(s) = log(1 - q + q exp(s)), any shape."""
