@@ -1,0 +1,76 @@
+"""`lmodp plan`: every cell of a grid with its size, privacy and cost, without weights."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lmodp.cli import main
+from lmodp.commands.plan import plan_grid
+from lmodp.config import check_config, load_config
+from lmodp.grid import Grid
+
+CONFIG = Path(__file__).resolve().parents[3] / "config"
+SMALL = {
+    "grid": "small",
+    "methods": ["nonprivate", "gaussian"],
+    "privacy": {"epsilon": [0.3], "delta": [1e-10], "calibrations": ["claimed", "verified"]},
+    "experiments": {
+        "sst2": {"title": "t", "dataset": "sst2", "model": "roberta_large", "source": "hub", "max_length": 256,
+                 "training": {"expected_batch_size": 2048, "steps": 192}},
+        "head": {"title": "t", "dataset": "sst2", "model": "roberta_large", "source": "hub", "trainable": "head", "repetitions": 3,
+                 "training": {"expected_batch_size": 2048, "steps": 192}},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return plan_grid(Grid(check_config(SMALL)), rate=1e12)
+
+
+def test_one_entry_a_cell_and_one_size_an_experiment(plan):
+    assert [(cell["experiment"], cell["method"], cell["calibration"]) for cell in plan["cells"]] == [
+        (name, method, calibration) for name in ("sst2", "head")
+        for method, calibration in (("nonprivate", None), ("gaussian", "claimed"), ("gaussian", "verified"))]
+    assert [item["parameters"] for item in plan["models"]] == [355361794, 355361794]
+    assert all(item["problem"] is None for item in plan["models"])
+
+
+def test_rate_steps_and_time(plan):
+    cell, model = plan["cells"][0], plan["models"][0]
+    assert cell["sampling_rate"] == pytest.approx(2048 / 67349) and cell["steps"] == 192
+    assert cell["seconds"] == pytest.approx(model["flops_per_example"] * 2048 * 192 / 1e12)
+
+
+def test_cached_layers_are_not_counted_again(plan):
+    cell, model = plan["cells"][3], plan["models"][1]
+    assert cell["runs"] == 3 and cell["seconds"] == pytest.approx(6 * model["trainable"] * 2048 * 192 * 3 / 1e12)
+
+
+def test_verified_epsilon(plan):
+    assert [cell["reason"] for cell in plan["cells"]] == [None] * 6
+    none, claimed, verified = (cell["verified"] for cell in plan["cells"][:3])
+    assert none is None
+    # sigma = sqrt(2 ln(1.25/delta)) / 0.3 = 22.73 holds between 0.101 and 0.107 after 192 steps at 2,048 / 67,349.
+    assert 0.101 < claimed < 0.107
+    assert 0.299 < verified <= 0.3
+
+
+def test_the_command_prints_json_and_text(tmp_path, capsys):
+    path = tmp_path / "small.yaml"
+    path.write_text(json.dumps(SMALL))
+    assert main(["plan", "--configfile", str(path), "--rate", "1e12", "--without-privacy", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["grid"] == "small"
+    assert main(["plan", "--configfile", str(path), "--rate", "1e12", "--without-privacy"]) == 0
+    text = capsys.readouterr().out
+    assert "355,361,794" in text and "6 cells" in text
+
+
+def test_the_published_grid_can_be_trained():
+    config = load_config(CONFIG / "paper.yaml")
+    assert {(item.dataset, item.training.expected_batch_size, item.training.steps) for item in config.experiments.values()} == {
+        ("sst2", 2048, 192), ("qnli", 2048, 306), ("mnli", 2048, 1146), ("qqp", 2048, 1062), ("e2e", 1024, 410), ("dart", 1024, 610)}
+    plan = plan_grid(Grid(config), rate=1e12, privacy=False)
+    assert len(plan["models"]) == 20 and all(item["problem"] is None for item in plan["models"])
+    assert len(plan["cells"]) == 20 * (1 + 3 * 2 * 4)
