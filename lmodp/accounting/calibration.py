@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import brentq, root_scalar
 
 from lmodp.accounting.claimed import claimed_run, claimed_step
 from lmodp.accounting.scalar import theorem_step
 from lmodp.accounting.theorem import theorem_run
-from lmodp.accounting.supremum import RenyiCurve, vector_curve
+from lmodp.accounting.supremum import RenyiCurve, equal_split_curve, vector_curve
 from lmodp.accounting.verified import LARGEST_ORDER, rdp_curve, rdp_upper
 from lmodp.errors import Unsupported, nearest, require
 from lmodp.mechanisms import Gaussian, Laplace, Noise
@@ -29,7 +29,10 @@ UNIT_SHAPES = {"gaussian": Gaussian(std=1.0), "laplace": Laplace(scale=1.0)}
 _SMALLEST, _LARGEST = 1e-6, 1e9  # scales tried, in units of the sensitivity
 _GRID = 400
 _PRECISION = 1e-9
-_REFINEMENTS = 6
+_STRIDE = 0.7  # of the logarithm of a scale, when bracketing
+_REFINEMENTS = 8
+_SPLIT_PRECISION = 1e-6
+_BACK = 5e-4  # a curve is computed this much below the scale that is expected
 
 
 def calibrate_noise(
@@ -154,18 +157,35 @@ def _verified_scale(shape: Noise, target: float, run: dict[str, float], dimensio
     A curve computed at one scale bounds every larger one: with the noise c times as large the
     supremum is over shifts up to 1/c, so G_c <= G_1 / c^2. Each round solves for c on one curve.
     """
-    scale = _gaussian_scale(shape, target, run)
+    scale = split_scale(shape, epsilon=target, dimension=dimension, **run)
     for _ in range(_REFINEMENTS):
-        trial = 0.999 * scale
+        trial = (1 - _BACK) * scale
         curve = rdp_curve(shape.scaled(trial), dimension=dimension, **run)
-        new = trial * _factor(curve, target, run)
-        settled = abs(new / scale - 1) < 1e-4
-        scale = new
-        if settled:
+        factor = _factor(curve, target, run)
+        scale = trial * factor
+        if 1 <= factor < 1 + 4 * _BACK:
             break
     while verified_upper(shape.scaled(scale), dimension=dimension, **run) > target:
-        scale *= 1 + 2e-5
+        scale *= 1 + _BACK / 10
     return scale
+
+
+def split_scale(
+    shape: Noise, *, epsilon: float, delta: float, sampling_rate: float, steps: int, dimension: int | None
+) -> float:
+    """Return the scale at which the evenly spread shift reaches a target: cheap, and no bound."""
+    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    first = math.log(_gaussian_scale(shape, epsilon, run))
+    if dimension is None or isinstance(shape, Gaussian):
+        return math.exp(first)
+
+    def gap(log_scale: float) -> float:
+        curve = equal_split_curve(shape.scaled(math.exp(log_scale)), dimension=dimension, largest_order=LARGEST_ORDER)
+        return math.log(max(rdp_upper(curve, **run)[0], 1e-300) / epsilon)
+
+    # Epsilon falls about as 1/scale, so the gap itself is a good first step.
+    second = first + (gap(first) or _SPLIT_PRECISION)
+    return math.exp(root_scalar(gap, method="secant", x0=first, x1=second, xtol=_SPLIT_PRECISION).root)
 
 
 def _gaussian_scale(shape: Noise, target: float, run: dict[str, float]) -> float:
@@ -180,8 +200,13 @@ def _factor(curve: RenyiCurve, target: float, run: dict[str, float]) -> float:
         scaled = replace(curve, log_moments=curve.log_moments * math.exp(-2 * log_factor))
         return rdp_upper(scaled, **run)[0] - target
 
-    low, high = -math.log(_LARGEST), math.log(_LARGEST)
-    if gap(high) > 0:
-        raise Unsupported(f"epsilon = {target!r} is below what Renyi orders up to {int(curve.orders[-1])} "
-                          f"resolve at delta = {run['delta']!r}, with any amount of noise")
+    high = 0.0
+    while gap(high) > 0:
+        high += _STRIDE
+        if high > math.log(_LARGEST):
+            raise Unsupported(f"epsilon = {target!r} is below what Renyi orders up to {int(curve.orders[-1])} "
+                              f"resolve at delta = {run['delta']!r}, with any amount of noise")
+    low = high - _STRIDE
+    while gap(low) <= 0:
+        low -= _STRIDE
     return math.exp(brentq(gap, low, high, xtol=_PRECISION)) * (1 + 2 * _PRECISION)

@@ -100,7 +100,7 @@ def _verified(unit: Noise, delta: float, run: dict[str, Any], dimension: int | N
     return {
         "sigma_effective": unit.sigma_effective, "supremum_at": found.supremum_at, "order": found.order,
         "epsilon_lower": found.lower, "epsilon_gaussian_limit": found.gaussian_limit,
-        "epsilon_upper": found.upper,
+        "epsilon_upper": found.upper, "epsilon_upper_rdp": found.rdp_upper,
         "mu": equivalent_mu(epsilon=found.upper, delta=delta) if finite else None,
         "zcdp": equivalent_zcdp(epsilon=found.upper, delta=delta) if finite else None,
         "method": found.method, "status": found.status, "reason": found.reason,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 
 from lmodp.accounting.lattice import LatticePair
 
@@ -44,9 +45,8 @@ class Power:
 
 def log_generating(pair: LatticePair, tilt: float) -> float:
     """Return log of the sum of Q's masses times exp(tilt * loss)."""
-    terms = tilt * pair.losses
-    peak = terms.max()
-    return float(peak + np.log(np.sum(pair.masses * np.exp(terms - peak))))
+    there = pair.masses > 0
+    return float(logsumexp(np.log(pair.masses[there]) + tilt * pair.losses[there]))
 
 
 def tilted_power(pair: LatticePair, count: int, *, tilt: float) -> Power:
@@ -56,7 +56,8 @@ def tilted_power(pair: LatticePair, count: int, *, tilt: float) -> Power:
     back by the FFT and is part of the error, bounded by Chernoff.
     """
     log_total = log_generating(pair, tilt)
-    tilted = pair.masses * np.exp(tilt * pair.losses - log_total)
+    with np.errstate(divide="ignore"):
+        tilted = np.exp(np.log(pair.masses) + tilt * pair.losses - log_total)
     offset, length, outside = _window(tilted, count)
     padded = np.zeros(length)
     np.add.at(padded, np.arange(len(tilted)) % length, tilted)
@@ -94,14 +95,13 @@ def _window(masses: np.ndarray, count: int) -> tuple[int, int, float]:
 
 def _chernoff_end(masses: np.ndarray, centred: np.ndarray, count: int, sign: int) -> float:
     """Return the distance from the mean beyond which the power has mass at most exp(-50)."""
-    values = sign * centred
+    there = masses > 0
+    values, log_masses = sign * centred[there], np.log(masses[there])
 
     def end(log_rate: float) -> float:
         rate = math.exp(log_rate)
-        peak = rate * values.max()
-        log_mgf = peak + math.log(float(masses @ np.exp(rate * values - peak)))
-        return (count * log_mgf + _LOG_OUTSIDE) / rate
+        return (count * logsumexp(log_masses + rate * values) + _LOG_OUTSIDE) / rate
 
-    scale = 1 / math.sqrt(max(float(masses @ values**2), 1e-300))
+    scale = 1 / math.sqrt(max(float(masses[there] @ values**2), 1e-300))
     best = minimize_scalar(end, bounds=(math.log(scale) - 15, math.log(scale) + 5), method="bounded")
     return float(best.fun)

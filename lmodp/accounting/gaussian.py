@@ -30,17 +30,14 @@ def _run(noise_multiplier: float, sampling_rate: float, steps: int) -> SelfCompo
 
 
 @lru_cache(maxsize=256)
-def gaussian_pld_epsilon(
-    *, noise_multiplier: float, sampling_rate: float, steps: int, delta: float, pessimistic: bool = True,
-    interval: float = 1e-4,
-) -> float:
+def gaussian_pld_epsilon(*, noise_multiplier: float, sampling_rate: float, steps: int, delta: float, interval: float) -> float:
     """Return the epsilon of the same run from its privacy loss distribution, both directions.
 
+    Losses are rounded up by connecting the dots: an upper bound whose excess is of second order.
+
     Args:
-        pessimistic: True rounds losses up (an upper bound), False down (a lower bound).
         interval: width of the discretised losses.
     """
     loss = privacy_loss_distribution.from_gaussian_mechanism(
-        noise_multiplier, sampling_prob=sampling_rate, pessimistic_estimate=pessimistic,
-        value_discretization_interval=interval, use_connect_dots=pessimistic)
+        noise_multiplier, sampling_prob=sampling_rate, value_discretization_interval=interval)
     return float(loss.self_compose(steps).get_epsilon_for_delta(delta))

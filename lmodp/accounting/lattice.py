@@ -22,15 +22,16 @@ class LatticePair:
     """Q's masses at losses log(dQ/dP) = (first + j) * step.
 
     Args:
-        masses: shape (n,), summing to at most 1. Missing mass counts as infinite loss in an upper
-            bound; in a lower bound it is dropped, which only lowers divergences.
+        masses: shape (n,), summing to at most 1. A lower bound may drop mass, which only lowers divergences.
         first: lattice index of the first mass.
         step: h, width of the lattice.
+        infinite: Q's mass at infinite loss, in an upper bound.
     """
 
     masses: np.ndarray
     first: int
     step: float
+    infinite: float = 0.0
 
     @property
     def losses(self) -> np.ndarray:
@@ -43,18 +44,19 @@ class LatticePair:
         return self.masses * np.exp(-self.losses)
 
 
-def connect_dots(p: np.ndarray, q: np.ndarray, *, first: int, step: float) -> LatticePair:
+def connect_dots(p: np.ndarray, q: np.ndarray, *, first: int, step: float, infinite: float = 0.0) -> LatticePair:
     """Return a dominating pair from cell masses.
 
     Args:
         p, q: masses of the cells whose loss lies in [(first + j) step, (first + j + 1) step], shape (n,).
+        infinite: Q's mass beyond the cells.
     """
     lower = np.exp((first + np.arange(len(q))) * step)
     up = np.clip((q - p * lower) / -math.expm1(-step), 0.0, q)
     masses = np.zeros(len(q) + 1)
     masses[:-1] += q - up
     masses[1:] += up
-    return LatticePair(masses, first, step)
+    return LatticePair(masses, first, step, infinite)
 
 
 def merge(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: float) -> LatticePair:
@@ -62,8 +64,8 @@ def merge(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: float) -> Lat
 
     On the curve of cumulative (P, Q) in the order of falling loss, the merged cells are chords with
     the lattice's slopes, each ending where it meets the curve again. Losses above 0 are merged from
-    the highest down, losses below 0 from the lowest up (the mirror image), and what is left around 0
-    becomes one cell whose Q mass is lowered to the next lattice value.
+    the highest down, losses below 0 from the lowest up (the mirror image); what is left of either
+    half, usually around 0, becomes a cell whose Q mass is lowered to the next lattice value.
 
     Args:
         p, q: masses of cells with descending ``loss`` = log(q/p), shape (n,).
@@ -71,16 +73,24 @@ def merge(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: float) -> Lat
     centre = int(np.searchsorted(-loss, 0.0))
     up = _chords(p[:centre], q[:centre], loss[:centre], step)
     down = _chords(q[centre:][::-1], p[centre:][::-1], -loss[centre:][::-1], step)
-    rest_p = p.sum() - up.p.sum() - down.q.sum()
-    rest_q = q.sum() - up.q.sum() - down.p.sum()
+    rests = [(p[:centre].sum() - up.p.sum(), q[:centre].sum() - up.q.sum()),
+             (p[centre:].sum() - down.q.sum(), q[centre:].sum() - down.p.sum())]
     index, mass = np.concatenate([up.index, -down.index]), np.concatenate([up.q, down.p])
-    if min(rest_p, rest_q) > 0:
-        k = math.floor(math.log(rest_q / rest_p) / step + 1e-9)
-        index, mass = np.append(index, k), np.append(mass, min(rest_q, rest_p * math.exp(k * step)))
+    for k, lowered in _floored(rests, step):
+        index, mass = np.append(index, k), np.append(mass, lowered)
     first = int(index.min())
     dense = np.zeros(int(index.max()) - first + 1)
     np.add.at(dense, index - first, mass)
     return LatticePair(dense, first, step)
+
+
+def _floored(rests: list[tuple[float, float]], step: float) -> list[tuple[int, float]]:
+    """Return (lattice index, lowered Q mass) of what is left; two cells next to 0 become one."""
+    there = [(p, q, math.floor(math.log(q / p) / step)) for p, q in rests if min(p, q) > 0]
+    if [k for *_, k in there] == [0, -1]:
+        p, q = (sum(column) for column in list(zip(*there, strict=True))[:2])
+        there = [(p, q, math.floor(math.log(q / p) / step + 1e-9))]
+    return [(k, min(q, p * math.exp(k * step))) for p, q, k in there]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +103,7 @@ class _Chords:
 
 
 def _chords(p: np.ndarray, q: np.ndarray, loss: np.ndarray, step: float) -> _Chords:
-    """Merge cells of descending loss >= 0 from the highest down; the last of them may be left over."""
+    """Merge cells of descending loss >= 0 from the highest down; the last of them are left over."""
     curve_p, curve_q = np.concatenate([[0.0], np.cumsum(p)]), np.concatenate([[0.0], np.cumsum(q)])
     ends, index = [(0.0, 0.0)], []
     for k in range(math.floor(loss[0] / step) if len(loss) else 0, 0, -1):

@@ -20,6 +20,7 @@ _COORDINATE_LEVELS = 48
 _STEP_LEVELS = 48
 _SCALAR_LEVELS = 96
 _LARGEST_LATTICE = 2**15
+_LARGEST_LOSS = 500.0  # of one step, in the lower bound; exp of it is still a double
 # Cell masses are good to 1e-11, relatively; so is every loss of a lattice pair. Over a run that moves
 # delta by far less than this, relatively.
 _ROUNDING = 1e-6
@@ -31,6 +32,16 @@ _TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
 def mirrored(p: np.ndarray, q: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the whole pair, losses descending, from the cells of positive loss."""
     return (np.concatenate([p[::-1], q]), np.concatenate([q[::-1], p]), np.concatenate([loss[::-1], -loss]))
+
+
+def consistent(p: np.ndarray, q: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (p, q, loss) of the cells that have mass, each loss within its cell's bounds and q = p exp(loss).
+
+    In tiny cells rounding moves log(q/p) by more than the cell is wide.
+    """
+    full = (p > 0) & (q > 0)
+    loss = np.clip(np.log(q[full] / p[full]), bounds[:-1][full], bounds[1:][full])
+    return q[full] * np.exp(-loss), q[full], loss
 
 
 def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
@@ -66,8 +77,14 @@ def spread_pair(noise: Noise, *, coordinates: int) -> tuple[np.ndarray, np.ndarr
                            for name in ("log_masses", "log_error"))
     keep = log_mass > log_error + math.log(1e3)
     loss = powers[0].losses[keep]
-    q = np.exp(log_mass[keep]) - np.exp(log_error[keep])
-    return (q * np.exp(-loss))[::-1], q[::-1], loss[::-1]
+    log_q = log_mass[keep] + np.log1p(-np.exp(log_error[keep] - log_mass[keep]))
+    return np.exp(log_q - loss)[::-1], np.exp(log_q)[::-1], loss[::-1]
+
+
+def sampled_loss(loss: np.ndarray, sampling_rate: float) -> np.ndarray:
+    """Return log(1 - q + q exp(loss))."""
+    small = np.minimum(loss, 30.0)
+    return np.where(loss > 30, loss + np.log(sampling_rate), np.log1p(sampling_rate * np.expm1(small)))
 
 
 def sampled_cells(
@@ -79,9 +96,10 @@ def sampled_cells(
         removal: True for the divergence of the sampled output from P, False for its reverse.
     """
     sampled = (1 - sampling_rate) * p + sampling_rate * q
-    new_loss = np.log1p(sampling_rate * np.expm1(loss))
+    new_loss = sampled_loss(loss, sampling_rate)
     if removal:
-        return p, sampled, new_loss
+        capped = np.minimum(new_loss, _LARGEST_LOSS)  # a larger P: lowers the divergence
+        return sampled * np.exp(-capped), sampled, capped
     return sampled[::-1], p[::-1], -new_loss[::-1]
 
 
@@ -136,9 +154,9 @@ def _solve(log_masses: np.ndarray, losses: np.ndarray, delta: float, ceiling: fl
 
 
 def step_width(cells: tuple[np.ndarray, np.ndarray, np.ndarray], levels: int) -> float:
-    """Return the standard deviation of the loss under P over ``levels``."""
+    """Return the standard deviation of the loss under P over ``levels``, or more if the lattice grew too large."""
     p, _, loss = cells
-    return math.sqrt(float(p @ loss**2)) / levels
+    return max(math.sqrt(float(p @ loss**2)) / levels, float(loss[0] - loss[-1]) / _LARGEST_LATTICE)
 
 
 def vector_lower(
@@ -176,25 +194,23 @@ def scalar_interval(
     p, q, first, step = _sampled_scalar_cells(noise, sampling_rate)
     if not removal:
         p, q, first = q[::-1], p[::-1], -(first + len(p))
+    bounds = (first + np.arange(len(p) + 1)) * step
     dots = connect_dots(p, q, first=first, step=step, infinite=unbounded_mass(noise))
     upper = composed_epsilon(dots, steps=steps, delta=delta, upper=True)
-    full = (p > 0) & (q > 0)
-    loss = np.log(q[full] / p[full])
-    order = np.argsort(-loss, kind="stable")
-    merged = merge(p[full][order], q[full][order], loss[order], step=_BELOW_ATOM * step)
+    falling = (cell[::-1] for cell in consistent(p, q, bounds))
+    merged = merge(*falling, step=_BELOW_ATOM * step)
     return Interval(composed_epsilon(merged, steps=steps, delta=delta, upper=False), upper)
 
 
 def _sampled_scalar_cells(noise: Noise, rate: float) -> tuple[np.ndarray, np.ndarray, int, float]:
     """Return (P, (1-q)P + qQ, first, step) on cells whose sampled loss lies between lattice values."""
     top = largest_loss(noise, 1.0)
-    low, high = (math.log1p(rate * math.expm1(sign * top)) for sign in (-1, 1))
+    low, high = sampled_loss(np.array([-top, top]), rate)
     step = max(_scalar_deviation(noise, top, rate) / _SCALAR_LEVELS, (high - low) / _LARGEST_LATTICE)
     step = high / math.ceil(high / step)  # an atom at the largest loss then lies on the lattice
     first, last = math.floor(low / step * (1 + 1e-12)), math.floor(high / step * (1 + 1e-12)) + 1
     lattice = np.arange(first, last + 1) * step
-    with np.errstate(divide="ignore"):
-        bounds = np.log1p(np.maximum(np.expm1(lattice) / rate, -1.0))
+    bounds = _unsampled_loss(lattice, rate)
     zero = -first
     p_up, q_up = positive_cells(noise, 1.0, bounds[zero:])
     q_down, p_down = positive_cells(noise, 1.0, -bounds[zero::-1])
@@ -202,10 +218,18 @@ def _sampled_scalar_cells(noise: Noise, rate: float) -> tuple[np.ndarray, np.nda
     return p, (1 - rate) * p + rate * q, first, step
 
 
+def _unsampled_loss(loss: np.ndarray, sampling_rate: float) -> np.ndarray:
+    """Return the inverse of `sampled_loss`, -inf below its range."""
+    small = np.minimum(loss, 30.0)
+    with np.errstate(divide="ignore"):
+        moderate = np.log1p(np.maximum(np.expm1(small) / sampling_rate, -1.0))
+    return np.where(loss > 30, loss - np.log(sampling_rate), moderate)
+
+
 def _scalar_deviation(noise: Noise, top: float, rate: float) -> float:
     """Return the standard deviation of the sampled loss under P, from a coarse cut."""
     bounds = np.linspace(0, top * (1 + 1e-9), _CELLS + 1)
     p, q = positive_cells(noise, 1.0, bounds)
     loss = np.concatenate([-bounds[::-1], bounds[1:]])
-    loss = np.log1p(rate * np.expm1((loss[1:] + loss[:-1]) / 2))
+    loss = sampled_loss((loss[1:] + loss[:-1]) / 2, rate)
     return math.sqrt(float(np.concatenate([q[::-1], p]) @ loss**2))

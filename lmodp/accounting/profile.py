@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.special import ndtr
 
-from lmodp.mechanisms import Noise
+from lmodp.mechanisms import Gaussian, Noise
 
 _BISECTIONS = 80
 _LOG_RANGE = (-60.0, 690.0)
+_GAUSSIAN_REACH = 13.0  # standard deviations
 
 
 def right_loss(noise: Noise, shift: float, y: np.ndarray) -> np.ndarray:
@@ -27,24 +29,50 @@ def right_loss(noise: Noise, shift: float, y: np.ndarray) -> np.ndarray:
 
 
 def largest_loss(noise: Noise, shift: float) -> float:
-    """Return log p(0) - log p(shift), the largest privacy loss of the shift."""
+    """Return log p(0) - log p(shift), the largest privacy loss of the shift; for a Gaussian the loss
+    beyond which Q has the mass `unbounded_mass`."""
+    if isinstance(noise, Gaussian):
+        return float(shift / noise.std * (_GAUSSIAN_REACH + shift / (2 * noise.std)))
     return float(noise.log_density(0.0) - noise.log_density(shift))
+
+
+def unbounded_mass(noise: Noise) -> float:
+    """Return a bound of the mass of either law outside the losses that are cut, on both sides together."""
+    return float(2 * ndtr(-_GAUSSIAN_REACH)) if isinstance(noise, Gaussian) else 0.0
 
 
 def positive_cells(noise: Noise, shift: float, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (P, Q) masses of the cells bounds[j] <= loss < bounds[j+1].
 
     Args:
-        noise: a Laplace mixture (bounded loss).
+        noise: a Laplace mixture, or a Gaussian, whose losses beyond ``bounds[-1]`` are left out.
         shift: v > 0.
         bounds: ascending, non-negative, shape (n + 1,).
     """
+    if isinstance(noise, Gaussian):
+        return _gaussian_cells(noise, shift, bounds)
     y = _right_end(noise, shift, bounds)  # descending
     half = shift / 2
     u = _middle_end(noise, shift, bounds) / 2  # ascending, u / 2 in [0, v / 2]
     q = _mass(noise, y[1:], y[:-1]) + _mass(noise, half - u[1:], half - u[:-1])
     p = _mass(noise, y[1:] + shift, y[:-1] + shift) + _mass(noise, half + u[:-1], half + u[1:])
     return p, q
+
+
+def _gaussian_cells(noise: Gaussian, shift: float, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells of the loss shift (x - shift/2) / std^2, which rises in x without a bound."""
+    x = shift / 2 + noise.variance / shift * bounds
+    p = _mass(noise, x[:-1], x[1:])
+    inner, outer = x[:-1] - shift, x[1:] - shift
+    q = np.where(inner >= 0, _mass(noise, inner, outer), _signed_mass(noise, inner, outer))
+    return p, q
+
+
+def _signed_mass(noise: Noise, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return P(low < X <= high) for low < 0."""
+    zero = np.zeros_like(low)
+    left = _mass(noise, np.maximum(-high, 0), np.maximum(-low, 0))
+    return left + _mass(noise, zero, np.maximum(high, 0))
 
 
 def _mass(noise: Noise, low: np.ndarray, high: np.ndarray) -> np.ndarray:

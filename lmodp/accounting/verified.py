@@ -10,8 +10,8 @@ import numpy as np
 
 from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
 from lmodp.accounting.gaussian import gaussian_pld_epsilon
-from lmodp.accounting.pld import SPREAD, scalar_interval, vector_lower
-from lmodp.accounting.supremum import RenyiCurve, finite_curve, vector_curve
+from lmodp.accounting.pld import SPREAD, Interval, scalar_interval, vector_lower
+from lmodp.accounting.supremum import RenyiCurve, equal_split_curve, finite_curve, vector_curve
 from lmodp.mechanisms import Gaussian, Noise
 
 SMALLEST_ORDER, LARGEST_ORDER = 64, 4096
@@ -24,6 +24,7 @@ class Verified:
 
     Args:
         lower, upper: bounds of epsilon; ``upper`` is the claim a user may make.
+        rdp_upper: the bound by RDP, by which families are compared; ``upper`` unless that is tighter.
         gaussian_limit: epsilon of the Gaussian with sigma_effective, a limit and not a bound.
         order: Renyi order of the upper bound, None where it does not come from RDP.
         supremum_at: s = v^2 at which the Renyi supremum of that order lies, 0 for the limit.
@@ -32,6 +33,7 @@ class Verified:
 
     lower: float
     upper: float
+    rdp_upper: float
     gaussian_limit: float
     order: float | None
     supremum_at: float | None
@@ -70,19 +72,21 @@ def rdp_curve(
     noise: Noise, *, sampling_rate: float, steps: int, delta: float, dimension: int | None = None
 ) -> RenyiCurve:
     """Return the Renyi curve of a vector release of sensitivity 1, to the orders that a run needs."""
-    largest = largest_order(noise, sampling_rate=sampling_rate, steps=steps, delta=delta)
+    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    largest = largest_order(noise, dimension=dimension, **run)
     if dimension is None:
         return vector_curve(noise, largest_order=largest)
     return finite_curve(noise, dimension=dimension, largest_order=largest)
 
 
-def largest_order(noise: Noise, *, sampling_rate: float, steps: int, delta: float) -> int:
-    """Return a power of two well above the order that the Gaussian of sigma_effective needs.
+def largest_order(
+    noise: Noise, *, sampling_rate: float, steps: int, delta: float, dimension: int | None = None
+) -> int:
+    """Return a power of two well above the order that the evenly spread shift needs.
 
     Orders are a choice, not an assumption: any set gives a valid bound.
     """
-    like = Gaussian(std=noise.sigma_effective)
-    curve = vector_curve(like, largest_order=LARGEST_ORDER)
+    curve = equal_split_curve(noise, dimension=dimension, largest_order=LARGEST_ORDER)
     order = rdp_upper(curve, sampling_rate=sampling_rate, steps=steps, delta=delta)[1]
     return int(np.clip(2 ** math.ceil(math.log2(1.5 * order)), SMALLEST_ORDER, LARGEST_ORDER))
 
@@ -98,18 +102,28 @@ def verified_run(
         dimension: number of coordinates; None for many.
     """
     run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
-    limit = gaussian_pld_epsilon(noise_multiplier=noise.sigma_effective, **run)
-    if dimension == 1 and not isinstance(noise, Gaussian):
-        return _scalar(noise, run, limit)
-    upper, order, at = rdp_upper(rdp_curve(noise, dimension=dimension, **run), **run)
+    curve = rdp_curve(noise, dimension=dimension, **run)
+    upper, order, at = rdp_upper(curve, **run)
+    limit = _gaussian(noise.sigma_effective, run, upper)
     if isinstance(noise, Gaussian):
-        lower = gaussian_pld_epsilon(noise_multiplier=noise.std, pessimistic=False, **run)
+        lower = _scalar(noise, run).lower
+    elif dimension == 1:
+        interval = _scalar(noise, run)
+        return Verified(lower=interval.lower, upper=interval.upper, rdp_upper=upper, gaussian_limit=limit,
+                        order=None, supremum_at=1.0, method="pld")
     else:
         lower = vector_lower(noise, coordinates=min(dimension or SPREAD, SPREAD), **run)
-    return Verified(lower=lower, upper=upper, gaussian_limit=limit, order=order, supremum_at=at, method="rdp")
+    return Verified(lower=lower, upper=upper, rdp_upper=upper, gaussian_limit=limit, order=order, supremum_at=at,
+                    method="rdp")
 
 
-def _scalar(noise: Noise, run: dict[str, float], limit: float) -> Verified:
-    intervals = [scalar_interval(noise, removal=removal, **run) for removal in (True, False)]
-    return Verified(lower=max(i.lower for i in intervals), upper=max(i.upper for i in intervals),
-                    gaussian_limit=limit, order=None, supremum_at=1.0, method="pld")
+def _gaussian(sigma: float, run: dict[str, float], upper: float) -> float:
+    """Return the Gaussian's epsilon, losses in steps of a few thousandths of the result."""
+    interval = max(upper / 5000, 1e-5) if math.isfinite(upper) else 1.0
+    return gaussian_pld_epsilon(noise_multiplier=sigma, interval=interval, **run)
+
+
+def _scalar(noise: Noise, run: dict[str, float]) -> Interval:
+    """Return the interval over both adjacency directions."""
+    found = [scalar_interval(noise, removal=removal, **run) for removal in (True, False)]
+    return Interval(max(each.lower for each in found), max(each.upper for each in found))
