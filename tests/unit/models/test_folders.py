@@ -1,9 +1,11 @@
 """Local and hub models: folders in a hub's layout, linked; every fault has one message."""
 
+import hashlib
 import json
 
 import pytest
 import torch
+from huggingface_hub import constants
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM
 
@@ -60,6 +62,25 @@ def test_its_folder_may_have_another_name(tmp_path, card):
     settings = SourceSettings(local_models={"gpt2": "mine"})
     prepare_model({"model": "gpt2", "source": "local"}, folder=tmp_path / "made", cache_root=tmp_path, data_root=tmp_path, settings=settings)
     assert (tmp_path / "made" / "config.json").is_file()
+
+
+def test_from_the_hubs_cache_at_a_pinned_revision(tmp_path, card, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    model = put_gpt2(tmp_path / "source")
+    base = tmp_path / "hub" / "models--openai-community--gpt2"
+    (base / "blobs").mkdir(parents=True)
+    (base / "snapshots" / revision).mkdir(parents=True)
+    for path in (tmp_path / "source").iterdir():
+        blob = base / "blobs" / hashlib.sha256(path.read_bytes()).hexdigest()
+        blob.write_bytes(path.read_bytes())
+        (base / "snapshots" / revision / path.name).symlink_to(blob)
+    spec, settings = {"model": "gpt2", "source": "hub"}, SourceSettings(hub_revisions={"gpt2": revision})
+    record = prepare_model(spec, folder=tmp_path / "made", cache_root=tmp_path, settings=settings)
+    assert record["parameters"] == card.parameters
+    assert torch.equal(load_language_model(tmp_path / "made").lm_head.weight, model.lm_head.weight)
+    with pytest.raises(LmodpError, match="is not in the cache .there: 0123456789ab."):
+        prepare_model(spec, folder=tmp_path / "made", cache_root=tmp_path)
 
 
 def test_a_masked_language_model_serves_as_encoder(tmp_path):
