@@ -53,8 +53,19 @@ def poisson_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.nda
         RDP of one step at each order, shape (n,), rounding error included upwards.
     """
     if sampling_rate == 1:
-        return log_moments[orders] / (orders - 1) * (1 + ROUNDING)
-    return np.array([_poisson_order(log_moments[: a + 1], sampling_rate, int(a)) for a in orders])
+        return log_moments[orders.astype(np.int64)] / (orders - 1) * (1 + ROUNDING)
+    return np.array([_poisson_order(log_moments[: int(a) + 1], sampling_rate, int(a)) for a in orders])
+
+
+def fractional_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.ndarray) -> np.ndarray:
+    """Return an upper bound at any orders above 1: E_P[(1 - q + q r)^a] <= 1 - q + q E_P[r^a] by convexity.
+
+    Args:
+        log_moments: upper bounds of log E_P[r^a] at ``orders``, same shape.
+    """
+    small = np.log1p(sampling_rate * np.expm1(np.minimum(log_moments, 30.0)))
+    sampled = np.where(log_moments > 30, log_moments + math.log(sampling_rate) + 1e-12, small)
+    return sampled / (orders - 1) * (1 + ROUNDING)
 
 
 def _poisson_order(log_moments: np.ndarray, q: float, order: int) -> float:

@@ -48,18 +48,13 @@ def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
     """Return a dominated, self-mirrored lattice pair of one coordinate shifted by ``shift``."""
     top = largest_loss(noise, shift)
     bounds = np.linspace(0, top * (1 + 1e-9), _CELLS + 1)
-    p, q = positive_cells(noise, shift, bounds)
-    full = (q > 0) & (p > 0)
-    loss = np.log(q[full] / p[full])
-    order = np.argsort(loss)
-    cells = mirrored(p[full][order], q[full][order], loss[order])
-    step = _BELOW_ATOM * top / _COORDINATE_LEVELS
-    mean = math.log(q.sum() / p.sum())
+    p, q, loss = consistent(*positive_cells(noise, shift, bounds), bounds)
+    step, mean = _BELOW_ATOM * top / _COORDINATE_LEVELS, math.log(q.sum() / p.sum())
     if math.floor(loss.max() / step) * step <= mean:
-        # Losses so concentrated that no lattice slope lies between their mean and the largest: no chord
-        # of this lattice would meet the curve again. One of slope a hair above the mean takes them all.
+        # No lattice slope lies between the losses' mean and the largest, so no chord would meet the
+        # curve again and all would be lowered to the next slope. One a hair above the mean takes them all.
         step = mean * (1 + 1e-9) / _COORDINATE_LEVELS
-    return merge(*cells, step=step)
+    return merge(*mirrored(p, q, loss), step=step)
 
 
 @lru_cache(maxsize=64)
@@ -100,7 +95,8 @@ def sampled_cells(
     if removal:
         capped = np.minimum(new_loss, _LARGEST_LOSS)  # a larger P: lowers the divergence
         return sampled * np.exp(-capped), sampled, capped
-    return sampled[::-1], p[::-1], -new_loss[::-1]
+    keep = new_loss < _LARGEST_LOSS  # what is left out has next to no mass under P
+    return sampled[keep][::-1], p[keep][::-1], -new_loss[keep][::-1]
 
 
 def chernoff(pair: LatticePair, steps: int, delta: float) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from lmodp.mechanisms import Gaussian, Noise, RateMixture
 # Relative slack of the bound: the limit v -> 0 is the supremum; it lies inside; finite dimension.
 _AT_LIMIT, _INSIDE, _FINITE = 1e-4, 2e-3, 1e-3
 _LEVELS = 40
+FRACTIONS = 1 + 0.9 * 2.0 ** (-np.arange(12, -1, -1) / 2)  # 1.014 ... 1.9
 _CHUNK = 1024
 
 
@@ -27,7 +28,7 @@ class RenyiCurve:
     """Upper bounds G_a of the log moments of a vector release of sensitivity 1.
 
     Args:
-        orders: computed integer orders, ascending from 2, shape (n,).
+        orders: computed orders, ascending, shape (n,): some between 1 and 2, then integers from 2.
         log_moments: G_a, shape (n,).
         supremum_at: the s = v^2 at which the largest value was found, 0 for the limit, shape (n,).
     """
@@ -43,22 +44,25 @@ class RenyiCurve:
 
 
 def renyi_orders(largest: int) -> np.ndarray:
-    """Return 2 ... 32 and then about 4 % apart up to ``largest``, which is at least 64."""
+    """Return some orders between 1 and 2, all of 2 ... 32 and then about 4 % apart up to ``largest`` >= 64.
+
+    Noise so weak that order 2 is too large an order needs the fractions; Poisson sampling the integers.
+    """
     steps = np.geomspace(32, largest, int(np.ceil(np.log(largest / 32) / np.log(1.04))) + 1)
-    return np.unique(np.concatenate([np.arange(2, 33), np.round(steps)])).astype(np.int64)
+    return np.concatenate([FRACTIONS, np.unique(np.concatenate([np.arange(2.0, 33), np.round(steps)]))])
 
 
 @lru_cache(maxsize=64)
 def vector_curve(noise: Noise, *, largest_order: int) -> RenyiCurve:
     """Return the bound for any number of dimensions, at sensitivity 1."""
     if isinstance(noise, Gaussian):
-        orders = np.arange(2, largest_order + 1)
+        orders = np.concatenate([FRACTIONS, np.arange(2.0, largest_order + 1)])
         return RenyiCurve(orders, orders * (orders - 1) / (2 * noise.variance), np.zeros(len(orders)))
     return _search(noise, renyi_orders(largest_order))
 
 
 def _search(noise: RateMixture, orders: np.ndarray) -> RenyiCurve:
-    nodes, order = quadrature(noise), orders.astype(np.float64)
+    nodes, order = quadrature(noise), orders
     best = order * (order - 1) * noise.fisher_information / 2
     where = np.zeros(len(order))
 
@@ -129,7 +133,7 @@ def finite_curve(noise: Noise, *, dimension: int, largest_order: int) -> RenyiCu
     if isinstance(noise, Gaussian):
         return vector_curve(noise, largest_order=largest_order)
     orders = renyi_orders(largest_order)
-    nodes, order = quadrature(noise), orders.astype(np.float64)
+    nodes, order = quadrature(noise), orders
     if dimension == 1:
         return equal_split_curve(noise, dimension=1, largest_order=largest_order)
     bound = _dual(noise, nodes, order, dimension)
@@ -148,11 +152,11 @@ def equal_split_curve(noise: Noise, *, dimension: int | None, largest_order: int
     if isinstance(noise, Gaussian):
         return vector_curve(noise, largest_order=largest_order)
     orders = renyi_orders(largest_order)
-    order, s = orders.astype(np.float64), 1 / dimension if dimension else 0.0
+    s = 1 / dimension if dimension else 0.0
     if dimension is None:
-        value = order * (order - 1) * noise.fisher_information / 2
+        value = orders * (orders - 1) * noise.fisher_information / 2
     else:
-        value = dimension * _value(noise, quadrature(noise), order, s)
+        value = dimension * _value(noise, quadrature(noise), orders, s)
     return RenyiCurve(orders, value, np.full(len(orders), s))
 
 

@@ -8,14 +8,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
+from lmodp.accounting.conversion import epsilon_of_rdp, fractional_rdp, poisson_rdp
 from lmodp.accounting.gaussian import gaussian_pld_epsilon
 from lmodp.accounting.pld import SPREAD, Interval, scalar_interval, vector_lower
-from lmodp.accounting.supremum import RenyiCurve, equal_split_curve, finite_curve, vector_curve
+from lmodp.accounting.supremum import FRACTIONS, RenyiCurve, equal_split_curve, finite_curve, vector_curve
 from lmodp.mechanisms import Gaussian, Noise
 
 SMALLEST_ORDER, LARGEST_ORDER = 64, 4096
 _FINE = 65
+_LIBRARY_DELTA = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,24 +48,27 @@ def rdp_upper(
 ) -> tuple[float, float, float]:
     """Return (epsilon, order, supremum_at) from a Renyi curve: Poisson sampling, composition, conversion.
 
-    Integer orders 10 % apart, then about all of them around the best; any choice is a valid bound.
+    Integer orders 10 % apart, then about all of them around the best, and the orders below 2; any
+    choice is a valid bound.
     """
-    moments, largest = curve.dense(), int(curve.orders[-1])
-    spaced = np.unique(np.round(2 * 1.1 ** np.arange(100))).astype(np.int64)
+    largest = int(curve.orders[-1])
+    spaced = np.unique(np.round(2 * 1.1 ** np.arange(100)))
     coarse = np.append(spaced[spaced < largest], largest)
-    found = _best_order(moments, coarse, sampling_rate, steps, delta)
+    found = min(_best_order(curve, orders, sampling_rate, steps, delta) for orders in (coarse, FRACTIONS))
     if not math.isfinite(found[0]):
         return math.inf, math.nan, math.nan
     near = np.searchsorted(coarse, found[1])
-    fine = np.linspace(coarse[max(near - 1, 0)], coarse[min(near + 1, len(coarse) - 1)], _FINE).round()
-    found = min(found, _best_order(moments, np.unique(fine).astype(np.int64), sampling_rate, steps, delta))
+    fine = np.linspace(coarse[max(near - 1, 0)], coarse[min(near + 1, len(coarse) - 1)], _FINE)
+    found = min(found, _best_order(curve, np.unique(fine.round()), sampling_rate, steps, delta))
     return *found, float(np.interp(found[1], curve.orders, curve.supremum_at))
 
 
 def _best_order(
-    moments: np.ndarray, orders: np.ndarray, sampling_rate: float, steps: int, delta: float
+    curve: RenyiCurve, orders: np.ndarray, sampling_rate: float, steps: int, delta: float
 ) -> tuple[float, float]:
-    rdp = poisson_rdp(log_moments=moments, sampling_rate=sampling_rate, orders=orders)
+    expand = fractional_rdp if orders[0] < 2 else poisson_rdp
+    moments = curve.log_moments[: len(orders)] if orders[0] < 2 else curve.dense()
+    rdp = expand(log_moments=moments, sampling_rate=sampling_rate, orders=orders)
     return epsilon_of_rdp(orders=orders, rdp=steps * rdp, delta=delta)
 
 
@@ -117,8 +121,15 @@ def verified_run(
                     method="rdp")
 
 
+def delta_unresolved(delta: float) -> bool:
+    """Whether delta is so small that the library's discretisation drops as much mass."""
+    return delta < _LIBRARY_DELTA
+
+
 def _gaussian(sigma: float, run: dict[str, float], upper: float) -> float:
     """Return the Gaussian's epsilon, losses in steps of a few thousandths of the result."""
+    if delta_unresolved(run["delta"]):
+        return _scalar(Gaussian(std=sigma), run).upper
     interval = max(upper / 5000, 1e-5) if math.isfinite(upper) else 1.0
     return gaussian_pld_epsilon(noise_multiplier=sigma, interval=interval, **run)
 
