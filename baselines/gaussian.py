@@ -28,5 +28,6 @@ class Gaussian(Method):
 class GaussianVariant(Gaussian):
     """A method that differs from ``gaussian`` in how it trains; its claim *is* a verified epsilon."""
 
+    mechanism_of = "gaussian"
     calibrations = ("verified",)
     not_under = {"claimed": "its published claim is a verified epsilon of the whole run: see calibration 'verified'"}

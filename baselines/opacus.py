@@ -15,6 +15,7 @@ class Opacus(GaussianVariant):
     reference = "Yousefpour et al. 2021, arXiv 2109.12298"
     requires = {"opacus": "pip install opacus==1.6.0"}
     engine = "opacus"
+    mechanism_of = None  # the noise is the same, the claim is its own
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the Gaussian of ``gaussian``, with Opacus's own epsilon for it as the claim."""

@@ -19,7 +19,8 @@ POINTS = {
 }
 STANDS_FOR = {"movie_reviews": "sst2", "made_up": "sst2", "venues": "e2e"}
 SHAPE = 3000  # of the Gamma, in all published settings but two
-_SMALLEST, _LARGEST = math.log(1e-9), math.log(1e-2)  # scales of the Gamma that are tried
+_SMALLEST, _LARGEST = math.log(1e-9), math.log(1e-3)  # scales of the Gamma that are tried
+_NONE = 1e9
 
 
 class PlrvO(Method):
@@ -79,7 +80,7 @@ def scale_for(target: Target) -> float:
 
     def excess(log_scale: float) -> float:
         epsilon = claim_of(gamma_rate(SHAPE, math.exp(log_scale)), target).epsilon
-        return math.log(epsilon / target.epsilon) if epsilon else math.log(1e9)  # none: the rate is too large
+        return math.log((epsilon or _NONE) / target.epsilon)  # there is none where the rate is too large
 
     if excess(_SMALLEST) > 0:
         raise Unsupported(f"epsilon = {target.epsilon:g} cannot be reached by PLRV-O's formula at delta = {target.delta:g}: "
@@ -92,12 +93,16 @@ def scale_for(target: Target) -> float:
 
 def claim_of(noise: LaplaceMixture, target: Target) -> Claim:
     """Return what PLRV-O's accountant claims of a whole run."""
+    import numpy as np
+
     from lmodp.accounting.plrv_o import plrv_o_epsilon
 
-    found = plrv_o_epsilon(noise, coordinates=target.dimension, sampling_rate=target.sampling_rate,
-                           steps=target.steps, delta=target.delta)
+    with np.errstate(over="ignore"):  # an infinite moment is an answer: no epsilon
+        found = plrv_o_epsilon(noise, coordinates=target.dimension, sampling_rate=target.sampling_rate,
+                               steps=target.steps, delta=target.delta)
     formula = f"PLRV-O's sum over {target.dimension} coordinates, of the whole run; no upper bound"
     nominal = target.epsilon if target.setting else None
-    if found.reason:
-        return Claim(epsilon=None, formula=formula, nominal_epsilon=nominal, reason=found.reason)
+    if not math.isfinite(found.epsilon):
+        reason = found.reason or "PLRV-O's formula is infinite at every order"
+        return Claim(epsilon=None, formula=formula, nominal_epsilon=nominal, reason=reason)
     return Claim(epsilon=found.epsilon, formula=formula, nominal_epsilon=nominal)

@@ -18,6 +18,7 @@ class PrivateTransformers(GaussianVariant):
     requires = {"private_transformers": "conda env create -f workflow/envs/private_transformers.yml, and run the suite in it"}
     architectures = ("roberta", "gpt2")
     engine = "private_transformers"
+    mechanism_of = None  # the noise is the same, the claim is its own
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the Gaussian of ``gaussian``, with the package's own epsilon for it as the claim."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -41,7 +42,7 @@ def calibrate_mechanism(
         return {"noise": None, "status": "failed", "reason": str(error)}
     except Exception as error:  # a plug-in may raise anything; its author must see what, and the grid goes on
         return {"noise": None, "status": "failed", "reason": f"mechanism() of {method.name!r} raised {describe_error(error)}"}
-    fault = _fault(answer, method)
+    fault = fault_of(answer, method)
     if fault:
         return {"noise": None, "status": "failed", "reason": fault}
     return {**_content(answer, method, search), "dimension": dimension}
@@ -64,14 +65,16 @@ def _law(noise: Noise | None) -> dict[str, Any] | None:
     return noise.to_dict() if noise is not None else None
 
 
-def _fault(answer: Any, method: Method) -> str | None:
-    """What is wrong with a plug-in's answer, if anything."""
+def fault_of(answer: Any, method: Method) -> str | None:
+    """Return what is wrong with a plug-in's answer, or None."""
     from lmodp.mechanisms import Noise  # not needed to list methods, and this module is imported with them
 
     if not isinstance(answer, Mechanism):
         return f"mechanism() of {method.name!r} returned {type(answer).__name__}, must return a Mechanism"
     if method.private and not isinstance(answer.noise, Noise):
         return f"mechanism() of {method.name!r} gives noise {answer.noise!r}, must be a Noise where a target is set"
+    if answer.claim is not None and answer.claim.epsilon is not None and not 0 < answer.claim.epsilon < math.inf:
+        return f"mechanism() of {method.name!r} claims epsilon {answer.claim.epsilon!r}, must be above 0 and finite, or None"
     if not method.private and answer.noise is not None:
         return f"{method.name!r} adds noise and states no calibration; state calibrations so that it is certified"
     return None

@@ -206,7 +206,8 @@ class Grid:
         }
 
     def _mechanism(self, cell_spec: Mapping[str, Any]) -> Item:
-        method = self.methods[cell_spec["method"]]
+        named = self.methods[cell_spec["method"]]
+        method = self.methods.get(named.mechanism_of or named.name, named)
         spec = {
             "method": method.name,
             "calibration": cell_spec["calibration"],

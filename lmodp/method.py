@@ -150,6 +150,8 @@ class Method:
         clipping: "flat", "automatic" or "none".
         trainable: the part it trains; None for the experiment's.
         engine: what trains it; "lmodp" unless the method *is* another engine.
+        mechanism_of: name of the method whose mechanism this one has too, so that it
+            is found and certified once; None where `mechanism` is its own.
         needs_search: whether `mechanism` wants the record of the offline search.
         needs_dimension: whether `mechanism` wants the number of trained parameters.
     """
@@ -165,6 +167,7 @@ class Method:
     clipping: str = "flat"
     trainable: str | Mapping[str, Any] | None = None
     engine: str = OWN_ENGINE
+    mechanism_of: str | None = None
     needs_search: bool = False
     needs_dimension: bool = False
 

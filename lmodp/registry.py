@@ -40,6 +40,11 @@ class Found:
     file: Path | None
 
     @property
+    def broken(self) -> bool:
+        """Whether the plug-in cannot be used at all; a missing package is not that."""
+        return isinstance(self.method, BrokenMethod)
+
+    @property
     def status(self) -> str:
         """ "ok", "missing package: ...", or what is broken and why."""
         if isinstance(self.method, BrokenMethod):

@@ -9,6 +9,19 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser):
+    parser.addoption("--baseline", metavar="NAME", help="run the contract suite on one method only")
+    parser.addoption("--baselines-folder", metavar="DIR", help="a further folder of methods")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With --baseline only the contract suite of that method runs."""
+    if config.getoption("--baseline"):
+        kept = [item for item in items if item.get_closest_marker("contract")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
 @pytest.fixture(scope="session")
 def cache_root():
     """Folder with fetched packages; tests that need one say which by `fetched`."""

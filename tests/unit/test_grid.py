@@ -14,7 +14,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def values():
-    return yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+    """The smoke grid's first experiment under a few methods and both calibrations."""
+    smoke = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+    privacy = {"epsilon": [3], "delta": [1e-10], "calibrations": ["claimed", "verified"]}
+    methods = ["nonprivate", "gaussian", "laplace", "lmo_dp", "lmo_dp_as_drawn"]
+    return {**smoke, "methods": methods, "privacy": privacy, "experiments": {"head": smoke["experiments"]["head"]}}
 
 
 def grid_of(values):
@@ -76,3 +80,34 @@ def test_only_a_frozen_deterministic_prefix_is_cached(values):
 def test_an_unknown_cell_is_told(values):
     with pytest.raises(InvalidValue, match="is not in grid 'smoke'"):
         grid_of(values).cell("head-gausian")
+
+
+def test_a_methods_own_points_run_beside_the_grids(values):
+    values["methods"] = ["plrv_o"]
+    points = [cell.spec for cell in grid_of(values).cells.values() if cell.spec["setting"]]
+    assert [(spec["setting"], spec["epsilon"], spec["calibration"]) for spec in points] == [
+        (f"plrv_o-sst2-{epsilon:g}", epsilon, "claimed") for epsilon in (0.2, 0.5, 1, 2.5)]
+    assert {spec["delta"] for spec in points} == {1 / (2 * 192)}
+    values["privacy"]["published_points"] = ["plrv_o-sst2-1"]
+    assert [cell.spec["setting"] for cell in grid_of(values).cells.values() if cell.spec["setting"]] == ["plrv_o-sst2-1"]
+
+
+def test_a_method_may_train_another_part_by_another_engine(values):
+    values["methods"] = ["gaussian", "bitfit", "lora", "auto_clipping", "opacus"]
+    values["privacy"]["calibrations"] = ["verified"]
+    specs = {cell.spec["method"]: cell.spec for cell in grid_of(values).cells.values()}
+    assert specs["gaussian"]["trainable"] == "head" and specs["bitfit"]["trainable"] == "bitfit"
+    assert specs["lora"]["trainable"] == {"lora": {"rank": 8, "alpha": 16.0, "targets": None}}
+    assert specs["auto_clipping"]["clipping"] == "automatic"
+    assert [specs[name]["engine"] for name in ("gaussian", "opacus")] == ["lmodp", "opacus"]
+    values["experiments"]["head"]["trainable"] = {"lora": {"rank": 2}}
+    kept = {cell.spec["method"]: cell.spec for cell in grid_of(values).cells.values()}
+    assert kept["lora"]["trainable"]["lora"]["rank"] == 2 and kept["bitfit"]["trainable"] == "bitfit"
+
+
+def test_variants_of_one_noise_share_its_mechanism(values):
+    values["methods"] = ["gaussian", "bitfit", "lora", "auto_clipping", "opacus"]
+    values["privacy"]["calibrations"] = ["verified"]
+    cells = {cell.spec["method"]: cell for cell in grid_of(values).cells.values()}
+    assert len({cells[name].mechanism for name in ("gaussian", "bitfit", "lora", "auto_clipping")}) == 1
+    assert cells["opacus"].mechanism != cells["gaussian"].mechanism

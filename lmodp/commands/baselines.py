@@ -1,0 +1,24 @@
+"""``lmodp baselines``: the methods there are, and whether they can be used."""
+
+from __future__ import annotations
+
+import argparse
+
+from lmodp.registry import find_methods
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--baselines-folder", help="a further folder of methods, as in the configuration")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line a method; the exit status is 1 if one is broken.
+
+    A missing optional package is no fault.
+    """
+    found = find_methods(arguments.baselines_folder)
+    width = max(map(len, found))
+    for name in sorted(found):
+        print(f"{name:{width}s}  {found[name].method.title:36s} {found[name].origin:28s} {found[name].status}")
+    return 1 if any(item.broken for item in found.values()) else 0

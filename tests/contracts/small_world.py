@@ -1,0 +1,86 @@
+"""The smallest cell a method can be tried on: a tiny random RoBERTa, sentences of random tokens, a few steps."""
+
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from transformers import RobertaConfig, RobertaForSequenceClassification
+
+from lmodp.calibration import calibrate_mechanism
+from lmodp.config import check_config
+from lmodp.conformance import certified_plan
+from lmodp.engines.foreign import load_engine, train_foreign
+from lmodp.finetune import plan_of, settings_of
+from lmodp.grid import Grid
+from lmodp.mechanisms import PUBLISHED
+from lmodp.method import OWN_ENGINE
+from lmodp.models.classifier import SequenceClassifier
+from lmodp.models.trainable import set_trainable
+from lmodp.training import TokenColumns, classification_loss, train
+
+ROOT = Path(__file__).resolve().parents[2]
+EPSILON = {"claimed": 3, "verified": 3}
+SEEDS = {"sampling": 11, "dropout": 12, "noise": 13}
+
+
+def grid_of(methods, *, folder=None, **privacy):
+    """The smoke grid with other methods."""
+    values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+    values |= {"methods": list(methods), "baselines_folder": folder and str(folder)}
+    values["experiments"] = {"head": {**next(iter(values["experiments"].values())), "methods": None, "privacy": None}}
+    values["privacy"] = {"epsilon": [3], "delta": [1e-6], "calibrations": ["claimed", "verified"], **privacy}
+    return Grid(check_config(values))
+
+
+@cache
+def model_folder():
+    """A folder with the tiny model's configuration, which is all that counting parameters reads."""
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="lmodp-tiny-"))
+    tiny_config().save_pretrained(folder)
+    return folder
+
+
+def tiny_config():
+    return RobertaConfig(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+                         max_position_embeddings=40, type_vocab_size=1, pad_token_id=0, hidden_dropout_prob=0.0,
+                         attention_probs_dropout_prob=0.0)
+
+
+def search_record(spec):
+    """What a search would have answered, for methods that ask."""
+    return {"status": "done", "reason": None, "noise": PUBLISHED["figure6-0.9"].noise.to_dict()} if spec["search"] else None
+
+
+def noise_record(grid, cell):
+    """What calibrate_noise writes for a cell."""
+    spec = grid.mechanisms[cell.mechanism].spec
+    content = calibrate_mechanism(spec, grid.methods[spec["method"]], search_record(spec), model_folder=model_folder())
+    return {"status": "done", "reason": None, "spec": spec, **content}
+
+
+def tiny_model(part):
+    torch.manual_seed(3)
+    model = SequenceClassifier(RobertaForSequenceClassification(tiny_config()), "mean")
+    set_trainable(model, part, seed=0)
+    return model
+
+
+def tiny_examples(size):
+    draw = np.random.default_rng(5)
+    rows = [draw.integers(3, 60, size=draw.integers(4, 12)) for _ in range(size)]
+    return TokenColumns({"input_ids": rows}, padding={"input_ids": 0}, values={"labels": draw.integers(0, 2, size)})
+
+
+def run_cell(grid, cell, record):
+    """Train a cell for its steps; return the model, the conformance record and the certified plan."""
+    method, plan = grid.methods[cell.spec["method"]], plan_of(cell.spec, record["noise"])
+    model = tiny_model(cell.spec["trainable"])
+    trainer = train if method.engine == OWN_ENGINE else partial(train_foreign, load_engine(method))
+    result = trainer(model, plan=plan, examples=tiny_examples(plan.dataset_size), loss=classification_loss,
+                     settings=settings_of(cell.spec), seeds=SEEDS)
+    certified = certified_plan(cell.spec, {"noise": record["noise"], "spec": record["spec"]})
+    return model, result.record, certified

@@ -1,0 +1,159 @@
+"""The contract suite: every method passes it, and `pytest --baseline NAME` runs it on one.
+
+The contract is baselines/README.md; each test is one line of it.
+"""
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+
+from lmodp.accounting import verified_upper
+from lmodp.auditing.conformance import verify_run
+from lmodp.certification import certify_mechanism
+from lmodp.mechanisms import Noise, noise_from_dict
+from lmodp.method import OWN_ENGINE, Mechanism, missing_package, why_left_out
+from lmodp.registry import check_method, find_methods, get_method
+from tests.contracts.small_world import ROOT, grid_of, noise_record, run_cell, tiny_model
+
+pytestmark = pytest.mark.contract
+SLOW_TO_IMPORT = {"torch", "transformers", "numpy", "scipy", "pandas", "opacus", "dp_accounting", "lmodp.mechanisms"}
+
+
+def pytest_generate_tests(metafunc):
+    folder, one = (metafunc.config.getoption(name) for name in ("--baselines-folder", "--baseline"))
+    metafunc.parametrize("name", [one] if one else sorted(find_methods(folder)), scope="module")
+
+
+@pytest.fixture(scope="module")
+def folder(request):
+    return request.config.getoption("--baselines-folder")
+
+
+@pytest.fixture(scope="module")
+def method(name, folder):
+    """The method, or a skip where an optional package is missing: that is a status, not a fault."""
+    method = get_method(name, folder)
+    check_method(method, name)
+    reason = missing_package(method)
+    if reason:
+        pytest.skip(reason)
+    return method
+
+
+@pytest.fixture(scope="module")
+def grid(method, folder):
+    return grid_of([method.name], folder=folder)
+
+
+@pytest.fixture(scope="module")
+def answers(grid):
+    """Every computed cell of the method with what calibrate_noise answered."""
+    return [(cell, noise_record(grid, cell)) for cell in grid.active]
+
+
+def test_it_states_its_name_title_and_reference(name, folder):
+    found = find_methods(folder)[name]
+    assert not found.broken, found.status
+    assert type(found.method).__doc__, "say in a docstring what the method is"
+    if missing_package(found.method):
+        assert all(found.method.requires.values()), "state an install line"
+
+
+def test_listing_it_imports_nothing_slow(name, folder):
+    code = f"import sys; from lmodp.registry import find_methods; find_methods({folder!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert not SLOW_TO_IMPORT & set(done.stdout.split()), "import it inside the function that needs it"
+
+
+def test_every_target_has_an_answer_or_a_reason(method, grid):
+    cells = list(grid.cells.values())
+    assert cells
+    for cell in cells:
+        if not method.private:
+            assert cell.spec["calibration"] is None
+        elif cell.spec["calibration"] not in method.calibrations:
+            assert cell.skip and cell.skip_status == "skipped"
+    assert any(cell.skip is None for cell in cells), [cell.skip for cell in cells]
+
+
+def test_it_turns_a_target_into_a_noise_or_says_why_not(method, answers):
+    for cell, record in answers:
+        assert record["status"] in ("done", "skipped"), record["reason"]
+        assert record["status"] == "done" or record["reason"]
+        assert (record["noise"] is not None) is (method.private and record["status"] == "done")
+        if record["noise"]:
+            assert isinstance(noise_from_dict(json.loads(json.dumps(record["noise"]))), Noise)
+    assert any(record["status"] == "done" for _, record in answers)
+
+
+def test_the_same_target_has_the_same_answer(grid, answers):
+    cell, record = answers[-1]
+    assert noise_record(grid, cell) == record
+
+
+def test_a_verified_target_is_reached_from_the_private_side(answers):
+    for cell, record in answers:
+        if cell.spec["calibration"] == "verified" and record["noise"]:
+            spec = record["spec"]
+            upper = verified_upper(noise_from_dict(record["noise"]), steps=spec["steps"], delta=spec["delta"],
+                                   sampling_rate=spec["expected_batch_size"] / spec["dataset_size"])
+            assert 0.9 * spec["epsilon"] <= upper <= spec["epsilon"]
+
+
+@pytest.fixture(scope="module")
+def chosen(answers):
+    """The last answer of each calibration, which stands for the others where a test is slow."""
+    return {cell.spec["calibration"]: (cell, record) for cell, record in answers if record["status"] == "done"}
+
+
+def test_its_certificate_has_every_answer(chosen):
+    for _, record in chosen.values():
+        if record["noise"]:
+            certificate = certify_mechanism(record["spec"], record)["certificate"]
+            claimed, verified = certificate["claimed"], certificate["verified"]
+            assert claimed["epsilon_total"] is None or claimed["epsilon_total"] > 0
+            assert claimed["epsilon_total"] is not None or claimed["reason"]
+            assert verified["epsilon_upper"] is None or 0 < verified["epsilon_lower"] <= verified["epsilon_upper"]
+            assert math.isfinite(certificate["noise"]["sigma_effective"])
+
+
+def test_a_private_method_bounds_its_sensitivity(method):
+    if method.private:
+        assert method.clipping != "none"
+
+
+def test_it_trains_parameters_of_its_part(grid):
+    for cell in grid.active:
+        assert any(value.requires_grad for value in tiny_model(cell.spec["trainable"]).parameters())
+
+
+def test_what_it_trains_with_is_what_was_certified(method, grid, chosen):
+    for cell, record in chosen.values():
+        before = [value.detach().clone() for value in tiny_model(cell.spec["trainable"]).parameters()]
+        model, ran, certified = run_cell(grid, cell, record)
+        result = verify_run(certified=certified, ran=ran)
+        assert result["conforms"], result["reason"]
+        assert any(not old.equal(new) for old, new in zip(before, model.parameters(), strict=True)), "nothing was trained"
+        if method.engine != OWN_ENGINE:
+            assert ran["released_law"]["draws"] >= 1000
+
+
+def test_its_published_points_have_names_of_their_own(method):
+    points = method.published_points(dataset="sst2", dataset_size=67349)
+    assert len({point.setting for point in points}) == len(points)
+    assert all(point.calibration in method.calibrations and point.epsilon > 0 for point in points)
+
+
+def test_skip_never_raises(method, grid):
+    for cell in grid.cells.values():
+        for task, architecture in (("classification", "roberta"), ("table_to_text", "gpt2"), ("classification", "llama")):
+            left_out = why_left_out(method, cell.spec, task=task, architecture=architecture)
+            assert left_out is None or left_out.status == "skipped", left_out.reason
+
+
+def test_its_answer_is_a_mechanism(method, grid):
+    if not method.private:
+        assert isinstance(method.mechanism(None), Mechanism)
