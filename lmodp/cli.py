@@ -19,11 +19,15 @@ COMMANDS = {
     "calibrate": "a noise that reaches a privacy target",
     "search": "the offline noise search of LMO-DP, under any accountant",
     "audit": "a lower bound on epsilon from samples, beside what is claimed and verified",
+    "baselines": "list the methods and whether they can be used",
+    "new-baseline": "start a method of your own from the template",
     "plan": "check a configuration and list its cells, cost included",
     "fetch": "fetch data and weights pinned in data.lock",
     "summary": "print a grid's main table and where its figures are",
     "check": "verify the records of a results folder",
     "readme": "write the README's results block from the records",
+    "show": "print a cell's whole provenance",
+    "diff": "compare two results folders cell by cell",
     "schema": "print the JSON schema of the configuration",
 }
 
@@ -45,7 +49,7 @@ def _run(arguments: list[str]) -> int:
     parser = _parser()
     name = next((item for item in arguments if not item.startswith("-")), None)
     if name in COMMANDS:
-        command = importlib.import_module(f"lmodp.commands.{name}")
+        command = importlib.import_module(f"lmodp.commands.{name.replace('-', '_')}")
         subparser = argparse.ArgumentParser(prog=f"lmodp {name}", description=COMMANDS[name])
         command.configure(subparser)
         position = arguments.index(name)
@@ -56,7 +60,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    lines = "\n".join(f"  {name:10s} {text}" for name, text in COMMANDS.items())
+    lines = "\n".join(f"  {name:12s} {text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="lmodp",
         description="Reproducibility benchmark suite for LMO-DP.",
