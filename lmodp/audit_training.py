@@ -6,7 +6,7 @@ Record ``cells/<id>/audit.json``, under "audit":
 ``epsilon_lower``           lower bound on the run's epsilon at ``delta_tested``, from one run
 ``confidence``              probability of at least which it holds
 ``canaries, guesses, correct``  m, coins guessed, guessed right
-``statistic``               which statistic gave the bound: "likelihood" or "repeats"
+``statistic``               the statistic that gave the bound, see `lmodp.auditing.transcripts`
 ``delta``, ``delta_tested`` of the certificate; used (0.01/m, see `RunJudge.delta`)
 ``claimed``, ``theorem``, ``verified``  epsilon of the whole run at ``delta_tested``
 ``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
@@ -98,7 +98,8 @@ class RunJudge:
         """How many coins each statistic guesses; fixed before any run is seen."""
         known, error = self.reference, (1 - self.confidence) / len(STATISTICS)
         best = plan_guesses(known.included, known.excluded, canaries=self.canaries, delta=self.delta, error=error)
-        return [best, Guesses(included=self.canaries // 10, excluded=0)]
+        few = Guesses(included=self.canaries // 10, excluded=0)
+        return [best, few, few]
 
     @cached_property
     def accounts(self) -> dict[str, Any]:

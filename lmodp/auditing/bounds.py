@@ -120,7 +120,7 @@ def bound_from_scores(included: np.ndarray, excluded: np.ndarray, *, delta: floa
     require(0 <= delta < 1, "delta", delta, "must be in [0, 1)")
     require(0 < confidence < 1, "confidence", confidence, "must be in (0, 1)")
     cut = max(4, int(SELECTION_SHARE * len(first)))
-    order, column, threshold = _choose(first[:cut], second[:cut], len(first) - cut, delta, 1 - confidence)
+    order, column, threshold = _choose(first[:cut], second[:cut], delta, 1 - confidence)
     hits, false_hits = _count(first[cut:, column], second[cut:, column], np.array([threshold]), order)
     tested = len(first) - cut
     found = float(epsilon_at_least(hits, false_hits, tested, delta=delta, error=1 - confidence)[0])
@@ -134,15 +134,18 @@ def _columns(scores: np.ndarray) -> np.ndarray:
     return scores[:, None] if scores.ndim == 1 else scores
 
 
-def _choose(first: np.ndarray, second: np.ndarray, tested: int, delta: float, error: float) -> tuple[int, int, float]:
-    """Return (order, column, threshold) that promise most when as many as ``tested`` trials follow."""
+def _choose(first: np.ndarray, second: np.ndarray, delta: float, error: float) -> tuple[int, int, float]:
+    """Return (order, column, threshold) with the largest bound on these trials alone.
+
+    Bounding with these trials' own number, and not with that of the trials that follow,
+    shuns thresholds in the far tail that a few lucky trials make look good.
+    """
     best, choice = -math.inf, (0, 0, 0.0)
     for column in range(first.shape[1]):
         thresholds = _candidates(np.concatenate([first[:, column], second[:, column]]))
         for order in (0, 1):
             hits, false_hits = _count(first[:, column], second[:, column], thresholds, order)
-            scale = tested / len(first)
-            promise = epsilon_at_least(hits * scale, false_hits * scale, tested, delta=delta, error=error)
+            promise = epsilon_at_least(hits, false_hits, len(first), delta=delta, error=error)
             at = int(np.argmax(promise))
             if promise[at] > best:
                 best, choice = float(promise[at]), (order, column, float(thresholds[at]))

@@ -79,9 +79,13 @@ class StepLaw:
         q = self.score.sampling_rate
         return (1 - q) * self._lattice[1] + q * self._lattice[2]
 
+    @cached_property
+    def _tables(self) -> dict[bool, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        return {True: _alias(self.with_canary, self.points), False: _alias(self.without, self.points)}
+
     def draw(self, *, trials: int, steps: int, included: bool, generator: np.random.Generator) -> np.ndarray:
         """Return the scores of ``trials`` transcripts of ``steps`` steps, (trials,)."""
-        keep, stay, move = _alias(self.with_canary if included else self.without, self.points)
+        keep, stay, move = self._tables[included]
         found = np.zeros(trials)
         for start in range(0, trials, _BLOCK):
             block = found[start:start + _BLOCK]

@@ -1,13 +1,16 @@
 """Scores of released transcripts: what the noisy sums of a run say of each canary.
 
 A canary with a direction of its own, in which no other example has a gradient, leaves in
-that direction the noise plus its own gradient in the steps that drew it. Two statistics:
+that direction the noise plus its own gradient in the steps that drew it. Three statistics,
+the second and third for faults that the first is no good at finding:
 
 - ``likelihood``: the log-likelihood ratio of the plan as certified, the best there is
   where the run is what it should be;
 - ``repeats``: steps after which the released value changed by exactly the canary's
   gradient. Independent noise practically never does that; noise that is used twice does it
-  at every change of the draw, and the likelihood ratio would not notice.
+  at every change of the draw, and the likelihood ratio would not notice;
+- ``largest``: the largest absolute value released, which tells canaries that were not
+  clipped; the likelihood ratio of bounded gradients levels off.
 """
 
 from __future__ import annotations
@@ -20,14 +23,14 @@ from scipy.stats import ks_2samp
 from lmodp.auditing.law import StepLaw
 from lmodp.auditing.likelihood import CanaryScore
 
-STATISTICS = ("likelihood", "repeats")
+STATISTICS = ("likelihood", "repeats", "largest")
 REFERENCE = 20_000
 FIT_FALSE_ALARM = 1e-6
 _TOLERANCE = 1e-3  # of the canary's gradient; float32 sums are a hundred times finer
 
 
 def score_releases(released: np.ndarray, score: CanaryScore) -> np.ndarray:
-    """Return the statistics of m canaries, (m, 2) in the order of `STATISTICS`.
+    """Return the statistics of m canaries, (m, 3) in the order of `STATISTICS`.
 
     Args:
         released: noisy sums in the canaries' directions, (T, m), in units of the noise's factor.
@@ -36,7 +39,7 @@ def score_releases(released: np.ndarray, score: CanaryScore) -> np.ndarray:
     likelihood = score.of_steps(score.of_coordinates(released[..., None])).sum(axis=0)
     change = np.abs(np.diff(released, axis=0))
     repeats = (np.abs(change - score.shift) < _TOLERANCE * score.shift).sum(axis=0)
-    return np.stack([likelihood, repeats.astype(np.float64)], axis=1)
+    return np.stack([likelihood, repeats.astype(np.float64), np.abs(released).max(axis=0)], axis=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,7 @@ def test_statistics_of_a_transcript_written_out():
     exact = np.log(0.7 + 0.3 * np.exp(ratio)).sum(0)
     assert found[:, 0] == pytest.approx(exact, abs=1e-3)
     assert found[:, 1].tolist() == [1.0, 0.0]
+    assert found[:, 2].tolist() == [1.2, 3.0]
 
 
 def test_independent_noise_practically_never_repeats():
