@@ -21,6 +21,7 @@ import pyarrow.parquet
 from lmodp.errors import DamagedFile, MissingFile
 
 Columns = Sequence[tuple[str, ...]]
+UNEVEN = "row has another number of fields than the header"
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,14 @@ def read_tsv(path: Path, columns: Columns) -> Table:
     lines = (line.rstrip("\r\n").split("\t") for line in _lines(path))
     header = _header(path, next(lines, None))
     places = _places(path, header, columns)
-    rows, numbers, refused = [], [], {}
+    rows, numbers, uneven = [], [], 0
     for number, fields in enumerate(lines, start=2):
         if len(fields) == len(header):
             rows.append(tuple(fields[place] for place in places))
             numbers.append(number)
         elif fields != [""]:  # a blank line at the end is no row
-            refused["row has another number of fields than the header"] = 1 + refused.get(
-                "row has another number of fields than the header", 0)
-    return Table(path, _some(path, rows), numbers, refused)
+            uneven += 1
+    return Table(path, _some(path, rows), numbers, {UNEVEN: uneven} if uneven else {})
 
 
 def read_csv(path: Path, columns: Columns) -> Table:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -164,8 +164,3 @@ def checksum(path: Path, like: str) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     data = path.read_bytes()
     return hashlib.sha1(f"blob {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
-
-
-def weight_files(folder: Path) -> Sequence[Path]:
-    """Return a model folder's weight files in order of their names."""
-    return sorted(folder.glob("*.safetensors"))

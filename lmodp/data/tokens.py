@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
 
 from lmodp.data.table_to_text import group_references
 from lmodp.data.tables import load_splits
@@ -39,6 +39,8 @@ class TokenisedSplit:
         labels: class of each example, shape (N,), int64; None for table-to-text.
         target_starts: how many of an example's tokens precede its sentence, shape
             (N,), int64; None for classification.
+        token_types: 0 in the first and 1 in the second sentence, shape as ``tokens``;
+            None where the model has one type, or sentences are single.
         truncated: how many examples were cut at the limit.
     """
 
@@ -46,6 +48,7 @@ class TokenisedSplit:
     starts: np.ndarray
     labels: np.ndarray | None = None
     target_starts: np.ndarray | None = None
+    token_types: np.ndarray | None = None
     truncated: int = 0
 
     def __len__(self) -> int:
@@ -54,6 +57,11 @@ class TokenisedSplit:
     def rows(self) -> list[np.ndarray]:
         """Return each example's tokens."""
         return np.split(self.tokens, self.starts[1:-1])
+
+    def columns(self) -> dict[str, list[np.ndarray]]:
+        """Return what a model reads of each example, by the name of its argument."""
+        types = {} if self.token_types is None else {"token_type_ids": np.split(self.token_types, self.starts[1:-1])}
+        return {"input_ids": self.rows(), **types}
 
     def target_rows(self) -> list[np.ndarray]:
         """Return each example's labels: its tokens, `NO_TARGET` before the sentence."""
@@ -87,15 +95,16 @@ def tokenize_dataset(spec: Mapping[str, Any], *, dataset_folder: Path, model_fol
             tokenizer cannot pad or end a sequence.
     """
     tokenizer = load_tokenizer(model_folder)
-    limit = position_limit(model_folder)
+    config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
+    limit, types = position_limit(config), getattr(config, "type_vocab_size", 1)
     require(spec["max_length"] <= limit, "max_length", spec["max_length"], f"is past the model's {limit} positions")
     folder.mkdir(parents=True, exist_ok=True)
     facts = {}
     for name, rows in load_splits(dataset_folder).items():
-        split = _tokenise(tokenizer, rows, spec["max_length"])
+        split = _tokenise(tokenizer, rows, spec["max_length"], token_types=types > 1)
         if "record" in rows.column_names and name != "train":
             write_json(folder / f"{name}.references.json", group_references(rows["record"], rows["text"]))
-        arrays = {key: getattr(split, key) for key in ("tokens", "starts", "labels", "target_starts")}
+        arrays = {key: getattr(split, key) for key in ("tokens", "starts", "labels", "target_starts", "token_types")}
         save_file({key: value for key, value in arrays.items() if value is not None}, folder / f"{name}.safetensors")
         facts[name] = _facts(split)
     return {"splits": facts, "pad_token_id": tokenizer.pad_token_id, "vocabulary": len(tokenizer)}
@@ -115,9 +124,8 @@ def load_tokenizer(model_folder: Path) -> Any:
     return tokenizer
 
 
-def position_limit(model_folder: Path) -> int:
-    """Return the longest sequence that a prepared model has positions for."""
-    config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
+def position_limit(config: PretrainedConfig) -> int:
+    """Return the longest sequence that a model has positions for."""
     unused = config.pad_token_id + 1 if config.model_type == "roberta" else 0  # RoBERTa counts from pad + 1
     return config.max_position_embeddings - unused
 
@@ -157,23 +165,26 @@ def _plain(tokenizer: Any, texts: list[str]) -> list[list[int]]:
     return tokenizer(texts, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
 
 
-def _tokenise(tokenizer: Any, rows: Any, max_length: int) -> TokenisedSplit:
+def _tokenise(tokenizer: Any, rows: Any, max_length: int, *, token_types: bool) -> TokenisedSplit:
     if "record" in rows.column_names:
         return _tokenise_records(tokenizer, rows, max_length)
     columns = [list(rows[name]) for name in ("sentence", "sentence2") if name in rows.column_names]
-    full = tokenizer(*columns, truncation=False, verbose=False)["input_ids"] if len(rows) else []
-    kept = tokenizer(*columns, truncation=True, max_length=max_length)["input_ids"] if len(rows) else []
+    full = tokenizer(*columns, truncation=False, verbose=False)["input_ids"]
+    typed = token_types and len(columns) == 2
+    found = tokenizer(*columns, truncation=True, max_length=max_length, return_token_type_ids=typed)
+    kept = found["input_ids"]
     return TokenisedSplit(
         tokens=_flat(kept),
         starts=_starts(kept),
         labels=np.array(rows["label"], dtype=np.int64),
+        token_types=_flat(found["token_type_ids"]) if typed else None,
         truncated=sum(len(long) > len(short) for long, short in zip(full, kept, strict=True)),
     )
 
 
 def _tokenise_records(tokenizer: Any, rows: Any, max_length: int) -> TokenisedSplit:
     prompts = prompt_tokens(tokenizer, list(rows["record"]))
-    texts = _plain(tokenizer, [" " + text for text in rows["text"]]) if len(rows) else []
+    texts = _plain(tokenizer, [" " + text for text in rows["text"]])
     full = [[*prompt, *text, tokenizer.eos_token_id] for prompt, text in zip(prompts, texts, strict=True)]
     kept = [tokens[:max_length] for tokens in full]
     return TokenisedSplit(

@@ -2,8 +2,8 @@
 
 import pytest
 from datasets import Dataset, DatasetDict
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GPT2Config, PreTrainedTokenizerFast, RobertaConfig
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, GPT2Config, PreTrainedTokenizerFast, RobertaConfig
 
 from lmodp.data.tables import save_splits
 from lmodp.data.tokens import NO_TARGET, load_tokenizer, load_tokens, position_limit, prompt_tokens, tokenize_dataset
@@ -90,9 +90,22 @@ def test_pairs_are_cut_on_the_longer_side(tmp_path):
         (GPT2Config(n_positions=100), 100),
     ],
 )
-def test_position_limit(tmp_path, config, limit):
-    config.save_pretrained(tmp_path)
-    assert position_limit(tmp_path) == limit
+def test_position_limit(config, limit):
+    assert position_limit(config) == limit
+
+
+@pytest.mark.parametrize("pair", [True, False])
+@pytest.mark.parametrize(("config", "typed"), [(BertConfig(), True), (RobertaConfig(type_vocab_size=1, pad_token_id=0), False)])
+def test_bert_is_told_the_second_sentence(tmp_path, config, typed, pair):
+    tokenizer = word_tokenizer(bos_token="<s>", eos_token="<e>", pad_token="<e>")
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A <e>", pair="<s> $A <e> $B:1 <e>:1", special_tokens=[("<s>", 1), ("<e>", 0)])
+    second = {"sentence2": ["c c"]} if pair else {}
+    places = prepared(tmp_path, tokenizer, config, sentence=["a b"], label=[1], **second)
+    tokenize_dataset({"max_length": 12}, **places)
+    columns = {name: rows[0].tolist() for name, rows in load_tokens(places["folder"], "train").columns().items()}
+    assert columns["input_ids"] == ([1, 3, 4, 0, 5, 5, 0] if pair else [1, 3, 4, 0])
+    assert columns.get("token_type_ids") == ([0, 0, 0, 0, 1, 1, 1] if typed and pair else None)
 
 
 def test_sequences_past_the_models_limit(tmp_path):
