@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from lmodp.training import Examples, TrainingResult, TrainingSettings
 
 
+OWN_ENGINE = "lmodp"  # the suite's own, lmodp.training
+
+
 class Engine(Protocol):
     """What trains a method that is another engine.
 

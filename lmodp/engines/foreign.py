@@ -11,19 +11,21 @@ import copy
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lmodp.engines import Engine
-from lmodp.errors import LmodpError
-from lmodp.method import Method, describe_error
+from lmodp.errors import LmodpError, describe_error
 from lmodp.plan import Plan
 from lmodp.training import Examples, TrainingResult, TrainingSettings
 from lmodp.training.clipping import Loss
 from lmodp.training.noise import CHUNK, NoiseMeter
+
+if TYPE_CHECKING:
+    from lmodp.method import Method
 
 PROBE_DRAWS = 20_000
 MOST_PROBES = 400
@@ -96,6 +98,7 @@ def probe(engine: Engine, model: nn.Module, *, plan: Plan, loss: Loss, seeds: Ma
         number = len(sums) + 1  # every probe draws noise of its own, and none that the run draws
         other = {purpose: (seed + number * 0x9E3779B97F4A7C15) % 2**63 for purpose, seed in seeds.items()}
         released = engine.probe_step(model, plan=plan, loss=without_gradient(loss), seeds=other, **run)
+        released = torch.as_tensor(released)
         if released.numel() != expected:
             raise EngineFailed(f"probe_step() released {released.numel()} numbers, the model trains {expected}")
         sums.append(released.detach().flatten().cpu().double())

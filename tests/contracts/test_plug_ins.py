@@ -1,0 +1,118 @@
+"""Third-party plug-ins in a grid: good ones are rows of the table, every other ends as a status with a reason."""
+
+import pytest
+import yaml
+
+from lmodp import registry
+from lmodp.fingerprint import _imports, _meaning, code_fingerprint
+from lmodp.records import read_record
+from lmodp.reporting.tables import make_table
+from tests.contracts.plug_ins import engine, install, plug_in, write
+from tests.contracts.small_world import ROOT
+from tests.contracts.whole_grid import outdated, run_grid
+
+LESS = "return plan.with_noise(plan.noise.scaled(2 / 3))"
+TWICE = "from dataclasses import replace; return replace(plan, sampling_rate=2 * plan.sampling_rate)"
+SAY_PLAN = '{"noise": honest.noise.to_dict(), "sampling_rate": honest.sampling_rate, "expected_batch_size": honest.expected_batch_size, "divisor": honest.expected_batch_size}'
+FILES = {
+    "third_party": plug_in("third_party"),
+    "raises": plug_in("raises", mechanism="return 1 / 0"),
+    "no_mechanism": plug_in("no_mechanism", mechanism="return 'gaussian'"),
+    "no_import": plug_in("no_import", top="import surely_not_installed_anywhere\n"),
+    "skip_raises": plug_in("skip_raises", body="def skip(self, spec):\n    return spec['colour']"),
+    "needs_more": plug_in("needs_more", body="requires = {'surely_not_installed_anywhere': 'pip install it'}"),
+    "gaussian_too": plug_in("gaussian"),
+    "honest_engine": engine("honest_engine"),
+    "wrong_rate": engine("wrong_rate", plan=TWICE),
+    "hidden_rate": engine("hidden_rate", plan=TWICE, told=SAY_PLAN),
+    "less_noise": engine("less_noise", plan=LESS, told=SAY_PLAN),
+    "engine_raises": engine("engine_raises", plan="raise RuntimeError('out of order')"),
+    "engine_silent": engine("engine_silent", told='{"batch_sizes": float("nan")}'),
+}
+INSTALLED = plug_in("installed_method")
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("grid")
+    for name in ("plugins", "site"):
+        (folder / name).mkdir()
+    write(folder / "plugins", **FILES)
+    install(folder / "site", package="somebodys_package", name="installed_method", text=INSTALLED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder / "site"))
+        registry.find_methods.cache_clear()
+        yield run_grid(configuration(folder))
+    registry.find_methods.cache_clear()
+
+
+def configuration(folder):
+    values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+    experiment = {**values["experiments"]["head"], "repetitions": 1}
+    methods = ["laplace", *(name for name in FILES if name != "gaussian_too"), "gaussian_too", "installed_method"]
+    return {**values, "results_root": str(folder / "results"), "cache_root": str(folder / "cache"),
+            "baselines_folder": str(folder / "plugins"), "methods": methods, "experiments": {"head": experiment},
+            "privacy": {"epsilon": [3], "delta": [1e-6], "calibrations": ["verified"]}}
+
+
+@pytest.fixture(scope="module")
+def rows(outcome):
+    return {row["method"]: row for row in outcome[1]["cells"]}
+
+
+@pytest.mark.parametrize("name", ["laplace", "third_party", "installed_method", "honest_engine"])
+def test_a_good_plug_in_is_a_row_like_any_other(rows, name):
+    assert rows[name]["status"] == "done" and 0 <= rows[name]["accuracy"] <= 1
+    assert 0 < rows[name]["verified_upper"] <= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [
+        ("raises", "failed", "mechanism() of 'raises' raised ZeroDivisionError: division by zero (raises.py, line "),
+        ("no_mechanism", "failed", "returned str, must return a Mechanism"),
+        ("no_import", "failed", "import error: ModuleNotFoundError: No module named 'surely_not_installed_anywhere'"),
+        ("skip_raises", "failed", "skip() of 'skip_raises' raised KeyError: 'colour'"),
+        ("gaussian_too", "failed", "not a method: name = 'gaussian': must be 'gaussian_too'"),
+        ("needs_more", "skipped", "surely_not_installed_anywhere is not installed. Install it: pip install it"),
+        ("wrong_rate", "failed", "what ran is not what was certified: sampling_rate: certified 0.25, ran 0.5"),
+        ("hidden_rate", "failed", "what ran is not what was certified: examples drawn"),
+        ("less_noise", "failed", "what ran is not what was certified: share of noise below its median"),
+        ("engine_raises", "failed", "the engine raised RuntimeError: out of order"),
+        ("engine_silent", "failed", "the engine's record is not plain JSON"),
+    ],
+)
+def test_every_other_ends_as_a_status_with_a_reason(rows, name, status, reason):
+    assert rows[name]["status"] == status
+    assert reason in rows[name]["reason"]
+
+
+def test_the_law_of_the_released_sum_is_what_gives_away_too_little_noise(outcome):
+    layout, _ = outcome
+    checks = {}
+    for name in ("less_noise", "honest_engine"):
+        cell = next(cell for cell in layout.grid.active if cell.spec["method"] == name)
+        record = read_record(layout.results / "runs" / cell.runs[0] / "verification.json")
+        checks[name] = {check["name"]: check["agrees"] for check in record["checks"]}
+    name = "law of released sums, distance from the noise"
+    assert checks["honest_engine"][name] and not checks["less_noise"][name]
+
+
+def test_all_of_them_are_in_the_table(outcome, rows, tmp_path):
+    make_table(outcome[1], tmp_path)
+    table = (tmp_path / "comparison.md").read_text()
+    for row in rows.values():
+        assert row["method_title"] in table
+
+
+def test_a_changed_plug_in_reruns_what_depends_on_it(outcome):
+    layout, _ = outcome
+    cell = next(cell for cell in layout.grid.active if cell.spec["method"] == "third_party")
+    noise = f"mechanisms/{cell.mechanism}/noise.json"
+    assert not outdated(layout, noise)
+    path = layout.plug_in("calibrate_noise", {"method": "third_party"})
+    path.write_text(path.read_text().replace('calibrate("gaussian")', 'calibrate("laplace")'))
+    for cached in (code_fingerprint, _imports, _meaning):
+        cached.cache_clear()
+    layout._verdicts.clear()
+    assert outdated(layout, noise)
