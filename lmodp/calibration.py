@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmodp.errors import LmodpError, Unsupported
-from lmodp.method import Mechanism, Method, Target, describe_error
+from lmodp.errors import LmodpError, Unsupported, describe_error
+from lmodp.method import Mechanism, Method, Target
 
 if TYPE_CHECKING:
     from lmodp.mechanisms import Noise

@@ -71,3 +71,15 @@ def require(condition: bool, name: str, value: object, rule: str, remedy: str = 
     """Raise `InvalidValue` with the four-part message unless ``condition`` holds."""
     if not condition:
         raise InvalidValue(str(Fault(name, value, rule, remedy)))
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an exception in one line: kind, text, and the line of code that raised it."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None:
+        place = f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}, line {trace.tb_lineno})"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"

@@ -20,15 +20,17 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
+from lmodp.data.registry import DATASETS
+from lmodp.engines import OWN_ENGINE
 from lmodp.engines.foreign import EngineFailed, load_engine, train_foreign
 from lmodp.errors import LmodpError, Unsupported
 from lmodp.mechanisms import noise_from_dict
-from lmodp.method import OWN_ENGINE
 from lmodp.models.prepare import weights_hash
 from lmodp.plan import Plan
 from lmodp.records import input_hashes, is_current, make_record, read_record, sha256_file, write_json
 from lmodp.seeds import run_seeds
 from lmodp.stages import name_in, stage_code
+from lmodp.table_to_text_task import TableToTextTask
 from lmodp.tasks import ClassificationTask
 from lmodp.training import TrainingSettings, train
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from lmodp.grid import Cell
     from lmodp.workflow import Layout
 
+Task = ClassificationTask | TableToTextTask
+TASKS: dict[str, type[Task]] = {"classification": ClassificationTask, "table_to_text": TableToTextTask}
 PACKAGES = ("numpy", "torch", "transformers")
 
 
@@ -85,11 +89,12 @@ def plan_of(spec: Mapping[str, Any], noise: Mapping[str, Any] | None) -> Plan:
     )
 
 
-def task_of(cell: Cell, layout: Layout) -> ClassificationTask:
+def task_of(cell: Cell, layout: Layout) -> Task:
     """Return the task of a cell, over its prepared files."""
     activations = layout.cache / "activations" / cell.activations if cell.activations else None
-    return ClassificationTask(cell.spec, model_folder=layout.cache / "models" / cell.model,
-                              tokens_folder=layout.cache / "tokens" / cell.tokens, activations_folder=activations)
+    kind = TASKS[DATASETS[cell.spec["dataset"]].task]
+    return kind(cell.spec, model_folder=layout.cache / "models" / cell.model,
+                tokens_folder=layout.cache / "tokens" / cell.tokens, activations_folder=activations)
 
 
 def settings_of(spec: Mapping[str, Any]) -> TrainingSettings:
@@ -172,7 +177,7 @@ class _Trainer:
         write_json(record, made)
 
 
-def load_trained(task: ClassificationTask, seed: int, weights: Path) -> nn.Module:
+def load_trained(task: Task, seed: int, weights: Path) -> nn.Module:
     """Return the model of a run with its trained weights, as it was at the last step."""
     model, running, _ = task.model(seed)
     values = load_file(weights)

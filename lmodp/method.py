@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from lmodp.engines import OWN_ENGINE
+from lmodp.errors import describe_error
+
 if TYPE_CHECKING:
     from lmodp.engines import Engine
     from lmodp.mechanisms import Noise
 
-OWN_ENGINE = "lmodp"
 CALIBRATIONS = ("claimed", "verified")
 CLIPPINGS = ("flat", "automatic", "none")  # those of lmodp.plan, which is slow to import
 
@@ -273,15 +275,3 @@ def _outside_axes(method: Method, calibration: str | None, task: str, architectu
         if known is not None and value not in known:
             return f"{method.title} is not defined for {axis} {value!r} (for {', '.join(known)})"
     return None
-
-
-def describe_error(error: BaseException) -> str:
-    """Return an exception in one line: kind, text, and the line of code that raised it."""
-    place = ""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is not None:
-        place = f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}, line {trace.tb_lineno})"
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"

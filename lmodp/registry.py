@@ -16,8 +16,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from lmodp.errors import InvalidValue, MissingFile, nearest, require
-from lmodp.method import CALIBRATIONS, CLIPPINGS, BrokenMethod, Method, describe_error, missing_package
+from lmodp.errors import InvalidValue, MissingFile, describe_error, nearest, require
+from lmodp.method import CALIBRATIONS, CLIPPINGS, BrokenMethod, Method, missing_package
 
 BASELINES = Path(__file__).resolve().parent.parent / "baselines"
 ENTRY_POINTS = "lmodp.baselines"

@@ -17,7 +17,7 @@ from typing import Any
 
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile, nearest
 from lmodp.fingerprint import code_fingerprint
-from lmodp.method import OWN_ENGINE
+from lmodp.engines import OWN_ENGINE
 from lmodp.records import is_current, make_record, read_record, sha256_file, write_bytes, write_json
 
 STAMP = "complete.json"
@@ -51,7 +51,10 @@ STAGES: dict[str, Stage] = {
         Stage("audit_training", "lmodp.audit_training", (*NUMERICAL, "torch", "transformers")),
         Stage("collect_results", "lmodp.reporting.collect", ("pandas", "pyarrow")),
         Stage("make_table", "lmodp.reporting.tables", ("pandas",)),
-        Stage("make_figure", "lmodp.reporting.figures", ("matplotlib", "seaborn")),
+        Stage("compare_published", "lmodp.reporting.published", NUMERICAL),
+        Stage("measure_cost", "lmodp.reporting.cost", ("pandas",)),
+        Stage("map_wins", "lmodp.reporting.wins", NUMERICAL),
+        Stage("make_figure", "lmodp.reporting.figures", ("matplotlib", "seaborn", "scipy")),
         Stage("report", "lmodp.reporting.report", ("jinja2",)),
     )
 }

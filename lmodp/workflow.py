@@ -12,7 +12,7 @@ from lmodp.config import Config, check_config
 from lmodp.data.lockfile import locked_package
 from lmodp.data.registry import DATASETS
 from lmodp.grid import Cell, Grid, dataset_item, model_item, tokens_item
-from lmodp.method import OWN_ENGINE
+from lmodp.engines import OWN_ENGINE
 from lmodp.models.registry import MODELS
 from lmodp.registry import method_files
 from lmodp.stages import STAMP, plug_in_of, why_outdated

@@ -28,6 +28,14 @@ def test_the_walls_hold_in_the_source():
         assert "lmodp.accounting" not in path.read_text(), path
 
 
+@pytest.mark.parametrize("stage", ["prepare_model", "cache_activations", "finetune_model", "evaluate_model", "verify_run"])
+def test_training_does_not_depend_on_accounting(stage):
+    """Otherwise every changed formula would retrain the whole grid."""
+    files = module_files(STAGES[stage].module)
+    assert not [name for name in files if name.startswith("lmodp.accounting")]
+    assert "lmodp.method" not in files and "lmodp.grid" not in files
+
+
 BASE = 'def f(x):\n    return x + 1\n'
 
 
