@@ -170,7 +170,7 @@ class _Trainer:
         """Scores along the way, where asked for; the final score is evaluate_model's."""
         if self.cell.spec["training"]["evaluate_every"] is None:
             return None
-        return lambda model: {"accuracy": self.task.score(model)["accuracy"]}
+        return lambda model: {name: value for name, value in self.task.score(model).items() if isinstance(value, float)}
 
     def _write(self, record: Path, content: Mapping[str, Any], *, status: str = "done", reason: str | None = None) -> None:
         made = make_record("finetune_model", content, code=self.code, packages=self.packages, inputs=self.hashes, status=status, reason=reason)
