@@ -60,37 +60,62 @@ def connect_dots(p: np.ndarray, q: np.ndarray, *, first: int, step: float, infin
 
 
 def merge(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: float) -> LatticePair:
-    """Return a dominated pair: cells merged until each ratio is exactly a lattice value.
+    """Return a pair dominated in the direction of Q from P: cells merged until each ratio is a lattice value.
 
     On the curve of cumulative (P, Q) in the order of falling loss, the merged cells are chords with
-    the lattice's slopes, each ending where it meets the curve again. Losses above 0 are merged from
-    the highest down, losses below 0 from the lowest up (the mirror image); what is left of either
-    half, usually around 0, becomes a cell whose Q mass is lowered to the next lattice value.
+    the lattice's slopes, each ending where it meets the curve again. Cells are merged from the highest
+    loss down to a sparse place and from the lowest loss up to it (the mirror image); what is left on
+    either side of that place becomes a cell whose Q mass is lowered to the next lattice value.
 
     Args:
         p, q: masses of cells with descending ``loss`` = log(q/p), shape (n,).
     """
-    centre = int(np.searchsorted(-loss, 0.0))
-    up = _chords(p[:centre], q[:centre], loss[:centre], step)
-    down = _chords(q[centre:][::-1], p[centre:][::-1], -loss[centre:][::-1], step)
-    rests = [(p[:centre].sum() - up.p.sum(), q[:centre].sum() - up.q.sum()),
-             (p[centre:].sum() - down.q.sum(), q[centre:].sum() - down.p.sum())]
+    cut = _sparse_place(p + q, loss, step)
+    up = _chords(p[:cut], q[:cut], loss[:cut], step)
+    down = _chords(q[cut:][::-1], p[cut:][::-1], -loss[cut:][::-1], step)
+    rests = [(p[:cut].sum() - up.p.sum(), q[:cut].sum() - up.q.sum()),
+             (p[cut:].sum() - down.q.sum(), q[cut:].sum() - down.p.sum())]
     index, mass = np.concatenate([up.index, -down.index]), np.concatenate([up.q, down.p])
-    for k, lowered in _floored(rests, step):
-        index, mass = np.append(index, k), np.append(mass, lowered)
+    for rest_p, rest_q in rests:
+        if min(rest_p, rest_q) > 0:
+            k = math.floor(math.log(rest_q / rest_p) / step)
+            index, mass = np.append(index, k), np.append(mass, rest_p * math.exp(k * step))
+    return _dense(index, mass, step)
+
+
+def merge_mirrored(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: float) -> LatticePair:
+    """Return a dominated pair of a pair that is its own mirror image, in both directions: nothing is lowered.
+
+    Chords are laid over the half of positive loss and reflected. What is left of that half is mixed with
+    its mirror image until its ratio is a lattice value too, usually 1.
+
+    Args:
+        p, q: masses of the cells of positive loss, ``loss`` descending, shape (n,).
+    """
+    up = _chords(p, q, loss, step)
+    index, mass = [up.index, -up.index], [up.q, up.p]
+    rest_p, rest_q = p.sum() - up.p.sum(), q.sum() - up.q.sum()
+    if rest_p > 0:
+        k = max(math.floor(math.log(rest_q / rest_p) / step), 0)
+        total = rest_p + rest_q  # a cell of ratio e^k and its mirror image share it
+        index.append(np.array([k, -k]))
+        mass.append(total / (1 + math.exp(-k * step)) * np.array([1.0, math.exp(-k * step)]))
+    return _dense(np.concatenate(index), np.concatenate(mass), step)
+
+
+def _sparse_place(mass: np.ndarray, loss: np.ndarray, step: float) -> int:
+    """Return the cell before which losses are cut: where three lattice cells together hold the least mass."""
+    bins = np.floor((loss[0] - loss) / step).astype(np.int64)
+    held = np.concatenate([[0.0], np.bincount(bins, weights=mass), [0.0]])
+    around = held[:-2] + held[1:-1] + held[2:]
+    return int(np.searchsorted(bins, int(np.argmin(around))))
+
+
+def _dense(index: np.ndarray, mass: np.ndarray, step: float) -> LatticePair:
     first = int(index.min())
-    dense = np.zeros(int(index.max()) - first + 1)
-    np.add.at(dense, index - first, mass)
-    return LatticePair(dense, first, step)
-
-
-def _floored(rests: list[tuple[float, float]], step: float) -> list[tuple[int, float]]:
-    """Return (lattice index, lowered Q mass) of what is left; two cells next to 0 become one."""
-    there = [(p, q, math.floor(math.log(q / p) / step)) for p, q in rests if min(p, q) > 0]
-    if [k for *_, k in there] == [0, -1]:
-        p, q = (sum(column) for column in list(zip(*there, strict=True))[:2])
-        there = [(p, q, math.floor(math.log(q / p) / step + 1e-9))]
-    return [(k, min(q, p * math.exp(k * step))) for p, q, k in there]
+    masses = np.zeros(int(index.max()) - first + 1)
+    np.add.at(masses, index - first, mass)
+    return LatticePair(masses, first, step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +128,11 @@ class _Chords:
 
 
 def _chords(p: np.ndarray, q: np.ndarray, loss: np.ndarray, step: float) -> _Chords:
-    """Merge cells of descending loss >= 0 from the highest down; the last of them are left over."""
+    """Merge cells from the highest loss down, to lattice values between the losses; the last are left over."""
     curve_p, curve_q = np.concatenate([[0.0], np.cumsum(p)]), np.concatenate([[0.0], np.cumsum(q)])
     ends, index = [(0.0, 0.0)], []
-    for k in range(math.floor(loss[0] / step) if len(loss) else 0, 0, -1):
+    largest, smallest = (math.floor(loss[0] / step), math.ceil(loss[-1] / step)) if len(loss) else (0, 1)
+    for k in range(largest, smallest - 1, -1):
         end = _chord_end(curve_p, curve_q, loss, ends[-1], k * step)
         if end is None:
             continue

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from lmodp.accounting.convolution import Power, log_generating, tilted_power
-from lmodp.accounting.lattice import LatticePair, connect_dots, merge
+from lmodp.accounting.lattice import LatticePair, connect_dots, merge, merge_mirrored
 from lmodp.accounting.profile import largest_loss, positive_cells, unbounded_mass
 from lmodp.mechanisms import Noise
 
@@ -27,11 +27,6 @@ _ROUNDING = 1e-6
 # A lattice a hair finer than an atom's loss: the atom then lies above its slope and merges into it.
 _BELOW_ATOM = 1 - 1e-5
 _TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
-
-
-def mirrored(p: np.ndarray, q: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the whole pair, losses descending, from the cells of positive loss."""
-    return (np.concatenate([p[::-1], q]), np.concatenate([q[::-1], p]), np.concatenate([loss[::-1], -loss]))
 
 
 def consistent(p: np.ndarray, q: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -54,7 +49,7 @@ def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
         # No lattice slope lies between the losses' mean and the largest, so no chord would meet the
         # curve again and all would be lowered to the next slope. One a hair above the mean takes them all.
         step = mean * (1 + 1e-9) / _COORDINATE_LEVELS
-    return merge(*mirrored(p, q, loss), step=step)
+    return merge_mirrored(p[::-1], q[::-1], loss[::-1], step=step)
 
 
 @lru_cache(maxsize=64)
@@ -65,7 +60,7 @@ def spread_pair(noise: Noise, *, coordinates: int) -> tuple[np.ndarray, np.ndarr
     """
     pair = coordinate_pair(noise, 1 / math.sqrt(coordinates))
     spread = math.sqrt(float(pair.masses @ pair.losses**2) * coordinates)
-    powers = [tilted_power(pair, coordinates, tilt=-0.5 + z / spread) for z in _TILT_POINTS]
+    powers = [tilted_power(pair, coordinates, tilt=tilt) for tilt in _tilts(spread)]
     best = np.argmin([power.log_error for power in powers], axis=0)
     take = (best, np.arange(len(best)))
     log_mass, log_error = (np.array([getattr(power, name) for power in powers])[take]
@@ -74,6 +69,13 @@ def spread_pair(noise: Noise, *, coordinates: int) -> tuple[np.ndarray, np.ndarr
     loss = powers[0].losses[keep]
     log_q = log_mass[keep] + np.log1p(-np.exp(log_error[keep] - log_mass[keep]))
     return np.exp(log_q - loss)[::-1], np.exp(log_q)[::-1], loss[::-1]
+
+
+def _tilts(spread: float) -> np.ndarray:
+    """Return tilts of Q's law: around the middle between P and Q, which have tilts -1 and 0, a few of the
+    loss's standard deviations apart, and where that is too dense to reach them, on both themselves."""
+    near = -0.5 + _TILT_POINTS / spread
+    return near if spread < 1 else np.concatenate([near, np.arange(-2.0, 3.0) / 2])
 
 
 def sampled_loss(loss: np.ndarray, sampling_rate: float) -> np.ndarray:
