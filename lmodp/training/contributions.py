@@ -125,11 +125,10 @@ def rows_or_explicit(ids: Tensor, grad: Tensor, rows: int) -> Rows | Explicit:
 
 
 def dense_rows(part: Rows) -> Tensor:
-    """Return a `Rows` gradient as (B, V, d)."""
-    batch, _, width = part.grad.shape
-    table = wide_enough(part.grad).new_zeros(batch, part.rows + 1, width)
-    place = torch.where(part.ids < 0, part.rows, part.ids)[..., None].expand(-1, -1, width)
-    return table.scatter_add_(1, place, wide_enough(part.grad))[:, :-1]
+    """Return a `Rows` gradient as (B, V, d), by one product with a 0-1 matrix (B, V, T)."""
+    grad = wide_enough(part.grad)
+    row = torch.arange(part.rows, device=part.ids.device)
+    return torch.bmm((part.ids[:, None, :] == row[:, None]).to(grad.dtype), grad)
 
 
 def squared_norm(parts: list[Contribution], grams: GramCache) -> Tensor:
