@@ -8,14 +8,13 @@ from lmodp.training.examples import Examples, TensorExamples, TokenColumns
 from lmodp.training.loop import TrainingResult, train
 from lmodp.training.losses import causal_lm_loss, classification_loss
 from lmodp.training.noise import DeviceNoise, draw
-from lmodp.training.probing import Canaries, probe_step
+from lmodp.training.probing import probe_step
 from lmodp.training.rules import LayerRule, layer_rule
 from lmodp.training.sampling import PoissonSampler
 from lmodp.training.settings import TrainingSettings
 from lmodp.training.step import PrivateStep, StepHook, StepReport
 
 __all__ = [
-    "Canaries",
     "ClippedBatch",
     "ClippingEngine",
     "DeviceNoise",
