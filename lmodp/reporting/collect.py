@@ -1,12 +1,13 @@
 """The stage collect_results: one row a cell, one row a run, everything from records.
 
 A cell that was skipped, failed or diverged is a row too, with its status and
-reason. Tables, figures and the report read these two tables and nothing else.
+reason. Tables, figures and the report read what is written here: ``results.json``
+(cells, mechanisms, comparisons, audits), ``runs.parquet`` and ``curves.parquet``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -17,27 +18,43 @@ from lmodp.data.registry import DATASETS
 from lmodp.grid import Cell, Grid
 from lmodp.models.registry import MODELS
 from lmodp.records import read_record
+from lmodp.reporting.paired import compare_cells
+from lmodp.reporting.privacy import audit_columns, mechanism_facts, privacy_columns
+
+TARGET = ("experiment", "method", "calibration", "epsilon", "delta", "setting")
+RUN_COLUMNS = ("cell", "run", "repetition", *TARGET, "status", "reason", "accuracy", "examples", "clipped_share", "conforms")
+CURVE_COLUMNS = ("cell", "run", "repetition", "method", "calibration", "epsilon", "experiment", "step", "quantity", "value")
 
 
-def collect_results(grid: Grid, root: Path, runs_file: Path) -> dict[str, Any]:
-    """Return the content of ``results.json`` and write the runs as parquet.
+def collect_results(grid: Grid, root: Path, *, runs_file: Path, curves_file: Path, audits: Iterable[Path] = ()) -> dict[str, Any]:
+    """Return the content of ``results.json`` and write runs and curves as parquet.
 
     Args:
         grid: the grid's cells, skipped ones included.
         root: the grid's results folder.
         runs_file: parquet file to write, one row a run.
+        curves_file: parquet file to write, one row a run, step and quantity.
+        audits: records of `audit_mechanism`, where there are some.
     """
+    audited = {path.parent.name: read_record(path) for path in audits}
     rows, runs = [], []
     for cell in grid.cells.values():
-        row, cell_runs = _collect_cell(cell, grid, root)
+        row, cell_runs = _collect_cell(cell, grid, root, audited)
         rows.append(row)
         runs += cell_runs
     for row in rows:
         row["nonprivate_accuracy"] = _nonprivate(rows, row["experiment"])
-    pd.DataFrame(runs, columns=RUN_COLUMNS).to_parquet(runs_file, index=False)
-    experiments = {name: _describe(name, grid, root) for name in grid.config.experiments}
-    return {"grid": grid.config.grid, "title": grid.config.title, "methods": _methods(grid), "experiments": experiments,
-            "cells": rows, "comparisons": []}
+    pd.DataFrame(runs, columns=list(RUN_COLUMNS)).to_parquet(runs_file, index=False)
+    pd.DataFrame(_curves(runs, root), columns=list(CURVE_COLUMNS)).to_parquet(curves_file, index=False)
+    return {
+        "grid": grid.config.grid,
+        "title": grid.config.title,
+        "methods": _methods(grid),
+        "experiments": {name: _describe(name, grid, root) for name in grid.config.experiments},
+        "cells": rows,
+        "mechanisms": {item: mechanism_facts(root, item, audited.get(item)) for item in grid.mechanisms},
+        "comparisons": compare_cells(rows, runs, root),
+    }
 
 
 def _methods(grid: Grid) -> dict[str, dict[str, Any]]:
@@ -47,35 +64,36 @@ def _methods(grid: Grid) -> dict[str, dict[str, Any]]:
     return {name: {"title": method.title, "reference": method.reference, "private": method.private} for name, method in found.items()}
 
 
-RUN_COLUMNS = ("cell", "run", "repetition", "experiment", "method", "calibration", "epsilon", "delta", "status", "reason",
-               "accuracy", "examples", "clipped_share", "conforms")  # fmt: skip
-
-
-def _collect_cell(cell: Cell, grid: Grid, root: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _collect_cell(cell: Cell, grid: Grid, root: Path, audited: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     method = grid.methods[cell.spec["method"]]
-    names = ("experiment", "method", "calibration", "epsilon", "delta")
-    row = {"cell": cell.id, **{name: cell.spec[name] for name in names}, "method_title": method.title,
-           "mechanism": cell.mechanism, "repetitions": cell.repetitions}
+    row = {"cell": cell.id, **{name: cell.spec.get(name) for name in TARGET}, "method_title": _title(method.title, cell),
+           "mechanism": cell.mechanism, "runs": list(cell.runs), "repetitions": cell.repetitions}
     if cell.skip is not None:
-        return {**row, "status": cell.skip_status, "reason": cell.skip, **_privacy(None), **_scores([])}, []
+        row |= {"status": cell.skip_status, "reason": cell.skip}
+        return {**row, **privacy_columns(None), **audit_columns(None), **_scores([])}, []
     finetune, evaluate, verify = (read_record(root / "cells" / cell.id / f"{name}.json")
                                   for name in ("finetune", "evaluate", "verify"))
     runs = [_run(cell, number, finetune["runs"], evaluate["runs"], verify["runs"])
             for number in range(len(finetune["runs"]))]
     certificate = read_record(root / "mechanisms" / cell.mechanism / "certificate.json")
     row |= {"status": verify["status"], "reason": verify["reason"]}
-    return {**row, **_privacy(certificate["certificate"]), **_scores(runs)}, runs
+    privacy = {**privacy_columns(certificate["certificate"]), **audit_columns(audited.get(cell.mechanism))}
+    return {**row, **privacy, **_scores(runs)}, runs
+
+
+def _title(title: str, cell: Cell) -> str:
+    setting = cell.spec.get("setting")
+    return f"{title}, {setting}" if setting else title
 
 
 def _run(cell: Cell, number: int, trained: list, evaluated: list, verified: list) -> dict[str, Any]:
     training, evaluation, verification = trained[number], evaluated[number], verified[number]
     worst = next((item for item in (training, evaluation, verification) if item["status"] != "done"), verification)
-    names = ("experiment", "method", "calibration", "epsilon", "delta")
     return {
         "cell": cell.id,
         "run": training["run"],
         "repetition": number,
-        **{name: cell.spec[name] for name in names},
+        **{name: cell.spec.get(name) for name in TARGET},
         "status": worst["status"],
         "reason": worst["reason"],
         "accuracy": evaluation.get("accuracy"),
@@ -85,33 +103,19 @@ def _run(cell: Cell, number: int, trained: list, evaluated: list, verified: list
     }
 
 
-def _privacy(certificate: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The columns of the privacy answers; all null where there is no statement."""
-    parts = certificate or {"claimed": {}, "theorem": {}, "pure_scalar": {}, "verified": {}, "noise": {}}
-    claimed, theorem, pure, verified, noise = (parts[name] for name in ("claimed", "theorem", "pure_scalar", "verified", "noise"))
-    return {
-        "claimed_step": claimed.get("epsilon_step"),
-        "claimed_run": claimed.get("epsilon_total"),
-        "claimed_run_nominal": claimed.get("epsilon_total_nominal"),
-        "claimed_order": claimed.get("order"),
-        "claimed_order_in_domain": claimed.get("order_in_domain"),
-        "claimed_reason": claimed.get("reason") or None,
-        "pure_scalar_step": theorem.get("epsilon_pure_scalar"),
-        "pure_scalar_reason": pure.get("reason") or None,
-        "theorem_step": theorem.get("epsilon_step"),
-        "theorem_run": theorem.get("epsilon_total"),
-        "theorem_reason": theorem.get("reason") or None,
-        "verified_lower": verified.get("epsilon_lower"),
-        "verified_limit": verified.get("epsilon_gaussian_limit"),
-        "verified_upper": verified.get("epsilon_upper"),
-        "verified_reason": verified.get("reason") or None,
-        "mu": verified.get("mu"),
-        "zcdp": verified.get("zcdp"),
-        "noise_std": noise.get("std"),
-        "noise_reason": noise.get("reason") or None,
-        "sigma_effective": verified.get("sigma_effective"),
-        "efficiency": noise.get("efficiency"),
-    }
+def _curves(runs: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
+    """Training loss by step and accuracy along the way, where it was measured."""
+    rows = []
+    for run in runs:
+        path = root / "runs" / run["run"] / "training.json"
+        record = read_record(path) if path.is_file() else {}
+        names = ("cell", "run", "repetition", "method", "calibration", "epsilon", "experiment")
+        head = {name: run[name] for name in names}
+        losses = record.get("diagnostics", {}).get("training_loss") or []
+        rows += [{**head, "step": step, "quantity": "training_loss", "value": value} for step, value in enumerate(losses, 1)]
+        rows += [{**head, "step": item["step"], "quantity": "accuracy", "value": item["accuracy"]}
+                 for item in record.get("evaluations") or [] if "accuracy" in item]
+    return rows
 
 
 def _scores(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -137,10 +141,13 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
     experiment = grid.config.experiments[name]
     card, model = DATASETS[experiment.dataset], MODELS[experiment.model]
     cell = next((cell for cell in grid.active if cell.spec["experiment"] == name), None)
-    data = read_record(root / "datasets" / cell.dataset / "dataset.json") if cell else None
-    counts = data["label_counts"][card.evaluation_split] if data else {}
+    data = read_record(root / "datasets" / cell.dataset / "dataset.json") if cell else {}
+    counts = data.get("label_counts", {}).get(card.evaluation_split, {})
+    training = experiment.training
     return {
         "title": experiment.title,
+        "dataset_name": experiment.dataset,
+        "model_name": experiment.model,
         "dataset": card.title,
         "train_size": card.train_size,
         "evaluation_split": card.evaluation_split,
@@ -149,12 +156,10 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
         "trainable": experiment.model_dump(mode="json")["trainable"],
         "pooling": experiment.pooling,
         "repetitions": experiment.repetitions,
-        "expected_batch_size": experiment.training.expected_batch_size,
-        "steps": experiment.training.steps,
-        "clip_norm": experiment.training.clip_norm,
-        "learning_rate": experiment.training.learning_rate,
-        "optimizer": experiment.training.optimizer,
-        "schedule": experiment.training.schedule,
+        **{field: getattr(training, field) for field in TRAINING},
         "majority_accuracy": max(counts.values()) / sum(counts.values()) if counts else None,
         "notes": [*card.notes, *model.notes],
     }
+
+
+TRAINING = ("expected_batch_size", "steps", "clip_norm", "learning_rate", "optimizer", "schedule")

@@ -7,11 +7,16 @@ numbered note under the table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from lmodp.reporting.answer import STANDARD
+from lmodp.reporting.captions import experiment_caption
 from lmodp.reporting.formats import NOTHING, interval, mean_and_spread, number, percent
+from lmodp.reporting.paired import FEWEST_SEEDS, best_cells
+from lmodp.reporting.render import BOLD, Notes, Page, Table
 
+Cell = Mapping[str, Any]
 HEADS = {
     "method": "method",
     "target": "target ε",
@@ -25,6 +30,7 @@ HEADS = {
     "noise_std": "noise std",
     "sigma_effective": "σ_effective",
     "accuracy": "accuracy, %",
+    "paired": "difference from {standard}, points [95 %]",
     "status": "status",
 }
 SECTIONS = {
@@ -33,38 +39,47 @@ SECTIONS = {
 }
 
 
-@dataclass
-class Notes:
-    """Reasons under a table, each once, numbered in the order of appearance."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def mark(self, reason: str | None) -> str:
-        """Return the mark of a reason, such as ``(2)``; nothing without a reason."""
-        if not reason:
-            return ""
-        if reason not in self.texts:
-            self.texts.append(reason)
-        return f"({self.texts.index(reason) + 1})"
-
-
 @dataclass(frozen=True)
 class Section:
     """Rows of one experiment under one calibration: a dict of texts a row, and the row's cell."""
 
     calibration: str
-    rows: list[tuple[dict[str, str], Mapping[str, Any]]]
+    rows: list[tuple[dict[str, str], Cell]]
 
 
 def sections(results: Mapping[str, Any], experiment: str, notes: Notes) -> list[Section]:
     """Return an experiment's rows by calibration, those of one target side by side."""
     cells = [cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is not None]
+    best = best_cells(results["cells"], results["comparisons"])
     found = []
     for calibration in SECTIONS:
         rows = sorted((cell for cell in cells if cell["calibration"] == calibration), key=lambda cell: (cell["delta"], cell["epsilon"]))
         if rows:
-            found.append(Section(calibration, [(texts(cell, notes), cell) for cell in rows]))
+            found.append(Section(calibration, [(_texts(cell, notes, results, best), cell) for cell in rows]))
     return found
+
+
+def comparison_pages(results: Mapping[str, Any]) -> list[Page]:
+    """Return the comparison, a page an experiment and a table a calibration."""
+    return [_page(results, name) for name in results["experiments"]]
+
+
+def _page(results: Mapping[str, Any], name: str) -> Page:
+    notes = Notes()
+    heads = tuple(head.format(standard=results["methods"].get(STANDARD, {"title": "the standard"})["title"]) for head in HEADS.values())
+    tables = [
+        Table(title=f"Noise {SECTIONS[section.calibration]}", heads=heads, rows=[tuple(texts.values()) for texts, _ in section.rows],
+              values=[tuple(_value(key, cell) for key in HEADS) for _, cell in section.rows], links=[cell["cell"] for _, cell in section.rows])
+        for section in sections(results, name, notes)
+    ]
+    before = tuple(f"{label} accuracy: {text} %" for label, text in references(results, name).items())
+    return Page(results["experiments"][name]["title"], experiment_caption(results, name), tables, notes, before)
+
+
+def _value(key: str, cell: Cell) -> Any:
+    """What a place sorts by."""
+    other = {"target": "epsilon", "verified": "verified_upper"}
+    return None if key in {"method", "paired"} else cell.get(other.get(key, key))
 
 
 def references(results: Mapping[str, Any], experiment: str) -> dict[str, str]:
@@ -79,49 +94,68 @@ def references(results: Mapping[str, Any], experiment: str) -> dict[str, str]:
     return {"majority class": percent(facts["majority_accuracy"]), "non-private": trained}
 
 
-def texts(cell: Mapping[str, Any], notes: Notes) -> dict[str, str]:
+def _texts(cell: Cell, notes: Notes, results: Mapping[str, Any], best: set[str]) -> dict[str, str]:
     """Return a cell's row as texts, by the keys of `HEADS`."""
-    skipped = cell["status"] == "skipped"
-    why = {name: cell["reason"] if skipped else cell[f"{name}_reason"] for name in ("claimed", "theorem", "verified")}
-    other = cell["reason"] if skipped else "has no finite value"
-    std = cell["noise_reason"] or other
-
-    def shown(value: float | None, reason: str | None) -> str:
-        return number(value) if value is not None else f"{NOTHING} {notes.mark(reason or other)}"
-
+    other = cell["reason"] or "has no finite value"
+    private = _privacy_texts(cell, notes, other)
+    accuracy = _accuracy(cell, notes)
     return {
         "method": cell["method_title"],
         "target": f"{cell['epsilon']:g}",
         "delta": f"{cell['delta']:g}",
-        "claimed_step": shown(cell["claimed_step"], why["claimed"]),
-        "claimed_run": shown(cell["claimed_run"], why["claimed"]),
-        "pure_scalar_step": shown(cell["pure_scalar_step"], cell["pure_scalar_reason"] or other),
-        "theorem_step": shown(cell["theorem_step"], why["theorem"]),
-        "theorem_run": shown(cell["theorem_run"], why["theorem"]),
-        "verified": _verified(cell, why["verified"] or other, notes),
-        "noise_std": shown(cell["noise_std"], std),
-        "sigma_effective": shown(cell["sigma_effective"], why["verified"]),
-        "accuracy": _accuracy(cell, notes),
+        **private,
+        "accuracy": f"{BOLD}{accuracy}{BOLD}" if cell["cell"] in best else accuracy,
+        "paired": _paired(cell, results, notes),
         "status": _status(cell, notes),
     }
 
 
-def _verified(cell: Mapping[str, Any], reason: str, notes: Notes) -> str:
-    text = interval(cell["verified_lower"], cell["verified_upper"])
-    return text if cell["verified_upper"] is not None else f"{text} {notes.mark(reason)}"
+def _privacy_texts(cell: Cell, notes: Notes, other: str) -> dict[str, str]:
+    why = {
+        "claimed_step": cell["claimed_reason"], "claimed_run": cell["claimed_reason"], "pure_scalar_step": cell["pure_scalar_reason"],
+        "theorem_step": cell["theorem_reason"], "theorem_run": cell["theorem_reason"],
+    }  # fmt: skip
+    texts = {name: _number(cell[name], reason or other, notes) for name, reason in why.items()}
+    verified = interval(cell["verified_lower"], cell["verified_upper"])
+    if cell["verified_upper"] is None:
+        verified = f"{verified} {notes.mark(cell['verified_reason'] or other)}"
+    return {
+        **texts,
+        "verified": verified,
+        "noise_std": _number(cell["noise_std"], cell["noise_reason"] or other, notes),
+        "sigma_effective": _number(cell["sigma_effective"], cell["verified_reason"] or other, notes),
+    }
 
 
-def _accuracy(cell: Mapping[str, Any], notes: Notes) -> str:
+def _number(value: float | None, reason: str, notes: Notes) -> str:
+    return number(value) if value is not None else f"{NOTHING} {notes.mark(reason)}"
+
+
+def _accuracy(cell: Cell, notes: Notes) -> str:
     text = mean_and_spread(cell["accuracy"], cell["accuracy_spread"])
     if cell["accuracy"] is None:
         return f"{text} {notes.mark(cell['reason'] or 'no run of this cell has a score')}"
     return text
 
 
-def _status(cell: Mapping[str, Any], notes: Notes) -> str:
+def _paired(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
+    """The paired difference from the standard method at the same target."""
+    if cell["method"] == STANDARD:
+        return NOTHING
+    item = next((item for item in results["comparisons"] if item["cell"] == cell["cell"] and item["against"] == STANDARD), None)
+    if item is None or item["difference"] is None:
+        return f"{NOTHING} {notes.mark(cell['reason'] or 'no run of the other method to compare with')}"
+    text = f"{100 * item['difference']:+.1f}"
+    if item["lower"] is None:
+        return f"{text} {notes.mark(f'fewer than {FEWEST_SEEDS} seeds: no interval, and no significance is claimed')}"
+    return f"{text} [{100 * item['lower']:+.1f}, {100 * item['upper']:+.1f}]"
+
+
+def _status(cell: Cell, notes: Notes) -> str:
     if cell["status"] != "done":
         return f"{cell['status']} {notes.mark(cell['reason'])}"
     if cell["runs_done"] < cell["repetitions"]:
-        reason = cell["runs_reason"] or "not every run has a score"
-        return f"{cell['runs_done']} of {cell['repetitions']} runs {notes.mark(reason)}"
+        return f"{cell['runs_done']} of {cell['repetitions']} runs {notes.mark(cell['runs_reason'] or 'not every run has a score')}"
     return "done"
+
+

@@ -9,7 +9,8 @@ from pathlib import Path
 from lmodp.errors import DamagedFile
 from lmodp.records import read_record, write_bytes
 from lmodp.reporting.answer import QUESTION, answer
-from lmodp.reporting.tables import comparison_markdown
+from lmodp.reporting.comparison import comparison_pages
+from lmodp.reporting.render import to_markdown
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
@@ -32,7 +33,7 @@ def write_readme(*, results_folder: Path, readme: Path, copies: Path) -> list[Pa
     figure, table = copies / "comparison.svg", copies / "comparison.md"
     copies.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(results_folder / "figures" / "comparison.svg", figure)
-    write_bytes(table, comparison_markdown(results).encode())
+    write_bytes(table, to_markdown(comparison_pages(results), title=results["title"] or results["grid"]).encode())
     block = _block(results, _link(figure, readme), _link(table, readme))
     pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
     write_bytes(readme, pattern.sub(lambda _: f"{BEGIN}\n{block}\n{END}", text).encode())

@@ -1,43 +1,60 @@
 """The stage report: one page that a reader understands without the code.
 
 The page is one file: figures and styles are inside it, and it asks nothing of any
-server. Everything on it comes from records.
+server. Everything on it comes from records; the measured times among them make it,
+with the cost table, the only result that two runs of one spec need not share.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lmodp.records import read_record, write_bytes
 from lmodp.reporting.answer import QUESTION, answer
-from lmodp.reporting.captions import experiment_caption
-from lmodp.reporting.comparison import HEADS, SECTIONS, Notes, references, sections
+from lmodp.reporting.comparison import comparison_pages
+from lmodp.reporting.cost import cost_pages
+from lmodp.reporting.privacy_table import privacy_pages
+from lmodp.reporting.provenance import cell_provenance
+from lmodp.reporting.published import published_pages
+from lmodp.reporting.render import BOLD, Page
+from lmodp.reporting.tables import status_pages
+
+# Title of a part, the figures that open it.
+PARTS = {
+    "privacy": ("What is ε? Every answer for every mechanism", ("privacy", "audit", "noises", "wins", "search")),
+    "utility": ("Utility at equal claimed and at equal verified ε", ("training",)),
+    "published": ("Published against reproduced", ()),
+    "cost": ("Cost", ()),
+    "status": ("Status", ()),
+}
 
 
-def write_report(results: Mapping[str, Any], *, root: Path, html: Path) -> dict[str, Any]:
+def write_report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], html: Path) -> dict[str, Any]:
     """Write ``report.html`` and return its sentences.
 
     Args:
         results: content of ``results.json``.
         root: the grid's results folder, where figures and provenance are read.
+        figures: names of the figures there are.
         html: file to write.
     """
     sentences = answer(results)
+    cost = read_record(root / "tables" / "cost.json")["rows"]
     page = _environment().get_template("report.html").render(
         title=results["title"] or results["grid"],
         grid=results["grid"],
         question=QUESTION,
         answer=sentences,
-        figures=[_figure(root, "comparison")],
-        experiments=[_experiment(results, name) for name in results["experiments"]],
-        provenance=[_provenance(cell, root) for cell in results["cells"]],
+        main=_figure(root, "comparison"),
+        parts=_parts(results, root, figures, cost),
+        provenance=[_provenance(cell, root, cost) for cell in results["cells"]],
         style=_asset("report.css"),
         script=_asset("report.js"),
     )
@@ -45,9 +62,29 @@ def write_report(results: Mapping[str, Any], *, root: Path, html: Path) -> dict[
     return {"question": QUESTION, "answer": sentences}
 
 
+def _parts(results: Mapping[str, Any], root: Path, figures: Sequence[str], cost: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    pages: dict[str, list[Page]] = {
+        "utility": comparison_pages(results),
+        "privacy": privacy_pages(results),
+        "published": published_pages(read_record(root / "tables" / "published.json")["rows"]),
+        "cost": cost_pages(results, cost),
+        "status": status_pages(results),
+    }
+    return [{"id": name, "title": PARTS[name][0], "pages": pages[name], "figures": [_figure(root, item) for item in PARTS[name][1] if item in figures]}
+            for name in pages]
+
+
 def _environment() -> Environment:
-    return Environment(loader=PackageLoader("lmodp.reporting", "page"), autoescape=True, undefined=StrictUndefined,
-                       trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(loader=PackageLoader("lmodp.reporting", "page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True)
+    environment.filters["bold"] = _bold
+    return environment
+
+
+def _bold(text: str) -> Markup:
+    if text.startswith(BOLD) and text.endswith(BOLD) and len(text) > 2 * len(BOLD):
+        return Markup("<strong>{}</strong>").format(text[2:-2])
+    return escape(text)
 
 
 def _asset(name: str) -> Markup:
@@ -55,38 +92,18 @@ def _asset(name: str) -> Markup:
 
 
 def _figure(root: Path, name: str) -> dict[str, Any]:
-    record = read_record(root / "figures" / "figure.json")
+    record = read_record(root / "figures" / f"{name}.json")
     svg = (root / "figures" / f"{name}.svg").read_text(encoding="utf-8")
-    return {"title": record["title"], "caption": record["caption"], "svg": Markup(svg[svg.index("<svg"):])}
+    svg = svg[svg.index("<svg"):]
+    # Ids are unique within a figure only; on one page they would refer to each other's glyphs.
+    for mark in ('id="', 'href="#', "url(#"):
+        svg = svg.replace(mark, f"{mark}{name}-")
+    return {"title": record["title"], "caption": record["caption"], "svg": Markup(svg)}
 
 
-def _experiment(results: Mapping[str, Any], name: str) -> dict[str, Any]:
-    notes = Notes()
-    tables = [{"title": f"Noise {SECTIONS[section.calibration]}", "rows": [_row(texts, cell) for texts, cell in section.rows]}
-              for section in sections(results, name, notes)]
-    return {
-        "title": results["experiments"][name]["title"],
-        "caption": experiment_caption(results, name),
-        "notes_on_data": results["experiments"][name]["notes"],
-        "references": references(results, name),
-        "heads": list(HEADS.values()),
-        "tables": tables,
-        "notes": notes.texts,
-    }
-
-
-def _row(texts: Mapping[str, str], cell: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts of a row with the values that they sort by, and the place of its provenance."""
-    values = {"target": cell["epsilon"], "verified": cell["verified_upper"]}
-    sort = [values.get(name, cell.get(name)) for name in texts]
-    return {"cell": cell["cell"], "cells": list(zip(texts.values(), sort, strict=True))}
-
-
-def _provenance(cell: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    """What made a cell: its spec, the code and the versions, or why there is nothing."""
-    path = root / "cells" / cell["cell"] / "finetune.json"
-    record = read_record(path) if path.is_file() else None
-    facts = {"status": cell["status"], "reason": cell["reason"], "mechanism": cell["mechanism"]}
-    if record:
-        facts |= {"spec": record["spec"], "created by": record["created_by"]}
+def _provenance(cell: Mapping[str, Any], root: Path, cost: list[dict[str, Any]]) -> dict[str, Any]:
+    facts = cell_provenance(cell, root)
+    timing = next((row for row in cost if row["cell"] == cell["cell"] and row["seconds_a_run"] is not None), None)
+    if timing:
+        facts["time"] = {name: timing[name] for name in ("seconds_a_run", "seconds_a_step", "peak_memory_bytes", "device", "threads", "runs")}
     return {"cell": cell["cell"], "status": cell["status"], "text": json.dumps(facts, indent=1, ensure_ascii=False)}

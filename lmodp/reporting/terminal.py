@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from lmodp.reporting.comparison import SECTIONS, Notes, references, sections
+from lmodp.reporting.comparison import SECTIONS, references, sections
+from lmodp.reporting.render import BOLD, Notes
 
 WIDTH = 120
 HEADS = {
@@ -47,6 +48,7 @@ def _experiment(results: Mapping[str, Any], name: str) -> str:
 
 def _with_status(texts: Mapping[str, str], key: str) -> str:
     """A status other than done stands with the method; a skipped row gives its reason once."""
+    texts = {name: text.replace(BOLD, "") for name, text in texts.items()}
     if texts["status"].startswith("skipped"):
         return f"{texts[key]}: {texts['status']}" if key == "method" else texts[key].split(" (")[0]
     return f"{texts[key]} {texts['status'].split()[-1]}" if key == "method" and texts["status"] != "done" else texts[key]

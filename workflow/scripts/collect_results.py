@@ -1,17 +1,17 @@
-"""Gather all records of the grid into one table of cells and one of runs."""
+"""Gather all records of the grid into tables of cells, of runs and of curves."""
 
 from lmodp.reporting.collect import collect_results
 from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
-layout, runs = job.layout, job.output("runs")
+layout, runs, curves = job.layout, job.output("runs"), job.output("curves")
 run_stage(
     "collect_results",
     record=job.output("record"),
     root=layout.results,
-    inputs=job.records("verify", "evaluate", "certificates"),
+    inputs=job.records("verify", "evaluate", "certificates", "audits"),
     spec={"grid": layout.config.grid, "cells": list(layout.grid.cells)},
-    files=(runs,),
-    work=lambda: collect_results(layout.grid, layout.results, runs),
+    files=(runs, curves),
+    work=lambda: collect_results(layout.grid, layout.results, runs_file=runs, curves_file=curves, audits=job.records("audits").values()),
 )

@@ -1,4 +1,4 @@
-"""Draw accuracy against claimed and against verified epsilon."""
+"""Draw one figure."""
 
 from lmodp.records import read_record
 from lmodp.reporting.figures import make_figure
@@ -7,12 +7,14 @@ from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 results, svg, pdf = job.input("results"), job.output("svg"), job.output("pdf")
+inputs = job.records("results", "searches", "wins")
+sources = {**inputs, "curves": results.with_name("curves.parquet")}
 run_stage(
     "make_figure",
     record=job.output("record"),
     root=job.layout.results,
-    inputs={"results": results},
-    spec={"grid": job.layout.config.grid},
+    inputs=inputs,
+    spec={"grid": job.layout.config.grid, "figure": job.id},
     files=(svg, pdf),
-    work=lambda: make_figure(read_record(results), svg=svg, pdf=pdf),
+    work=lambda: make_figure(job.id, read_record(results), sources, svg=svg, pdf=pdf),
 )

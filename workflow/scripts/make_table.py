@@ -1,4 +1,6 @@
-"""Write the comparison table as CSV and Markdown."""
+"""Write comparison, privacy and status as CSV, Markdown and LaTeX."""
+
+from pathlib import Path
 
 from lmodp.records import read_record
 from lmodp.reporting.tables import make_table
@@ -6,13 +8,13 @@ from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
-results, csv, markdown = job.input("results"), job.output("csv"), job.output("markdown")
+results, record = job.input("results"), job.output("record")
 run_stage(
     "make_table",
-    record=job.output("record"),
+    record=record,
     root=job.layout.results,
     inputs={"results": results},
     spec={"grid": job.layout.config.grid},
-    files=(csv, markdown),
-    work=lambda: make_table(read_record(results), csv=csv, markdown=markdown),
+    files=tuple(Path(str(path)) for path in snakemake.output.tables),  # noqa: F821
+    work=lambda: make_table(read_record(results), record.parent),
 )

@@ -1,6 +1,7 @@
 """Write the page that a reader understands without the code."""
 
 from lmodp.records import read_record
+from lmodp.reporting.catalogue import figure_names
 from lmodp.reporting.report import write_report
 from lmodp.stages import run_stage
 from lmodp.workflow import Job
@@ -11,8 +12,8 @@ run_stage(
     "report",
     record=job.output("record"),
     root=root,
-    inputs=job.records("results", "table", "figure"),
+    inputs=job.records("results", "table", "published", "cost", "figures"),
     spec={"grid": job.layout.config.grid},
     files=(html,),
-    work=lambda: write_report(read_record(job.input("results")), root=root, html=html),
+    work=lambda: write_report(read_record(job.input("results")), root=root, figures=figure_names(job.layout), html=html),
 )

@@ -1,4 +1,9 @@
-"""The stage make_figure: every figure of the report, drawn from records."""
+"""The stage make_figure: every figure of the report, drawn from records.
+
+A figure is a module here with ``draw(results, sources)``, which returns a
+`matplotlib` figure, and ``caption(results)``; its name and title stand in
+`lmodp.reporting.catalogue`.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lmodp.reporting.figures.comparison import caption, draw_comparison
+from lmodp.reporting.catalogue import FIGURES
+from lmodp.reporting.figures import audit, comparison, noises, privacy, search, training, wins
 from lmodp.reporting.style import save, style
 
+MODULES = {"comparison": comparison, "privacy": privacy, "noises": noises, "wins": wins, "search": search, "training": training, "audit": audit}
 
-def make_figure(results: Mapping[str, Any], *, svg: Path, pdf: Path) -> dict[str, Any]:
-    """Draw the main figure and return its caption.
+
+def make_figure(name: str, results: Mapping[str, Any], sources: Mapping[str, Path], *, svg: Path, pdf: Path) -> dict[str, Any]:
+    """Draw one figure and return its title and caption.
 
     Args:
+        name: key in `FIGURES`.
         results: content of ``results.json``.
+        sources: further records and tables, by name.
         svg, pdf: files to write.
     """
+    module = MODULES[name]
     with style():
-        save(draw_comparison(results), svg=svg, pdf=pdf)
-    return {"title": "Accuracy against claimed and against verified ε", "caption": caption(results)}
+        save(module.draw(results, sources), svg=svg, pdf=pdf)
+    return {"figure": name, "title": FIGURES[name], "caption": module.caption(results)}

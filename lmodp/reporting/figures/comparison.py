@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import exp, log
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -20,7 +21,7 @@ FEW_SEEDS = 5
 SAME_CLAIM = 0.05  # claims closer than this share one annotation
 
 
-def draw_comparison(results: Mapping[str, Any]) -> Figure:
+def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     """Return the main figure: a row of two panels for every experiment."""
     names = list(results["experiments"])
     figure, axes = plt.subplots(len(names), 2, figsize=(WIDTH, 3.1 * len(names) + 0.7), sharey="row", sharex="col", squeeze=False)

@@ -1,0 +1,36 @@
+"""``lmodp diff``: compare two results folders cell by cell."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lmodp.errors import MissingFile
+from lmodp.records import read_record
+from lmodp.reporting.difference import compare_results
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("first", type=Path, help="a grid's results folder")
+    parser.add_argument("second", type=Path, help="another one, for example somebody else's run of the same grid")
+    parser.add_argument("--all", action="store_true", help="print the cells that agree as well")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the differences; the exit status is 1 if any is beyond the seeds' spread."""
+    first, second = (_results(folder) for folder in (arguments.first, arguments.second))
+    found = compare_results(first, second)
+    for item in found:
+        if arguments.all or item["differs"]:
+            print(f"{'DIFFERS' if item['differs'] else 'agrees':8s} {item['cell']}: {item['text']}")
+    beyond = sum(item["differs"] for item in found)
+    print(f"{len(found)} cells compared, {beyond} differ")
+    return 1 if beyond or not found else 0
+
+
+def _results(folder: Path) -> dict:
+    path = folder / "tables" / "results.json"
+    if not path.is_file():
+        raise MissingFile(f"folder = {str(folder)!r}: holds no tables/results.json. Give a finished grid's results folder.")
+    return read_record(path)

@@ -1,0 +1,59 @@
+"""``lmodp show``: print a cell's whole provenance."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from lmodp.errors import InvalidValue, MissingFile, nearest
+from lmodp.records import read_json, read_record
+from lmodp.reporting.provenance import cell_provenance
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("folder", type=Path, help="a grid's results folder, for example results/reference")
+    parser.add_argument("--cell", help="the cell's id, or its beginning; without it the cells are listed")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the cells, or one cell with its scores, answers, provenance, timing and commit."""
+    path = arguments.folder / "tables" / "results.json"
+    if not path.is_file():
+        raise MissingFile(f"folder = {str(arguments.folder)!r}: holds no tables/results.json. Give a finished grid's results folder.")
+    cells = read_record(path)["cells"]
+    if arguments.cell is None:
+        for cell in cells:
+            print(f"{cell['cell']:64s} {cell['status']:9s} {cell['reason'] or ''}".rstrip())
+        return 0
+    cell = _find(arguments.cell, cells)
+    facts = {"results": cell, **cell_provenance(cell, arguments.folder), "timing": _timing(cell, arguments.folder)}
+    print(json.dumps({**facts, "commit": _commit(cell, arguments.folder)}, indent=1, ensure_ascii=False))
+    return 0
+
+
+def _find(wanted: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
+    found = [cell for cell in cells if cell["cell"] == wanted] or [cell for cell in cells if cell["cell"].startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InvalidValue(f"cell = {wanted!r}: begins {len(found)} ids: {', '.join(cell['cell'] for cell in found)}. Give one of them.")
+    raise InvalidValue(f"cell = {wanted!r}: is not in this grid. {nearest(wanted, [cell['cell'] for cell in cells])}")
+
+
+def _timing(cell: dict[str, Any], root: Path) -> dict[str, Any]:
+    paths = {run: root / "runs" / run / "timing.json" for run in cell["runs"]}
+    return {run: read_json(path) for run, path in paths.items() if path.is_file()}
+
+
+def _commit(cell: dict[str, Any], root: Path) -> str | None:
+    """The commit that last changed the cell's records, where the folder is kept in git."""
+    place = root / "cells" / cell["cell"]
+    try:
+        done = subprocess.run(["git", "-C", str(root), "log", "-1", "--format=%H", "--", str(place.resolve())], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,76 @@
+"""Trade-off curves of the audit: what an observer achieved, against what the claim allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil, exp
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from lmodp.reporting.style import FAINT, GREY, WIDTH, looks
+
+COLUMNS = 4
+
+
+def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
+    """Return a panel an audited mechanism, or one that says that there is none."""
+    items = _audited(results)
+    if not items:
+        return _nothing()
+    rows = ceil(len(items) / COLUMNS)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, 2.35 * rows + 0.5), squeeze=False, sharex=True, sharey=True)
+    for panel in axes.flat[len(items):]:
+        panel.set_visible(False)
+    for panel, item in zip(axes.flat, items, strict=False):
+        _draw_panel(panel, item, results)
+    for panel in axes[:, 0]:
+        panel.set_ylabel("missed detections")
+    for panel in axes.flat[max(len(items) - COLUMNS, 0):len(items)]:
+        panel.set_xlabel("false alarms")
+        panel.tick_params(labelbottom=True)
+    return figure
+
+
+def _audited(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [item for item in results["mechanisms"].values() if item["audit_curve"]]
+
+
+def _nothing() -> Figure:
+    figure, panel = plt.subplots(figsize=(WIDTH, 1))
+    panel.axis("off")
+    panel.text(0, 0.5, "No audit of this grid gave a trade-off curve.", color=GREY)
+    return figure
+
+
+def _draw_panel(panel: Any, item: Mapping[str, Any], results: Mapping[str, Any]) -> None:
+    look = looks(results["methods"])[item["method"]]
+    false_alarms = np.linspace(0, 1, 400)
+    panel.plot([0, 1], [1, 0], color=FAINT, linewidth=1)
+    if item["audit_claimed"] is not None:
+        panel.fill_between(false_alarms, 0, allowed(false_alarms, item["audit_claimed"], item["audited_delta"]), color=FAINT, alpha=0.7, linewidth=0)
+    panel.plot(item["audit_curve"]["false_positive"], item["audit_curve"]["false_negative"], color=look.colour, linestyle=look.dash)
+    panel.set_title(f"{results['methods'][item['method']]['title']}, {item['calibration']} {item['epsilon']:g}", fontsize=8)
+    panel.set_aspect("equal")
+
+
+def allowed(false_alarms: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
+    """Return the fewest missed detections that (epsilon, delta) leaves possible (Kairouz et al. 2015, theorem 2.1)."""
+    lower = np.maximum(1 - delta - exp(epsilon) * false_alarms, exp(-epsilon) * (1 - delta - false_alarms))
+    return np.maximum(lower, 0)
+
+
+def caption(results: Mapping[str, Any]) -> str:
+    """Return what the figure shows."""
+    items = _audited(results)
+    if not items:
+        return "No audit of this grid gave a trade-off curve."
+    refuted = sum(bool(item["audited_refutes_claimed"]) for item in items)
+    return (
+        "What a tester of the released sums achieved: share of missed detections of one example against share of false alarms. Grey area: what the claimed "
+        "ε of the run, at the δ that the trials resolve, does not allow; a curve that enters it contradicts the claim. "
+        f"At its stated confidence the audit refutes the claim of {refuted} of {len(items)} mechanisms."
+    )

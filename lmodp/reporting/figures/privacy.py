@@ -1,0 +1,79 @@
+"""The epsilon of every mechanism on one axis: claimed, theorem, verified interval, audited bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from lmodp.reporting.captions import PRIVACY_UNIT
+from lmodp.reporting.style import GREY, INK, WIDTH, Look, looks
+
+MARKS = {"claimed_run": ("o", "white", "claimed, run"), "theorem_run": ("s", "white", "theorem, run (one number)"),
+         "audited_lower": ("|", INK, "audited lower bound, run")}  # fmt: skip
+
+
+def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
+    """Return a row a mechanism, grouped as in the privacy table."""
+    items = _ordered(results)
+    figure, panel = plt.subplots(figsize=(WIDTH, 0.27 * len(items) + 1.5))
+    look = looks(results["methods"])
+    for row, item in enumerate(items):
+        _draw_row(panel, row, item, look[item["method"]])
+    panel.set_yticks(range(len(items)), [_label(item, results) for item in items])
+    panel.set_ylim(len(items) - 0.4, -0.6)
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel("ε of the whole run")
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _ordered(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    items = [item for item in results["mechanisms"].values() if item["calibration"] is not None and item["status"] == "done"]
+    key = ("dataset_size", "expected_batch_size", "steps", "calibration", "delta", "epsilon")
+    return sorted(items, key=lambda item: tuple(item[name] for name in key))
+
+
+def _label(item: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    rate = item["expected_batch_size"] / item["dataset_size"]
+    setting = f" {item['setting']}" if item["setting"] else ""
+    return f"{results['methods'][item['method']]['title']}{setting}, {item['calibration']} {item['epsilon']:g} ({item['steps']} steps, q = {rate:.3g})"
+
+
+def _draw_row(panel: Axes, row: int, item: Mapping[str, Any], look: Look) -> None:
+    if item["verified_upper"] is not None:
+        lower = item["verified_lower"] or item["verified_upper"]
+        panel.plot([lower, item["verified_upper"]], [row, row], color=look.colour, linewidth=6, alpha=0.35, solid_capstyle="butt", zorder=2)
+        panel.plot(item["verified_upper"], row, marker="D", color=look.colour, markersize=5, zorder=4)
+    for name, (marker, face, _) in MARKS.items():
+        if item[name]:
+            panel.plot(item[name], row, marker=marker, markerfacecolor=face, markeredgecolor=INK, markeredgewidth=1.6 if marker == "|" else 1,
+                       markersize=9 if marker == "|" else 5.5, linestyle="none", zorder=3)
+
+
+def _legend() -> list[Line2D]:
+    handles = [Line2D([], [], marker=marker, markerfacecolor=face, markeredgecolor=INK, linestyle="none", label=label)
+               for marker, face, label in MARKS.values()]
+    return [*handles, Line2D([], [], marker="D", color=GREY, linewidth=5, alpha=0.6, label="verified lower to upper (marker)")]
+
+
+def caption(results: Mapping[str, Any]) -> str:
+    """Return what the figure shows and what it leaves out."""
+    items = _ordered(results)
+    confidence = sorted({item["audited_confidence"] for item in items if item["audited_confidence"]})
+    audited = f" Audited: a lower bound from samples, each at {100 * confidence[0]:g} % confidence." if confidence else " No audit was made."
+    missing = sum(item["verified_upper"] is None for item in items)
+    left_out = f" {missing} mechanisms have no finite verified ε; the privacy table says why." if missing else ""
+    return (
+        "Every mechanism of the grid, whole run. Claimed: the published accounting. Theorem: the published bound at valid orders, for one number. "
+        f"Verified: for the whole gradient; the marker at the upper end is what holds.{audited} {PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}.{left_out}"
+    )
