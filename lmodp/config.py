@@ -89,6 +89,16 @@ class LoraPart(Section):
 Trainable = Literal["full", "head", "bitfit"] | LastLayers | LoraPart
 
 
+class Tuning(Section):
+    """The search that every method gets: each pair is tried once, the least validation loss wins.
+
+    Its privacy cost is not counted, for no method.
+    """
+
+    learning_rate: Annotated[list[Positive], Field(min_length=1)] | None = Field(None, description="null for the experiment's")
+    clip_norm: Annotated[list[Positive], Field(min_length=1)] | None = Field(None, description="null for the experiment's")
+
+
 class Training(Section):
     """How a run is trained. The sampling rate is expected_batch_size over the data set's size."""
 
@@ -102,6 +112,7 @@ class Training(Section):
     micro_batch_size: Count = 256
     precision: Literal["float32", "bfloat16"] = "float32"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    tuning: Tuning | None = Field(None, description="null for one setting for all methods")
     evaluate_every: Count | None = None
     checkpoint_every: Count | None = None
 
@@ -250,7 +261,7 @@ def _is_branch(part: Any) -> bool:
 def _keys_at(path: list[Any]) -> list[str]:
     """The keys allowed at a place of the configuration."""
     model: type[BaseModel] = Config
-    sections = {"privacy": Privacy, "search": Search, "audit": Audit, "training": Training, "lora": Lora, "generation": Generation}
+    sections = {"privacy": Privacy, "search": Search, "audit": Audit, "training": Training, "tuning": Tuning, "lora": Lora, "generation": Generation}
     for part in path:
         if part in sections:
             model = sections[part]

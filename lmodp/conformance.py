@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lmodp.auditing.conformance import verify_run
 from lmodp.records import make_record, read_record, write_json
 from lmodp.stages import stage_code
+from lmodp.tuning import candidates, tuned
 
 if TYPE_CHECKING:
     from lmodp.grid import Cell
@@ -29,12 +30,19 @@ def verify_cell(cell: Cell, *, root: Path, finetune: Mapping[str, Any]) -> dict[
     if certificate["status"] != "done":
         why = {"status": certificate["status"], "reason": certificate["reason"]}
         return {"runs": [{"run": run, **why} for run in cell.runs], **why}
-    certified = certified_plan(cell.spec, certificate)
+    certified = certified_plan(tuned(cell.spec, _chosen(cell.spec, finetune)), certificate)
     runs = [_verify(run, certified, root) for run in finetune["runs"]]
     wrong = next((run for run in runs if run["status"] != "done"), None)
     if wrong is None:
         return {"runs": runs}
     return {"runs": runs, "status": wrong["status"], "reason": f"{wrong['run']}: {wrong['reason']}"}
+
+
+def _chosen(spec: Mapping[str, Any], finetune: Mapping[str, Any]) -> dict[str, float]:
+    """The pair that was chosen, where it is one that could be; the noise is relative to the clip norm."""
+    known = candidates(spec["training"])
+    chosen = (finetune.get("tuning") or {}).get("chosen")
+    return chosen if chosen in known else known[0]
 
 
 def certified_plan(spec: Mapping[str, Any], certificate: Mapping[str, Any]) -> dict[str, Any]:

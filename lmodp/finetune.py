@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -22,7 +23,7 @@ from tqdm import tqdm
 
 from lmodp.data.registry import DATASETS
 from lmodp.engines import OWN_ENGINE
-from lmodp.engines.foreign import EngineFailed, load_engine, train_foreign
+from lmodp.engines.foreign import load_engine, train_foreign
 from lmodp.errors import LmodpError, Unsupported
 from lmodp.mechanisms import noise_from_dict
 from lmodp.models.prepare import weights_hash
@@ -32,7 +33,9 @@ from lmodp.seeds import run_seeds
 from lmodp.stages import name_in, stage_code
 from lmodp.table_to_text_task import TableToTextTask
 from lmodp.tasks import ClassificationTask
-from lmodp.training import TrainingSettings, train
+from lmodp.training import Examples, TrainingSettings, train
+from lmodp.training.clipping import Loss
+from lmodp.tuning import REPETITION, SPLIT, tune, tuned
 
 if TYPE_CHECKING:
     from lmodp.grid import Cell
@@ -61,13 +64,15 @@ def finetune_cell(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path]) -> 
         return _nothing_ran(cell, certificate["status"], certificate["reason"])
     torch.set_num_threads(cell.spec["threads"])
     torch.use_deterministic_algorithms(True, warn_only=True)
-    plan = plan_of(cell.spec, certificate["noise"])
     try:
-        trainer = _Trainer(cell, plan, layout, inputs)
-    except EngineFailed as error:
+        trainer = _Trainer(cell, certificate["noise"], layout, inputs)
+        trainer.tune()
+    except Unsupported as error:
+        return _nothing_ran(cell, "skipped", str(error))
+    except LmodpError as error:
         return _nothing_ran(cell, "failed", str(error))
     runs = [trainer.run(number) for number in tqdm(range(cell.repetitions), desc=cell.id, unit="run")]
-    return {"plan": plan.to_dict(), "runs": runs}
+    return {"plan": trainer.plan.to_dict(), "tuning": trainer.tuning, "runs": runs}
 
 
 def _nothing_ran(cell: Cell, status: str, reason: str) -> dict[str, Any]:
@@ -107,8 +112,8 @@ def settings_of(spec: Mapping[str, Any]) -> TrainingSettings:
 class _Trainer:
     """Trains single runs of a cell; what they share is loaded once."""
 
-    def __init__(self, cell: Cell, plan: Plan, layout: Layout, inputs: Mapping[str, Path]):
-        self.cell, self.plan, self.layout = cell, plan, layout
+    def __init__(self, cell: Cell, noise: Mapping[str, Any] | None, layout: Layout, inputs: Mapping[str, Path]):
+        self.cell, self.noise, self.layout = cell, noise, layout
         self.hashes = {name_in(layout.results, inputs[name]): value for name, value in input_hashes(inputs).items()}
         self.code = stage_code("finetune_model", layout.plug_in("finetune_model", cell.spec))
         self.packages, self.train = PACKAGES, train
@@ -118,6 +123,28 @@ class _Trainer:
         self.task = task_of(cell, layout)
         self.folder = layout.cache / "cells" / cell.id
         self._examples = None
+
+    def tune(self) -> None:
+        """Choose learning rate and clip norm for all repetitions."""
+        self.tuning = tune(self.cell.spec, self._attempt)
+        self.spec = tuned(self.cell.spec, self.tuning["chosen"])
+        self.plan = plan_of(self.spec, self.noise)
+
+    def _attempt(self, candidate: Mapping[str, float]) -> float:
+        """Train with a candidate and return the mean loss on the validation split."""
+        spec = tuned(self.cell.spec, candidate)
+        seeds = run_seeds(spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=REPETITION, method=spec["method"])
+        _, running, _ = self.task.model(seeds["head_init"])
+        self.train(running, plan=plan_of(spec, self.noise), examples=self.examples, loss=self.task.loss, settings=settings_of(spec),
+                   seeds=seeds, checkpoint_path=None, evaluate=None)
+        return mean_loss(running, self.task.examples(SPLIT), self.task.loss, spec["training"]["micro_batch_size"])
+
+    @property
+    def examples(self) -> Examples:
+        """The training examples, loaded once."""
+        if self._examples is None:
+            self._examples = self.task.examples("train")
+        return self._examples
 
     def run(self, number: int) -> dict[str, Any]:
         """Train one repetition unless it is there; return its entry in the cell's record."""
@@ -140,19 +167,17 @@ class _Trainer:
 
     def _train(self, spec: Mapping[str, Any], number: int, run_id: str, record: Path, weights: Path) -> None:
         seeds = run_seeds(spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=number, method=spec["method"])
-        if self._examples is None:
-            self._examples = self.task.examples("train")
         try:
             model, running, summary = self.task.model(seeds["head_init"])
-            result = self.train(running, plan=self.plan, examples=self._examples, loss=self.task.loss, settings=settings_of(spec),
-                                seeds=seeds, checkpoint_path=self._checkpoint(run_id), evaluate=self._evaluate())
+            result = self.train(running, plan=self.plan, examples=self.examples, loss=self.task.loss,
+                                settings=settings_of(self.spec), seeds=seeds, checkpoint_path=self._checkpoint(run_id), evaluate=self._evaluate())
         except Unsupported as error:
             self._write(record, {"spec": spec}, status="skipped", reason=str(error))
             return
         except LmodpError as error:
             self._write(record, {"spec": spec}, status="failed", reason=str(error))
             return
-        content = {"spec": spec, "seeds": seeds, "plan": self.plan.to_dict(), "trained": summary, **result.record}
+        content = {"spec": spec, "seeds": seeds, "plan": self.plan.to_dict(), "tuning": self.tuning, "trained": summary, **result.record}
         trained = {name: value.detach().cpu().contiguous() for name, value in model.named_parameters() if value.requires_grad}
         if not all(bool(torch.isfinite(value).all()) for value in trained.values()):
             self._write(record, content, status="diverged", reason="a trained weight is not finite after the last step")
@@ -175,6 +200,17 @@ class _Trainer:
     def _write(self, record: Path, content: Mapping[str, Any], *, status: str = "done", reason: str | None = None) -> None:
         made = make_record("finetune_model", content, code=self.code, packages=self.packages, inputs=self.hashes, status=status, reason=reason)
         write_json(record, made)
+
+
+def mean_loss(model: nn.Module, examples: Examples, loss: Loss, batch_size: int) -> float:
+    """Return the mean loss of a model over examples, in evaluation mode."""
+    model.eval()
+    total = 0.0
+    with torch.no_grad():
+        for start in range(0, len(examples), batch_size):
+            batch = examples.batch(np.arange(start, min(start + batch_size, len(examples))))
+            total += float(loss(model, batch).double().sum())
+    return total / len(examples)
 
 
 def load_trained(task: Task, seed: int, weights: Path) -> nn.Module:
