@@ -150,21 +150,24 @@ def squared_norm(parts: list[Contribution], grams: GramCache) -> Tensor:
 
 
 def _norm_and_size(part: Contribution, grams: GramCache) -> tuple[Tensor, Tensor]:
-    """Return the squared norm (B,) of one contribution, and the norm (B,) if nothing cancelled."""
+    """Return the squared norm (B,) of one contribution, and a bound (B,) of its norm if nothing cancelled.
+
+    By Cauchy-Schwarz, (sum_t |left_t| |right_t|)^2 <= sum_t |left_t|^2 * sum_t |right_t|^2.
+    """
     if isinstance(part, Explicit):
         length = torch.linalg.vector_norm(part.value.flatten(1), dim=1)
         return length.square(), length
     if isinstance(part, Outer):
         left, right = grams.gram(part.left), grams.gram(part.right)
-        sizes = torch.linalg.vecdot(_diagonal_root(left), _diagonal_root(right))
-        return torch.linalg.vecdot(left.flatten(1), right.flatten(1)), sizes
+        return torch.linalg.vecdot(left.flatten(1), right.flatten(1)), (_trace(left) * _trace(right)).sqrt()
     gram = grams.gram(part.grad)
-    return torch.where(same_row(part.ids, part.ids), gram, 0).sum((1, 2)), _diagonal_root(gram).sum(1)
+    size = (gram.shape[1] * _trace(gram)).sqrt()
+    return torch.where(same_row(part.ids, part.ids), gram, 0).sum((1, 2)), size
 
 
-def _diagonal_root(gram: Tensor) -> Tensor:
-    """Return the lengths of the rows behind a Gram matrix: (B, T, T) -> (B, T)."""
-    return torch.diagonal(gram, dim1=1, dim2=2).sqrt()
+def _trace(gram: Tensor) -> Tensor:
+    """Return the traces (B,) of Gram matrices: the sums of their rows' squared lengths."""
+    return torch.diagonal(gram, dim1=1, dim2=2).sum(1)
 
 
 def same_row(first: Tensor, second: Tensor) -> Tensor:

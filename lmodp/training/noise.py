@@ -24,7 +24,8 @@ from lmodp.errors import require
 from lmodp.mechanisms import Noise, SamplerTable, sampler_table
 
 RELATIVE_ERROR = 6e-7  # ten float32 roundings; the largest seen is below half of it
-CHUNK = 1 << 16  # numbers drawn at once: every temporary stays in a core's cache
+CHUNK = 1 << 16  # numbers drawn at once on a CPU: every temporary stays in a core's cache
+CUDA_CHUNK = 1 << 23  # on a GPU few launches of large kernels
 UNIFORM_BITS = 52
 LINE_ERROR = 2.0**-25  # of a straight piece at its middle, half a float32 unit in the last place
 MOST_PIECES = 1 << 17
@@ -46,7 +47,7 @@ class DeviceNoise:
         * Draws are independent, symmetric and of the law ``noise``, to the accuracy
           stated above; sign and magnitude come from different bits.
         * A generator in a given state gives the same draws, on one device and
-          torch version, however a request is cut at multiples of `CHUNK`.
+          torch version, however a request is cut at multiples of ``chunk``.
 
     Edge cases: a law whose tail leaves float32 is cut where the table is
     (`SamplerTable.restricted`), which has a probability below 2^-50 a draw.
@@ -65,10 +66,11 @@ class DeviceNoise:
         self.limit = min(float(table.limit), LARGEST_EXPONENT)
         columns, self.step = _columns(table, self.limit)
         self.columns = [torch.tensor(column, dtype=torch.float32, device=device) for column in columns]
-        self.work = _Workspace(self.device)
+        self.chunk = CHUNK if self.device.type == "cpu" else CUDA_CHUNK
+        self.work = _Workspace(self.chunk, self.device)
 
     def draw_chunk(self, size: int, generator: torch.Generator) -> Tensor:
-        """Return ``size`` <= `CHUNK` fresh draws, valid until the next call."""
+        """Return ``size`` <= ``chunk`` fresh draws, valid until the next call."""
         words = self.work.words[:size]
         words.random_(-(1 << 63), None, generator=generator)
         return self.from_words(words)
@@ -77,7 +79,7 @@ class DeviceNoise:
         """Return the draws that random 64-bit words stand for, valid until the next call.
 
         Args:
-            words: int64 (n), n <= `CHUNK`; overwritten.
+            words: int64 (n), n <= ``chunk``; overwritten.
 
         Returns:
             float32 (n).
@@ -102,7 +104,7 @@ class DeviceNoise:
 
     def add_to(self, total: Tensor, *, scale: float, generator: torch.Generator, meter: NoiseMeter) -> None:
         """Add ``scale`` times fresh draws to every coordinate of a contiguous tensor."""
-        for piece in total.view(-1).split(CHUNK):
+        for piece in total.view(-1).split(self.chunk):
             values = self.draw_chunk(piece.numel(), generator)
             piece.add_(values, alpha=scale)
             meter.take(values)
@@ -153,10 +155,10 @@ def _columns(table: SamplerTable, limit: float) -> tuple[list[np.ndarray], float
 class _Workspace:
     """Buffers of one chunk, allocated once."""
 
-    def __init__(self, device: torch.device):
-        self.words = torch.empty(CHUNK, dtype=torch.int64, device=device)
-        self.index, self.signs = torch.empty(2, CHUNK, dtype=torch.int32, device=device)
-        self.position, self.offset, self.ratio, self.column = torch.empty(4, CHUNK, device=device)
+    def __init__(self, chunk: int, device: torch.device):
+        self.words = torch.empty(chunk, dtype=torch.int64, device=device)
+        self.index, self.signs = torch.empty(2, chunk, dtype=torch.int32, device=device)
+        self.position, self.offset, self.ratio, self.column = torch.empty(4, chunk, device=device)
 
 
 def draw(noise: Noise, shape: tuple[int, ...], generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
@@ -168,7 +170,7 @@ def draw(noise: Noise, shape: tuple[int, ...], generator: torch.Generator, devic
         generator: a torch generator on ``device``.
     """
     source, found = DeviceNoise(noise, device), torch.empty(shape, device=device)
-    for piece in found.view(-1).split(CHUNK):
+    for piece in found.view(-1).split(source.chunk):
         piece.copy_(source.draw_chunk(piece.numel(), generator))
     return found
 
