@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lmodp.reporting.formats import interval, number, percent, plain_list
+from lmodp.reporting.formats import interval, number, percent, plain_list, points
 
 ASKED, STANDARD = "lmo_dp", "gaussian"
 QUESTION = (
@@ -80,13 +80,12 @@ def _at_equal_verified(found: list[Pair], results: Mapping[str, Any]) -> str:
 def _difference(pair: Pair, results: Mapping[str, Any]) -> str:
     """The verdict at one target, with its interval where there is one."""
     asked, standard = pair
-    points = 100 * (asked["accuracy"] - standard["accuracy"])
-    text = f"at {asked['epsilon']:g} a difference of {points:+.1f} points"
+    text = f"at ε = {asked['epsilon']:g} a difference of {points(asked['accuracy'] - standard['accuracy'])} points"
     paired = find_paired(results, asked, standard)
     if paired is None or paired["lower"] is None:
         return f"{text} ({min(asked['runs_done'], standard['runs_done'])} seeds, too few for an interval)"
     verdict = "which separates them" if paired["separated"] else "which does not separate them"
-    return f"{text} (95 % interval {100 * paired['lower']:+.1f} to {100 * paired['upper']:+.1f}), {verdict}"
+    return f"{text} (95 % interval {points(paired['lower'])} to {points(paired['upper'])}), {verdict}"
 
 
 def find_paired(results: Mapping[str, Any], first: Cell, second: Cell) -> Mapping[str, Any] | None:

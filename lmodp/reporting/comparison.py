@@ -12,7 +12,7 @@ from typing import Any
 
 from lmodp.reporting.answer import STANDARD
 from lmodp.reporting.captions import experiment_caption
-from lmodp.reporting.formats import NOTHING, interval, mean_and_spread, number, percent
+from lmodp.reporting.formats import NOTHING, interval, mean_and_spread, number, percent, points
 from lmodp.reporting.paired import FEWEST_SEEDS, best_cells
 from lmodp.reporting.render import BOLD, Notes, Page, Table
 
@@ -145,10 +145,10 @@ def _paired(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
     item = next((item for item in results["comparisons"] if item["cell"] == cell["cell"] and item["against"] == STANDARD), None)
     if item is None or item["difference"] is None:
         return f"{NOTHING} {notes.mark(cell['reason'] or 'no run of the other method to compare with')}"
-    text = f"{100 * item['difference']:+.1f}"
+    text = points(item["difference"])
     if item["lower"] is None:
         return f"{text} {notes.mark(f'fewer than {FEWEST_SEEDS} seeds: no interval, and no significance is claimed')}"
-    return f"{text} [{100 * item['lower']:+.1f}, {100 * item['upper']:+.1f}]"
+    return f"{text} [{points(item['lower'])}, {points(item['upper'])}]"
 
 
 def _status(cell: Cell, notes: Notes) -> str:

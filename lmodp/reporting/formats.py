@@ -22,6 +22,11 @@ def percent(value: float | None, decimals: int = 1) -> str:
     return NOTHING if value is None else f"{100 * value:.{decimals}f}"
 
 
+def points(value: float) -> str:
+    """Return a difference of shares in percentage points, signed, a rounded 0 without a minus."""
+    return f"{100 * value:+.1f}".replace("-0.0", "+0.0")
+
+
 def interval(lower: float | None, upper: float | None) -> str:
     """Return ``[lower, upper]``; nothing where there is neither."""
     if lower is None and upper is None:

@@ -96,7 +96,7 @@ def _epsilon(row: Mapping[str, str]) -> float:
     size, batch, steps = PLANS[row["dataset"]]
     if row["kind"] == "claimed_run_batch_16":
         batch = 16
-    if row["kind"] != "claimed_run_nominal":
+    if row["kind"] == "claimed_run":
         step = claimed_step(PUBLISHED[f"lmo-{row['epsilon_step']}"].noise, delta=1e-10).epsilon
     return claimed_run(step, sampling_rate=batch / size, steps=steps, delta=delta)
 

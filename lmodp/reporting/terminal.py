@@ -49,9 +49,12 @@ def _experiment(results: Mapping[str, Any], name: str) -> str:
 def _with_status(texts: Mapping[str, str], key: str) -> str:
     """A status other than done stands with the method; a skipped row gives its reason once."""
     texts = {name: text.replace(BOLD, "") for name, text in texts.items()}
-    if texts["status"].startswith("skipped"):
-        return f"{texts[key]}: {texts['status']}" if key == "method" else texts[key].split(" (")[0]
-    return f"{texts[key]} {texts['status'].split()[-1]}" if key == "method" and texts["status"] != "done" else texts[key]
+    status, *mark = texts["status"].split(" (")
+    if status != "skipped":
+        return f"{texts[key]} {texts['status'].split()[-1]}" if key == "method" and status != "done" else texts[key]
+    if key == "method":
+        return f"{texts[key]} ({mark[0]}"
+    return {"target": texts[key], "claimed_step": status}.get(key, texts[key].split(" (")[0])
 
 
 def _table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -18,6 +18,7 @@ from lmodp.reporting.captions import PRIVACY_UNIT
 from lmodp.reporting.style import FAINT, GREY, INK, WIDTH, Look, looks
 
 FEW_SEEDS = 5
+NARROW = 10
 SAME_CLAIM = 0.05  # claims closer than this share one annotation
 
 
@@ -101,6 +102,9 @@ def _annotate_targets(panel: Axes, cells: list[Mapping[str, Any]]) -> None:
 def _log_axis(panel: Axes) -> None:
     panel.set_xscale("log")
     panel.margins(x=0.12, y=0.08)
+    low, high = panel.get_xlim()
+    if high < NARROW * low:  # all claims alike: a wider axis says so better than its own digits
+        panel.set_xlim((low * high / NARROW) ** 0.5, (low * high * NARROW) ** 0.5)
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.xaxis.set_minor_formatter(NullFormatter())

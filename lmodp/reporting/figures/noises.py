@@ -14,6 +14,7 @@ from lmodp.mechanisms import Noise, noise_from_dict
 from lmodp.reporting.style import WIDTH, looks
 
 POINTS = 600
+RAREST = 1e-8
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
@@ -55,9 +56,11 @@ def _draw_row(row: Any, noises: Mapping[str, Noise], reach: float, look: Mapping
         around = np.linspace(-reach, reach, 2 * POINTS + 1)
         left.plot(around, np.exp(noise.log_density(around)), **line)
         away = np.linspace(0, 4 * reach, POINTS)
-        right.plot(away, np.maximum(noise.survival(away), 1e-300), **line)
+        survival = noise.survival(away)
+        seen = survival > RAREST
+        right.plot(away[seen], survival[seen], **line)
     right.set_yscale("log")
-    right.set_ylim(1e-8, 1.5)
+    right.set_ylim(RAREST, 1.5)
     left.set_ylabel("density")
     right.set_ylabel("P(|X| > x)")
 

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from lmodp.records import read_record
 from lmodp.reporting.style import GREY, INK, LOOKS, WIDTH
@@ -39,6 +40,8 @@ def _draw_panel(panel: Any, record: Mapping[str, Any], trace: pd.DataFrame) -> N
         panel.plot(found["epsilon"], found["std"], marker="*", markersize=13, markerfacecolor=LOOKS[2].colour, markeredgecolor="white")
     panel.set_xscale("log")
     panel.set_yscale("log")
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.set_xlabel(f"ε of one step, {accountant}")
     panel.set_title(f"below {target:g}: {record['qualifying']:,} of {record['points']:,} points", fontsize=9)
 

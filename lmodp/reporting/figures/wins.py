@@ -21,11 +21,11 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     rows = read_record(sources["wins"])["rows"]
     families, steps = list(dict.fromkeys(row["family"] for row in rows)), sorted({row["steps"] for row in rows})
     figure, axes = plt.subplots(len(families), len(steps), figsize=(WIDTH, 2.3 * len(families) + 0.6), squeeze=False, sharex=True, sharey=True)
-    for line, family in zip(axes, families, strict=True):
+    for number, (line, family) in enumerate(zip(axes, families, strict=True), 1):
         for panel, count in zip(line, steps, strict=True):
             _draw_panel(panel, [row for row in rows if row["family"] == family and row["steps"] == count])
             panel.set_title(f"{_name(family)}, {count} release{'s' if count > 1 else ''}", fontsize=9)
-            panel.set_xlabel("coordinates released" if line is axes[-1] else "")
+            panel.set_xlabel("coordinates released" if number == len(families) else "")
             panel.set_ylabel("ε" if count == steps[0] else "")
     return figure
 

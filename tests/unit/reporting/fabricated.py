@@ -5,6 +5,8 @@ from __future__ import annotations
 from statistics import fmean, stdev
 from typing import Any
 
+from lmodp.reporting.privacy import audit_columns, privacy_columns
+
 METHODS = {"nonprivate": "non-private", "gaussian": "Gaussian", "laplace": "Laplace", "lmo_dp": "LMO-DP",
            "lmo_dp_as_drawn": "LMO-DP as drawn"}
 PRIVACY = ("claimed_step", "claimed_run", "pure_scalar_step", "theorem_step", "theorem_run", "verified_lower", "verified_upper",
@@ -31,7 +33,7 @@ def fabricated_results(*, few_seeds: bool = False) -> dict[str, Any]:
         "status": "done", "grid": "made_up", "title": "made-up results",
         "methods": {name: {"title": title, "reference": "nowhere", "private": name != "nonprivate"} for name, title in METHODS.items()},
         "experiments": {name: _experiment(name, seeds) for name, seeds in names.items()},
-        "cells": cells, "comparisons": [],
+        "cells": cells, "comparisons": [], "mechanisms": {cell["mechanism"]: _mechanism(cell) for cell in cells if cell["status"] == "done"},
     }
 
 
@@ -51,6 +53,20 @@ def _cells(experiment: str, seeds: int) -> list[dict[str, Any]]:
     return cells
 
 
+def _mechanism(cell: dict[str, Any]) -> dict[str, Any]:
+    laws = {"gaussian": {"family": "gaussian", "std": cell["sigma_effective"]}, "laplace": {"family": "laplace", "scale": cell["sigma_effective"]}}
+    mixture = {"family": "laplace_mixture", "rate": {"gamma": {"weight": 1.0, "shape": 5.0, "scale": 0.1}}}
+    curve = {"false_positive": [0.0, 0.2, 1.0], "false_negative": [1.0, 0.3, 0.0]} if cell["method"] == "lmo_dp" else None
+    names = ("method", "calibration", "epsilon", "delta", "setting", "status", "reason", *cell.keys() & _PRIVACY_FACTS)
+    return {**{name: cell[name] for name in names}, "expected_batch_size": 1024.0, "dataset_size": 7568, "steps": 40, "note": "made up",
+            "law": None if cell["calibration"] is None else laws.get(cell["method"], mixture), "audit_curve": curve,
+            "audit_claimed": 0.1 if curve else None,
+            "audited_lower": 0.3 if curve else None, "audited_delta": 1e-3, "audited_confidence": 0.95 if curve else None}
+
+
+_PRIVACY_FACTS = frozenset([*privacy_columns(None), *audit_columns(None)])
+
+
 def _cell(experiment: str, method: str, calibration: str | None, epsilon: float | None, seeds: int, accuracy: float | None,
           privacy: dict[str, float | None]) -> dict[str, Any]:
     values = [] if accuracy is None else [accuracy + 0.004 * ((7 * number) % 5 - 2) for number in range(seeds)]
@@ -58,8 +74,10 @@ def _cell(experiment: str, method: str, calibration: str | None, epsilon: float 
         "cell": f"{experiment}-{method}-{calibration}-e{epsilon}-0a1b2c3d", "experiment": experiment, "method": method,
         "calibration": calibration, "epsilon": epsilon, "delta": None if epsilon is None else 1e-10, "method_title": METHODS[method],
         "mechanism": f"{method}-{calibration}-e{epsilon}-3d2c1b0a", "repetitions": seeds, "status": "done", "reason": None,
+        "setting": None, "runs": [f"{experiment}-{method}-{calibration}-e{epsilon}-r{number:02d}-00000000" for number in range(seeds)],
+        **privacy_columns(None), **audit_columns(None),
         **{name: privacy.get(name) for name in PRIVACY},
-        "claimed_run_nominal": None, "claimed_order": 128, "claimed_order_in_domain": False, "claimed_reason": None,
+        "claimed_order": 128, "claimed_order_in_domain": False, "claimed_reason": None,
         "pure_scalar_reason": "a Gaussian has no epsilon at delta = 0" if method == "gaussian" else None,
         "theorem_reason": "fewer than two valid orders" if privacy and privacy["theorem_run"] is None else None,
         "verified_limit": privacy.get("verified_lower"), "verified_reason": None, "mu": 0.1, "zcdp": 0.01,
@@ -73,7 +91,7 @@ def _cell(experiment: str, method: str, calibration: str | None, epsilon: float 
 def _experiment(name: str, seeds: int) -> dict[str, Any]:
     return {
         "title": {"head": "classification head on frozen MiniLM", "last_layer": "last encoder layer and head of MiniLM"}[name],
-        "dataset": "movie-review sentences", "train_size": 7568, "evaluation_split": "test", "evaluation_size": 2000,
+        "dataset_name": "movie_reviews", "model_name": "minilm_roberta", "dataset": "movie-review sentences", "train_size": 7568, "evaluation_split": "test", "evaluation_size": 2000,
         "model": "MiniLM as RoBERTa", "trainable": {"head": "head", "last_layer": {"last_layers": 1}}[name], "pooling": "mean",
         "repetitions": seeds, "expected_batch_size": 1024.0, "steps": 40, "clip_norm": 1.0, "learning_rate": 3e-3,
         "optimizer": "adam", "schedule": "constant", "majority_accuracy": 0.507, "notes": ["a note on the data"],

@@ -1,0 +1,76 @@
+"""summary, readme, show and diff on fabricated results."""
+
+import json
+
+import pytest
+import yaml
+
+from lmodp.cli import main
+from lmodp.records import make_record, write_json
+from tests.unit.reporting.fabricated import fabricated_results
+from tests.workflow.conftest import ROOT
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "results" / "smoke"
+    content = {name: value for name, value in fabricated_results().items() if name != "status"}
+    write_json(root / "tables/results.json", make_record("collect_results", content, code="0"))
+    write_json(root / "report.json", make_record("report", {}, code="0"))
+    (root / "figures").mkdir()
+    (root / "figures/comparison.svg").write_text("<svg/>")
+    return root
+
+
+def test_summary_fits_a_terminal_and_names_the_places(folder, tmp_path, capsys):
+    values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text()) | {"results_root": str(tmp_path / "results")}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(values))
+    assert main(["summary", "--configfile", str(tmp_path / "grid.yaml")]) == 0
+    told = capsys.readouterr().out
+    tables = told.split("Set to the same claimed")[0]
+    assert max(map(len, tables.splitlines())) <= 120
+    assert "report.html" in told and str(folder / "figures") in told
+    (folder / "tables/results.json").unlink()
+    assert main(["summary", "--configfile", str(tmp_path / "grid.yaml")]) == 2
+    assert "Run the grid first" in capsys.readouterr().err
+
+
+def test_readme_replaces_only_its_block(folder, tmp_path, capsys):
+    readme = tmp_path / "README.md"
+    arguments = ["readme", "--results", str(folder), "--readme", str(readme), "--copies", str(tmp_path / "docs/readme")]
+    readme.write_text("above\n<!-- results:begin -->\nSTALE\n<!-- results:end -->\nbelow\n")
+    assert main(arguments) == 0
+    first = readme.read_text()
+    assert first.startswith("above\n") and first.endswith("below\n") and "STALE" not in first
+    assert "docs/readme/comparison.svg" in first and "docs/readme/comparison.md" in first
+    assert (tmp_path / "docs/readme/comparison.svg").read_text() == "<svg/>"
+    assert main(arguments) == 0 and readme.read_text() == first
+    readme.write_text("no markers\n")
+    capsys.readouterr()
+    assert main(arguments) == 2
+    assert "must hold the lines" in capsys.readouterr().err and readme.read_text() == "no markers\n"
+
+
+def test_show_lists_finds_and_refuses(folder, capsys):
+    assert main(["show", str(folder)]) == 0
+    listed = capsys.readouterr().out
+    assert "head-nonprivate-None-eNone-0a1b2c3d" in listed and "it is the drawing of a published claim" in listed
+    assert main(["show", str(folder), "--cell", "head-nonprivate"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["results"]["method"] == "nonprivate" and "versions" in told and told["commit"] is None
+    assert main(["show", str(folder), "--cell", "head-lmo"]) == 2
+    assert "Give one of them" in capsys.readouterr().err
+    assert main(["show", str(folder), "--cell", "hed-nonprivate-None-eNone-0a1b2c3d"]) == 2
+    assert "Did you mean 'head-nonprivate" in capsys.readouterr().err
+
+
+def test_diff_exits_with_1_beyond_the_spread(folder, tmp_path, capsys):
+    assert main(["diff", str(folder), str(folder)]) == 0
+    assert "0 differ" in capsys.readouterr().out
+    other = fabricated_results()
+    other["cells"][1]["accuracy"] += 0.2
+    content = {name: value for name, value in other.items() if name != "status"}
+    write_json(tmp_path / "other/tables/results.json", make_record("collect_results", content, code="0"))
+    assert main(["diff", str(folder), str(tmp_path / "other")]) == 1
+    assert "DIFFERS" in capsys.readouterr().out
+    assert main(["diff", str(folder), str(tmp_path / "nowhere")]) == 2

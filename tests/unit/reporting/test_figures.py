@@ -1,0 +1,50 @@
+"""Figures: drawn from records, the same bytes twice, nothing of the day or the machine in them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lmodp.records import make_record, write_json
+from lmodp.reporting.catalogue import FIGURES
+from lmodp.reporting.figures import MODULES, make_figure
+from lmodp.reporting.figures.audit import allowed
+from lmodp.reporting.style import LOOKS, looks
+
+
+@pytest.fixture
+def sources(tmp_path, curves):
+    rows = [{"family": family, "steps": steps, "epsilon": epsilon, "dimension": dimension, "over_gaussian": ratio}
+            for family in ("laplace", "lmo-0.3") for steps in (1, 16) for epsilon in (0.1, 1.0) for dimension, ratio in ((1, 0.3), (None, None))]
+    write_json(tmp_path / "wins.json", make_record("map_wins", {"rows": rows}, code="0"))
+    search = {"spec": {"epsilon": 0.3, "accountant": "claimed"}, "qualifying": 1, "points": 3, "epsilon": 0.29}
+    write_json(tmp_path / "search.json", make_record("search_noise", search, code="0"))
+    pd.DataFrame({"epsilon": [0.29, 1.0, np.inf], "std": [7.0, 2.0, 1.0], "qualifies": [True, False, False]}).to_parquet(tmp_path / "trace.parquet")
+    return {"curves": curves, "wins": tmp_path / "wins.json", "searches": tmp_path / "search.json"}
+
+
+def test_every_figure_has_a_module_and_a_title():
+    assert list(FIGURES) == list(MODULES)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_same_bytes_twice_and_no_date(name, results, sources, tmp_path):
+    made = [make_figure(name, results, sources, svg=tmp_path / f"{turn}.svg", pdf=tmp_path / f"{turn}.pdf") for turn in range(2)]
+    assert made[0] == made[1] and made[0]["caption"]
+    for form in ("svg", "pdf"):
+        assert (tmp_path / f"0.{form}").read_bytes() == (tmp_path / f"1.{form}").read_bytes()
+    svg = (tmp_path / "0.svg").read_text()
+    assert "<dc:date>" not in svg and "nan" not in svg.lower().replace("</", "")
+    assert b"CreationDate" not in (tmp_path / "0.pdf").read_bytes()
+
+
+def test_methods_differ_in_colour_marker_and_dash(results):
+    found = looks(results["methods"])
+    assert "nonprivate" not in found and len(found) == 4
+    for part in ("colour", "marker", "dash"):
+        assert len({str(getattr(look, part)) for look in LOOKS}) == len(LOOKS)
+
+
+def test_the_claims_region_at_known_points():
+    assert allowed(np.array([0.0, 0.5, 1.0]), 0.0, 0.0) == pytest.approx([1.0, 0.5, 0.0])
+    assert allowed(np.array([0.1]), 1.0, 0.01) == pytest.approx([0.99 - np.e * 0.1])
+    assert allowed(np.array([0.0]), 1.0, 0.2) == pytest.approx([0.8])

@@ -1,0 +1,64 @@
+"""Paired intervals: they cover, they are as wide as they should be, and few seeds get none."""
+
+import numpy as np
+import pytest
+
+from lmodp.evaluation.classification import pack_correct
+from lmodp.records import make_record, write_json
+from lmodp.reporting.paired import FEWEST_SEEDS, best_cells, compare_cells, paired_interval
+
+EXAMPLES = 400
+
+
+def grid(root, seeds, gain, *, shift=0.0):
+    """Two methods that answer the same examples; the second is right on some more."""
+    generator = np.random.default_rng(5)
+    rows, runs = [], []
+    ease = generator.random(EXAMPLES)
+    for method, chance in (("a", 0.0), ("b", gain)):
+        rows.append({"cell": method, "method": method, "experiment": "e", "calibration": "verified", "epsilon": 1.0, "delta": 1e-6, "accuracy": 0.7})
+        for number in range(seeds):
+            correct = ease < 0.7 + chance + shift * generator.standard_normal()
+            run = f"{method}-{number}"
+            runs.append({"cell": method, "run": run, "repetition": number, "status": "done"})
+            write_json(root / "runs" / run / "evaluation.json",
+                       make_record("evaluate_model", {"correct": pack_correct(correct), "examples": EXAMPLES}, code="0"))
+    return rows, runs
+
+
+def test_a_clear_gain_is_separated_and_seen_from_both_sides(tmp_path):
+    rows, runs = grid(tmp_path, 6, 0.1)
+    forward, backward = compare_cells(rows, runs, tmp_path)
+    assert forward["against"] == "b" and forward["difference"] < 0 and forward["upper"] < 0 and forward["separated"]
+    assert (backward["lower"], backward["upper"]) == (-forward["upper"], -forward["lower"])
+    assert best_cells(rows, [forward, backward]) == {"b"}
+
+
+def test_no_gain_is_not_separated(tmp_path):
+    rows, runs = grid(tmp_path, 6, 0.0, shift=0.02)
+    found = compare_cells(rows, runs, tmp_path)
+    assert not found[0]["separated"] and best_cells(rows, found) == set()
+
+
+def test_few_seeds_claim_nothing(tmp_path):
+    rows, runs = grid(tmp_path, FEWEST_SEEDS - 1, 0.1)
+    found = compare_cells(rows, runs, tmp_path)
+    assert found[0]["lower"] is None and found[0]["separated"] is None and found[0]["difference"] < 0
+    assert best_cells(rows, found) == set()
+
+
+def test_a_run_that_diverged_is_left_out_on_both_sides(tmp_path):
+    rows, runs = grid(tmp_path, 6, 0.1)
+    runs[0]["status"] = "diverged"
+    assert compare_cells(rows, runs, tmp_path)[0]["seeds"] == 5
+
+
+@pytest.mark.parametrize("factor", [1.0, 2 / 3, 3 / 2])
+def test_the_width_is_that_of_the_standard_error(factor):
+    """Independent differences: the standard error is known, and 2/3 or 3/2 of it is told apart."""
+    generator = np.random.default_rng(11)
+    differences = generator.choice([-1, 0, 1], p=[0.15, 0.6, 0.25], size=(20, 500)).astype(np.int8)
+    lower, upper = paired_interval(differences, seed=3)
+    # Resampling seeds and examples independently counts the noise of single answers in both factors and once together.
+    expected = 2 * 1.96 * factor * np.sqrt(3 * differences.var() / differences.size)
+    assert (abs((upper - lower) / expected - 1) < 0.15) == (factor == 1.0)

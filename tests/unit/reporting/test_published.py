@@ -1,0 +1,58 @@
+"""Published numbers: every epsilon comes out to its printed digits; scores only where model and data are the same."""
+
+import pytest
+
+from lmodp.errors import DamagedFile
+from lmodp.reporting.published import FIELDS, compare_published, read_published
+from tests.workflow.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def published():
+    return read_published(ROOT / "config/published.tsv")
+
+
+@pytest.fixture
+def rows(published, results, curves, tmp_path):
+    results["experiments"]["head"] |= {"dataset_name": "mnli", "model_name": "roberta_base"}
+    return compare_published(results, published, curves, tmp_path)["rows"]
+
+
+def test_every_row_appears_with_a_source_and_a_number_or_a_reason(rows, published):
+    assert [row["name"] for row in rows] == [row["name"] for row in published] and len({row["name"] for row in rows}) == len(rows)
+    assert all(row["source"] and (row["reproduced"] is not None or row["reason"]) for row in rows)
+
+
+def test_every_published_epsilon_comes_out_to_its_digits(rows):
+    found = [row for row in rows if row["kind"] not in {"utility", "hours"}]
+    assert len(found) == 52
+    for row in found:
+        # One further unit of the last digit: the source prints some rounded and some cut off.
+        assert abs(row["difference"]) <= 1.001 * 10 ** -int(row["digits"]), row["name"]
+
+
+def test_a_score_is_compared_only_for_the_same_model_and_data(rows):
+    named = {row["name"]: row for row in rows}
+    same = named["nonprivate-roberta_base-mnli"]
+    assert same["reproduced"] == pytest.approx(74.1) and same["difference"] == pytest.approx(74.1 - 87.6)
+    other = named["nonprivate-roberta_large-mnli"]
+    assert other["reproduced"] is None and "no run of roberta_large on mnli" in other["reason"]
+    assert "not compared" in named["hours-bert_base-qqp-0.14-lmo_dp"]["reason"]
+
+
+def test_the_maximum_over_evaluations_is_taken_where_the_figure_did(results, curves, tmp_path, published):
+    results["experiments"]["head"] |= {"dataset_name": "sst2", "model_name": "roberta_large"}
+    headline = {**next(row for row in published if row["name"] == "headline-gaussian-sst2"), "epsilon_step": "3", "published": "50"}
+    row = compare_published(results, [headline], curves, tmp_path)["rows"][0]
+    assert row["maximum"] == pytest.approx(100 * (0.5 + 0.30 + 0.01))
+    assert row["difference"] == pytest.approx(row["maximum"] - 50) and row["reproduced"] == pytest.approx(71.0)
+
+
+def test_a_file_with_other_columns_is_refused(tmp_path):
+    path = tmp_path / "published.tsv"
+    path.write_text("name\tkind\nx\tutility\n")
+    with pytest.raises(DamagedFile, match="break the columns name, kind"):
+        read_published(path)
+    path.write_text("\t".join(FIELDS) + "\n" + "\t".join(["x", "rumour", *[""] * (len(FIELDS) - 2)]) + "\n")
+    with pytest.raises(DamagedFile, match=r"\['x'\]"):
+        read_published(path)

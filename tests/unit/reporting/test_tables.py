@@ -1,0 +1,82 @@
+"""Tables: no blank without a reason, bold only beyond doubt, three forms of one content."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from lmodp.reporting.comparison import comparison_pages
+from lmodp.reporting.privacy_table import privacy_pages
+from lmodp.reporting.render import Page, Table, tex, to_latex, to_markdown
+from lmodp.reporting.tables import TABLES, make_table, status_pages
+from lmodp.reporting.terminal import WIDTH, comparison_text
+
+
+def compared(results, first, second, lower, upper):
+    """Add both directions of a comparison to the results."""
+    a, b = (next(cell for cell in results["cells"] if cell["cell"].startswith(name)) for name in (first, second))
+    facts = {"seeds": 10, "confidence": 0.95, "separated": None if lower is None else lower > 0 or upper < 0}
+    ends = [(a, b, 0.02, lower, upper), (b, a, -0.02, None if upper is None else -upper, None if lower is None else -lower)]
+    results["comparisons"] += [{**facts, "cell": x["cell"], "against_cell": y["cell"], "method": x["method"], "against": y["method"],
+                                "difference": d, "lower": low, "upper": high} for x, y, d, low, high in ends]
+
+
+def test_a_place_without_a_number_has_a_reason_under_the_table(results):
+    for page in [*comparison_pages(results), *privacy_pages(results)]:
+        places = [text for table in page.tables for row in table.rows for text in row]
+        marks = [int(number) for text in places for number in re.findall(r"\((\d+)\)", text)]
+        assert all(text and (not text.startswith("–") or text == "–" or "(" in text) for text in places)
+        assert set(marks) == set(range(1, len(page.notes.texts) + 1))
+        assert all(page.notes.texts)
+
+
+def test_only_the_standards_own_difference_is_a_bare_dash(results):
+    for page in comparison_pages(results):
+        for table in page.tables:
+            assert all(row[0] == "Gaussian" for row in table.rows if "–" in row)
+
+
+def test_every_cell_is_in_the_status_table_and_the_csv(results, tmp_path):
+    make_table(results, tmp_path)
+    assert len(status_pages(results)[0].tables[0].rows) == len(results["cells"])
+    for name in TABLES:
+        frame = pd.read_csv(tmp_path / f"{name}.csv")
+        assert len(frame) == len(results["mechanisms" if name == "privacy" else "cells"])
+        assert (tmp_path / f"{name}.md").read_text().startswith("# ")
+        assert r"\toprule" in (tmp_path / f"{name}.tex").read_text()
+
+
+def test_tables_come_out_the_same_twice(results, tmp_path):
+    for folder in ("first", "second"):
+        make_table(results, tmp_path / folder)
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(("lower", "bold"), [(0.01, True), (-0.001, False), (None, False)])
+def test_bold_only_where_the_interval_excludes_zero(results, lower, bold):
+    keep = ("head-lmo_dp-verified-e0.3", "head-gaussian-verified-e0.3")
+    results["cells"] = [cell for cell in results["cells"] if cell["cell"].startswith(keep)]
+    compared(results, *keep, lower, None if lower is None else 0.03)
+    text = "".join(str(row) for page in comparison_pages(results) for table in page.tables for row in table.rows)
+    assert ("**" in text) is bold
+
+
+def test_no_bold_without_a_comparison_with_every_rival(results):
+    compared(results, "head-lmo_dp-verified-e0.3", "head-gaussian-verified-e0.3", 0.01, 0.03)
+    page = comparison_pages(results)[0]  # laplace is a rival at the same target and was not compared
+    assert "**" not in str(page.tables)
+
+
+def test_the_terminal_table_fits(results):
+    text = comparison_text(results)
+    assert max(map(len, text.splitlines())) <= WIDTH
+    skipped = [line.split() for line in text.splitlines() if "skipped" in line]
+    assert len(skipped) == 4 and all(line[:3] == ["LMO-DP", "as", "drawn"] and line[3].startswith("(") for line in skipped)
+
+
+def test_latex_escapes_and_bold():
+    assert tex("50 % & a_b ≤ ε") == r"50 \% \& a\_b $\le$ $\varepsilon$"
+    assert tex("**1 ± 2**") == r"\textbf{1 $\pm$ 2}"
+    page = Page("t", "c", [Table("", ("a", "b"), [("x", "y")])])
+    assert r"x & y \\" in to_latex([page]) and "| x | y |" in to_markdown([page], title="T")
