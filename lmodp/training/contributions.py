@@ -25,12 +25,14 @@ References:
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
+WIDENED = 1 << 24  # numbers of a 16-bit tensor that are widened at once
 ROUNDING = 1.0  # units of rounding allowed for in a Gram form, see `squared_norm`
 
 
@@ -98,9 +100,14 @@ class Explicit:
 Contribution = Outer | Rows | Explicit
 
 
+def is_wide(tensor: Tensor) -> bool:
+    """Whether a tensor has 32 bits or more."""
+    return tensor.dtype in (torch.float32, torch.float64)
+
+
 def wide_enough(tensor: Tensor) -> Tensor:
     """Return the tensor in float32 at least: norms are never formed in 16 bits."""
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    return tensor if is_wide(tensor) else tensor.float()
 
 
 def outer_or_explicit(left: Tensor, right: Tensor) -> Outer | Explicit:
@@ -177,7 +184,22 @@ def same_row(first: Tensor, second: Tensor) -> Tensor:
 
 def cross(first: Tensor, second: Tensor) -> Tensor:
     """Return all inner products of positions: (B, T, d), (B, S, d) -> (B, T, S)."""
-    return torch.bmm(wide_enough(first), wide_enough(second).transpose(1, 2))
+    pieces = [torch.bmm(wide_enough(left), wide_enough(right).transpose(1, 2))
+              for left, right in example_pieces(first, second)]
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+
+def example_pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield all examples at once, or few at a time where a 16-bit tensor is widened.
+
+    The float32 copy of a language model's (B, T, V) gradient would be the largest
+    tensor of the step.
+    """
+    narrow = [tensor.shape[1:].numel() for tensor in tensors if not is_wide(tensor)]
+    if not narrow:
+        yield tensors
+        return
+    yield from zip(*(tensor.split(max(1, WIDENED // max(narrow))) for tensor in tensors), strict=True)
 
 
 def inner(first: Contribution, second: Contribution) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lmodp.training.contributions import Contribution, Explicit, Outer, Rows
+from lmodp.training.contributions import Contribution, Explicit, Outer, Rows, example_pieces
 
 
 def add_weighted_sum(part: Contribution, factors: Tensor, total: Tensor, *, fresh: bool) -> None:
@@ -31,13 +31,15 @@ def add_weighted_sum(part: Contribution, factors: Tensor, total: Tensor, *, fres
 
 
 def _add_outer(part: Outer, factors: Tensor, total: Tensor, fresh: bool) -> None:
-    left, right = part.left.to(total.dtype), part.right.to(total.dtype)
-    scale = factors.to(total.dtype)[:, None, None]
-    if left.shape[2] <= right.shape[2]:
-        left = left * scale
-    else:
-        right = right * scale
-    total.addmm_(left.flatten(0, 1).t(), right.flatten(0, 1), beta=0 if fresh else 1)
+    beta = 0 if fresh else 1
+    for left, right, scale in example_pieces(part.left, part.right, factors.to(total.dtype)[:, None, None]):
+        left, right = left.to(total.dtype), right.to(total.dtype)
+        if left.shape[2] <= right.shape[2]:
+            left = left * scale
+        else:
+            right = right * scale
+        total.addmm_(left.flatten(0, 1).t(), right.flatten(0, 1), beta=beta)
+        beta = 1
 
 
 def _add_rows(part: Rows, factors: Tensor, total: Tensor, fresh: bool) -> None:

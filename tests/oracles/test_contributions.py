@@ -95,7 +95,9 @@ def test_cancelling_positions_do_not_shrink_the_norm():
     assert (true / without).max() > 1.01  # the test can fail
 
 
-def test_sixteen_bit_factors_are_widened():
+@pytest.mark.parametrize("at_once", [1, 200, 1 << 24])
+def test_sixteen_bit_factors_are_widened(at_once, monkeypatch):
+    monkeypatch.setattr("lmodp.training.contributions.WIDENED", at_once)
     left, right = torch.randn(2, 3, 50).bfloat16(), torch.randn(2, 3, 40)
     exact = torch.einsum("btp,btd->bpd", left.double(), right.double())
     norm = squared_norm([Outer(left, right)], GramCache())

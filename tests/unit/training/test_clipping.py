@@ -13,6 +13,7 @@ from lmodp.training.clipping import ClippingEngine, clip_factors
 from lmodp.training.contributions import Explicit
 from lmodp.training.losses import classification_loss
 from lmodp.training.rules import RULES, full_name, layer_rule
+from lmodp.training.step import in_precision
 from tests.oracles.clipping_models import build, make_batch
 from tests.unit.training.small import make_examples, make_model
 
@@ -74,6 +75,17 @@ def test_an_example_that_is_not_finite_is_left_out_and_harms_nobody(name, bad):
     assert found.non_finite == 1 and found.factors[1] == 0
     for value, parameter in zip(sums, engine.parameters, strict=True):
         torch.testing.assert_close(value, parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["roberta", "gpt2_tied"])
+def test_where_no_example_is_finite_the_sum_is_zero(name, precision):
+    model, loss, labels = build(name, dtype=torch.float32)
+    engine = ClippingEngine(model, clip_norm=0.4, clipping="flat")
+    nothing = in_precision(lambda model, batch: math.nan * loss(model, batch), precision)
+    assert engine.accumulate(nothing, make_batch(labels, [4, 2]), 2).non_finite == 2
+    engine.fill_missing()
+    assert all(not parameter.grad.any() for parameter in engine.parameters)
 
 
 def test_inputs_that_are_not_finite_are_left_out():
@@ -176,8 +188,6 @@ def test_a_layer_that_does_not_see_examples_first_is_named():
 
 
 def test_bfloat16_autocast_keeps_float32_norms_and_sums():
-    from lmodp.training.step import in_precision
-
     model, loss, labels = build("roberta", dtype=torch.float32)
     batch = make_batch(labels, [7, 3, 5])
     engine = ClippingEngine(model, clip_norm=0.4, clipping="flat")
@@ -191,8 +201,6 @@ def test_bfloat16_autocast_keeps_float32_norms_and_sums():
 
 
 def test_clipped_sum_in_bfloat16_respects_the_bound():
-    from lmodp.training.step import in_precision
-
     model, loss, labels = build("roberta", dtype=torch.float32)
     engine = ClippingEngine(model, clip_norm=0.3, clipping="flat")
     engine.accumulate(in_precision(loss, "bfloat16"), make_batch(labels, [9]), 1)
