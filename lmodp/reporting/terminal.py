@@ -41,8 +41,9 @@ def _experiment(results: Mapping[str, Any], name: str) -> str:
     for section in found:
         rows = [[_with_status(texts, key) for key in columns] for texts, _ in section.rows]
         parts += ["", SECTIONS[section.calibration], *_table([HEADS[key] for key in columns], rows)]
+    shown = "\n".join(parts)
     for index, text in enumerate(notes.texts, 1):
-        parts += wrap(f"({index}) {text}", WIDTH, subsequent_indent="    ")
+        parts += [] if f"({index})" not in shown else wrap(f"({index}) {text}", WIDTH, subsequent_indent="    ")
     return "\n".join(parts)
 
 
