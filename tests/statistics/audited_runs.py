@@ -112,7 +112,7 @@ def shuffle_instead(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PoissonSampler, "draw", draw)
 
 
-FAINT, LITTLE, MUCH = Gaussian(std=0.3), Gaussian(std=0.5), Gaussian(std=4.0)
+FAINT, LITTLE, MUCH = Gaussian(std=0.2), Gaussian(std=0.5), Gaussian(std=4.0)
 FAULTS = {
     # name: (noise under which it is sought, plant, what objects)
     "noise times 2/3": (LITTLE, lambda patch: scale_noise(patch, 2 / 3), "fit"),

@@ -87,16 +87,6 @@ def test_unclipped_layer_is_found_by_many_runs(monkeypatch):
     assert faulty > upper
 
 
-@pytest.mark.slow
-def test_noise_times_two_thirds_is_found_by_many_runs(monkeypatch):
-    plan = Plan(noise=Gaussian(std=1.0), sampling_rate=1.0, steps=1, delta=1e-5, clip_norm=0.3, dataset_size=1)
-    lower, upper = many_runs(plan, 6000)
-    assert 0.6 * upper < lower <= upper
-    scale_noise(monkeypatch, 2 / 3)
-    faulty, _ = many_runs(plan, 6000)
-    assert faulty > upper
-
-
 def test_coins_that_decide_nothing_are_guessed_at_random():
     """The bound exceeds 0 no more often than its confidence allows."""
     generator, judge, plan = np.random.default_rng(3), judge_of(MUCH), plan_of(MUCH)
