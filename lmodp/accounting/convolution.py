@@ -49,6 +49,14 @@ def log_generating(pair: LatticePair, tilt: float) -> float:
     return float(logsumexp(np.log(pair.masses[there]) + tilt * pair.losses[there]))
 
 
+def tilted_mean(pair: LatticePair, tilt: float) -> float:
+    """Return the mean loss under Q's masses times exp(tilt * loss), normalised."""
+    there = pair.masses > 0
+    terms = np.log(pair.masses[there]) + tilt * pair.losses[there]
+    weights = np.exp(terms - terms.max())
+    return float(weights @ pair.losses[there] / weights.sum())
+
+
 def tilted_power(pair: LatticePair, count: int, *, tilt: float) -> Power:
     """Return the ``count``-fold convolution of Q's masses, accurate near the tilted mean.
 

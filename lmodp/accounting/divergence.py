@@ -25,7 +25,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial.legendre import leggauss
 
 from lmodp.mechanisms import RateMixture
 from lmodp.mechanisms.moments import log_grid
@@ -33,8 +32,6 @@ from lmodp.mechanisms.moments import log_grid
 # log p(y) - log p(y + v) is a difference of numbers below 1e3 and loses digits at small v:
 # each exponent is raised by this much, relatively, which is far above the loss at v >= 1e-6/L.
 SLACK = 1e-8
-_MIDDLE, _MIDDLE_WEIGHTS = leggauss(32)
-_COARSE, _COARSE_WEIGHTS = leggauss(20)
 _NEGLIGIBLE = 1e-13
 
 
@@ -92,7 +89,7 @@ def ratio_bound(
         v1: upper end, > 0, shape (m,).
 
     Returns:
-        shape (m,), with the difference to a coarser quadrature added.
+        shape (m,), with the difference to a quadrature of half the nodes added.
     """
     log_y = np.logaddexp(_outer(noise, nodes, order, v0, v1), _middle(noise, order, v0, v1))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -115,34 +112,42 @@ def _outer(noise: RateMixture, nodes: Quadrature, order: np.ndarray, v0: np.ndar
         slope = np.where(start > 0, (nodes.log_density - log_far) / start, nodes.score)
     slope = np.clip(slope, score_far, nodes.score) * (1 + SLACK)
     terms = nodes.log_weight + _log_bound(slope, a, end, (end - start) * slope)
-    fine = _log_sum(terms)
-    coarse = _log_sum(terms[:, ::2]) + np.log(2)
     ends = [np.log(2 * mass) + _log_bound(s, order, v1, (v1 - v0) * s)
             for mass, s in ((nodes.left_mass, noise.score_maximum), (nodes.right_mass, nodes.score[-1]))]
-    return np.logaddexp(np.maximum(fine, coarse), np.logaddexp(*ends))
+    return np.logaddexp(_log_trapezoid(terms), np.logaddexp(*ends))
 
 
-def _log_sum(terms: np.ndarray) -> np.ndarray:
+def _log_trapezoid(terms: np.ndarray) -> np.ndarray:
+    """Return log of the trapezoidal sum of exp(terms) over the last axis (an odd number of nodes), plus
+    its distance from the sum over every other node."""
     peak = terms.max(axis=-1)
-    return peak + np.log(np.exp(terms - peak[..., None]).sum(axis=-1))
+    values = np.exp(terms - peak[..., None])
+    fine, coarse = values.sum(axis=-1), 2 * values[..., ::2].sum(axis=-1)
+    return peak + np.log(fine + np.abs(fine - coarse))
+
+
+def _double_exponential() -> tuple[np.ndarray, np.ndarray]:
+    """Return w in (0, 1), 1 - w and the log weights of the tanh-sinh rule, an odd number of nodes: at the
+    orders of thousands that weak noise needs, all the mass lies within 1/(a v L) of w = 1."""
+    t = np.linspace(-_REACH, _REACH, _MIDDLE_NODES)
+    bend = np.pi / 2 * np.sinh(t)
+    rest = 1 / (1 + np.exp(2 * bend))
+    weight = (t[1] - t[0]) * np.pi / 2 * np.cosh(t) / (2 * np.cosh(bend) ** 2)
+    return 1 / (1 + np.exp(-2 * bend)), rest, np.log(weight)
+
+
+_REACH, _MIDDLE_NODES = 3.2, 53
+_W, _REST, _LOG_WEIGHT = _double_exponential()
 
 
 def _middle(noise: RateMixture, order: np.ndarray, v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
     """Return log of the bound of the second integral over v^2, shape (m,)."""
-    fine = _middle_rule(noise, order, v0, v1, _MIDDLE, _MIDDLE_WEIGHTS)
-    coarse = _middle_rule(noise, order, v0, v1, _COARSE, _COARSE_WEIGHTS)
-    return np.maximum(fine, coarse)
-
-
-def _middle_rule(
-    noise: RateMixture, order: np.ndarray, v0: np.ndarray, v1: np.ndarray, nodes: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    w, start, end = (1 + nodes) / 2, v0[:, None], v1[:, None]
-    near, far = start * (1 - w) / 2, start * (1 + w) / 2
+    start, end = v0[:, None], v1[:, None]
+    near, far = start * _REST / 2, start * (1 + _W) / 2
     (log_near, score_near), (log_far, score_far) = map(noise.log_density_and_score, (near, far))
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope = np.where(start > 0, (log_near - log_far) / start, w * noise.score_maximum)
-    slope = np.clip(slope, w * score_far, w * score_near) * (1 + SLACK)
-    least = noise.log_density(end * (1 - w) / 2) - log_far
+        slope = np.where(start > 0, (log_near - log_far) / start, _W * noise.score_maximum)
+    slope = np.clip(slope, _W * score_far, _W * score_near) * (1 + SLACK)
+    least = noise.log_density(end * _REST / 2) - log_far
     bound = _log_bound(slope, order[:, None], end, end * slope - least)
-    return _log_sum(np.log(weights / 4) + log_near + bound) + np.log(v1)
+    return _log_trapezoid(_LOG_WEIGHT + log_near + bound) + np.log(v1 / 2)

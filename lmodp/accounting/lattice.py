@@ -17,6 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_ON_LATTICE = 1e-7  # lattice cells; a ratio this close below a lattice value is on it, up to rounding
+
+
 @dataclass(frozen=True, eq=False)
 class LatticePair:
     """Q's masses at losses log(dQ/dP) = (first + j) * step.
@@ -96,7 +99,7 @@ def merge_mirrored(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: floa
     index, mass = [up.index, -up.index], [up.q, up.p]
     rest_p, rest_q = p.sum() - up.p.sum(), q.sum() - up.q.sum()
     if rest_p > 0:
-        k = max(math.floor(math.log(rest_q / rest_p) / step), 0)
+        k = max(math.floor(math.log(rest_q / rest_p) / step + _ON_LATTICE), 0)
         total = rest_p + rest_q  # a cell of ratio e^k and its mirror image share it
         index.append(np.array([k, -k]))
         mass.append(total / (1 + math.exp(-k * step)) * np.array([1.0, math.exp(-k * step)]))

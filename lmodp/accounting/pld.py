@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from lmodp.accounting.convolution import Power, log_generating, tilted_power
+from lmodp.accounting.convolution import Power, log_generating, tilted_mean, tilted_power
 from lmodp.accounting.lattice import LatticePair, connect_dots, merge, merge_mirrored
 from lmodp.accounting.profile import largest_loss, positive_cells, unbounded_mass
 from lmodp.mechanisms import Noise
@@ -24,6 +24,7 @@ _LARGEST_LOSS = 500.0  # of one step, in the lower bound; exp of it is still a d
 # Cell masses are good to 1e-11, relatively; so is every loss of a lattice pair. Over a run that moves
 # delta by far less than this, relatively.
 _ROUNDING = 1e-6
+_TILTS, _SETTLED = 5, 1e-5  # tilts tried until the FFT's error no longer shows in epsilon
 # A lattice a hair finer than an atom's loss: the atom then lies above its slope and merges into it.
 _BELOW_ATOM = 1 - 1e-5
 _TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
@@ -47,8 +48,9 @@ def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
     step, mean = _BELOW_ATOM * top / _COORDINATE_LEVELS, math.log(q.sum() / p.sum())
     if math.floor(loss.max() / step) * step <= mean:
         # No lattice slope lies between the losses' mean and the largest, so no chord would meet the
-        # curve again and all would be lowered to the next slope. One a hair above the mean takes them all.
-        step = mean * (1 + 1e-9) / _COORDINATE_LEVELS
+        # curve again and all would be mixed down to the next slope. With the mean itself on the lattice
+        # they make one cell.
+        step = mean / _COORDINATE_LEVELS
     return merge_mirrored(p[::-1], q[::-1], loss[::-1], step=step)
 
 
@@ -123,18 +125,35 @@ def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool
     ceiling, tilt = chernoff(pair, steps, delta - infinite)
     if ceiling <= 0:
         return 0.0
-    power = tilted_power(pair, steps, tilt=tilt)
-    masses = _directed(power, upper) + (_ROUNDING if upper else -_ROUNDING)
-    return _solve(masses, power.losses, delta - infinite, ceiling, upper)
+    found = []
+    for _ in range(_TILTS):
+        power = tilted_power(pair, steps, tilt=tilt)
+        found.append(_solve(_directed(power, upper), power.losses, delta - infinite, ceiling, upper))
+        centre = _solve(np.minimum(power.log_masses, 0.0), power.losses, delta - infinite, ceiling, upper)
+        if abs(found[-1] - centre) <= _SETTLED * ceiling or centre <= 0:
+            break
+        tilt = saddle_tilt(pair, centre / steps)
+    return min(found) if upper else max(found)
+
+
+def saddle_tilt(pair: LatticePair, loss: float) -> float:
+    """Return the tilt between 0 and 1e5 under which the mean loss is nearest to ``loss``."""
+    def gap(log_tilt: float) -> float:
+        return tilted_mean(pair, math.exp(log_tilt)) - loss
+
+    low, high = math.log(1e-3), math.log(1e5)
+    if gap(low) >= 0:
+        return 0.0
+    return math.exp(high) if gap(high) <= 0 else math.exp(brentq(gap, low, high, xtol=1e-3))
 
 
 def _directed(power: Power, upper: bool) -> np.ndarray:
-    """Return log masses moved up or down by their error."""
+    """Return log masses moved up or down by their error and by the cells' rounding."""
     if upper:
-        return np.minimum(np.logaddexp(power.log_masses, power.log_error), 0.0)
+        return np.minimum(np.logaddexp(power.log_masses, power.log_error), 0.0) + _ROUNDING
     with np.errstate(divide="ignore", invalid="ignore"):
         lowered = power.log_masses + np.log1p(-np.exp(np.minimum(power.log_error - power.log_masses, 0.0)))
-    return np.where(power.log_masses > power.log_error, lowered, -np.inf)
+    return np.where(power.log_masses > power.log_error, lowered - _ROUNDING, -np.inf)
 
 
 def _solve(log_masses: np.ndarray, losses: np.ndarray, delta: float, ceiling: float, upper: bool) -> float:
