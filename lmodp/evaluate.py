@@ -44,4 +44,5 @@ def _evaluate_run(run: Mapping[str, Any], cell: Cell, layout: Layout, task: Any)
                          inputs={f"runs/{run['run']}/training.json": run["record_sha256"]})
     write_json(folder / "evaluation.json", record)
     numbers = {name: value for name, value in scores.items() if isinstance(value, float)}
-    return {"run": run["run"], "status": "done", "reason": None, "examples": scores["examples"], **numbers}
+    return {"run": run["run"], "status": "done", "reason": None, "examples": scores["examples"],
+            "reasons": scores.get("reasons", {}), **numbers}

@@ -237,13 +237,13 @@ def dataset_item(spec: Mapping[str, Any]) -> Item:
 
 def model_item(spec: Mapping[str, Any]) -> Item:
     """Return the pretrained model that a cell starts from."""
-    values = {"model": spec["model"], "source": spec["source"]}
-    return Item(f"{spec['model']}-{spec['source']}-{short_hash(values)}", values)
+    values = {"model": spec["model"], "source": spec["model_source"] or spec["source"], "layers": spec["layers"]}
+    return Item(f"{values['model']}-{values['source']}-{short_hash(values)}", values)
 
 
 def tokens_item(spec: Mapping[str, Any]) -> Item:
     """Return the cell's data set in its model's tokens."""
-    values = {name: spec[name] for name in ("dataset", "model", "source", "max_length")}
+    values = {name: spec[name] for name in ("dataset", "model", "source", "model_source", "layers", "max_length")}
     return Item(f"{spec['dataset']}-{spec['model']}-{short_hash(values)}", values)
 
 
@@ -256,7 +256,9 @@ def activations_item(spec: Mapping[str, Any]) -> Item | None:
     part = spec["trainable"]
     if not (part == "head" or (isinstance(part, dict) and "last_layers" in part)) or spec["training"]["dropout"] > 0:
         return None
-    names = ("dataset", "model", "source", "max_length", "trainable", "pooling", "threads")
+    if DATASETS[spec["dataset"]].task != "classification":
+        return None
+    names = ("dataset", "model", "source", "model_source", "layers", "max_length", "trainable", "pooling", "threads")
     values = {name: spec[name] for name in names}
     part_name = part if isinstance(part, str) else f"last{part['last_layers']}"
     return Item(f"{spec['dataset']}-{spec['model']}-{part_name}-{short_hash(values)}", values)

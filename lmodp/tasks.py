@@ -91,8 +91,7 @@ class ClassificationTask:
 
     def _tokens(self, split: str) -> TokenColumns:
         found = load_tokens(self.tokens_folder, split)
-        rows = np.split(found.tokens, found.starts[1:-1])
-        return TokenColumns({"input_ids": rows}, padding={"input_ids": self.pretrained.config.pad_token_id},
+        return TokenColumns(found.columns(), padding={"input_ids": self.pretrained.config.pad_token_id},
                             values={"labels": found.labels}, device=self.device)
 
     def score(self, model: nn.Module) -> dict[str, Any]:

@@ -14,5 +14,6 @@ run_stage(
     inputs=job.records("package"),
     spec=spec,
     artefact=folder,
-    work=lambda: prepare_model(spec, folder=folder, cache_root=layout.cache),
+    work=lambda: prepare_model(spec, folder=folder, cache_root=layout.cache, data_root=layout.config.data_folder(),
+                               settings=layout.config.sources()),
 )
