@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from lmodp.accounting.gaussian import gaussian_rdp_epsilon
+from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
 from lmodp.accounting.scalar import ORDERS, StepEpsilon, best_step, laplace_step
 from lmodp.mechanisms import Gaussian, Laplace, LaplaceMixture, Noise
 from lmodp.mechanisms.parts import ExponentialPart, GammaPart, RatePart
@@ -90,5 +90,7 @@ def claimed_run(step_epsilon: float, *, sampling_rate: float, steps: int, delta:
     The noise is replaced by a Gaussian of standard deviation sqrt(2 ln(1.25/delta))/step_epsilon,
     composed with Poisson sampling by RDP at the integer orders 2...128.
     """
-    return gaussian_rdp_epsilon(noise_multiplier=classic_factor(delta) / step_epsilon, orders=ORDERS.tolist(),
-                                sampling_rate=sampling_rate, steps=steps, delta=delta)
+    variance = (classic_factor(delta) / step_epsilon) ** 2
+    orders = np.arange(ORDERS[-1] + 1.0)
+    rdp = poisson_rdp(log_moments=orders * (orders - 1) / (2 * variance), sampling_rate=sampling_rate, orders=ORDERS)
+    return epsilon_of_rdp(orders=ORDERS, rdp=steps * rdp, delta=delta)[0]
