@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def calibrate_mechanism(
-    spec: Mapping[str, Any], method: Method, search: Mapping[str, Any] | None, *, model_folder: Path | None = None
+    spec: Mapping[str, Any], method: Method, search: Mapping[str, Any] | None, *, model_folder: Path | None = None,
+    dimension: int | None = None,
 ) -> dict[str, Any]:
     """Ask a method for its mechanism and return the content of ``noise.json``.
 
@@ -26,6 +27,7 @@ def calibrate_mechanism(
         search: record of search_noise, where the method needs one.
         model_folder: the prepared model, where the method needs the number of
             trained parameters.
+        dimension: that number, where it is known without the model's folder.
 
     Returns:
         ``noise`` (or null), ``claim_noise``, ``nominal_step_epsilon``, ``claim``,
@@ -33,7 +35,7 @@ def calibrate_mechanism(
         method cannot reach is status "skipped" with the method's reason; a plug-in
         that raises, or answers with something else than a mechanism, is "failed".
     """
-    dimension = _dimension(spec, model_folder)
+    dimension = dimension or _dimension(spec, model_folder)
     try:
         answer = method.mechanism(_target(spec, search, dimension))
     except Unsupported as error:

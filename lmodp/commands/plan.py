@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -57,7 +58,10 @@ def plan_grid(grid: Grid, *, rate: float, privacy: bool = True) -> dict[str, Any
 
 def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: float, privacy: bool) -> dict[str, Any]:
     spec, training = cell.spec, cell.spec["training"]
-    size = sizes.setdefault(spec["experiment"], _size(spec))
+    part = json.dumps([spec["experiment"], spec["trainable"]])  # a method may train another part than its experiment
+    if part not in sizes:
+        sizes[part] = _size(spec)
+    size = sizes[part]
     flops = _flops(cell, size)
     examples = training["expected_batch_size"] * training["steps"] * cell.repetitions
     entry = {
@@ -73,7 +77,7 @@ def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: f
         "reason": cell.skip or size["problem"],
     }
     if privacy and cell.skip is None:
-        entry |= _verified(cell, grid)
+        entry |= _verified(cell, grid, size["trainable"])
     return entry
 
 
@@ -98,21 +102,21 @@ def _size(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {**head, **vars(size)}
 
 
-def _verified(cell: Cell, grid: Grid) -> dict[str, Any]:
+def _verified(cell: Cell, grid: Grid, dimension: int | None) -> dict[str, Any]:
     """The upper bound of the mechanism that the cell would be trained under."""
     try:
-        return _verified_of(cell.mechanism, grid)
+        return _verified_of(cell.mechanism, grid, dimension if grid.mechanisms[cell.mechanism].spec["released"] else None)
     except Unsupported as error:
         return {"reason": str(error)}
 
 
 @cache
-def _verified_of(mechanism_id: str, grid: Grid) -> dict[str, Any]:
+def _verified_of(mechanism_id: str, grid: Grid, dimension: int | None) -> dict[str, Any]:
     from lmodp.accounting import verified_upper
     from lmodp.mechanisms import noise_from_dict
 
     spec = grid.mechanisms[mechanism_id].spec
-    answer = calibrate_mechanism(spec, grid.methods[spec["method"]], _search(mechanism_id, grid))
+    answer = calibrate_mechanism(spec, grid.methods[spec["method"]], _search(mechanism_id, grid), dimension=dimension)
     if answer["noise"] is None:
         return {"reason": answer.get("reason")}
     rate = spec["expected_batch_size"] / spec["dataset_size"]
