@@ -137,6 +137,7 @@ class ClippingEngine:
         """Form the weighted sums, releasing each parameter's factors as they are used."""
         keep = None if bool(finite.all()) else finite.nonzero().squeeze(1)
         kept = factors if keep is None else factors[keep]
+        tape.bank.add_weighted_sums(kept, keep)
         # Parameters with several uses come last: theirs are the largest buffers.
         order = sorted(tape.parts, key=lambda parameter: tape.calls[parameter] > 1)
         for parameter in order:

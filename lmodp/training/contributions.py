@@ -51,20 +51,25 @@ class GramCache:
         self._entries: OrderedDict[tuple, tuple[Tensor, Tensor]] = OrderedDict()
 
     def gram(self, rows: Tensor) -> Tensor:
-        """Return ``rows @ rows^T`` per example: (B, T, d) -> (B, T, T)."""
+        """Return ``rows @ rows^T`` per example: (B, T, d) -> (B, T, T); valid for the next two calls."""
         key = (rows.data_ptr(), rows.shape, rows.stride(), rows.dtype)
         if key not in self._entries:
-            self._entries[key] = (rows, _gram(rows))
+            spare = None if len(self._entries) < self.SIZE else self._entries.popitem(last=False)[1][1]
+            self._entries[key] = (rows, _gram(rows, spare))
         self._entries.move_to_end(key)
-        while len(self._entries) > self.SIZE:
-            self._entries.popitem(last=False)
         return self._entries[key][1]
 
 
-def _gram(rows: Tensor) -> Tensor:
+def _gram(rows: Tensor, spare: Tensor | None) -> Tensor:
+    """Return a Gram matrix, in the memory of one no longer needed where it fits.
+
+    New memory each time would split the holes that freed activations leave.
+    """
     if rows.shape[1] == 1:
         return torch.linalg.vector_norm(wide_enough(rows), dim=-1, keepdim=True).square()
-    return cross(rows, rows)
+    if not is_wide(rows) or spare is None or (spare.shape[:2], spare.dtype) != (rows.shape[:2], rows.dtype):
+        return cross(rows, rows)
+    return torch.bmm(rows, rows.transpose(1, 2), out=spare)
 
 
 def sum_positions(tensor: Tensor) -> Tensor:

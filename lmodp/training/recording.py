@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lmodp.errors import Unsupported
+from lmodp.training.bank import VectorBank
 from lmodp.training.contributions import Contribution, GramCache, squared_norm
 from lmodp.training.rules import LayerRule, rule_for
 
@@ -47,11 +48,13 @@ class TappedLayer:
 class Tape:
     """What one micro-batch of ``batch_size`` examples left behind.
 
-    ``squared_norms`` (B,) grows as the backward pass goes; a parameter used more
-    than once is added at the end (`finish`), when all its contributions are known.
+    ``squared_norms`` (B,) grows as the backward pass goes; the bank of vectors, and
+    parameters used more than once, are added at the end (`finish`), when all their
+    contributions are known.
     """
 
     batch_size: int
+    bank: VectorBank
     squared_norms: Tensor | None = None
     calls: Counter[nn.Parameter] = field(default_factory=Counter)
     parts: dict[nn.Parameter, list[Contribution]] = field(default_factory=dict)
@@ -66,19 +69,23 @@ class Tape:
         found = layer.rule.contributions(layer.module, inputs, as_positions(grad), layer.wanted)
         for name, part in found.items():
             parameter = layer.parameter(name)
+            if self.bank.holds(parameter):
+                self.bank.add(parameter, part.value)
+                continue
             self.parts.setdefault(parameter, []).append(part)
             if self.calls[parameter] == 1:
-                self._add_norms([part])
+                self._add_norms(squared_norm([part], self.grams))
 
-    def _add_norms(self, parts: list[Contribution]) -> None:
-        found = squared_norm(parts, self.grams)
-        self.squared_norms = found if self.squared_norms is None else self.squared_norms + found
+    def _add_norms(self, found: Tensor | None) -> None:
+        if found is not None:
+            self.squared_norms = found if self.squared_norms is None else self.squared_norms + found
 
     def finish(self) -> Tensor:
-        """Add the parameters used more than once and return the squared norms (B,)."""
+        """Add what could not be added before and return the squared norms (B,)."""
+        self._add_norms(self.bank.squared_norms())
         for parameter, parts in self.parts.items():
             if self.calls[parameter] > 1:
-                self._add_norms(parts)
+                self._add_norms(squared_norm(parts, self.grams))
         self.grams = GramCache()
         return torch.zeros(self.batch_size) if self.squared_norms is None else self.squared_norms
 
@@ -130,8 +137,8 @@ def recording(layers: list[TappedLayer], batch_size: int) -> Iterator[Tape]:
     Both the forward and the backward pass belong inside. On leaving, hooks are
     gone and the parameters require gradients again, also after an error.
     """
-    tape = Tape(batch_size)
-    parameters = {layer.parameter(name) for layer in layers for name in layer.wanted}
+    parameters = {layer.parameter(name): None for layer in layers for name in sorted(layer.wanted)}
+    tape = Tape(batch_size, VectorBank(parameters, batch_size))
     anchor = torch.zeros((), requires_grad=True)
     handles = [layer.module.register_forward_hook(_hook(layer, tape, anchor), with_kwargs=True)
                for layer in layers]
