@@ -26,7 +26,7 @@ class Workflow:
         self.configfile = self.folder / "config.yaml"
         self.configfile.write_text(yaml.safe_dump(self.values))
 
-    def run(self, *options, check=True, timeout=900):
+    def run(self, *options, check=True, timeout=2400):
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(self.configfile), *options]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(self.repository), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=self.repository, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
