@@ -27,7 +27,7 @@ ACCOUNTANTS = ("claimed", "theorem", "verified")
 SCOPES = ("step", "run")
 UNIT_SHAPES = {"gaussian": Gaussian(std=1.0), "laplace": Laplace(scale=1.0)}
 _SMALLEST, _LARGEST = 1e-6, 1e9  # scales tried, in units of the sensitivity
-_GRID = 400
+_GRID = 120  # a third apart
 _PRECISION = 1e-9
 _STRIDE = 0.7  # of the logarithm of a scale, when bracketing
 _REFINEMENTS = 8
@@ -128,7 +128,7 @@ def _scalar_scale(account: Callable[[float], float], target: float, accountant: 
     scales = np.geomspace(_SMALLEST, _LARGEST, _GRID)
     private = _first_private(account, target, scales)
     if private is None:
-        smallest = min(account(scale) for scale in scales[::20])
+        smallest = min(account(scale) for scale in scales[::6])
         raise Unsupported(f"epsilon = {target!r} cannot be reached under {accountant!r} at this delta: "
                           f"the smallest value at any scale is about {smallest:.4g}")
     low, high = math.log(scales[private - 1]) if private else math.log(_SMALLEST / 10), math.log(scales[private])

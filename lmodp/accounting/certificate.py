@@ -122,6 +122,8 @@ def plain(value: Any) -> Any:
     """Return ``value`` with infinities and NaN replaced by null, recursively."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -41,7 +41,7 @@ def poisson_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.nda
     Idea: with P and Q the outputs without and with the example and r = Q/P, the sampled output
     is (1-q)P + qQ and E_P[(1 - q + q r)^a] = sum_k C(a,k) (1-q)^(a-k) q^k E_P[r^k], in which the
     terms k = 0 and 1 have moment exactly 1. So the sum is 1 + sum_{k>=2} (...) (E_P[r^k] - 1).
-    For noise symmetric about 0 this direction dominates the other (proof in the how-to).
+    For noise symmetric about 0 this direction dominates the other (docs/verified_bounds.md).
 
     Args:
         log_moments: upper bounds of log E_P[r^k] for k = 0 ... max(orders), shape (max + 1,);

@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
         noise=load_noise(args.noise), sampling_rate=args.sampling_rate, steps=args.steps, delta=args.delta,
         clip_norm=args.relative_sensitivity, noise_scale=1.0,
     )
-    setting = PUBLISHED.get(args.noise)
+    # A published step epsilon is for sensitivity 1.
+    setting = PUBLISHED.get(args.noise) if args.relative_sensitivity == 1 else None
     certificate = certify_mechanism(
         plan, nominal_step_epsilon=setting.nominal_step_epsilon if setting else None, dimension=args.dimension)
     show(certificate, as_json=args.json, text=_text)

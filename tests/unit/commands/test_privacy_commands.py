@@ -1,0 +1,76 @@
+"""account, search and calibrate, as a user calls them."""
+
+import json
+
+import pytest
+
+from lmodp.cli import main
+from lmodp.mechanisms import Laplace, load_noise, noise_from_dict
+
+RUN = ["--sampling-rate", "0.0304", "--steps", "192", "--delta", "1e-10"]
+
+
+def answer(capsys, *arguments):
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_account_prints_the_certificate(capsys):
+    found = answer(capsys, "account", "--noise", "lmo-0.3", *RUN)
+    assert found["claimed"]["epsilon_step"] == pytest.approx(0.2932127545)
+    assert found["claimed"]["epsilon_total_nominal"] > found["claimed"]["epsilon_total"]
+    assert found["verified"]["epsilon_lower"] < found["verified"]["epsilon_upper"]
+    assert found["plan"]["relative_sensitivity"] == 1
+
+
+def test_account_without_json_is_a_table(capsys):
+    assert main(["account", "--noise", "lmo-0.3", *RUN]) == 0
+    text = capsys.readouterr().out
+    assert "order 128 is outside the MGF's domain" in text
+    assert "like a Gaussian of std 4.53597" in text
+    assert [line.split()[0] for line in text.splitlines()[1:5]] == ["claimed", "theorem", "pure", "verified"]
+
+
+def test_relative_sensitivity_counts_and_takes_the_published_claim_with_it(capsys):
+    one = answer(capsys, "account", "--noise", "lmo-0.3", *RUN, "--dimension", "1")
+    tenth = answer(capsys, "account", "--noise", "lmo-0.3", *RUN, "--dimension", "1", "--relative-sensitivity", "0.1")
+    assert tenth["verified"]["epsilon_upper"] < one["verified"]["epsilon_upper"] / 3
+    assert tenth["plan"]["relative_sensitivity"] == pytest.approx(0.1)
+    assert tenth["claimed"]["epsilon_total_nominal"] is None  # published for sensitivity 1
+
+
+def test_calibrate_writes_what_account_reads(capsys, tmp_path):
+    path = tmp_path / "noise.json"
+    assert main(["calibrate", "--family", "laplace", "--epsilon", "0.6", "--accountant", "verified", *RUN, "--output", str(path)]) == 0
+    assert isinstance(load_noise(path), Laplace)
+    found = answer(capsys, "account", "--noise", str(path), *RUN)
+    assert found["verified"]["epsilon_upper"] == pytest.approx(0.6, rel=1e-4) and found["verified"]["epsilon_upper"] <= 0.6
+
+
+def test_calibrate_keeps_the_shape_of_a_mixture(capsys):
+    arguments = ["calibrate", "--family", "laplace_mixture", "--shape", "lmo-3", "--epsilon", "2", "--accountant", "claimed", *RUN]
+    assert main(arguments) == 0
+    noise = noise_from_dict(json.loads(capsys.readouterr().out))
+    assert noise.efficiency == pytest.approx(load_noise("lmo-3").efficiency)
+
+
+def test_search_prints_the_noise_and_every_account(capsys, tmp_path):
+    trace = tmp_path / "trace.parquet"
+    found = answer(capsys, "search", "--epsilon", "0.3", "--delta", "1e-10", "--accountant", "claimed", "--objective", "epsilon",
+                   "--trace", str(trace))
+    assert noise_from_dict(found["noise"]) == load_noise("lmo-0.3")
+    assert (found["points"], found["valid"]) == (40824, 11088)
+    assert set(found["accounts"]) == {"claimed", "theorem", "pure_scalar", "verified"}
+    assert trace.is_file()
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["account", "--noise", "lmo-03", *RUN], "Did you mean 'lmo-0.3'?"),
+    (["account", "--noise", "lmo-0.3", "--sampling-rate", "1.5", "--steps", "1", "--delta", "0.1"], "sampling_rate = 1.5: must be in (0, 1]"),
+    (["calibrate", "--family", "gaussian", "--epsilon", "1e-5", "--accountant", "verified", *RUN], "below what Renyi orders"),
+    (["search", "--epsilon", "0.5", "--delta", "1e-10", "--accountant", "theorem", "--objective", "epsilon"], "no point of the space"),
+])  # fmt: skip
+def test_faults_are_one_line_and_status_2(capsys, arguments, message):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err and captured.out == "" and "Traceback" not in captured.err
