@@ -105,6 +105,8 @@ class ClippingEngine:
         self.clip_norm, self.clipping = clip_norm, clipping
         self.layers = tapped_layers(model)
         self.parameters = [value for value in model.parameters() if value.requires_grad]
+        for value in self.parameters:  # torch's fused optimisers misread a gradient of another layout
+            value.data = value.data.contiguous()
 
     def zero_grad(self) -> None:
         """Forget the sums; their memory is released."""
@@ -126,9 +128,11 @@ class ClippingEngine:
         with recording(self.layers, batch_size) as tape:
             losses = loss(self.model, batch)
             require_per_example(losses, batch_size)
-            losses.sum().backward()
+            if losses.requires_grad:  # else no trained layer took part
+                losses.sum().backward()
             losses = losses.detach()
-        norms = tape.finish().clamp_min(0).sqrt()
+        squared = tape.finish()
+        norms = torch.zeros_like(losses) if squared is None else squared.clamp_min(0).sqrt()
         factors = clip_factors(norms, clip_norm=self.clip_norm, clipping=self.clipping)
         self._add(tape, factors, torch.isfinite(norms))
         return ClippedBatch(losses, norms, factors)

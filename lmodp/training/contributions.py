@@ -31,7 +31,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-
 WIDENED = 1 << 24  # numbers of a 16-bit tensor that are widened at once
 ROUNDING = 1.0  # units of rounding allowed for in a Gram form, see `squared_norm`
 

@@ -4,9 +4,12 @@ Of 64 random bits R, the low 52 make U = (k + 1) / 2^52, uniform on (0, 1]; E = 
 (in float64) is a standard exponential; |X| = x(E) by the law's `SamplerTable`; the
 top bit of R is the sign.
 
-Accuracy: the table is within 2^-26 of the exact inverse, E is rounded once to
-float32 and the cubic costs a few float32 roundings; together a draw lies within
-`RELATIVE_ERROR` of the exact inverse at its U. The tail is complete down to
+Accuracy: the table is within 2^-26 of the exact inverse, straight pieces within
+`LINE_ERROR` of the table, E is rounded once to float32 and the arithmetic costs a
+few float32 roundings more; together a draw lies within (`ROUNDINGS` + kappa) * 2^-24,
+relatively, of the exact inverse at its U, kappa = E x'(E) / x(E) being what rounding
+E costs: 1 for a Laplace, below 2 for the published laws but one, 12 at the end of
+that one's polynomial tail. The tail is complete down to
 P(|X| > x) = 2^-52, where E = 36.04. (A float32 uniform would end at 2^-24, which a
 model of 10^8 parameters passes six times a step.)
 """
@@ -23,7 +26,7 @@ from torch import Tensor
 from lmodp.errors import require
 from lmodp.mechanisms import Noise, SamplerTable, sampler_table
 
-RELATIVE_ERROR = 6e-7  # ten float32 roundings; the largest seen is below half of it
+ROUNDINGS = 4.0  # of 2^-24, beside those of E; 3.5 is the most seen
 CHUNK = 1 << 16  # numbers drawn at once on a CPU: every temporary stays in a core's cache
 CUDA_CHUNK = 1 << 23  # on a GPU few launches of large kernels
 UNIFORM_BITS = 52

@@ -80,14 +80,14 @@ class Tape:
         if found is not None:
             self.squared_norms = found if self.squared_norms is None else self.squared_norms + found
 
-    def finish(self) -> Tensor:
-        """Add what could not be added before and return the squared norms (B,)."""
+    def finish(self) -> Tensor | None:
+        """Add what could not be added before and return the squared norms (B,); None if no layer took part."""
         self._add_norms(self.bank.squared_norms())
         for parameter, parts in self.parts.items():
             if self.calls[parameter] > 1:
                 self._add_norms(squared_norm(parts, self.grams))
         self.grams = GramCache()
-        return torch.zeros(self.batch_size) if self.squared_norms is None else self.squared_norms
+        return self.squared_norms
 
 
 class Tap(torch.autograd.Function):

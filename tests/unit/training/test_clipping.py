@@ -123,6 +123,29 @@ def test_the_model_is_left_as_it_was():
     assert torch.equal(model(torch.ones(1, 6)), make_model()(torch.ones(1, 6)))
 
 
+def test_where_no_trained_layer_takes_part_the_sum_is_zero():
+    model = make_model()
+    engine = ClippingEngine(model, clip_norm=0.4, clipping="flat")
+    found = engine.accumulate(lambda model, batch: batch["x"].sum(1), make_examples().batch([0, 1]), 2)
+    engine.fill_missing()
+    assert found.norms.tolist() == [0, 0]
+    assert all(not parameter.grad.any() for parameter in engine.parameters)
+
+
+def test_weights_of_any_layout():
+    model, examples = make_model(), make_examples()
+    turned = make_model()
+    turned.first.weight = nn.Parameter(turned.first.weight.detach().t().contiguous().t())
+    sums = []
+    for one in (model, turned):
+        engine = ClippingEngine(one, clip_norm=0.4, clipping="flat")
+        engine.accumulate(classification_loss, examples.batch(range(9)), 9)
+        sums.append([parameter.grad for parameter in engine.parameters])
+    for first, second in zip(*sums, strict=True):
+        torch.testing.assert_close(first, second)
+        assert second.is_contiguous()
+
+
 class Scale(nn.Module):
     def __init__(self):
         super().__init__()

@@ -134,6 +134,13 @@ def test_the_number_of_examples_must_be_the_plans():
         run(dataset_size=61)
 
 
+def test_weights_of_another_layout_train_the_same():
+    model = make_model()
+    model.first.weight = torch.nn.Parameter(model.first.weight.detach().t().contiguous().t())
+    train(model, **arguments())
+    assert weights(model) == run()[0]
+
+
 def test_noise_scale_of_the_plan_is_used():
     _, result = run(noise_scale=2.5)
     assert result.record["noise_scale"] == 2.5

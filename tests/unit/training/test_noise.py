@@ -10,7 +10,7 @@ import torch
 
 from lmodp.mechanisms import PUBLISHED, Gaussian, Laplace, sampler_table
 from lmodp.training import noise as module
-from lmodp.training.noise import CHUNK, RELATIVE_ERROR, DeviceNoise, NoiseMeter, draw
+from lmodp.training.noise import CHUNK, ROUNDINGS, DeviceNoise, NoiseMeter, draw
 from lmodp.training.randomness import device_generator
 
 LAWS = {"gaussian": Gaussian(std=1.7), "laplace": Laplace(scale=0.6), "lmo": PUBLISHED["lmo-0.3"].noise,
@@ -30,17 +30,23 @@ def probes() -> np.ndarray:
     return np.unique(np.concatenate([tail, 2**52 - 1 - tail]))
 
 
-@pytest.mark.parametrize("name", LAWS)
-def test_every_draw_is_the_exact_inverse_to_the_stated_error(name):
-    law, k = LAWS[name], probes()
+def cost_of_rounding(law, exponent: np.ndarray) -> np.ndarray:
+    """Return kappa = E x'(E) / x(E), by central differences."""
+    above, below = (law.inverse_log_survival(exponent * factor) for factor in (1 + 1e-5, 1 - 1e-5))
+    return (above - below) / (2e-5 * law.inverse_log_survival(exponent))
+
+
+@pytest.mark.parametrize("law", [Gaussian(std=1.7), Laplace(scale=0.6), *(entry.noise for entry in PUBLISHED.values())])
+def test_every_draw_is_the_exact_inverse_to_the_stated_error(law):
+    k = probes()
     signs = np.arange(len(k)) % 2 == 1
     found = DeviceNoise(law).from_words(words_of(k, signs)).double().numpy()
     exponent = -np.log1p(-(2.0**52 - 1 - k) / 2.0**52)  # -log U without cancellation near U = 1
-    exact = law.inverse_log_survival(exponent)
-    inner = exact > 0
-    error = np.abs(np.abs(found[inner]) / exact[inner] - 1)
-    assert error.max() <= RELATIVE_ERROR
-    assert np.all(np.abs(found[~inner]) == 0)
+    inner = exponent > 0
+    exact, kappa = law.inverse_log_survival(exponent[inner]), cost_of_rounding(law, exponent[inner])
+    error = np.abs(np.abs(found[inner]) / exact - 1)
+    assert np.all(error <= (ROUNDINGS + kappa) * 2.0**-24)
+    assert np.all(found[~inner] == 0)
     assert np.array_equal(found[inner] < 0, signs[inner])
     assert exponent.max() == pytest.approx(52 * math.log(2))
 
@@ -53,7 +59,7 @@ def test_cubic_pieces_serve_where_straight_ones_are_too_many(name, monkeypatch):
     cubic = DeviceNoise(law)
     assert (len(lines.columns), len(cubic.columns)) == (2, 4)
     both = [source.from_words(words_of(k, k % 3 == 0)).double() for source in (lines, cubic)]
-    torch.testing.assert_close(*both, rtol=2 * RELATIVE_ERROR, atol=0)
+    torch.testing.assert_close(*both, rtol=1e-6, atol=0)
 
 
 def test_a_table_that_ends_early_is_clamped(monkeypatch):
