@@ -84,7 +84,7 @@ def _rounding(spectrum: np.ndarray, count: int, length: int) -> float:
     """Return a bound of each mass's rounding error: the mean over frequencies of the error of F**count,
     in which F, of modulus at most 1, carries an error of a few eps log2(length)."""
     size = np.minimum(np.abs(spectrum), 1.0)
-    mean = 2 * float(np.sum(count * size ** (count - 1) + size**count)) / length
+    mean = 2 * float(np.sum(size ** (count - 1) * (count + size))) / length
     return 8 * _EPS * math.log2(length) * mean
 
 

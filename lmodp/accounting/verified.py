@@ -14,7 +14,7 @@ from lmodp.accounting.pld import SPREAD, Interval, scalar_interval, vector_lower
 from lmodp.accounting.supremum import FRACTIONS, RenyiCurve, equal_split_curve, finite_curve, vector_curve
 from lmodp.mechanisms import Gaussian, Noise
 
-SMALLEST_ORDER, LARGEST_ORDER = 64, 4096
+SMALLEST_ORDER, LARGEST_ORDER = 128, 4096
 _FINE = 65
 _LIBRARY_DELTA = 1e-12
 

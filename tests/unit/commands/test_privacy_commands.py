@@ -1,6 +1,10 @@
 """account, search and calibrate, as a user calls them."""
 
 import json
+import resource
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -74,3 +78,16 @@ def test_faults_are_one_line_and_status_2(capsys, arguments, message):
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert message in captured.err and captured.out == "" and "Traceback" not in captured.err
+
+
+def test_account_takes_three_seconds_cold_and_a_third_of_one_warm(capsys):
+    """Processor time, so that a busy machine does not count."""
+    arguments = ["account", "--noise", "lmo-0.3", *RUN]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    subprocess.run([sys.executable, "-m", "lmodp.cli", *arguments], check=True, capture_output=True)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 3
+    main(arguments)
+    started = time.process_time()
+    main(arguments)
+    assert time.process_time() - started < 0.3
+    capsys.readouterr()
