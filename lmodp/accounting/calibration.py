@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import brentq, root_scalar
 
+from lmodp.accounting.checks import require_run
 from lmodp.accounting.claimed import claimed_run, claimed_step
 from lmodp.accounting.scalar import theorem_step
 from lmodp.accounting.theorem import theorem_run
@@ -73,7 +74,8 @@ def calibrate_noise(
     """
     shape = _shape(noise)
     scope = scope or ("step" if accountant == "claimed" else "run")
-    _check(accountant, scope, epsilon, delta, sampling_rate, steps, relative_sensitivity)
+    _check(accountant, scope, epsilon, relative_sensitivity)
+    require_run(sampling_rate=sampling_rate, steps=steps, delta=delta, dimension=dimension)
     run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     if accountant == "verified":
         if scope == "step":
@@ -92,15 +94,10 @@ def _shape(noise: Noise | str) -> Noise:
     return UNIT_SHAPES[noise]
 
 
-def _check(
-    accountant: str, scope: str, epsilon: float, delta: float, sampling_rate: float, steps: int, sensitivity: float
-) -> None:
+def _check(accountant: str, scope: str, epsilon: float, sensitivity: float) -> None:
     require(accountant in ACCOUNTANTS, "accountant", accountant, "is not known", nearest(accountant, ACCOUNTANTS))
     require(scope in SCOPES, "scope", scope, "is not known", nearest(scope, SCOPES))
     require(0 < epsilon < math.inf, "epsilon", epsilon, "must be finite and above 0")
-    require(0 < delta < 1, "delta", delta, "must be in (0, 1)")
-    require(0 < sampling_rate <= 1, "sampling_rate", sampling_rate, "must be in (0, 1]")
-    require(steps >= 1, "steps", steps, "must be at least 1")
     require(0 < sensitivity < math.inf, "relative_sensitivity", sensitivity, "must be finite and above 0")
 
 

@@ -15,8 +15,10 @@ import math
 
 import numpy as np
 
+from lmodp.accounting.checks import require_run
 from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
 from lmodp.accounting.scalar import ORDERS, StepEpsilon, best_step, laplace_step
+from lmodp.errors import require
 from lmodp.mechanisms import Gaussian, Laplace, LaplaceMixture, Noise
 from lmodp.mechanisms.parts import ExponentialPart, GammaPart, RatePart
 
@@ -89,7 +91,12 @@ def claimed_run(step_epsilon: float, *, sampling_rate: float, steps: int, delta:
 
     The noise is replaced by a Gaussian of standard deviation sqrt(2 ln(1.25/delta))/step_epsilon,
     composed with Poisson sampling by RDP at the integer orders 2...128.
+
+    Raises:
+        InvalidValue: an argument is outside its range.
     """
+    require_run(sampling_rate=sampling_rate, steps=steps, delta=delta)
+    require(0 < step_epsilon < math.inf, "step_epsilon", step_epsilon, "must be finite and above 0")
     variance = (classic_factor(delta) / step_epsilon) ** 2
     orders = np.arange(ORDERS[-1] + 1.0)
     rdp = poisson_rdp(log_moments=orders * (orders - 1) / (2 * variance), sampling_rate=sampling_rate, orders=ORDERS)

@@ -96,7 +96,8 @@ def ratio_bound(
         shrunk = np.logaddexp(0.0, log_y + 2 * np.log(v0)) / v0**2
         flat = noise.log_density(0.0) - noise.log_density(v0)  # R_a <= R_inf = l_v(0)
         trivial = (order - 1) * flat / v0**2
-    return np.where(v0 > 0, np.fmin(shrunk, trivial), np.exp(np.minimum(log_y, 700.0))) * (1 + SLACK)
+    flat_bound = np.where(log_y < 700, np.exp(np.minimum(log_y, 700.0)), np.inf)
+    return np.where(v0 > 0, np.fmin(shrunk, trivial), flat_bound) * (1 + SLACK)
 
 
 def _log_bound(slope: np.ndarray, order: np.ndarray, v1: np.ndarray, lift: np.ndarray) -> np.ndarray:

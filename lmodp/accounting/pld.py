@@ -143,9 +143,9 @@ def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool
         power = tilted_power(pair, steps, tilt=tilt)
         found.append(_solve(_directed(power, upper), power.losses, delta - infinite, ceiling, upper))
         centre = _solve(np.minimum(power.log_masses, 0.0), power.losses, delta - infinite, ceiling, upper)
-        if abs(found[-1] - centre) <= _SETTLED * ceiling or centre <= 0:
+        if centre <= 0 or (math.isfinite(centre) and abs(found[-1] - centre) <= _SETTLED * ceiling):
             break
-        tilt = saddle_tilt(pair, centre / steps)
+        tilt = saddle_tilt(pair, centre / steps) if math.isfinite(centre) else tilt / 4
     return min(found) if upper else max(found)
 
 
@@ -178,8 +178,10 @@ def _solve(log_masses: np.ndarray, losses: np.ndarray, delta: float, ceiling: fl
 
     if gap(0.0) <= 0:
         return 0.0
-    step = 1e-9 * ceiling
-    found = brentq(gap, 0.0, ceiling * 1.01 + 1e-6, xtol=step / 4)
+    step, highest = 1e-9 * ceiling, ceiling * 1.01 + 1e-6
+    if gap(highest) > 0:
+        return math.inf if upper else 0.0  # this tilt's error hides the answer
+    found = brentq(gap, 0.0, highest, xtol=step / 4)
     return found + step if upper else max(found - step, 0.0)
 
 

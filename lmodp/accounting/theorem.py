@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmodp.accounting.checks import require_run
 from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
 from lmodp.accounting.scalar import ORDERS, scalar_rdp
 from lmodp.mechanisms import Noise
@@ -34,7 +35,11 @@ def theorem_run(noise: Noise, *, sampling_rate: float, steps: int, delta: float)
 
     Args:
         noise: scaled so that the sensitivity is 1.
+
+    Raises:
+        InvalidValue: an argument is outside its range.
     """
+    require_run(sampling_rate=sampling_rate, steps=steps, delta=delta)
     rdp = scalar_rdp(noise)
     valid = ORDERS[np.isfinite(rdp)]
     if len(valid) < 2:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from lmodp.accounting.checks import require_run
 from lmodp.accounting.conversion import epsilon_of_rdp, fractional_rdp, poisson_rdp
 from lmodp.accounting.gaussian import gaussian_pld_epsilon
 from lmodp.accounting.pld import SPREAD, Interval, scalar_interval, vector_lower
@@ -103,8 +104,29 @@ def verified_run(
 
     Args:
         noise: law in each coordinate, scaled so that the sensitivity is 1.
+        sampling_rate, steps, delta: of the run; adjacency is add or remove one.
         dimension: number of coordinates; None for many.
+
+    Raises:
+        InvalidValue: an argument is outside its range.
+
+    Guarantees:
+        * No run of this plan, for any data and any gradients within the clip norm, chosen adaptively,
+          exceeds ``upper`` at ``delta`` (docs/verified_bounds.md).
+        * Some gradients in ``dimension`` coordinates (1,000 for many) attain at least ``lower``.
+        * lower <= upper; both contain their numerical error.
+
+    Edge cases:
+        ============================== ==================================================
+        delta so large that 0 suffices both ends are 0
+        supremum of the Renyi curve    ``supremum_at`` > 0, and ``sigma_effective`` is no
+        inside                         answer
+        infinite variance              no matter: the interval does not need it
+        noise too weak for order 2     an order between 1 and 2 gives ``upper``
+        no finite bound                status "infinite" with the reason
+        ============================== ==================================================
     """
+    require_run(sampling_rate=sampling_rate, steps=steps, delta=delta, dimension=dimension)
     run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     curve = rdp_curve(noise, dimension=dimension, **run)
     upper, order, at = rdp_upper(curve, **run)
@@ -118,7 +140,13 @@ def verified_run(
     else:
         lower = vector_lower(noise, coordinates=min(dimension or SPREAD, SPREAD), **run)
     return Verified(lower=lower, upper=upper, rdp_upper=upper, gaussian_limit=limit, order=order, supremum_at=at,
-                    method="rdp")
+                    method="rdp", **_status(upper))
+
+
+def _status(upper: float) -> dict[str, str]:
+    if math.isfinite(upper):
+        return {}
+    return {"status": "infinite", "reason": "no Renyi order gives a finite epsilon: the noise is too weak for doubles"}
 
 
 def delta_unresolved(delta: float) -> bool:

@@ -1,0 +1,17 @@
+"""The ranges every accountant asks of a run."""
+
+from __future__ import annotations
+
+from lmodp.errors import require
+
+
+def require_run(*, sampling_rate: float, steps: int, delta: float, dimension: int | None = None) -> None:
+    """Refuse a run whose rate, steps, delta or dimension is outside its range.
+
+    Raises:
+        InvalidValue: sampling_rate not in (0, 1], steps or dimension below 1, delta not in (0, 1).
+    """
+    require(0 < sampling_rate <= 1, "sampling_rate", sampling_rate, "must be in (0, 1]")
+    require(steps >= 1, "steps", steps, "must be at least 1")
+    require(0 < delta < 1, "delta", delta, "must be in (0, 1)")
+    require(dimension is None or dimension >= 1, "dimension", dimension, "must be at least 1, or left out for many")
