@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CORES  ?= all
 CONFIG ?=
+JOBS   ?= logical
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 # One thread a job: jobs run side by side, and the same bytes come out on any number of cores.
@@ -27,11 +28,11 @@ $(READY): requirements.lock pyproject.toml
 
 test: setup
 	$(BIN)/lmodp fetch
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadgroup
 
 test-slow: setup
 	$(BIN)/lmodp fetch
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m 'slow or not slow'
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadgroup -m 'slow or not slow'
 
 smoke: setup
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml
