@@ -35,6 +35,7 @@ from lmodp.table_to_text_task import TableToTextTask
 from lmodp.tasks import ClassificationTask
 from lmodp.training import Examples, TrainingSettings, train
 from lmodp.training.clipping import Loss
+from lmodp.training.examples import arranged
 from lmodp.tuning import REPETITION, SPLIT, tune, tuned
 
 if TYPE_CHECKING:
@@ -207,8 +208,9 @@ def mean_loss(model: nn.Module, examples: Examples, loss: Loss, batch_size: int)
     model.eval()
     total = 0.0
     with torch.no_grad():
-        for start in range(0, len(examples), batch_size):
-            batch = examples.batch(np.arange(start, min(start + batch_size, len(examples))))
+        order = arranged(examples, np.arange(len(examples)))
+        for start in range(0, len(order), batch_size):
+            batch = examples.batch(order[start:start + batch_size])
             total += float(loss(model, batch).double().sum())
     return total / len(examples)
 

@@ -29,7 +29,7 @@ from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.prefix import find_prefix, suffix_of
 from lmodp.models.trainable import set_trainable
 from lmodp.training import TensorExamples, TokenColumns, classification_loss
-from lmodp.training.examples import Examples
+from lmodp.training.examples import Examples, arranged
 
 
 def device_of_runs() -> torch.device:
@@ -102,15 +102,17 @@ class ClassificationTask:
 
 
 def predict(model: nn.Module, examples: Examples, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return logits (N, classes) and labels (N,) in evaluation mode, float32."""
+    """Return logits (N, classes) and labels (N,) in evaluation mode, float32, in the order of the examples."""
     model.eval()
+    order = arranged(examples, np.arange(len(examples)))
     logits, labels = [], []
     with torch.no_grad():
-        for start in range(0, len(examples), batch_size):
-            batch = examples.batch(np.arange(start, min(start + batch_size, len(examples))))
+        for start in range(0, len(order), batch_size):
+            batch = examples.batch(order[start:start + batch_size])
             labels.append(batch.pop("labels").cpu().numpy())
             logits.append(model(**batch).float().cpu().numpy())
-    return np.concatenate(logits), np.concatenate(labels)
+    back = np.argsort(order)
+    return np.concatenate(logits)[back], np.concatenate(labels)[back]
 
 
 def initialise_head(model: SequenceClassifier, seed: int) -> None:

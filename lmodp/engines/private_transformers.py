@@ -25,11 +25,12 @@ from lmodp.plan import Plan
 from lmodp.training import Examples, PoissonSampler, TrainingResult, TrainingSettings
 from lmodp.training.clipping import Loss
 from lmodp.training.conformance import RunLog
+from lmodp.training.examples import arranged
 from lmodp.training.memory import peak_memory
 from lmodp.training.randomness import stream_key
 from lmodp.training.sampling import micro_batches
 from lmodp.training.settings import build_optimizer
-from lmodp.training.step import StepReport, arranged, in_precision
+from lmodp.training.step import StepReport, in_precision
 
 
 class PrivateTransformersEngine:

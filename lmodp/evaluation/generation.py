@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sacrebleu
-from nltk.translate.nist_score import corpus_nist
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
 from lmodp.errors import Unsupported, require
@@ -85,6 +84,8 @@ def _word_scores(outputs: Sequence[str], references: Sequence[Sequence[str]], re
 
 
 def _nist(outputs: Sequence[str], references: Sequence[Sequence[str]], reasons: dict[str, str]) -> float | None:
+    from nltk.translate.nist_score import corpus_nist  # brings half of scipy, which most jobs do not need
+
     words = Tokenizer13a()
     split = [words(output.lower()).split() for output in outputs]
     longest = max(map(len, split))

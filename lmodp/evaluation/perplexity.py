@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lmodp.training.examples import Examples
+from lmodp.training.examples import Examples, arranged
 from lmodp.training.losses import IGNORED, causal_lm_loss
 
 
@@ -31,8 +31,9 @@ def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict
     model.eval()
     total, count = 0.0, 0
     with torch.no_grad():
-        for start in range(0, len(examples), batch_size):
-            batch = examples.batch(np.arange(start, min(start + batch_size, len(examples))))
+        order = arranged(examples, np.arange(len(examples)))
+        for start in range(0, len(order), batch_size):
+            batch = examples.batch(order[start:start + batch_size])
             targets = (batch["labels"][:, 1:] != IGNORED).sum(1)
             total += float((causal_lm_loss(model, batch).double() * targets).sum())
             count += int(targets.sum())

@@ -17,7 +17,6 @@ from lmodp.errors import InvalidValue, MissingFile, require
 from lmodp.models.architectures import architecture_of, at_path
 from lmodp.models.folders import check_size, link_model, model_facts, write_model
 from lmodp.models.minilm import load_minilm_bert, load_minilm_roberta
-from lmodp.models.pretraining import pretrain_gpt2
 from lmodp.models.registry import MODELS, ModelCard
 from lmodp.models.smollm2 import load_smollm2
 from lmodp.models.tiny import load_tiny, tiny_tokenizer
@@ -107,6 +106,8 @@ def _load_embedded(card: ModelCard, cache_root: Path) -> tuple[PreTrainedModel, 
     if card.random is not None:
         return load_tiny(card), tiny_tokenizer(), {}
     if card.name == "gpt2_small_public":
+        from lmodp.models.pretraining import pretrain_gpt2  # reads its text with datasets, slow to import
+
         model, tokenizer, facts = pretrain_gpt2(cache_root)
         return model, tokenizer, {"pretraining": facts}
     if card.package is None:

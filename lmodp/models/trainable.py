@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -21,8 +20,8 @@ def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int)
     """Set ``requires_grad`` on a model's parameters, in place.
 
     A classifier's head is new and is trained in every part. A language model's
-    output matrix is trained with "full", and with the other parts where it is not
-    tied to the token embeddings.
+    output matrix is pretrained: "full" trains it, "head" and "last_layers" where it
+    is not tied to the token embeddings, adapters and biases leave it alone.
 
     Args:
         model: a transformers model or a `SequenceClassifier` around one.
@@ -76,6 +75,13 @@ def _head(model: nn.Module, options: None, seed: int) -> None:
             module.requires_grad_(True)
 
 
+def _new_head(model: nn.Module) -> None:
+    """Train the head that a task has put on the model, if any."""
+    for module in head_modules(model):
+        if module is not model.get_output_embeddings():
+            module.requires_grad_(True)
+
+
 def _tied(model: nn.Module, module: nn.Module) -> bool:
     """Whether a head module holds the token embeddings."""
     embeddings = set(model.get_input_embeddings().parameters())
@@ -95,6 +101,8 @@ def _last_layers(model: nn.Module, count: int, seed: int) -> None:
 
 
 def _lora(model: nn.Module, options: Mapping[str, Any] | None, seed: int) -> None:
+    from peft import LoraConfig, inject_adapter_in_model  # takes seconds to import, and few jobs need it
+
     chosen = {**LORA_DEFAULTS, **(options or {})}
     for key in chosen:
         require(key in LORA_DEFAULTS, f"lora.{key}", chosen[key], "unknown option", nearest(key, LORA_DEFAULTS))
@@ -109,7 +117,7 @@ def _lora(model: nn.Module, options: Mapping[str, Any] | None, seed: int) -> Non
             inject_adapter_in_model(config, model)
         except ValueError as error:
             raise InvalidValue(f"lora.targets = {targets!r}: {error}") from None
-    _head(model, None, seed)
+    _new_head(model)
 
 
 def _bitfit(model: nn.Module, options: None, seed: int) -> None:
@@ -118,7 +126,7 @@ def _bitfit(model: nn.Module, options: None, seed: int) -> None:
         raise Unsupported(f"trainable_part = 'bitfit': {type(model).__name__} has no bias terms. Choose another part.")
     for value in biases:
         value.requires_grad_(True)
-    _head(model, None, seed)
+    _new_head(model)
 
 
 PARTS: dict[str, Callable[[nn.Module, Any, int], None]] = {

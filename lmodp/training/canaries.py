@@ -20,8 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lmodp.training.clipping import Loss
-from lmodp.training.examples import Examples
-from lmodp.training.step import arranged
+from lmodp.training.examples import Examples, arranged
 
 STEEPNESS = 100.0  # a canary's gradient before clipping, in clip norms
 _SLOT, _OWN, _DATA = "canary_slot", "canary_weight", "data_weight"

@@ -28,6 +28,12 @@ class Examples(Protocol):
         ...
 
 
+def arranged(examples: Examples, indices: np.ndarray) -> np.ndarray:
+    """Return the drawn indices in the order the examples prefer to be cut in."""
+    arrange = getattr(examples, "arrange", None)
+    return indices if arrange is None else arrange(indices)
+
+
 class TokenColumns:
     """Ragged token columns in flat arrays, padded to the longest of a micro-batch.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lmodp.plan import Plan
 from lmodp.training.clipping import ClippingEngine, Loss
-from lmodp.training.examples import Examples
+from lmodp.training.examples import Examples, arranged
 from lmodp.training.noise import DeviceNoise, NoiseMeter
 from lmodp.training.plain import build_engine
 from lmodp.training.preflight import check_engine
@@ -142,12 +142,6 @@ class PrivateStep:
         for parameter in self.parameters:
             self.noise.add_to(parameter.grad, scale=self.plan.effective_noise_scale,
                               generator=generator, meter=self.meter)
-
-
-def arranged(examples: Examples, indices: np.ndarray) -> np.ndarray:
-    """Return the drawn indices in the order the examples prefer to be cut in."""
-    arrange = getattr(examples, "arrange", None)
-    return indices if arrange is None else arrange(indices)
 
 
 def in_precision(loss: Loss, precision: str) -> Loss:

@@ -59,6 +59,15 @@ def test_lora(name, targets, count):
     assert all(any(target in key for target in targets.split("|")) for key in adapters)
 
 
+@pytest.mark.parametrize("name", ["llama", "gpt2_tied"])
+def test_a_language_model_trains_its_adapters_only(name):
+    assert all("lora_" in key for key in trained(name, "lora")["names"])
+
+
+def test_the_biases_of_a_language_model_are_all_it_trains():
+    assert all(key.endswith("bias") for key in trained("gpt2_tied", "bitfit")["names"])
+
+
 def test_lora_starts_at_the_model_and_from_its_seed():
     outputs, starts = [], []
     for seed in (3, 3, 4):

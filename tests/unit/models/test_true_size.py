@@ -52,6 +52,7 @@ def test_adapters_of_llama_2():
     # rank 8 on query and value of 32 layers: 2 * (4,096 * 8 + 8 * 4,096), and a head of 2 * 4,096
     assert found.trainable == 32 * 2 * 2 * 4096 * 8 + 2 * 4096
     assert found.problem is None
+    assert size("llama2_7b", None, ADAPTERS).trainable == 32 * 2 * 2 * 4096 * 8
 
 
 def test_depth():
