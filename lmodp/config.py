@@ -155,6 +155,7 @@ class Config(Section):
     title: str = ""
     base_seed: Annotated[int, Field(ge=0)] = 0
     threads: Count = 1
+    keep_records: bool = Field(False, description="records made by other versions of the code stand; tables and figures are always made anew")
     results_root: str = "results"
     cache_root: str = ".cache"
     data_root: str | None = Field(None, description="folder of local files; LMODP_DATA_ROOT stands in for null")

@@ -33,6 +33,11 @@ class Stage:
     module: str
     packages: tuple[str, ...]
 
+    @property
+    def reports(self) -> bool:
+        """Whether it only shows what other stages found."""
+        return self.module.startswith("lmodp.reporting.")
+
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -152,7 +157,14 @@ def name_in(root: Path, path: Path) -> str:
         return f"elsewhere/{path.name}"
 
 
-def why_outdated(record: Path, *, root: Path, method_files: Mapping[str, Path], seen: dict[Path, str | None] | None = None) -> str | None:
+def why_outdated(
+    record: Path,
+    *,
+    root: Path,
+    method_files: Mapping[str, Path],
+    any_code: bool = False,
+    seen: dict[Path, str | None] | None = None,
+) -> str | None:
     """Return why a record no longer says what the present code would say, or None.
 
     A record is outdated when it is missing or damaged, when the code of its stage
@@ -163,15 +175,17 @@ def why_outdated(record: Path, *, root: Path, method_files: Mapping[str, Path], 
         record: file to judge.
         root: the grid's results folder.
         method_files: plug-in file by method name.
+        any_code: whether other versions of the code count as well; those that only
+            report must be the present ones all the same.
         seen: verdicts so far, shared between calls for speed.
     """
     seen = {} if seen is None else seen
     if record not in seen:
-        seen[record] = _judge(record, root, method_files, seen)
+        seen[record] = _judge(record, root, method_files, any_code, seen)
     return seen[record]
 
 
-def _judge(record: Path, root: Path, method_files: Mapping[str, Path], seen: dict[Path, str | None]) -> str | None:
+def _judge(record: Path, root: Path, method_files: Mapping[str, Path], any_code: bool, seen: dict[Path, str | None]) -> str | None:
     try:
         values = read_record(record)
     except (MissingFile, DamagedFile) as error:
@@ -179,10 +193,14 @@ def _judge(record: Path, root: Path, method_files: Mapping[str, Path], seen: dic
     stage = values["kind"]
     if stage not in STAGES:
         return f"{name_in(root, record)} was written by an unknown stage {stage!r}"
-    if values["created_by"].get("code") != stage_code(stage, plug_in_of(stage, values.get("spec", {}), method_files)):
+    any_will_do = any_code and not STAGES[stage].reports
+    if not any_will_do and values["created_by"].get("code") != stage_code(stage, plug_in_of(stage, values.get("spec", {}), method_files)):
         return f"{name_in(root, record)} was made by other code of {stage}"
     for name, known in values["inputs"].items():
-        reason = _judge_input(name, known, record, root, method_files, seen)
+        path = root / name
+        reason = _changed_input(name, known, record, root)
+        if not reason and path.suffix == ".json" and path.is_file():
+            reason = why_outdated(path, root=root, method_files=method_files, any_code=any_code, seen=seen)
         if reason:
             return reason
     return files_changed(record, root)
@@ -198,7 +216,7 @@ def plug_in_of(stage: str, spec: Mapping[str, Any], method_files: Mapping[str, P
     return method_files.get(spec.get("method", "")) if asks else None
 
 
-def _judge_input(name: str, known: str, record: Path, root: Path, method_files: Mapping[str, Path], seen: dict) -> str | None:
+def _changed_input(name: str, known: str, record: Path, root: Path) -> str | None:
     if name.startswith("elsewhere/"):
         return None  # bulky files are not kept with the results; their records are
     path = root / name
@@ -206,4 +224,4 @@ def _judge_input(name: str, known: str, record: Path, root: Path, method_files: 
         return f"{name}, an input of {name_in(root, record)}, is missing"
     if sha256_file(path) != known:
         return f"{name} has changed since {name_in(root, record)} was made"
-    return why_outdated(path, root=root, method_files=method_files, seen=seen) if path.suffix == ".json" else None
+    return None

@@ -60,7 +60,8 @@ class Layout:
 
     def outdated(self, record: Path) -> bool:
         """Whether a record must be made (again)."""
-        return why_outdated(record, root=self.results, method_files=self._method_files, seen=self._verdicts) is not None
+        return why_outdated(record, root=self.results, method_files=self._method_files, any_code=self.config.keep_records,
+                            seen=self._verdicts) is not None
 
     def packages_of_dataset(self, wildcards: Any) -> list[str]:
         """Fetched packages that a prepared data set reads."""

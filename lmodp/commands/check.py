@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from lmodp.errors import DamagedFile, MissingFile
@@ -15,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", type=Path, help="a grid's results folder, for example results/quick")
     parser.add_argument("--baselines-folder", help="a further folder of methods, as in the configuration")
+    parser.add_argument("--any-code", action="store_true", help="records made by other versions of the code hold too, as under keep_records")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -22,11 +24,11 @@ def run(arguments: argparse.Namespace) -> int:
     root = arguments.folder
     if not root.is_dir():
         raise MissingFile(f"folder = {str(root)!r}: is not there. Give a grid's results folder, for example results/quick.")
-    files, seen = method_files(arguments.baselines_folder), {}
+    judge = partial(why_outdated, root=root, method_files=method_files(arguments.baselines_folder), any_code=arguments.any_code, seen={})
     records = [path for path in sorted(root.rglob("*.json")) if path.name != "timing.json"]
     faults = []
     for path in records:
-        reason = _check_run(path, root) if path.parent.parent.name == "runs" else why_outdated(path, root=root, method_files=files, seen=seen)
+        reason = _check_run(path, root) if path.parent.parent.name == "runs" else judge(path)
         if reason:
             faults.append(f"{path.relative_to(root)}: {reason}")
     print("\n".join([*faults, f"{len(records)} records, {len(faults)} that do not hold"]))

@@ -46,6 +46,21 @@ def test_changed_code_is_other_work(root, monkeypatch):
     assert len(calls) == 2
 
 
+def test_any_code_will_do_except_for_what_reports(root, monkeypatch):
+    certify(root, [])
+    for stage in ("verify_run", "make_table"):
+        run_stage(stage, record=root / f"{stage}.json", root=root, inputs={"c": root / "m/certificate.json"}, spec={}, work=dict)
+    monkeypatch.setattr(stages, "stage_code", lambda *names: "changed")
+
+    def judge(name):
+        return why_outdated(root / name, root=root, method_files={}, any_code=True)
+
+    assert judge("m/certificate.json") is None and judge("verify_run.json") is None
+    assert "other code of make_table" in judge("make_table.json")
+    write_json(root / "m/certificate.json", {**read_record(root / "m/certificate.json"), "epsilon": 9})
+    assert "has changed" in judge("verify_run.json")
+
+
 def test_a_status_of_the_work_becomes_the_records(root):
     made = run_stage("certify_mechanism", record=root / "c.json", root=root, inputs={}, spec={},
                      work=lambda: {"status": "skipped", "reason": "no valid order"})
