@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lmodp.reporting.formats import interval, number, percent, plain_list, points
+from lmodp.reporting.formats import interval, number, plain_list
+from lmodp.reporting.metrics import METRICS, Metric, leading_score
 
 ASKED, STANDARD = "lmo_dp", "gaussian"
 QUESTION = (
@@ -37,7 +38,7 @@ def pairs(results: Mapping[str, Any], experiment: str, calibration: str) -> list
     """Return the asked method's cell and the standard's at every target where both have scores."""
     found: dict[tuple[float, float], dict[str, Cell]] = {}
     for cell in results["cells"]:
-        if cell["experiment"] == experiment and cell["calibration"] == calibration and cell["accuracy"] is not None:
+        if cell["experiment"] == experiment and cell["calibration"] == calibration and leading_score(cell)["mean"] is not None:
             found.setdefault((cell["delta"], cell["epsilon"]), {})[cell["method"]] = cell
     return [(both[ASKED], both[STANDARD]) for _, both in sorted(found.items()) if ASKED in both and STANDARD in both]
 
@@ -47,7 +48,7 @@ def _at_equal_claims(found: list[Pair]) -> str:
         return "At equal claimed ε this grid has no target at which both LMO-DP and the Gaussian have a score."
     first, second = found[0][0]["method_title"], found[0][1]["method_title"]
     return (
-        f"Set to the same claimed ε of one step, as published ({_targets(found)}), {first} reaches {_scores(found, 0)} accuracy and the "
+        f"Set to the same claimed ε of one step, as published ({_targets(found)}), {first} reaches {_scores(found, 0)} {_metric(found[0][0]).title} and the "
         f"{second} {_scores(found, 1)}; but what holds for the whole run is ε in {_bounds(found, 0)} for {first} and in "
         f"{_bounds(found, 1)} for the {second}, so at equal claims {_equally_private(found)}."
     )
@@ -80,12 +81,14 @@ def _at_equal_verified(found: list[Pair], results: Mapping[str, Any]) -> str:
 def _difference(pair: Pair, results: Mapping[str, Any]) -> str:
     """The verdict at one target, with its interval where there is one."""
     asked, standard = pair
-    text = f"at ε = {asked['epsilon']:g} a difference of {points(asked['accuracy'] - standard['accuracy'])} points"
+    metric = _metric(asked)
+    difference = metric.difference(leading_score(asked)["mean"] - leading_score(standard)["mean"])
+    text = f"at ε = {asked['epsilon']:g} a difference of {difference} {metric.unit}"
     paired = find_paired(results, asked, standard)
     if paired is None or paired["lower"] is None:
         return f"{text} ({min(asked['runs_done'], standard['runs_done'])} seeds, too few for an interval)"
     verdict = "which separates them" if paired["separated"] else "which does not separate them"
-    return f"{text} (95 % interval {points(paired['lower'])} to {points(paired['upper'])}), {verdict}"
+    return f"{text} (95 % interval {metric.difference(paired['lower'])} to {metric.difference(paired['upper'])}), {verdict}"
 
 
 def find_paired(results: Mapping[str, Any], first: Cell, second: Cell) -> Mapping[str, Any] | None:
@@ -122,8 +125,13 @@ def _numbers(values: list[float]) -> str:
     return plain_list([f"{value:g}" for value in dict.fromkeys(values)])
 
 
+def _metric(cell: Cell) -> Metric:
+    return METRICS[cell["metric"]]
+
+
 def _scores(found: list[Pair], side: int) -> str:
-    return f"{plain_list([percent(pair[side]['accuracy']) for pair in found])} %"
+    metric = _metric(found[0][side])
+    return f"{plain_list([metric.text(leading_score(pair[side])['mean']) for pair in found])}{metric.sign}"
 
 
 def _bounds(found: list[Pair], side: int) -> str:

@@ -5,21 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lmodp.reporting.formats import count, trainable_words
+from lmodp.reporting.formats import count, plain_list, trainable_words
+from lmodp.reporting.metrics import metrics_in
 
 PRIVACY_UNIT = "add-or-remove-one-example adjacency, Poisson sampling"
-METRIC = "accuracy after the last step"
 
 
 def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
     """Return two sentences on data, model, training and metric of an experiment."""
     facts = results["experiments"][experiment]
     batch, size = facts["expected_batch_size"], facts["train_size"]
-    runs = facts["repetitions"]
+    runs = f"mean ± standard deviation over {facts['repetitions']} seeds" if facts["repetitions"] > 1 else "one seed"
     return (
         f"{facts['dataset']}, {count(size)} training examples; {facts['model']}, training {trainable_words(facts['trainable'])} "
         f"for {facts['steps']} steps of {count(batch)} expected examples (rate {batch / size:.4g}), clip norm {facts['clip_norm']:g}, "
         f"{facts['optimizer']} at {facts['learning_rate']:g}. "
-        f"Score: {METRIC} on the {facts['evaluation_split']} split ({count(facts['evaluation_size'])} examples), "
-        f"mean ± standard deviation over {runs} seed{'s' if runs != 1 else ''}; {PRIVACY_UNIT}."
+        f"Score: {_scores(results, experiment)} after the last step on the {facts['evaluation_split']} split ({_size(results, experiment)}), "
+        f"{runs}; {PRIVACY_UNIT}."
     )
+
+
+def _scores(results: Mapping[str, Any], experiment: str) -> str:
+    return plain_list([metric.title for metric in metrics_in(results, experiment)])
+
+
+def _size(results: Mapping[str, Any], experiment: str) -> str:
+    """How many examples were scored; sentences are generated for distinct records, and not for all where the configuration says so."""
+    facts = results["experiments"][experiment]
+    examples = f"{count(facts['evaluation_size'])} examples"
+    scored = next((cell["examples"] for cell in results["cells"] if cell["experiment"] == experiment and cell["examples"]), None)
+    if scored in (None, facts["evaluation_size"]):
+        return examples
+    return f"sentences for {count(scored)} distinct records; perplexity over {examples}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lmodp.workflow import Layout
 
 FIGURES = {
-    "comparison": "Accuracy against claimed and against verified ε",
+    "comparison": "Scores against claimed and against verified ε",
     "privacy": "ε of each mechanism: claimed, theorem, verified and audited",
     "noises": "The noises: densities and survival functions",
     "wins": "Where LMO noise can win: standard deviation over the Gaussian's at equal verified ε",

@@ -7,9 +7,8 @@ reason. Tables, figures and the report read what is written here: ``results.json
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import pandas as pd
@@ -18,11 +17,12 @@ from lmodp.data.registry import DATASETS
 from lmodp.grid import Cell, Grid
 from lmodp.models.registry import MODELS
 from lmodp.records import read_record
+from lmodp.reporting.metrics import METRICS, metrics_of, summarise
 from lmodp.reporting.paired import compare_cells
 from lmodp.reporting.privacy import audit_columns, mechanism_facts, privacy_columns
 
 TARGET = ("experiment", "method", "calibration", "epsilon", "delta", "setting")
-RUN_COLUMNS = ("cell", "run", "repetition", *TARGET, "status", "reason", "accuracy", "examples", "clipped_share", "conforms")
+RUN_COLUMNS = ("cell", "run", "repetition", *TARGET, "status", "reason", *METRICS, "examples", "clipped_share", "conforms")
 CURVE_COLUMNS = ("cell", "run", "repetition", "method", "calibration", "epsilon", "experiment", "step", "quantity", "value")
 
 
@@ -42,15 +42,13 @@ def collect_results(grid: Grid, root: Path, *, runs_file: Path, curves_file: Pat
         row, cell_runs = _collect_cell(cell, grid, root, audited)
         rows.append(row)
         runs += cell_runs
-    for row in rows:
-        row["nonprivate_accuracy"] = _nonprivate(rows, row["experiment"])
-    pd.DataFrame(runs, columns=list(RUN_COLUMNS)).to_parquet(runs_file, index=False)
+    pd.DataFrame(runs, columns=list(RUN_COLUMNS)).astype(dict.fromkeys(METRICS, float)).to_parquet(runs_file, index=False)
     pd.DataFrame(_curves(runs, root), columns=list(CURVE_COLUMNS)).to_parquet(curves_file, index=False)
     return {
         "grid": grid.config.grid,
         "title": grid.config.title,
         "methods": _methods(grid),
-        "experiments": {name: _describe(name, grid, root) for name in grid.config.experiments},
+        "experiments": {name: _describe(name, grid, root) for name in grid.trained},
         "cells": rows,
         "mechanisms": {item: mechanism_facts(root, item, audited.get(item)) for item in grid.mechanisms},
         "comparisons": compare_cells(rows, runs, root),
@@ -59,7 +57,7 @@ def collect_results(grid: Grid, root: Path, *, runs_file: Path, curves_file: Pat
 
 def _methods(grid: Grid) -> dict[str, dict[str, Any]]:
     """The methods that occur, in the order of the grid."""
-    names = dict.fromkeys(cell.spec["method"] for cell in grid.cells.values())
+    names = dict.fromkeys([*(cell.spec["method"] for cell in grid.cells.values()), *(item.spec["method"] for item in grid.mechanisms.values())])
     found = {name: grid.methods[name] for name in names}
     return {name: {"title": method.title, "reference": method.reference, "private": method.private} for name, method in found.items()}
 
@@ -68,9 +66,10 @@ def _collect_cell(cell: Cell, grid: Grid, root: Path, audited: Mapping[str, Any]
     method = grid.methods[cell.spec["method"]]
     row = {"cell": cell.id, **{name: cell.spec.get(name) for name in TARGET}, "method_title": _title(method.title, cell),
            "mechanism": cell.mechanism, "runs": list(cell.runs), "repetitions": cell.repetitions}
+    metrics = metrics_of(DATASETS[cell.spec["dataset"]])
     if cell.skip is not None:
         row |= {"status": cell.skip_status, "reason": cell.skip}
-        return {**row, **privacy_columns(None), **audit_columns(None), **_scores([])}, []
+        return {**row, **privacy_columns(None), **audit_columns(None), **_scores([], metrics)}, []
     finetune, evaluate, verify = (read_record(root / "cells" / cell.id / f"{name}.json")
                                   for name in ("finetune", "evaluate", "verify"))
     runs = [_run(cell, number, finetune["runs"], evaluate["runs"], verify["runs"])
@@ -78,7 +77,7 @@ def _collect_cell(cell: Cell, grid: Grid, root: Path, audited: Mapping[str, Any]
     certificate = read_record(root / "mechanisms" / cell.mechanism / "certificate.json")
     row |= {"status": verify["status"], "reason": verify["reason"]}
     privacy = {**privacy_columns(certificate["certificate"]), **audit_columns(audited.get(cell.mechanism))}
-    return {**row, **privacy, **_scores(runs)}, runs
+    return {**row, **privacy, **_scores(runs, metrics)}, runs
 
 
 def _title(title: str, cell: Cell) -> str:
@@ -96,7 +95,8 @@ def _run(cell: Cell, number: int, trained: list, evaluated: list, verified: list
         **{name: cell.spec.get(name) for name in TARGET},
         "status": worst["status"],
         "reason": worst["reason"],
-        "accuracy": evaluation.get("accuracy"),
+        **{name: evaluation.get(name) for name in METRICS},
+        "reasons": evaluation.get("reasons", {}),
         "examples": evaluation.get("examples"),
         "clipped_share": training.get("clipped_share"),
         "conforms": verification.get("conforms"),
@@ -104,7 +104,7 @@ def _run(cell: Cell, number: int, trained: list, evaluated: list, verified: list
 
 
 def _curves(runs: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
-    """Training loss by step and accuracy along the way, where it was measured."""
+    """Training loss by step and scores along the way, where they were measured."""
     rows = []
     for run in runs:
         path = root / "runs" / run["run"] / "training.json"
@@ -113,27 +113,21 @@ def _curves(runs: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
         head = {name: run[name] for name in names}
         losses = record.get("diagnostics", {}).get("training_loss") or []
         rows += [{**head, "step": step, "quantity": "training_loss", "value": value} for step, value in enumerate(losses, 1)]
-        rows += [{**head, "step": item["step"], "quantity": "accuracy", "value": item["accuracy"]}
-                 for item in record.get("evaluations") or [] if "accuracy" in item]
+        rows += [{**head, "step": item["step"], "quantity": name, "value": item[name]}
+                 for item in record.get("evaluations") or [] for name in METRICS if name in item]
     return rows
 
 
-def _scores(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    values = [run["accuracy"] for run in runs if run["status"] == "done" and run["accuracy"] is not None]
+def _scores(runs: list[dict[str, Any]], metrics: Sequence[str]) -> dict[str, Any]:
+    """All scores of a cell; its finished runs are those with the leading one."""
+    scores = {name: summarise(name, runs) for name in metrics}
     return {
-        "runs_done": len(values),
+        "runs_done": len(scores[metrics[0]]["values"]),
         "runs_reason": next((run["reason"] for run in runs if run["status"] != "done"), None),
-        "accuracies": values,
-        "accuracy": fmean(values) if values else None,
-        "accuracy_spread": stdev(values) if len(values) > 1 else None,
-        "accuracy_lowest": min(values, default=None),
-        "accuracy_highest": max(values, default=None),
+        "examples": next((run["examples"] for run in runs if run["examples"] is not None), None),
+        "metric": metrics[0],
+        "scores": scores,
     }
-
-
-def _nonprivate(rows: list[dict[str, Any]], experiment: str) -> float | None:
-    found = (row["accuracy"] for row in rows if row["experiment"] == experiment and row["calibration"] is None)
-    return next(found, None)
 
 
 def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
@@ -156,6 +150,7 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
         "trainable": experiment.model_dump(mode="json")["trainable"],
         "pooling": experiment.pooling,
         "repetitions": experiment.repetitions,
+        "metrics": list(metrics_of(card)),
         **{field: getattr(training, field) for field in TRAINING},
         "majority_accuracy": max(counts.values()) / sum(counts.values()) if counts else None,
         "notes": [*card.notes, *model.notes],

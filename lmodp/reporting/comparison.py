@@ -1,4 +1,4 @@
-"""The main table: one row a cell, every answer to "what is epsilon?" beside the accuracy.
+"""The main table: one row a cell, every answer to "what is epsilon?" beside the scores.
 
 A place without a number is never blank without a reason: the reason becomes a
 numbered note under the table.
@@ -12,12 +12,13 @@ from typing import Any
 
 from lmodp.reporting.answer import STANDARD
 from lmodp.reporting.captions import experiment_caption
-from lmodp.reporting.formats import NOTHING, interval, mean_and_spread, number, percent, points
+from lmodp.reporting.formats import NOTHING, interval, number
+from lmodp.reporting.metrics import METRICS, NO_SCORE, Metric, leading_metric, metrics_in, nonprivate_cell
 from lmodp.reporting.paired import FEWEST_SEEDS, best_cells
 from lmodp.reporting.render import BOLD, Notes, Page, Table
 
 Cell = Mapping[str, Any]
-HEADS = {
+PRIVACY_HEADS = {
     "method": "method",
     "target": "target ε",
     "delta": "δ",
@@ -29,9 +30,6 @@ HEADS = {
     "verified": "verified ε, run [lower, upper]",
     "noise_std": "noise std",
     "sigma_effective": "σ_effective",
-    "accuracy": "accuracy, %",
-    "paired": "difference from {standard}, points [95 %]",
-    "status": "status",
 }
 SECTIONS = {
     "claimed": "set to equal claimed ε of one step (as published)",
@@ -66,45 +64,57 @@ def comparison_pages(results: Mapping[str, Any]) -> list[Page]:
 
 def _page(results: Mapping[str, Any], name: str) -> Page:
     notes = Notes()
-    heads = tuple(head.format(standard=results["methods"].get(STANDARD, {"title": "the standard"})["title"]) for head in HEADS.values())
+    heads = heads_of(results, name)
+    before = tuple(references(results, name, notes))
     tables = [
-        Table(title=f"Noise {SECTIONS[section.calibration]}", heads=heads, rows=[tuple(texts.values()) for texts, _ in section.rows],
-              values=[tuple(_value(key, cell) for key in HEADS) for _, cell in section.rows], links=[cell["cell"] for _, cell in section.rows])
+        Table(title=f"Noise {SECTIONS[section.calibration]}", heads=tuple(heads.values()), rows=[tuple(texts.values()) for texts, _ in section.rows],
+              values=[tuple(_value(key, cell) for key in heads) for _, cell in section.rows], links=[cell["cell"] for _, cell in section.rows])
         for section in sections(results, name, notes)
     ]
-    before = tuple(f"{label} accuracy: {text} %" for label, text in references(results, name).items())
     return Page(results["experiments"][name]["title"], experiment_caption(results, name), tables, notes, before)
+
+
+def heads_of(results: Mapping[str, Any], experiment: str) -> dict[str, str]:
+    """Return the heads of an experiment's columns: privacy, then its scores, the difference in the leading one, status."""
+    standard = results["methods"].get(STANDARD, {"title": "the standard"})["title"]
+    scores = {metric.name: metric.head() for metric in metrics_in(results, experiment)}
+    return {**PRIVACY_HEADS, **scores, "paired": f"difference from {standard}, {leading_metric(results, experiment).unit} [95 %]", "status": "status"}
 
 
 def _value(key: str, cell: Cell) -> Any:
     """What a place sorts by."""
+    if key in cell["scores"]:
+        return cell["scores"][key]["mean"]
     other = {"target": "epsilon", "verified": "verified_upper"}
     return None if key in {"method", "paired"} else cell.get(other.get(key, key))
 
 
-def references(results: Mapping[str, Any], experiment: str) -> dict[str, str]:
-    """Return the accuracies that every row is read against: majority class and non-private."""
-    facts = results["experiments"][experiment]
-    plain = next((cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is None), None)
-    trained = mean_and_spread(plain["accuracy"], plain["accuracy_spread"]) if plain else NOTHING
+def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> list[str]:
+    """Return what every row is read against: the majority class's accuracy, and the non-private scores."""
+    majority, plain = results["experiments"][experiment]["majority_accuracy"], nonprivate_cell(results, experiment)
+    accuracy = METRICS["accuracy"]
+    found = [] if majority is None else [f"majority class: {accuracy.title} {accuracy.text(majority)}{accuracy.sign}"]
     if plain is None:
-        trained = f"{NOTHING} (no such method in this grid)"
-    elif plain["status"] != "done":
-        trained = f"{trained} ({plain['status']}: {plain['reason']})"
-    return {"majority class": percent(facts["majority_accuracy"]), "non-private": trained}
+        return [*found, f"non-private: {NOTHING} (no such method in this grid)"]
+    if plain["status"] != "done":
+        return [*found, f"non-private: {NOTHING} ({plain['status']}: {plain['reason']})"]
+    scores = (f"{metric.title} {_score(metric, plain, notes)}{metric.sign}" for metric in metrics_in(results, experiment))
+    return [*found, f"non-private: {', '.join(scores)}"]
 
 
 def _texts(cell: Cell, notes: Notes, results: Mapping[str, Any], best: set[str]) -> dict[str, str]:
-    """Return a cell's row as texts, by the keys of `HEADS`."""
+    """Return a cell's row as texts, by the keys of `heads_of`."""
     other = cell["reason"] or "has no finite value"
     private = _privacy_texts(cell, notes, other)
-    accuracy = _accuracy(cell, notes)
+    scores = {metric.name: _score(metric, cell, notes) for metric in metrics_in(results, cell["experiment"])}
+    if cell["cell"] in best:
+        scores[cell["metric"]] = f"{BOLD}{scores[cell['metric']]}{BOLD}"
     return {
         "method": cell["method_title"],
         "target": f"{cell['epsilon']:g}",
         "delta": f"{cell['delta']:g}",
         **private,
-        "accuracy": f"{BOLD}{accuracy}{BOLD}" if cell["cell"] in best else accuracy,
+        **scores,
         "paired": _paired(cell, results, notes),
         "status": _status(cell, notes),
     }
@@ -131,11 +141,10 @@ def _number(value: float | None, reason: str, notes: Notes) -> str:
     return number(value) if value is not None else f"{NOTHING} {notes.mark(reason)}"
 
 
-def _accuracy(cell: Cell, notes: Notes) -> str:
-    text = mean_and_spread(cell["accuracy"], cell["accuracy_spread"])
-    if cell["accuracy"] is None:
-        return f"{text} {notes.mark(cell['reason'] or 'no run of this cell has a score')}"
-    return text
+def _score(metric: Metric, cell: Cell, notes: Notes) -> str:
+    score = cell["scores"][metric.name]
+    reason = score["reason"] or (None if score["values"] else cell["reason"] or NO_SCORE)
+    return f"{metric.mean_and_spread(score)} {notes.mark(reason)}".rstrip()
 
 
 def _paired(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
@@ -145,10 +154,11 @@ def _paired(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
     item = next((item for item in results["comparisons"] if item["cell"] == cell["cell"] and item["against"] == STANDARD), None)
     if item is None or item["difference"] is None:
         return f"{NOTHING} {notes.mark(cell['reason'] or 'no run of the other method to compare with')}"
-    text = points(item["difference"])
+    difference = METRICS[cell["metric"]].difference
+    text = difference(item["difference"])
     if item["lower"] is None:
         return f"{text} {notes.mark(f'fewer than {FEWEST_SEEDS} seeds: no interval, and no significance is claimed')}"
-    return f"{text} [{points(item['lower'])}, {points(item['upper'])}]"
+    return f"{text} [{difference(item['lower'])}, {difference(item['upper'])}]"
 
 
 def _status(cell: Cell, notes: Notes) -> str:

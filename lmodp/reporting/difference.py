@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from math import hypot, isclose, sqrt
 from typing import Any
 
-from lmodp.reporting.formats import number, percent
+from lmodp.reporting.formats import number
+from lmodp.reporting.metrics import METRICS, Metric
 
 ANSWERS = ("claimed_step", "claimed_run", "pure_scalar_step", "theorem_step", "theorem_run", "verified_lower", "verified_upper", "noise_std",
            "sigma_effective")  # fmt: skip
@@ -34,8 +35,8 @@ def _compare(name: str, first: Mapping[str, Any] | None, second: Mapping[str, An
     if first["status"] != second["status"]:
         return {"cell": name, "differs": True, "text": f"{first['status']} against {second['status']} ({first['reason'] or second['reason']})"}
     answers = [_answer(key, first[key], second[key]) for key in ANSWERS if not _same(first[key], second[key])]
-    apart, score = _scores(first, second)
-    return {"cell": name, "differs": bool(answers) or apart, "text": "; ".join([*answers, score])}
+    scores = [_score(METRICS[key], first["scores"].get(key), second["scores"].get(key)) for key in dict.fromkeys([*first["scores"], *second["scores"]])]
+    return {"cell": name, "differs": bool(answers) or any(apart for apart, _ in scores), "text": "; ".join([*answers, *(text for _, text in scores)])}
 
 
 def _same(first: float | None, second: float | None) -> bool:
@@ -48,16 +49,14 @@ def _answer(key: str, first: float | None, second: float | None) -> str:
     return f"{key} {number(first, 8)} against {number(second, 8)}"
 
 
-def _scores(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether two means lie further apart than chance, and in words."""
-    if first["accuracy"] is None or second["accuracy"] is None:
-        return (first["accuracy"] is not second["accuracy"]), "no score" if first["accuracy"] is second["accuracy"] else "a score in one folder only"
-    difference = second["accuracy"] - first["accuracy"]
-    words = f"accuracy {percent(first['accuracy'], 2)} against {percent(second['accuracy'], 2)} %"
-    spreads = [cell["accuracy_spread"] for cell in (first, second)]
-    if None in spreads:
+def _score(metric: Metric, first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> tuple[bool, str]:
+    """Whether two means of a metric lie further apart than chance, and in words."""
+    known = [score is not None and score["mean"] is not None for score in (first, second)]
+    if not all(known):
+        return any(known), f"{metric.title} in one folder only" if any(known) else f"no {metric.title}"
+    difference = second["mean"] - first["mean"]
+    words = f"{metric.title} {metric.text(first['mean'])} against {metric.text(second['mean'])}{metric.sign}"
+    if None in (first["spread"], second["spread"]):
         return difference != 0, f"{words} (a single run: no spread to judge by{', so any difference counts' if difference else ''})"
-    allowed = STANDARD_ERRORS * hypot(*(spread / sqrt(cell["runs_done"]) for spread, cell in zip(spreads, (first, second), strict=True)))
-    return abs(difference) > allowed, f"{words} (difference {100 * difference:+.2f}, within chance up to {100 * allowed:.2f})"
-
-
+    allowed = STANDARD_ERRORS * hypot(*(score["spread"] / sqrt(len(score["values"])) for score in (first, second)))
+    return abs(difference) > allowed, f"{words} (difference {metric.factor * difference:+.3g}, within chance up to {metric.factor * allowed:.3g})"

@@ -17,28 +17,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{float(text):.0f}" if "e" in text else text
 
 
-def percent(value: float | None, decimals: int = 1) -> str:
-    """Return a share as percent, without the sign."""
-    return NOTHING if value is None else f"{100 * value:.{decimals}f}"
-
-
-def points(value: float) -> str:
-    """Return a difference of shares in percentage points, signed, a rounded 0 without a minus."""
-    return f"{100 * value:+.1f}".replace("-0.0", "+0.0")
-
-
 def interval(lower: float | None, upper: float | None) -> str:
     """Return ``[lower, upper]``; nothing where there is neither."""
     if lower is None and upper is None:
         return NOTHING
     return f"[{number(lower, 3)}, {'∞' if upper is None else number(upper, 3)}]"
-
-
-def mean_and_spread(mean: float | None, spread: float | None) -> str:
-    """Return ``mean ± spread`` in percent; without a spread where there is one run."""
-    if mean is None:
-        return NOTHING
-    return percent(mean) if spread is None else f"{percent(mean)} ± {percent(spread)}"
 
 
 def count(value: float) -> str:

@@ -1,23 +1,28 @@
-"""Paired comparisons of methods: bootstrap over seeds and test examples.
+"""Paired comparisons of methods, in the metric that leads.
 
 At equal repetition all methods share split, initial weights and Poisson draws, and
-all are scored on the same examples. So a difference is taken run by run and
-example by example, and seeds and examples are drawn again with replacement,
-independently of each other (crossed bootstrap).
+all are scored on the same examples. So a difference of accuracies is taken run by
+run and example by example, and seeds and examples are drawn again with replacement,
+independently of each other (crossed bootstrap). A score of a whole corpus, such as
+BLEU, is no mean over examples: its differences are taken run by run, and the
+interval, Student's, is over seeds alone.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from lmodp.evaluation.classification import unpack_correct
 from lmodp.records import read_record
+from lmodp.reporting.metrics import leading_score
 
 FEWEST_SEEDS = 5
 DRAWS = 2000
@@ -33,11 +38,11 @@ def compare_cells(rows: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str,
         runs: one a run.
         root: the grid's results folder, where the runs' ``evaluation.json`` lie.
     """
-    correct = {row["cell"]: _correct(row, runs, root) for row in rows}
+    answers = {row["cell"]: _answers(row, runs, root) for row in rows}
     found = []
     for first, second in combinations(rows, 2):
-        if _target(first) == _target(second) and correct[first["cell"]] and correct[second["cell"]]:
-            item = _compare(first, second, correct)
+        if _target(first) == _target(second) and answers[first["cell"]] and answers[second["cell"]]:
+            item = _compare(first, second, answers)
             found += [item, _turned(item)]
     return found
 
@@ -53,23 +58,27 @@ def _target(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("experiment", "calibration", "epsilon", "delta"))
 
 
-def _correct(row: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], root: Path) -> dict[int, np.ndarray]:
-    """Which examples each finished repetition got right, booleans (N,) by repetition."""
+def _answers(row: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], root: Path) -> dict[int, np.ndarray]:
+    """What each finished repetition scored: on every example, 0 or 1, (N,), or on the whole corpus, (1,)."""
     found = {}
     for run in runs:
         if run["cell"] == row["cell"] and run["status"] == "done":
             record = read_record(root / "runs" / run["run"] / "evaluation.json")
             if "correct" in record:
-                found[run["repetition"]] = unpack_correct(record["correct"], record["examples"])
+                found[run["repetition"]] = unpack_correct(record["correct"], record["examples"]).astype(np.int8)
+            elif record.get(row["metric"]) is not None:
+                found[run["repetition"]] = np.array([record[row["metric"]]])
     return found
 
 
-def _compare(first: Mapping[str, Any], second: Mapping[str, Any], correct: Mapping[str, Mapping[int, np.ndarray]]) -> dict[str, Any]:
-    a, b = correct[first["cell"]], correct[second["cell"]]
+def _compare(first: Mapping[str, Any], second: Mapping[str, Any], answers: Mapping[str, Mapping[int, np.ndarray]]) -> dict[str, Any]:
+    a, b = answers[first["cell"]], answers[second["cell"]]
     shared = sorted(a.keys() & b.keys())
-    differences = np.array([a[number].astype(np.int8) - b[number].astype(np.int8) for number in shared])
+    differences = np.array([a[number] - b[number] for number in shared])
     # The same draws for every pair of one target, so that verdicts do not contradict each other by chance.
-    lower, upper = paired_interval(differences, seed=zlib.crc32(repr(_target(first)).encode())) if len(shared) >= FEWEST_SEEDS else (None, None)
+    bootstrap = partial(paired_interval, seed=zlib.crc32(repr(_target(first)).encode()))
+    interval = bootstrap if differences.dtype == np.int8 else seeds_interval
+    lower, upper = interval(differences) if len(shared) >= FEWEST_SEEDS else (None, None)
     return {
         "cell": first["cell"],
         "against_cell": second["cell"],
@@ -109,6 +118,18 @@ def paired_interval(differences: np.ndarray, *, seed: int) -> tuple[float, float
     return float(lower), float(upper)
 
 
+def seeds_interval(differences: np.ndarray) -> tuple[float, float]:
+    """Return Student's interval of the mean difference of a score that a run has one of.
+
+    Args:
+        differences: shape (seeds, 1).
+    """
+    seeds = len(differences)
+    error = differences.std(ddof=1) / np.sqrt(seeds)
+    reach = float(stats.t.ppf(1 - (1 - CONFIDENCE) / 2, seeds - 1) * error)
+    return float(differences.mean()) - reach, float(differences.mean()) + reach
+
+
 def best_cells(rows: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the cells that are the best of their target beyond doubt.
 
@@ -118,7 +139,7 @@ def best_cells(rows: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[
     against: dict[str, list[Mapping[str, Any]]] = {}
     for item in comparisons:
         against.setdefault(item["cell"], []).append(item)
-    scored = {row["cell"]: row for row in rows if row.get("accuracy") is not None}
+    scored = {row["cell"]: row for row in rows if leading_score(row)["mean"] is not None}
     rivals = {cell: sum(_target(row) == _target(other) for other in scored.values()) - 1 for cell, row in scored.items()}
     return {cell for cell, items in against.items()
             if len(items) == rivals.get(cell) and all(item["lower"] is not None and item["lower"] > 0 for item in items)}

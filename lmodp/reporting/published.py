@@ -19,6 +19,7 @@ from lmodp.accounting.claimed import claimed_run, claimed_step, classic_factor
 from lmodp.errors import DamagedFile
 from lmodp.mechanisms import PUBLISHED
 from lmodp.reporting.formats import NOTHING
+from lmodp.reporting.metrics import METRICS
 from lmodp.reporting.render import Notes, Page, Table, write_table
 from lmodp.reporting.tables import table_files
 
@@ -65,7 +66,7 @@ def compare_published(results: Mapping[str, Any], published: list[dict[str, str]
     return {"rows": rows}
 
 
-def _reproduce(row: Mapping[str, str], results: Mapping[str, Any], best: Mapping[str, float]) -> dict[str, Any]:
+def _reproduce(row: Mapping[str, str], results: Mapping[str, Any], best: Mapping[tuple[str, str], float]) -> dict[str, Any]:
     """Return the suite's number for a row, or why there is none."""
     if row["kind"] == "hours":
         return _empty("hours depend on the machine; they are not compared")
@@ -75,8 +76,8 @@ def _reproduce(row: Mapping[str, str], results: Mapping[str, Any], best: Mapping
     cell, reason = _find_cell(row, results)
     if cell is None:
         return _empty(reason)
-    scale = 100 if row["metric"] == "accuracy" else 1
-    value, maximum = scale * cell["accuracy"], best.get(cell["cell"])
+    scale = METRICS[row["metric"]].factor
+    value, maximum = scale * cell["scores"][row["metric"]]["mean"], best.get((cell["cell"], row["metric"]))
     at_best = scale * maximum if maximum is not None and row["source"] == EVALUATED_EVERY_STEP else None
     if not row["published"]:
         return {"reproduced": value, "maximum": at_best, "difference": None, "reason": "the published value is not available"}
@@ -102,25 +103,31 @@ def _epsilon(row: Mapping[str, str]) -> float:
 
 
 def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
-    same = [name for name, facts in results["experiments"].items() if (facts["dataset_name"], facts["model_name"]) == (row["dataset"], row["model"])]
+    """The finished cell of the same model, data, method and target; an adapter method has its own part, all others were fully trained."""
+    wanted = (row["dataset"], row["model"], "full")
+    same = [name for name, facts in results["experiments"].items() if (facts["dataset_name"], facts["model_name"], facts["trainable"]) == wanted]
     if not same:
-        return None, f"this grid has no run of {row['model']} on {row['dataset']}"
-    for cell in results["cells"]:
-        if cell["experiment"] in same and cell["method"] == row["method"] and cell["accuracy"] is not None and _same_target(row, cell):
-            return cell, ""
-    return None, "this grid has no finished cell of this method at this target"
+        return None, f"this grid has no run of {row['model']} on {row['dataset']}, all parameters trained"
+    found = [cell for cell in results["cells"] if cell["experiment"] in same and cell["method"] == row["method"] and _same_target(row, cell)]
+    scores = [(cell, cell["scores"].get(row["metric"], {"mean": None, "reason": "not a score of this data set"})) for cell in found]
+    cell = next((cell for cell, score in scores if score["mean"] is not None), None)
+    reasons = (score["reason"] for _, score in scores if score["reason"])
+    return cell, "" if cell else next(reasons, "this grid has no finished cell of this method at this target")
 
 
 def _same_target(row: Mapping[str, str], cell: Mapping[str, Any]) -> bool:
+    """Published at an epsilon of a step, of the whole run, or without privacy; a cell set to a claim has that of a step."""
     if row["epsilon_step"]:
         return cell["calibration"] == "claimed" and cell["epsilon"] == float(row["epsilon_step"])
-    return cell["epsilon"] == (float(row["epsilon"]) if row["epsilon"] else None)
+    if not row["epsilon"]:
+        return cell["calibration"] is None
+    return cell["calibration"] == "verified" and cell["epsilon"] == float(row["epsilon"])
 
 
-def _best_along_the_way(curves: pd.DataFrame) -> dict[str, float]:
-    """Return each cell's mean over runs of the highest accuracy at any evaluation."""
-    measured = curves[curves.quantity == "accuracy"]
-    return measured.groupby(["cell", "run"]).value.max().groupby("cell").mean().to_dict()
+def _best_along_the_way(curves: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return, by cell and metric, the mean over runs of the highest score at any evaluation."""
+    measured = curves[curves.quantity.isin(METRICS)]
+    return measured.groupby(["cell", "quantity", "run"]).value.max().groupby(["cell", "quantity"]).mean().to_dict()
 
 
 TITLES = {

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from lmodp.reporting.comparison import SECTIONS, references, sections
+from lmodp.reporting.comparison import SECTIONS, Section, references, sections
+from lmodp.reporting.formats import NOTHING
+from lmodp.reporting.metrics import Metric, metrics_in
 from lmodp.reporting.render import BOLD, Notes
 
 WIDTH = 120
@@ -21,7 +23,6 @@ HEADS = {
     "verified": ("verified ε, run", "[lower, upper]"),
     "noise_std": ("noise", "std"),
     "sigma_effective": ("σ_", "effective"),
-    "accuracy": ("accuracy", "%"),
 }
 
 
@@ -32,19 +33,31 @@ def comparison_text(results: Mapping[str, Any]) -> str:
 
 def _experiment(results: Mapping[str, Any], name: str) -> str:
     notes, facts = Notes(), results["experiments"][name]
-    read_against = ", ".join(f"{label} {text} %" for label, text in references(results, name).items())
     deltas = sorted({cell["delta"] for cell in results["cells"] if cell["experiment"] == name and cell["delta"]})
-    head = f"{facts['title']}, δ = {' and '.join(f'{delta:g}' for delta in deltas)}; {read_against}"
+    head = f"{facts['title']}, δ = {' and '.join(f'{delta:g}' for delta in deltas)}; {'; '.join(references(results, name, notes))}"
     parts = [*wrap(head, WIDTH)]
-    found = sections(results, name, notes)
-    columns = [key for key in HEADS if key == "method" or any(not texts[key].startswith("–") for part in found for texts, _ in part.rows)]
-    for section in found:
-        rows = [[_with_status(texts, key) for key in columns] for texts, _ in section.rows]
-        parts += ["", SECTIONS[section.calibration], *_table([HEADS[key] for key in columns], rows)]
+    for section in sections(results, name, notes):
+        parts += ["", SECTIONS[section.calibration], *_section(section, metrics_in(results, name))]
     shown = "\n".join(parts)
     for index, text in enumerate(notes.texts, 1):
         parts += [] if f"({index})" not in shown else wrap(f"({index}) {text}", WIDTH, subsequent_indent="    ")
     return "\n".join(parts)
+
+
+def _section(section: Section, metrics: Sequence[Metric]) -> list[str]:
+    """The privacy answers with the leading score; where there are more scores, they follow in a table of their own."""
+    scores = {metric.name: (metric.title, "%" if metric.share else "(lower is better)" if metric.lower_is_better else "") for metric in metrics}
+    lead = metrics[0].name
+    lines = _columns(section, {**HEADS, lead: scores[lead]})
+    if len(metrics) > 1:
+        lines += ["", *_columns(section, {**{key: HEADS[key] for key in ("method", "target")}, **scores})]
+    return lines
+
+
+def _columns(section: Section, heads: Mapping[str, tuple[str, str]]) -> list[str]:
+    """A table of some columns; answers that no row has are left out, scores never."""
+    columns = [key for key in heads if key not in HEADS or key == "method" or any(not texts[key].startswith(NOTHING) for texts, _ in section.rows)]
+    return _table([heads[key] for key in columns], [[_with_status(texts, key) for key in columns] for texts, _ in section.rows])
 
 
 def _with_status(texts: Mapping[str, str], key: str) -> str:

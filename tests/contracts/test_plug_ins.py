@@ -62,7 +62,7 @@ def rows(outcome):
 
 @pytest.mark.parametrize("name", ["laplace", "third_party", "installed_method", "honest_engine"])
 def test_a_good_plug_in_is_a_row_like_any_other(rows, name):
-    assert rows[name]["status"] == "done" and 0 <= rows[name]["accuracy"] <= 1
+    assert rows[name]["status"] == "done" and 0 <= rows[name]["scores"]["accuracy"]["mean"] <= 1
     assert 0 < rows[name]["verified_upper"] <= 3
 
 

@@ -1,4 +1,4 @@
-"""Accuracy against the claimed and against the verified epsilon of the run, side by side."""
+"""The leading score against the claimed and against the verified epsilon of the run, side by side."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lmodp.reporting.captions import PRIVACY_UNIT
+from lmodp.reporting.formats import plain_list
+from lmodp.reporting.metrics import METRICS, leading_metric, leading_score, nonprivate_cell
 from lmodp.reporting.style import FAINT, GREY, INK, WIDTH, Look, looks
 
 FEW_SEEDS = 5
@@ -38,8 +40,8 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
 def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapping[str, Look]) -> None:
     left, right = row
     facts = results["experiments"][name]
-    cells = [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and cell["accuracy"] is not None]
-    claimed = [cell for cell in cells if cell["calibration"] == "claimed" and cell["claimed_run"] is not None]
+    cells = [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and _shown(cell) is not None]
+    claimed = _with_claims(cells)
     verified = [cell for cell in cells if cell["verified_upper"] is not None]
     _draw_lines(left, claimed, "claimed_run", look)
     _draw_lines(right, verified, "verified_upper", look)
@@ -48,13 +50,29 @@ def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapp
     for cell in verified:
         _draw_interval(right, cell, look[cell["method"]])
         _draw_point(right, cell, "verified_upper", look[cell["method"]])
-    _annotate_targets(left, claimed)
-    plain = next((cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] is None), None)
-    for panel in (left, right):
-        _log_axis(panel)
-    _references(right, left, facts["majority_accuracy"], plain["accuracy"] if plain else None)
+    _annotate_targets(left, [cell for cell in claimed if cell["calibration"] == "claimed"])
+    for panel, drawn in ((left, claimed), (right, verified)):
+        _log_axis(panel) if drawn else _say_empty(panel)
+    _references(right, left, _reference_values(results, name))
     left.set_title(facts["title"], pad=18)
-    left.set_ylabel(f"accuracy on {facts['evaluation_split']}, %")
+    left.set_ylabel(leading_metric(results, name).head(f" on {facts['evaluation_split']}"))
+
+
+def _with_claims(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The cells set to a claim; where an experiment has none, what the published accounting says of the others."""
+    found = [cell for cell in cells if cell["claimed_run"] is not None]
+    return [cell for cell in found if cell["calibration"] == "claimed"] or found
+
+
+def _shown(cell: Mapping[str, Any]) -> float | None:
+    """A cell's mean leading score as the axis has it: accuracy in percent."""
+    mean = leading_score(cell)["mean"]
+    return None if mean is None else METRICS[cell["metric"]].factor * mean
+
+
+def _say_empty(panel: Axes) -> None:
+    panel.set_axis_off()
+    panel.annotate("no cell has an ε of this kind and a score", (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY)
 
 
 def _draw_lines(panel: Axes, cells: list[Mapping[str, Any]], x: str, look: Mapping[str, Look]) -> None:
@@ -64,25 +82,26 @@ def _draw_lines(panel: Axes, cells: list[Mapping[str, Any]], x: str, look: Mappi
         groups.setdefault((cell["method"], cell["delta"]), []).append(cell)
     for (method, _), group in groups.items():
         group = sorted(group, key=lambda cell: cell[x])
-        panel.plot([cell[x] for cell in group], [100 * cell["accuracy"] for cell in group],
+        panel.plot([cell[x] for cell in group], [_shown(cell) for cell in group],
                    color=look[method].colour, linestyle=look[method].dash, linewidth=1.1, alpha=0.75, zorder=2)
 
 
 def _draw_point(panel: Axes, cell: Mapping[str, Any], x: str, look: Look) -> None:
     """The mean and, with few seeds, every run; otherwise the standard deviation."""
     hollow = cell["calibration"] == "verified"
-    values = cell["accuracies"]
+    score, factor = leading_score(cell), METRICS[cell["metric"]].factor
+    values = [factor * value for value in score["values"]]
     if len(values) >= FEW_SEEDS:
-        panel.errorbar(cell[x], 100 * cell["accuracy"], yerr=100 * cell["accuracy_spread"], color=look.colour, linewidth=1, capsize=2.5, zorder=3)
+        panel.errorbar(cell[x], _shown(cell), yerr=factor * score["spread"], color=look.colour, linewidth=1, capsize=2.5, zorder=3)
     else:
-        panel.scatter([cell[x]] * len(values), [100 * value for value in values], s=9, color=look.colour, alpha=0.7, linewidths=0, zorder=3)
-    panel.plot(cell[x], 100 * cell["accuracy"], marker=look.marker, markerfacecolor="white" if hollow else look.colour,
+        panel.scatter([cell[x]] * len(values), values, s=9, color=look.colour, alpha=0.7, linewidths=0, zorder=3)
+    panel.plot(cell[x], _shown(cell), marker=look.marker, markerfacecolor="white" if hollow else look.colour,
                markeredgecolor=look.colour, markeredgewidth=1.4 if hollow else 0.8, linestyle="none", zorder=4)
 
 
 def _draw_interval(panel: Axes, cell: Mapping[str, Any], look: Look) -> None:
     if cell["verified_lower"]:
-        panel.plot([cell["verified_lower"], cell["verified_upper"]], [100 * cell["accuracy"]] * 2,
+        panel.plot([cell["verified_lower"], cell["verified_upper"]], [_shown(cell)] * 2,
                    color=look.colour, linewidth=4, alpha=0.35, solid_capstyle="butt", zorder=2)
 
 
@@ -111,14 +130,21 @@ def _log_axis(panel: Axes) -> None:
     panel.grid(axis="x", visible=False)
 
 
-def _references(right: Axes, left: Axes, majority: float | None, nonprivate: float | None) -> None:
-    """Lines for the two accuracies that every point is read against, named at the right edge."""
-    for value, name, dash in ((nonprivate, "non-private", "-"), (majority, "majority class", (0, (4, 3)))):
-        if value is None:
-            continue
+def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]:
+    """The scores that every point is read against: non-private and, of accuracies, the majority class."""
+    metric, plain = leading_metric(results, name), nonprivate_cell(results, name)
+    found = {"non-private": _shown(plain) if plain else None}
+    if metric.name == "accuracy" and results["experiments"][name]["majority_accuracy"] is not None:
+        found["majority class"] = metric.factor * results["experiments"][name]["majority_accuracy"]
+    return {label: value for label, value in found.items() if value is not None}
+
+
+def _references(right: Axes, left: Axes, values: Mapping[str, float]) -> None:
+    """Lines for the reference values, named at the right edge."""
+    for name, value in values.items():
         for panel in (left, right):
-            panel.axhline(100 * value, color=INK, linewidth=0.9, linestyle=dash, zorder=1)
-        right.annotate(f"{name} {100 * value:.1f}", (1, 100 * value), xycoords=right.get_yaxis_transform(), xytext=(-2, 2),
+            panel.axhline(value, color=INK, linewidth=0.9, linestyle="-" if name == "non-private" else (0, (4, 3)), zorder=1)
+        right.annotate(f"{name} {value:.1f}", (1, value), xycoords=right.get_yaxis_transform(), xytext=(-2, 2),
                        textcoords="offset points", ha="right", va="bottom", fontsize=7.5, color=INK)
 
 
@@ -133,12 +159,21 @@ def _legend(results: Mapping[str, Any], look: Mapping[str, Look]) -> list[Line2D
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows and what it leaves out."""
     private = [cell for cell in results["cells"] if cell["calibration"]]
-    missing = [cell for cell in private if cell["accuracy"] is None or cell["verified_upper"] is None]
+    missing = [cell for cell in private if _shown(cell) is None or cell["verified_upper"] is None]
     left_out = f" {len(missing)} of {len(private)} cells have no point; the tables say why." if missing else ""
     return (
-        "Left: accuracy at the ε of the whole run that the published accounting gives, for noises set to the same claimed ε of one "
-        "step (written above). Right: the same runs, and those set to equal verified ε (hollow), at the ε that holds for the whole "
+        f"Left: {_metrics(results)} at the ε of the whole run that the published accounting gives, for noises set to the same claimed ε of one "
+        f"step (written above){_hollow_left(results)}. Right: the same runs, and those set to equal verified ε (hollow), at the ε that holds for the whole "
         "gradient: the bar runs from the verified lower to the verified upper bound, the marker stands at the upper bound. Vertical "
         f"bars: one standard deviation over seeds; with fewer than {FEW_SEEDS} seeds every run is a dot. {PRIVACY_UNIT[0].upper()}"
         f"{PRIVACY_UNIT[1:]}.{left_out}"
     )
+
+
+def _metrics(results: Mapping[str, Any]) -> str:
+    return plain_list(list(dict.fromkeys(leading_metric(results, name).title for name in results["experiments"])), "or")
+
+
+def _hollow_left(results: Mapping[str, Any]) -> str:
+    calibrations = {name: {cell["calibration"] for cell in results["cells"] if cell["experiment"] == name} for name in results["experiments"]}
+    return "" if all("claimed" in found for found in calibrations.values()) else "; hollow where an experiment has none of these"

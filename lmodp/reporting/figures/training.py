@@ -1,4 +1,4 @@
-"""Training curves: accuracy along the way where it was measured, the training loss otherwise."""
+"""Training curves: the leading score along the way where it was measured, the training loss otherwise."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lmodp.reporting.metrics import Metric, leading_metric
 from lmodp.reporting.style import INK, WIDTH, looks
 
-LABELS = {"accuracy": "accuracy on the evaluation split, %", "training_loss": "mean loss of the drawn examples, nats"}
+LOSS = "mean loss of the drawn examples, nats"
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
@@ -24,10 +25,11 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     for line, name in zip(axes, names, strict=True):
         for panel in line[len(targets[name]):]:
             panel.set_visible(False)
-        quantity = _quantity(curves, name)
+        metric = _measured(curves, results, name)
+        quantity = metric.name if metric else "training_loss"
         for panel, target in zip(line, targets[name], strict=False):
-            _draw_panel(panel, curves[(curves.experiment == name) & (curves.quantity == quantity)], target, results, quantity)
-        line[0].set_ylabel(LABELS[quantity], fontsize=8)
+            _draw_panel(panel, curves[(curves.experiment == name) & (curves.quantity == quantity)], target, results, metric.factor if metric else 1)
+        line[0].set_ylabel(metric.head(" on the evaluation split") if metric else LOSS, fontsize=8)
     _legend(figure, axes, results)
     return figure
 
@@ -37,14 +39,15 @@ def _targets(results: Mapping[str, Any], name: str) -> list[tuple[str, float]]:
     return sorted({(cell["calibration"], cell["epsilon"]) for cell in cells}) or [("", 0.0)]
 
 
-def _quantity(curves: pd.DataFrame, name: str) -> str:
-    measured = set(curves.quantity[curves.experiment == name])
-    return "accuracy" if "accuracy" in measured else "training_loss"
+def _measured(curves: pd.DataFrame, results: Mapping[str, Any], name: str) -> Metric | None:
+    """The leading metric, where it was measured along the way."""
+    metric = leading_metric(results, name)
+    return metric if metric.name in set(curves.quantity[curves.experiment == name]) else None
 
 
-def _draw_panel(panel: Any, curves: pd.DataFrame, target: tuple[str, float], results: Mapping[str, Any], quantity: str) -> None:
+def _draw_panel(panel: Any, curves: pd.DataFrame, target: tuple[str, float], results: Mapping[str, Any], factor: float) -> None:
     calibration, epsilon = target
-    look, factor = looks(results["methods"]), 100 if quantity == "accuracy" else 1
+    look = looks(results["methods"])
     for method, facts in results["methods"].items():
         rows = curves[curves.method == method]
         rows = rows[(rows.calibration == calibration) & (rows.epsilon == epsilon)] if facts["private"] else rows

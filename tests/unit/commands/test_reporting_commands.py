@@ -68,7 +68,7 @@ def test_diff_exits_with_1_beyond_the_spread(folder, tmp_path, capsys):
     assert main(["diff", str(folder), str(folder)]) == 0
     assert "0 differ" in capsys.readouterr().out
     other = fabricated_results()
-    other["cells"][1]["accuracy"] += 0.2
+    other["cells"][1]["scores"]["accuracy"]["mean"] += 0.2
     content = {name: value for name, value in other.items() if name != "status"}
     write_json(tmp_path / "other/tables/results.json", make_record("collect_results", content, code="0"))
     assert main(["diff", str(folder), str(tmp_path / "other")]) == 1

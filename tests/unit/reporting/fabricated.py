@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from statistics import fmean, stdev
 from typing import Any
 
+from lmodp.data.registry import DATASETS
+from lmodp.reporting.metrics import metrics_of, summarise
 from lmodp.reporting.privacy import audit_columns, privacy_columns
 
+DATA = {"head": "movie_reviews", "last_layer": "movie_reviews", "sentences": "venues"}
 METHODS = {"nonprivate": "non-private", "gaussian": "Gaussian", "laplace": "Laplace", "lmo_dp": "LMO-DP",
            "lmo_dp_as_drawn": "LMO-DP as drawn"}
 PRIVACY = ("claimed_step", "claimed_run", "pure_scalar_step", "theorem_step", "theorem_run", "verified_lower", "verified_upper",
@@ -26,9 +28,9 @@ ACCURACY = {"gaussian": {0.3: 0.604, 3: 0.71}, "laplace": {0.3: 0.66, 3: 0.735},
 
 
 def fabricated_results(*, few_seeds: bool = False) -> dict[str, Any]:
-    """Return results of two experiments: done, skipped, failed, diverged, infinite."""
-    names = {"head": 10, "last_layer": 2} if not few_seeds else {"head": 2}
-    cells = [cell for name, seeds in names.items() for cell in _cells(name, seeds)]
+    """Return results of three experiments: done, skipped, failed, diverged, infinite; the last one generates sentences."""
+    names = {"head": 10, "last_layer": 2, "sentences": 1} if not few_seeds else {"head": 2}
+    cells = [cell for name, seeds in names.items() for cell in _cells(name, seeds) if name != "sentences" or cell["calibration"] != "claimed"]
     return {
         "status": "done", "grid": "made_up", "title": "made-up results",
         "methods": {name: {"title": title, "reference": "nowhere", "private": name != "nonprivate"} for name, title in METHODS.items()},
@@ -69,7 +71,8 @@ _PRIVACY_FACTS = frozenset([*privacy_columns(None), *audit_columns(None)])
 
 def _cell(experiment: str, method: str, calibration: str | None, epsilon: float | None, seeds: int, accuracy: float | None,
           privacy: dict[str, float | None]) -> dict[str, Any]:
-    values = [] if accuracy is None else [accuracy + 0.004 * ((7 * number) % 5 - 2) for number in range(seeds)]
+    metrics = metrics_of(DATASETS[DATA[experiment]])
+    runs = [] if accuracy is None else [_run(accuracy + 0.004 * ((7 * number) % 5 - 2)) for number in range(seeds)]
     return {
         "cell": f"{experiment}-{method}-{calibration}-e{epsilon}-0a1b2c3d", "experiment": experiment, "method": method,
         "calibration": calibration, "epsilon": epsilon, "delta": None if epsilon is None else 1e-10, "method_title": METHODS[method],
@@ -82,17 +85,26 @@ def _cell(experiment: str, method: str, calibration: str | None, epsilon: float 
         "theorem_reason": "fewer than two valid orders" if privacy and privacy["theorem_run"] is None else None,
         "verified_limit": privacy.get("verified_lower"), "verified_reason": None, "mu": 0.1, "zcdp": 0.01,
         "noise_reason": "the variance is infinite" if privacy and privacy["noise_std"] is None else None, "efficiency": 0.4,
-        "runs_done": len(values), "runs_reason": None, "accuracies": values, "accuracy": fmean(values) if values else None,
-        "accuracy_spread": stdev(values) if len(values) > 1 else None, "accuracy_lowest": min(values, default=None),
-        "accuracy_highest": max(values, default=None), "nonprivate_accuracy": 0.741,
+        "runs_done": len(runs), "runs_reason": None, "examples": 200 if experiment == "sentences" else 2000, "metric": metrics[0],
+        "scores": {metric: summarise(metric, runs) for metric in metrics},
     }
 
 
+def _run(accuracy: float) -> dict[str, Any]:
+    """One run's scores of every kind; Java was missing."""
+    java = "needs Java, which is not installed"
+    return {"status": "done", "accuracy": accuracy, "f1": accuracy - 0.05, "bleu": 60 * accuracy, "nist": 6 * accuracy, "meteor": None, "rouge_l": None,
+            "cider": None, "perplexity": 3 / accuracy, "reasons": dict.fromkeys(("meteor", "rouge_l", "cider"), java)}
+
+
 def _experiment(name: str, seeds: int) -> dict[str, Any]:
+    card = DATASETS[DATA[name]]
     return {
-        "title": {"head": "classification head on frozen MiniLM", "last_layer": "last encoder layer and head of MiniLM"}[name],
-        "dataset_name": "movie_reviews", "model_name": "minilm_roberta", "dataset": "movie-review sentences", "train_size": 7568, "evaluation_split": "test", "evaluation_size": 2000,
-        "model": "MiniLM as RoBERTa", "trainable": {"head": "head", "last_layer": {"last_layers": 1}}[name], "pooling": "mean",
+        "title": {"head": "classification head on frozen MiniLM", "last_layer": "last encoder layer and head of MiniLM",
+                  "sentences": "GPT-2 on made-up venues"}[name],
+        "dataset_name": card.name, "model_name": "minilm_roberta", "dataset": card.title, "train_size": 7568, "evaluation_split": "test",
+        "evaluation_size": card.evaluation_size, "metrics": list(metrics_of(card)),
+        "model": "MiniLM as RoBERTa", "trainable": {"head": "head", "last_layer": {"last_layers": 1}, "sentences": "full"}[name], "pooling": "mean",
         "repetitions": seeds, "expected_batch_size": 1024.0, "steps": 40, "clip_norm": 1.0, "learning_rate": 3e-3,
-        "optimizer": "adam", "schedule": "constant", "majority_accuracy": 0.507, "notes": ["a note on the data"],
+        "optimizer": "adam", "schedule": "constant", "majority_accuracy": 0.507 if card.labels else None, "notes": ["a note on the data"],
     }

@@ -7,9 +7,10 @@ import pytest
 from lmodp.reporting.difference import compare_results
 
 
-def changed(results, **values):
+def changed(results, *, score=None, **values):
     other = copy.deepcopy(results)
     other["cells"][1] |= values
+    other["cells"][1]["scores"]["accuracy"] |= score or {}
     return [item for item in compare_results(results, other) if item["differs"]]
 
 
@@ -26,15 +27,25 @@ def test_a_computed_answer_must_agree_to_rounding(results):
 
 
 def test_a_score_must_agree_within_the_spread(results):
-    cell = results["cells"][1]
-    error = (2 * cell["accuracy_spread"] ** 2 / cell["runs_done"]) ** 0.5
-    assert not changed(results, accuracy=cell["accuracy"] + 2 * error)
-    assert changed(results, accuracy=cell["accuracy"] + 4.5 * error)
+    score = results["cells"][1]["scores"]["accuracy"]
+    error = (2 * score["spread"] ** 2 / len(score["values"])) ** 0.5
+    assert not changed(results, score={"mean": score["mean"] + 2 * error})
+    assert changed(results, score={"mean": score["mean"] + 4.5 * error})
 
 
 @pytest.mark.parametrize(("spread", "differs"), [(None, True), (0.5, False)])
 def test_a_single_run_has_no_spread_to_hide_in(results, spread, differs):
-    assert bool(changed(results, accuracy=results["cells"][1]["accuracy"] + 0.001, accuracy_spread=spread)) is differs
+    mean = results["cells"][1]["scores"]["accuracy"]["mean"]
+    assert bool(changed(results, score={"mean": mean + 0.001, "spread": spread})) is differs
+
+
+def test_every_score_is_compared(results):
+    other = copy.deepcopy(results)
+    cell = next(cell for cell in other["cells"] if cell["metric"] == "bleu" and cell["status"] == "done")
+    cell["scores"]["perplexity"]["mean"] *= 1.1
+    found = [item for item in compare_results(results, other) if item["differs"]]
+    assert [item["cell"] for item in found] == [cell["cell"]]
+    assert "perplexity 4.09 against 4.50" in found[0]["text"] and "no METEOR" in found[0]["text"]
 
 
 def test_status_and_missing_cells_differ(results):

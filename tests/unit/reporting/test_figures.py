@@ -37,6 +37,19 @@ def test_the_same_bytes_twice_and_no_date(name, results, sources, tmp_path):
     assert b"CreationDate" not in (tmp_path / "0.pdf").read_bytes()
 
 
+def test_no_panel_of_the_comparison_is_empty(results):
+    figure = MODULES["comparison"].draw(results, {})
+    panels = figure.axes
+    assert [panel.get_ylabel() for panel in panels[::2]] == ["accuracy on test, %", "accuracy on test, %", "BLEU on test"]
+    assert all(len(panel.get_lines()) >= 6 for panel in panels)
+    # Nothing of the last experiment is set to a claim: its left panel has the claims of what is set to verified ones.
+    assert all(line.get_markerfacecolor() == "white" for line in panels[4].get_lines() if line.get_marker() != "None")
+    for cell in results["cells"]:
+        cell["claimed_run"] = None if cell["experiment"] == "sentences" else cell["claimed_run"]
+    figure = MODULES["comparison"].draw(results, {})
+    assert "no cell has" in figure.axes[4].texts[0].get_text() and not figure.axes[4].axison
+
+
 def test_methods_differ_in_colour_marker_and_dash(results):
     found = looks(results["methods"])
     assert "nonprivate" not in found and len(found) == 4

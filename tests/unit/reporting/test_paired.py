@@ -5,7 +5,7 @@ import pytest
 
 from lmodp.evaluation.classification import pack_correct
 from lmodp.records import make_record, write_json
-from lmodp.reporting.paired import FEWEST_SEEDS, best_cells, compare_cells, paired_interval
+from lmodp.reporting.paired import FEWEST_SEEDS, best_cells, compare_cells, paired_interval, seeds_interval
 
 EXAMPLES = 400
 
@@ -16,7 +16,8 @@ def grid(root, seeds, gain, *, shift=0.0):
     rows, runs = [], []
     ease = generator.random(EXAMPLES)
     for method, chance in (("a", 0.0), ("b", gain)):
-        rows.append({"cell": method, "method": method, "experiment": "e", "calibration": "verified", "epsilon": 1.0, "delta": 1e-6, "accuracy": 0.7})
+        rows.append({"cell": method, "method": method, "experiment": "e", "calibration": "verified", "epsilon": 1.0, "delta": 1e-6,
+                     "metric": "accuracy", "scores": {"accuracy": {"mean": 0.7}}})
         for number in range(seeds):
             correct = ease < 0.7 + chance + shift * generator.standard_normal()
             run = f"{method}-{number}"
@@ -62,3 +63,31 @@ def test_the_width_is_that_of_the_standard_error(factor):
     # Resampling seeds and examples independently counts the noise of single answers in both factors and once together.
     expected = 2 * 1.96 * factor * np.sqrt(3 * differences.var() / differences.size)
     assert (abs((upper - lower) / expected - 1) < 0.15) == (factor == 1.0)
+
+
+@pytest.mark.parametrize("seeds", [FEWEST_SEEDS - 1, FEWEST_SEEDS])
+def test_scores_of_a_corpus_are_compared_run_by_run(tmp_path, seeds):
+    rows, runs = [], []
+    for method, level in (("a", 40.0), ("b", 43.0)):
+        rows.append({"cell": method, "method": method, "experiment": "e", "calibration": "verified", "epsilon": 1.0, "delta": 1e-6,
+                     "metric": "bleu", "scores": {"bleu": {"mean": level}}})
+        for number in range(seeds):
+            runs.append({"cell": method, "run": f"{method}-{number}", "repetition": number, "status": "done"})
+            score = {"bleu": level + number + (0.2 * number if method == "b" else 0.0), "examples": 100}
+            write_json(tmp_path / "runs" / f"{method}-{number}" / "evaluation.json", make_record("evaluate_model", score, code="0"))
+    forward, backward = compare_cells(rows, runs, tmp_path)
+    assert backward["difference"] == pytest.approx(3 + 0.2 * (seeds - 1) / 2) and backward["seeds"] == seeds
+    assert best_cells(rows, [forward, backward]) == ({"b"} if seeds == FEWEST_SEEDS else set())
+    assert (backward["lower"] is None) is (seeds < FEWEST_SEEDS)
+
+
+@pytest.mark.parametrize(("factor", "covers"), [(1.0, True), (2 / 3, False), (3 / 2, False)])
+def test_the_interval_over_seeds_covers_as_often_as_it_says(factor, covers):
+    generator = np.random.default_rng(8)
+    hits = 0
+    for _ in range(2000):
+        differences = generator.normal(0.0, 2.0, size=(6, 1))
+        lower, upper = seeds_interval(differences)
+        middle, reach = (lower + upper) / 2, factor * (upper - lower) / 2
+        hits += abs(middle) <= reach
+    assert (abs(hits / 2000 - 0.95) < 0.015) is covers

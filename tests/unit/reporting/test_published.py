@@ -14,7 +14,7 @@ def published():
 
 @pytest.fixture
 def rows(published, results, curves, tmp_path):
-    results["experiments"]["head"] |= {"dataset_name": "mnli", "model_name": "roberta_base"}
+    results["experiments"]["head"] |= {"dataset_name": "mnli", "model_name": "roberta_base", "trainable": "full"}
     return compare_published(results, published, curves, tmp_path)["rows"]
 
 
@@ -41,11 +41,38 @@ def test_a_score_is_compared_only_for_the_same_model_and_data(rows):
 
 
 def test_the_maximum_over_evaluations_is_taken_where_the_figure_did(results, curves, tmp_path, published):
-    results["experiments"]["head"] |= {"dataset_name": "sst2", "model_name": "roberta_large"}
+    results["experiments"]["head"] |= {"dataset_name": "sst2", "model_name": "roberta_large", "trainable": "full"}
     headline = {**next(row for row in published if row["name"] == "headline-gaussian-sst2"), "epsilon_step": "3", "published": "50"}
     row = compare_published(results, [headline], curves, tmp_path)["rows"][0]
     assert row["maximum"] == pytest.approx(100 * (0.5 + 0.30 + 0.01))
     assert row["difference"] == pytest.approx(row["maximum"] - 50) and row["reproduced"] == pytest.approx(71.0)
+
+
+@pytest.fixture
+def e2e_rows(results, curves, tmp_path, published):
+    """The sentences' experiment as GPT-2 on E2E, at the target of Li et al."""
+    results["experiments"]["sentences"] |= {"dataset_name": "e2e", "model_name": "gpt2"}
+    return {row["name"]: row for row in compare_published(results, published, curves, tmp_path)["rows"]}
+
+
+def test_a_row_is_compared_in_the_metric_it_names(e2e_rows):
+    assert e2e_rows["e2e-full-3-bleu"]["reproduced"] == pytest.approx(60 * 0.727, abs=0.1)
+    assert e2e_rows["e2e-full-3-nist"]["reproduced"] == pytest.approx(6 * 0.727, abs=0.01)
+    assert e2e_rows["e2e-full-nonprivate-bleu"]["difference"] == pytest.approx(43.98 - 69.463)
+    meteor = e2e_rows["e2e-full-3-meteor"]
+    assert meteor["reproduced"] is None and meteor["reason"] == "needs Java, which is not installed"
+
+
+def test_another_part_or_target_is_no_reproduction(e2e_rows):
+    assert e2e_rows["e2e-lora-3-bleu"]["reproduced"] is None and e2e_rows["e2e-full-8-bleu"]["reproduced"] is None
+
+
+def test_an_epsilon_of_the_run_is_not_that_of_a_step(results, curves, tmp_path, published):
+    results["experiments"]["head"] |= {"dataset_name": "sst2", "model_name": "roberta_large", "trainable": "full"}
+    row = next(row for row in published if (row["dataset"], row["model"], row["method"], row["epsilon"]) == ("sst2", "roberta_large", "gaussian", "3"))
+    found = compare_published(results, [row], curves, tmp_path)["rows"][0]
+    verified = next(cell for cell in results["cells"] if cell["cell"].startswith("head-gaussian-verified-e3-"))
+    assert found["reproduced"] == pytest.approx(100 * verified["scores"]["accuracy"]["mean"])
 
 
 def test_a_file_with_other_columns_is_refused(tmp_path):

@@ -1,0 +1,63 @@
+"""Scores: one place says which, how they are written, and why one is missing."""
+
+import pytest
+
+from lmodp.data.registry import DATASETS
+from lmodp.evaluation.generation import SCORES
+from lmodp.reporting.metrics import METRICS, metrics_of, missing_scores, summarise
+
+NO_JAVA = "needs Java, which is not installed"
+
+
+def run(status="done", reasons=None, **scores):
+    return {"status": status, "reasons": reasons or {}, **scores}
+
+
+def test_every_data_set_has_metrics_and_a_leading_one_that_is_better_when_higher():
+    assert metrics_of(DATASETS["sst2"]) == ("accuracy",) and metrics_of(DATASETS["qqp"]) == ("accuracy", "f1")
+    assert metrics_of(DATASETS["e2e"]) == metrics_of(DATASETS["dart"]) == (*SCORES, "perplexity")
+    assert not any(METRICS[metrics_of(card)[0]].lower_is_better for card in DATASETS.values())
+    assert METRICS["perplexity"].lower_is_better and "lower is better" in METRICS["perplexity"].head()
+
+
+def test_a_summary_is_over_finished_runs():
+    found = summarise("bleu", [run(bleu=40.0), run(bleu=44.0), run("diverged", bleu=None)])
+    assert (found["mean"], found["spread"]) == (42.0, pytest.approx(8**0.5))
+    assert found["values"] == [40.0, 44.0] and (found["lowest"], found["highest"]) == (40.0, 44.0) and found["reason"] is None
+
+
+@pytest.mark.parametrize(
+    ("runs", "mean", "reason"),
+    [
+        ([run(meteor=None, reasons={"meteor": NO_JAVA})], None, NO_JAVA),
+        ([run(meteor=0.3), run(meteor=None, reasons={"meteor": NO_JAVA})], 0.3, NO_JAVA),
+        ([run(meteor=None)], None, "no run of this cell has this score"),
+        ([run("diverged")], None, None),  # the run's own reason says it
+        ([], None, None),
+    ],
+)
+def test_a_missing_score_has_its_reason(runs, mean, reason):
+    found = summarise("meteor", runs)
+    assert (found["mean"], found["reason"]) == (mean, reason)
+    assert found["spread"] is None
+
+
+def test_missing_scores_of_one_reason_are_told_together():
+    runs = [run(bleu=1.0, nist=None, meteor=None, cider=None, reasons={"nist": "too short", "meteor": NO_JAVA, "cider": NO_JAVA})]
+    cell = {"scores": {name: summarise(name, runs) for name in ("bleu", "nist", "meteor", "cider")}}
+    assert missing_scores(cell) == f"no NIST: too short; no METEOR or CIDEr: {NO_JAVA}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text", "difference"),
+    [("accuracy", 0.7345, "73.5", "+73.5"), ("bleu", 61.519, "61.5", "+61.5"), ("meteor", 0.3837, "0.384", "+0.384"),
+     ("perplexity", 4.092, "4.09", "+4.09"), ("accuracy", -0.0002, "-0.0", "+0.0"), ("bleu", -1.26, "-1.3", "-1.3")],
+)  # fmt: skip
+def test_how_scores_are_written(name, value, text, difference):
+    assert METRICS[name].text(value) == text and METRICS[name].difference(value) == difference
+
+
+def test_mean_and_spread():
+    assert METRICS["accuracy"].mean_and_spread({"mean": 0.75, "spread": 0.012}) == "75.0 ± 1.2"
+    assert METRICS["nist"].mean_and_spread({"mean": 6.697, "spread": None}) == "6.70"
+    assert METRICS["nist"].mean_and_spread({"mean": None, "spread": None}) == "–"
