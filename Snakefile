@@ -18,6 +18,16 @@ include: "workflow/rules/audit.smk"
 include: "workflow/rules/reporting.smk"
 
 
+for _name in LAYOUT.config.experiments:
+
+    # A grid in pieces: `snakemake only_head` makes what one experiment needs, without tables and report.
+    rule:
+        name:
+            f"only_{_name}"
+        input:
+            LAYOUT.records_of(_name),
+
+
 rule all:
     default_target: True
     input:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmodp.method import Mechanism, Method, Target
+from lmodp.method import Mechanism, Method, PublishedPoint, Target
 
 if TYPE_CHECKING:
     from lmodp.mechanisms import LaplaceMixture
+
+# Published as drawings of the noise and as answers of a search for usefulness, with the accounting of SST-2.
+FURTHER = {
+    "lmo": (5,),
+    "figure6": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 4),
+    "usefulness": (0.3, 0.7, 2, 3),
+}
 
 
 class LmoDp(Method):
@@ -24,6 +31,11 @@ class LmoDp(Method):
     reference = "Yang et al., arXiv 2405.18776"
     needs_search = True
 
+    def published_points(self, *, dataset: str, dataset_size: int) -> tuple[PublishedPoint, ...]:
+        """Return the settings that no experiment used, for the data set they were accounted with."""
+        return tuple(PublishedPoint(setting=f"{family}-{epsilon:g}", epsilon=epsilon)
+                     for family, epsilons in FURTHER.items() for epsilon in epsilons if dataset == "sst2")
+
     def mechanism(self, target: Target) -> Mechanism:
         """Return the LMO noise that reaches the target."""
         shape, source = lmo_shape(target)
@@ -34,7 +46,7 @@ class LmoDp(Method):
 
 
 def lmo_shape(target: Target) -> tuple[LaplaceMixture, str]:
-    """Return the published noise for a per-step epsilon, or the search's answer, and which it is.
+    """Return the noise of a published setting or per-step epsilon, or the search's answer, and which it is.
 
     Raises:
         Unsupported: nothing was published for this epsilon, and the search found nothing.
@@ -42,7 +54,7 @@ def lmo_shape(target: Target) -> tuple[LaplaceMixture, str]:
     from lmodp.errors import Unsupported
     from lmodp.mechanisms import PUBLISHED, noise_from_dict  # slow to import, and not needed to list methods
 
-    setting = PUBLISHED.get(f"lmo-{target.epsilon:g}")
+    setting = PUBLISHED.get(target.setting or f"lmo-{target.epsilon:g}")
     if setting is not None:
         return setting.noise, f"published setting {setting.name!r}"
     if not target.search or target.search["noise"] is None:

@@ -142,6 +142,7 @@ class Experiment(Section):
     pooling: Literal["first", "mean", "last"] = "first"
     max_length: Annotated[int, Field(ge=2)] = 64
     repetitions: Count = 1
+    certify_only: bool = Field(False, description="certify and audit the mechanisms of this plan; train nothing")
     training: Training
     generation: Generation | None = Field(None, description="table-to-text only; null for the published search")
     methods: list[str] | None = Field(None, description="null takes the grid's methods")

@@ -83,8 +83,21 @@ class Grid:
     @cached_property
     def cells(self) -> dict[str, Cell]:
         """Cells by id, in the order of experiments, methods, calibrations, epsilon and delta."""
-        cells = [self._cell(name, *target) for name in self.config.experiments for target in self._targets(name)]
-        return {cell.id: cell for cell in cells}
+        return {cell.id: cell for name in self.trained for cell in self._cells(name)}
+
+    @cached_property
+    def trained(self) -> list[str]:
+        """Experiments that train something."""
+        return [name for name, item in self.config.experiments.items() if not item.certify_only]
+
+    @cached_property
+    def certified(self) -> list[Cell]:
+        """Cells whose mechanism is certified: those that are computed, and those of plans that are only certified."""
+        plans = [cell for name, item in self.config.experiments.items() if item.certify_only for cell in self._cells(name)]
+        return [*self.active, *(cell for cell in plans if cell.skip is None)]
+
+    def _cells(self, name: str) -> list[Cell]:
+        return [self._cell(name, *target) for target in self._targets(name)]
 
     @cached_property
     def active(self) -> list[Cell]:
@@ -93,8 +106,8 @@ class Grid:
 
     @cached_property
     def mechanisms(self) -> dict[str, Item]:
-        """Mechanisms of the computed cells by id."""
-        items = [self._mechanism(cell.spec) for cell in self.active]
+        """Mechanisms of the certified cells by id."""
+        items = [self._mechanism(cell.spec) for cell in self.certified]
         return {item.id: item for item in items}
 
     @cached_property
@@ -110,8 +123,9 @@ class Grid:
 
     @cached_property
     def models(self) -> dict[str, Item]:
-        """Prepared models by id."""
-        return self._needed(model_item)
+        """Prepared models by id: those that are trained, and those whose parameters a mechanism counts."""
+        counted = [model_item(cell.spec) for cell in self.certified if self.mechanisms[cell.mechanism].spec["released"]]
+        return {**self._needed(model_item), **{item.id: item for item in counted}}
 
     @cached_property
     def tokens(self) -> dict[str, Item]:
@@ -191,7 +205,7 @@ class Grid:
         )
 
     def _spec(self, name: str, experiment: Experiment, method: Method, point: Point) -> dict[str, Any]:
-        values = experiment.model_dump(mode="json", exclude={"title", "repetitions", "methods", "privacy"})
+        values = experiment.model_dump(mode="json", exclude={"title", "repetitions", "methods", "privacy", "certify_only"})
         return {
             "experiment": name,
             "method": method.name,

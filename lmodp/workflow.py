@@ -132,10 +132,17 @@ class Layout:
         """One record of every computed cell."""
         return [str(self.results / "cells" / cell.id / file) for cell in self.grid.active]
 
+    def records_of(self, experiment: str) -> list[str]:
+        """All that one experiment leaves: the last records of its cells, and of its mechanisms' audits."""
+        cells = [cell for cell in self.grid.certified if cell.spec["experiment"] == experiment]
+        verified = [str(self.results / "cells" / cell.id / name) for cell in cells if experiment in self.grid.trained
+                    for name in ("evaluate.json", "verify.json")]
+        wanted = {cell.mechanism for cell in cells}
+        return [*verified, *(path for path in self.mechanism_audits() if Path(path).parent.name in wanted)]
+
     def certificates(self) -> list[str]:
         """The certificates of all mechanisms."""
         return [str(self.results / "mechanisms" / item / "certificate.json") for item in self.grid.mechanisms]
-
 
     def mechanism_audits(self) -> list[str]:
         """The audits of all mechanisms that add noise."""

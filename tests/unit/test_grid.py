@@ -111,3 +111,16 @@ def test_variants_of_one_noise_share_its_mechanism(values):
     cells = {cell.spec["method"]: cell for cell in grid_of(values).cells.values()}
     assert len({cells[name].mechanism for name in ("gaussian", "bitfit", "lora", "auto_clipping")}) == 1
     assert cells["opacus"].mechanism != cells["gaussian"].mechanism
+
+
+def test_a_plan_that_is_only_certified_has_mechanisms_and_no_cells(values):
+    values["methods"].append("plrv_o")
+    plan = {**values["experiments"]["head"], "certify_only": True, "training": {"expected_batch_size": 24, "steps": 50}}
+    trained, both = grid_of(values), grid_of({**values, "experiments": {**values["experiments"], "plan": plan}})
+    assert both.cells.keys() == trained.cells.keys() and both.trained == ["head"]
+    added = [item.spec for name, item in both.mechanisms.items() if name not in trained.mechanisms]
+    assert {spec["steps"] for spec in added} == {50}
+    assert len(added) == len(trained.mechanisms)
+    only = grid_of({**values, "experiments": {"plan": plan}})
+    assert not only.cells and not only.datasets
+    assert [item.spec["model"] for item in only.models.values()] == ["tiny_roberta"]  # PLRV-O counts its parameters
