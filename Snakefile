@@ -20,7 +20,7 @@ include: "workflow/rules/reporting.smk"
 
 for _name in LAYOUT.config.experiments:
 
-    # A grid in pieces: `snakemake only_head` makes what one experiment needs, without tables and report.
+    # A grid in pieces: `snakemake only_head` makes what one experiment needs, without audits of mechanisms, tables and report.
     rule:
         name:
             f"only_{_name}"

@@ -133,12 +133,12 @@ class Layout:
         return [str(self.results / "cells" / cell.id / file) for cell in self.grid.active]
 
     def records_of(self, experiment: str) -> list[str]:
-        """All that one experiment leaves: the last records of its cells, and of its mechanisms' audits."""
+        """The last records of one experiment's cells; of a plan that is only certified, the audits of its mechanisms."""
         cells = [cell for cell in self.grid.certified if cell.spec["experiment"] == experiment]
-        verified = [str(self.results / "cells" / cell.id / name) for cell in cells if experiment in self.grid.trained
-                    for name in ("evaluate.json", "verify.json")]
+        if experiment in self.grid.trained:
+            return [str(self.results / "cells" / cell.id / name) for cell in cells for name in ("evaluate.json", "verify.json")]
         wanted = {cell.mechanism for cell in cells}
-        return [*verified, *(path for path in self.mechanism_audits() if Path(path).parent.name in wanted)]
+        return [path for path in self.mechanism_audits() if Path(path).parent.name in wanted]
 
     def certificates(self) -> list[str]:
         """The certificates of all mechanisms."""
