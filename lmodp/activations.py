@@ -31,7 +31,7 @@ def cache_activations(spec: Mapping[str, Any], *, tokens_folder: Path, model_fol
         The record's content: shape, bytes and how many layers were left out.
     """
     torch.set_num_threads(spec["threads"])
-    task = ClassificationTask({**spec, "training": {"dropout": 0.0}}, model_folder=model_folder,
+    task = ClassificationTask({**spec, "training": {"dropout": 0.0, "precision": "float32"}}, model_folder=model_folder,
                               tokens_folder=tokens_folder, activations_folder=None)
     model, _, _ = task.model(0)
     prefix = find_prefix(model)

@@ -21,7 +21,7 @@ from lmodp.evaluation.generation import score_generation
 from lmodp.evaluation.perplexity import perplexity
 from lmodp.models.prepare import load_language_model
 from lmodp.models.trainable import set_trainable
-from lmodp.tasks import device_of_runs, dropout_options
+from lmodp.tasks import device_of_runs, dropout_options, frozen_dtype, widen_trained
 from lmodp.training import TokenColumns, causal_lm_loss
 from lmodp.training.examples import Examples
 
@@ -56,18 +56,14 @@ class TableToTextTask:
     def pretrained(self) -> PreTrainedModel:
         """The pretrained model; in two bytes a weight where only adapters in full precision are trained."""
         logging.disable_progress_bar()
-        adapters = isinstance(self.spec["trainable"], Mapping) and "lora" in self.spec["trainable"]
-        dtype = torch.bfloat16 if self.half and adapters else torch.float32
         options = dropout_options(self.model_folder, self.spec["training"]["dropout"])
-        return load_language_model(self.model_folder, dtype=dtype, **options).to(self.device)
+        return load_language_model(self.model_folder, dtype=frozen_dtype(self.spec), **options).to(self.device)
 
     def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
         """Return a freshly initialised model, the same again as the part that runs, and what is trained."""
         model = copy.deepcopy(self.pretrained)
         summary = set_trainable(model, self.spec["trainable"], seed=seed)
-        for value in model.parameters():
-            if value.requires_grad:  # sums, noise and Adam's moments need more than two bytes
-                value.data = value.data.float()
+        widen_trained(model)
         return model, model, summary
 
     def examples(self, split: str) -> Examples:
@@ -93,5 +89,6 @@ class TableToTextTask:
             outputs = generate_sentences(model, prompts, tokenizer=self.tokenizer, settings=self.decoding)
         samples = [{"record": record, "output": output, "reference": references[0]}
                    for (record, references), output in islice(zip(groups.items(), outputs, strict=True), SAMPLES)]
-        return {**likelihood, **score_generation(outputs, list(groups.values())),
-                "decoding": self.decoding.to_dict(), "samples": samples}
+        scores = score_generation(outputs, list(groups.values()))
+        reasons = {**scores["reasons"], **likelihood.pop("reasons")}
+        return {**likelihood, **scores, "reasons": reasons, "decoding": self.decoding.to_dict(), "samples": samples}

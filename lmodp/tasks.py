@@ -44,6 +44,10 @@ class ClassificationTask:
         spec: resolved spec of the cell (see ``lmodp.grid``).
         model_folder, tokens_folder: prepared model and tokens.
         activations_folder: cached outputs of the frozen prefix, or None.
+
+    Under precision "bfloat16" the passes run under autocast, and the frozen weights
+    below adapters take two bytes each; what is trained, its per-example norms, sums
+    and noise stay in float32.
     """
 
     loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(classification_loss)
@@ -53,6 +57,7 @@ class ClassificationTask:
         self.card = DATASETS[spec["dataset"]]
         self.model_folder, self.tokens_folder, self.activations_folder = model_folder, tokens_folder, activations_folder
         self.device = device_of_runs()
+        self.half = spec["training"]["precision"] == "bfloat16"
 
     @cached_property
     def pretrained(self) -> SequenceClassifier:
@@ -60,7 +65,7 @@ class ClassificationTask:
         logging.set_verbosity_error()  # it would warn of the new head, which is meant to be new
         logging.disable_progress_bar()
         inner = AutoModelForSequenceClassification.from_pretrained(
-            self.model_folder, local_files_only=True, dtype=torch.float32, num_labels=len(self.card.labels),
+            self.model_folder, local_files_only=True, dtype=frozen_dtype(self.spec), num_labels=len(self.card.labels),
             **dropout_options(self.model_folder, self.spec["training"]["dropout"]),
         )
         return SequenceClassifier(inner, self.spec["pooling"]).to(self.device)
@@ -74,6 +79,7 @@ class ClassificationTask:
         model = copy.deepcopy(self.pretrained)
         initialise_head(model, seed)
         summary = set_trainable(model, self.spec["trainable"], seed=seed)
+        widen_trained(model)
         if self.activations_folder is None:
             return model, model, summary
         prefix = find_prefix(model)
@@ -97,7 +103,8 @@ class ClassificationTask:
     def score(self, model: nn.Module) -> dict[str, Any]:
         """Return the scores of a trained model on the evaluation split."""
         split = self.card.evaluation_split
-        logits, labels = predict(model, self.examples(split), self.spec["training"]["micro_batch_size"])
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+            logits, labels = predict(model, self.examples(split), self.spec["training"]["micro_batch_size"])
         return score_classification(logits, labels, dataset=self.card.name)
 
 
@@ -119,16 +126,34 @@ def initialise_head(model: SequenceClassifier, seed: int) -> None:
     """Draw the new head's weights: normal of the model's initialisation scale, biases 0.
 
     Only the layers that a pretrained encoder does not bring are drawn (BERT's
-    pooler comes with the encoder and stays).
+    pooler comes with the encoder and stays). They are in float32, whatever the
+    encoder is kept in, so that no digit of theirs is lost.
     """
     generator = torch.Generator().manual_seed(seed)
     spread = getattr(model.config, "initializer_range", 0.02)
-    heads = [getattr(model.model, name) for name in ("classifier", "score") if hasattr(model.model, name)]
+    heads = [getattr(model.model, name).float() for name in ("classifier", "score") if hasattr(model.model, name)]
     with torch.no_grad():
         for layer in (module for head in heads for module in head.modules() if isinstance(module, nn.Linear)):
             layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * spread)
             if layer.bias is not None:
                 layer.bias.zero_()
+
+
+def frozen_dtype(spec: Mapping[str, Any]) -> torch.dtype:
+    """Return what a cell's pretrained weights are kept in: two bytes each where only adapters are trained, under bfloat16.
+
+    Args:
+        spec: the cell's resolved spec.
+    """
+    adapters = isinstance(spec["trainable"], Mapping) and "lora" in spec["trainable"]
+    return torch.bfloat16 if adapters and spec["training"]["precision"] == "bfloat16" else torch.float32
+
+
+def widen_trained(model: nn.Module) -> None:
+    """Keep what is trained in four bytes: sums, noise and Adam's moments need them."""
+    for value in model.parameters():
+        if value.requires_grad:
+            value.data = value.data.float()
 
 
 def dropout_options(model_folder: Path, dropout: float) -> dict[str, float]:

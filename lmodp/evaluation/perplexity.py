@@ -26,7 +26,7 @@ def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict
 
     Returns:
         ``perplexity`` (None where it is too large for a number), ``loss`` in nats
-        a token, and ``target_tokens``.
+        a token, ``target_tokens``, and ``reasons`` why there is no perplexity.
     """
     model.eval()
     total, count = 0.0, 0
@@ -43,4 +43,11 @@ def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict
         "perplexity": math.exp(mean) if finite else None,
         "loss": mean if math.isfinite(mean) else None,
         "target_tokens": count,
+        "reasons": {} if finite else {"perplexity": _why_none(mean, count)},
     }
+
+
+def _why_none(mean: float, count: int) -> str:
+    if not count:
+        return "no example has a target token within max_length"
+    return f"the mean loss of a token is {mean:.4g} nats, whose exponential is no number"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lmodp.errors import nearest, require
-from lmodp.models.architectures import architecture_of, at_path
+from lmodp.models.architectures import architecture_of, at_path, head_modules
 
 POOLINGS = ("first", "mean", "last")
 
@@ -74,8 +74,9 @@ class SequenceClassifier(nn.Module):
         return pool(hidden, attention_mask, self.pooling)
 
     def head(self, pooled: Tensor) -> Tensor:
-        """Return the logits of the model's own head on a pooled state (B, H)."""
+        """Return the logits of the model's own head on a pooled state (B, H); the head may be wider than a frozen encoder."""
         kind = self.model.config.model_type
+        pooled = pooled.to(next(value.dtype for module in head_modules(self.model) for value in module.parameters()))
         if kind == "roberta":
             return self.model.classifier(pooled[:, None])
         if kind == "bert":

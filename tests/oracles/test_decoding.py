@@ -4,9 +4,10 @@ from itertools import product
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from lmodp.errors import InvalidValue
+from lmodp.evaluation import decoding
 from lmodp.evaluation.decoding import DecodingSettings, generate_sentences, pad_left
 
 VOCABULARY, END, PAD = 6, 0, 5
@@ -19,6 +20,14 @@ class Numbers:
 
     def batch_decode(self, rows, skip_special_tokens):
         return [" ".join(str(int(token)) for token in row if int(token) not in (END, PAD)) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def llama():
+    torch.manual_seed(5)
+    config = LlamaConfig(vocab_size=VOCABULARY, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+                         max_position_embeddings=24, initializer_range=0.7, bos_token_id=END, eos_token_id=END, pad_token_id=PAD)
+    return LlamaForCausalLM(config).eval()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +66,9 @@ def test_wide_beams_find_the_best_sentence(model, prompt, penalty):
 
 
 @pytest.mark.parametrize("beams", [1, 3])
-def test_neighbours_and_padding_change_nothing(model, beams):
+@pytest.mark.parametrize("name", ["model", "llama"])
+def test_neighbours_and_padding_change_nothing(name, beams, request):
+    model = request.getfixturevalue(name)
     prompts = [[1, 2, 3, 4, 1, 2], [3], [2, 2, 4], [4, 1], [1]]
     single, batched = (
         generate_sentences(model, prompts, tokenizer=Numbers(),
@@ -66,6 +77,16 @@ def test_neighbours_and_padding_change_nothing(model, beams):
     )
     assert single == batched
     assert len(set(single)) > 1
+
+
+@pytest.mark.parametrize("name", ["model", "llama"])
+def test_padding_that_is_not_masked_would_show(name, request, monkeypatch):
+    """The test above can fail: unmasked padding changes what both models say."""
+    model, prompts = request.getfixturevalue(name), [[1, 2, 3, 4, 1, 2], [3], [2, 2, 4], [4, 1], [1]]
+    settings = DecodingSettings(num_beams=1, max_new_tokens=8, batch_size=5)
+    masked = generate_sentences(model, prompts, tokenizer=Numbers(), settings=settings)
+    monkeypatch.setattr(decoding, "pad_left", lambda rows, pad: {**pad_left(rows, pad), "attention_mask": torch.ones_like(pad_left(rows, pad)["input_ids"])})
+    assert generate_sentences(model, prompts, tokenizer=Numbers(), settings=settings) != masked
 
 
 def test_greedy_search_takes_the_likeliest_token(model):

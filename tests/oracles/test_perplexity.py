@@ -40,4 +40,13 @@ def test_perplexity(batch_size):
 
 def test_no_targets_no_number():
     assert perplexity(small_model(), examples([[1, 2]], [2]), batch_size=1) == {
-        "perplexity": None, "loss": None, "target_tokens": 0}
+        "perplexity": None, "loss": None, "target_tokens": 0, "reasons": {"perplexity": "no example has a target token within max_length"}}
+
+
+def test_too_large_for_a_number_says_so():
+    model = small_model()
+    with torch.no_grad():
+        for value in model.parameters():
+            value *= 1e4
+    found = perplexity(model, examples(ROWS, PROMPTS), batch_size=3)
+    assert found["perplexity"] is None and "whose exponential is no number" in found["reasons"]["perplexity"]
