@@ -13,8 +13,9 @@ from typing import Any
 from lmodp.calibration import calibrate_mechanism
 from lmodp.commands.printing import number, show, table
 from lmodp.config import load_config
+from lmodp.data.hub import hub_entry
 from lmodp.data.registry import DATASETS
-from lmodp.errors import Unsupported
+from lmodp.errors import InvalidValue, Unsupported
 from lmodp.grid import Cell, Grid
 from lmodp.models.registry import MODELS
 
@@ -74,11 +75,25 @@ def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: f
         "memory_bytes": size["memory_bytes"],
         "seconds": None if flops is None else flops * examples / rate,
         "verified": None,
-        "reason": cell.skip or size["problem"],
+        "reason": "; ".join(filter(None, (cell.skip, size["problem"], _unpinned(spec, grid)))) or None,
     }
     if privacy and cell.skip is None:
-        entry |= _verified(cell, grid, size["trainable"])
+        answer = _verified(cell, grid, size["trainable"])
+        entry |= {"verified": answer.get("verified"), "reason": entry["reason"] or answer.get("reason")}
     return entry
+
+
+def _unpinned(spec: Mapping[str, Any], grid: Grid) -> str | None:
+    """Which of the cell's files the hub cannot be asked for, because no commit of them is known here."""
+    wanted = {"dataset": (spec["dataset"], spec["source"]), "model": (spec["model"], spec["model_source"] or spec["source"])}
+    faults = []
+    for kind, (name, source) in wanted.items():
+        try:
+            if source == "hub":
+                hub_entry(name, kind=kind, revisions=grid.config.hub_revisions)
+        except InvalidValue as error:
+            faults.append(str(error))
+    return " ".join(faults) or None
 
 
 def _flops(cell: Cell, size: Mapping[str, Any]) -> int | None:
@@ -90,16 +105,22 @@ def _flops(cell: Cell, size: Mapping[str, Any]) -> int | None:
 
 
 def _size(spec: Mapping[str, Any]) -> dict[str, Any]:
+    data = DATASETS[spec["dataset"]]
+    asked = {"model": spec["model"], "classes": len(data.labels) or None, **{name: spec[name] for name in ("trainable", "pooling", "max_length", "layers")},
+             "training": {name: spec["training"][name] for name in ("micro_batch_size", "precision")}}
+    return {"experiment": spec["experiment"], "model": MODELS[spec["model"]].title, "dataset": data.title, **_size_of(json.dumps(asked))}
+
+
+@cache
+def _size_of(asked: str) -> dict[str, Any]:
+    """The size of a model under a task and a trained part, given as JSON; several experiments ask for the same one."""
     from lmodp.models.true_size import true_size  # loads torch, which a faulty configuration need not wait for
 
-    card, data = MODELS[spec["model"]], DATASETS[spec["dataset"]]
-    head = {"experiment": spec["experiment"], "model": card.title, "dataset": data.title}
+    values = json.loads(asked)
     try:
-        size = true_size(card, classes=len(data.labels) or None, trainable=spec["trainable"], pooling=spec["pooling"],
-                         training=spec["training"], max_length=spec["max_length"], layers=spec["layers"])  # fmt: skip
+        return vars(true_size(MODELS[values.pop("model")], **values))
     except Unsupported as error:
-        return {**head, **dict.fromkeys(("parameters", "trainable", "tapped", "memory_bytes", "flops_per_example")), "problem": str(error)}
-    return {**head, **vars(size)}
+        return {**dict.fromkeys(("parameters", "trainable", "tapped", "memory_bytes", "flops_per_example")), "problem": str(error)}
 
 
 def _verified(cell: Cell, grid: Grid, dimension: int | None) -> dict[str, Any]:

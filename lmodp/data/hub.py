@@ -81,7 +81,8 @@ def hub_entry(name: str, *, kind: str, revisions: Mapping[str, str] | None = Non
     if name in (revisions or {}):
         entry = replace(entry, revision=revisions[name], sha256={})
     if entry.revision is None:
-        raise InvalidValue(f"hub_revisions.{name} = None: {entry.repository} has no pinned revision here. Give a commit of it.")
+        raise InvalidValue(f"hub_revisions.{name} = None: {entry.repository} is unpinned. Give one of its commits, of 40 hexadecimal digits, "
+                           "under hub_revisions in the config.")
     if not re.fullmatch(r"[0-9a-f]{40}", entry.revision):
         raise InvalidValue(f"hub_revisions.{name} = {entry.revision!r}: must be a commit of 40 hexadecimal digits, which cannot move.")
     return entry

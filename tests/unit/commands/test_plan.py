@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lmodp.cli import main
 from lmodp.commands.plan import plan_grid
@@ -67,10 +68,47 @@ def test_the_command_prints_json_and_text(tmp_path, capsys):
     assert "355,361,794" in text and "6 cells" in text
 
 
-def test_the_published_grid_can_be_trained():
+def paper(*names, **changes):
+    """The published grid, or some of its experiments."""
+    values = yaml.safe_load((CONFIG / "paper.yaml").read_text())
+    kept = {name: item for name, item in values["experiments"].items() if not names or name in names}
+    return Grid(check_config({**values, "experiments": kept, **changes}))
+
+
+def test_the_published_grid_is_the_published_one():
     config = load_config(CONFIG / "paper.yaml")
     assert {(item.dataset, item.training.expected_batch_size, item.training.steps) for item in config.experiments.values()} == {
         ("sst2", 2048, 192), ("qnli", 2048, 306), ("mnli", 2048, 1146), ("qqp", 2048, 1062), ("e2e", 1024, 410), ("dart", 1024, 610)}
-    plan = plan_grid(Grid(config), rate=1e12, privacy=False)
+    assert len(config.experiments) == 20 and len(Grid(config).cells) >= 20 * (1 + 3 * 2 * 4)  # and the methods' own points
+
+
+def test_every_published_model_can_be_trained_and_unpinned_files_are_told():
+    """One experiment a model; the slow test beside it builds all."""
+    plan = plan_grid(paper("roberta_base_qqp", "roberta_large_sst2", "bert_base_qnli", "bert_large_mnli", "gpt2_dart", "llama2_e2e"), rate=1e12,
+                     privacy=False)
+    found = {item["experiment"]: item for item in plan["models"]}
+    assert len(found) == 6 and all(item["problem"] is None and item["tapped"] for item in found.values())
+    assert found["roberta_large_sst2"]["parameters"] == 355361794
+    unpinned = {}
+    for cell in plan["cells"]:
+        unpinned.setdefault(cell["experiment"], set()).add(cell["reason"])
+    assert {name for name, reasons in unpinned.items() if reasons == {None}} == {"roberta_base_qqp", "roberta_large_sst2", "bert_base_qnli"}
+    for name, key in (("bert_large_mnli", "bert_large"), ("gpt2_dart", "dart"), ("llama2_e2e", "e2e")):
+        (reason,) = unpinned[name]
+        assert f"hub_revisions.{key} = None" in reason and "is unpinned. Give one of its commits" in reason
+
+
+def test_a_revision_in_the_config_or_another_source_needs_no_pin():
+    for changes in ({"hub_revisions": {"e2e": "f" * 40}}, {"hub_revisions": {"dart": "f" * 40}}):
+        cells = plan_grid(paper("gpt2_e2e", **changes), rate=1e12, privacy=False)["cells"]
+        assert {cell["reason"] is None for cell in cells} == {"e2e" in changes["hub_revisions"]}
+    values = yaml.safe_load((CONFIG / "paper.yaml").read_text())
+    local = {**values["experiments"]["gpt2_e2e"], "source": "local"}
+    cells = plan_grid(Grid(check_config({**values, "experiments": {"gpt2_e2e": local}})), rate=1e12, privacy=False)["cells"]
+    assert {cell["reason"] for cell in cells} == {None}
+
+
+@pytest.mark.slow
+def test_the_whole_published_grid_can_be_trained():
+    plan = plan_grid(paper(), rate=1e12, privacy=False)
     assert len(plan["models"]) == 20 and all(item["problem"] is None for item in plan["models"])
-    assert len(plan["cells"]) == 20 * (1 + 3 * 2 * 4)
