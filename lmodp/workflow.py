@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from lmodp.config import Config, check_config
@@ -13,6 +15,7 @@ from lmodp.data.lockfile import locked_package
 from lmodp.data.registry import DATASETS
 from lmodp.grid import Cell, Grid, dataset_item, model_item, tokens_item
 from lmodp.engines import OWN_ENGINE
+from lmodp.errors import LmodpError
 from lmodp.models.registry import MODELS
 from lmodp.registry import method_files
 from lmodp.stages import STAMP, plug_in_of, why_outdated
@@ -167,6 +170,14 @@ def _audit_rank(cell: Cell) -> tuple[bool, float]:
     return cell.spec["calibration"] == "verified", cell.spec["epsilon"]
 
 
+def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Print what a user can mend as one message; everything else is a fault of the suite and keeps its traceback."""
+    if isinstance(error, LmodpError):
+        print(f"lmodp: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
 @dataclass(frozen=True)
 class Job:
     """What a script sees: its layout, the id of its wildcard and its input records.
@@ -176,6 +187,9 @@ class Job:
     """
 
     snakemake: Any
+
+    def __post_init__(self) -> None:
+        sys.excepthook = _tell
 
     @cached_property
     def layout(self) -> Layout:

@@ -27,6 +27,27 @@ def test_a_faulty_configuration(tmp_path, change, message):
     assert not workflow.results.exists()
 
 
+def test_faulty_data_stop_with_one_message_each(tmp_path):
+    """The jobs that read files say what is wrong with them, without a traceback."""
+    (tmp_path / "data/sst2").mkdir(parents=True)
+    for split in ("train", "validation"):
+        (tmp_path / f"data/sst2/{split}.tsv").write_text("sentence\tlabel\na film\t1\nanother\tgood\n")
+    workflow = Workflow(tmp_path, "smoke")
+    head = workflow.values["experiments"]["head"]
+    workflow.values |= {"methods": ["nonprivate"], "data_root": str(tmp_path / "data"), "experiments": {
+        "labels": {**head, "dataset": "sst2", "source": "local", "model_source": "embedded"},
+        "unpinned": {**head, "dataset": "e2e", "source": "hub", "model": "gpt2", "trainable": "full"},
+    }}
+    workflow.write()
+    done = workflow.run("--keep-going", "--until", "prepare_dataset", check=False)
+    assert done.returncode != 0 and "Traceback" not in done.text
+    told = [line for line in done.text.splitlines() if line.startswith("lmodp: ")]
+    assert len(told) == 2
+    assert any("train.tsv' line 3, label = 'good': must be 0 or negative, 1 or positive." in line for line in told)
+    assert any("hub_revisions.e2e = None" in line and "is unpinned" in line for line in told)
+    assert not list(workflow.results.rglob("dataset.json"))
+
+
 def lmodp(*arguments):
     done = subprocess.run([sys.executable, "-m", "lmodp.cli", *arguments], cwd=ROOT, capture_output=True, text=True,
                           check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
