@@ -6,7 +6,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from huggingface_hub import constants
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
 from lmodp.data import hub
 from lmodp.data.hub import HubEntry, hub_entry, hub_files
@@ -102,12 +102,14 @@ def test_offline_says_what_is_there_and_what_to_do(tmp_path):
         (GatedRepoError, "is gated. Accept its licence"),
         (RevisionNotFoundError, "has no such revision"),
         (RepositoryNotFoundError, "is not there, or needs a token"),
+        (LocalEntryNotFoundError, "is not in the cache, and the hub cannot be reached. Fetch it on a machine with network and copy"),
     ],
 )
 def test_answers_of_the_hub(tmp_path, monkeypatch, error, message):
     def refuse(*args, **kwargs):
         raise error.__new__(error)
 
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(hub, "snapshot_download", refuse)
     with pytest.raises(LmodpError, match=message):
         hub_files(HubEntry(kind="model", name="m", repository="a/b", revision=REVISION), cache_root=tmp_path)
