@@ -82,10 +82,10 @@ def tilted_power(pair: LatticePair, count: int, *, tilt: float) -> Power:
 
 def _rounding(spectrum: np.ndarray, count: int, length: int) -> float:
     """Return a bound of each mass's rounding error: the mean over frequencies of the error of F**count,
-    in which F, of modulus at most 1, carries an error of a few eps log2(length)."""
+    in which F, of modulus at most 1, carries an error of a few eps (1 + log2(length))."""
     size = np.minimum(np.abs(spectrum), 1.0)
     mean = 2 * float(np.sum(size ** (count - 1) * (count + size))) / length
-    return 8 * _EPS * math.log2(length) * mean
+    return 8 * _EPS * math.log2(2 * length) * mean
 
 
 def _window(masses: np.ndarray, count: int) -> tuple[int, int, float]:

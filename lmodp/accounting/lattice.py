@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_LARGEST_EXPONENT = 700.0  # exp of it is still a double
+_COVERED = 1e-6  # cells below this share of Q are merged by sums that rounding reaches to 1e-16
 _ON_LATTICE = 1e-7  # lattice cells; a ratio this close below a lattice value is on it, up to rounding
 
 
@@ -54,7 +56,8 @@ def connect_dots(p: np.ndarray, q: np.ndarray, *, first: int, step: float, infin
         p, q: masses of the cells whose loss lies in [(first + j) step, (first + j + 1) step], shape (n,).
         infinite: Q's mass beyond the cells.
     """
-    lower = np.exp((first + np.arange(len(q))) * step)
+    # Capped, a larger share goes up, which dominates too.
+    lower = np.exp(np.minimum((first + np.arange(len(q))) * step, _LARGEST_EXPONENT))
     up = np.clip((q - p * lower) / -math.expm1(-step), 0.0, q)
     masses = np.zeros(len(q) + 1)
     masses[:-1] += q - up
@@ -68,18 +71,17 @@ def merge(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: float) -> Lat
     On the curve of cumulative (P, Q) in the order of falling loss, the merged cells are chords with
     the lattice's slopes, each ending where it meets the curve again. Cells are merged from the highest
     loss down to a sparse place and from the lowest loss up to it (the mirror image); what is left on
-    either side of that place becomes a cell whose Q mass is lowered to the next lattice value.
+    either side of that place becomes a cell whose Q mass is lowered to the next lattice value. Masses are
+    differences of sums from their own end, so that those of the highest losses keep their digits.
 
     Args:
         p, q: masses of cells with descending ``loss`` = log(q/p), shape (n,).
     """
-    cut = _sparse_place(p + q, loss, step)
+    cut = _sparse_place(p, q, loss, step)
     up = _chords(p[:cut], q[:cut], loss[:cut], step)
     down = _chords(q[cut:][::-1], p[cut:][::-1], -loss[cut:][::-1], step)
-    rests = [(p[:cut].sum() - up.p.sum(), q[:cut].sum() - up.q.sum()),
-             (p[cut:].sum() - down.q.sum(), q[cut:].sum() - down.p.sum())]
     index, mass = np.concatenate([up.index, -down.index]), np.concatenate([up.q, down.p])
-    for rest_p, rest_q in rests:
+    for rest_p, rest_q in (up.rest, down.rest[::-1]):
         if min(rest_p, rest_q) > 0:
             k = math.floor(math.log(rest_q / rest_p) / step)
             index, mass = np.append(index, k), np.append(mass, rest_p * math.exp(k * step))
@@ -97,7 +99,7 @@ def merge_mirrored(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: floa
     """
     up = _chords(p, q, loss, step)
     index, mass = [up.index, -up.index], [up.q, up.p]
-    rest_p, rest_q = p.sum() - up.p.sum(), q.sum() - up.q.sum()
+    rest_p, rest_q = up.rest
     if rest_p > 0:
         k = max(math.floor(math.log(rest_q / rest_p) / step + _ON_LATTICE), 0)
         total = rest_p + rest_q  # a cell of ratio e^k and its mirror image share it
@@ -106,12 +108,15 @@ def merge_mirrored(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: floa
     return _dense(np.concatenate(index), np.concatenate(mass), step)
 
 
-def _sparse_place(mass: np.ndarray, loss: np.ndarray, step: float) -> int:
-    """Return the cell before which losses are cut: where three lattice cells together hold the least mass."""
+def _sparse_place(p: np.ndarray, q: np.ndarray, loss: np.ndarray, step: float) -> int:
+    """Return the cell before which losses are cut: where three lattice cells together hold the least mass,
+    at least `_COVERED` of Q lying above."""
     bins = np.floor((loss[0] - loss) / step).astype(np.int64)
-    held = np.concatenate([[0.0], np.bincount(bins, weights=mass), [0.0]])
+    held = np.concatenate([[0.0], np.bincount(bins, weights=p + q), [0.0]])
     around = held[:-2] + held[1:-1] + held[2:]
-    return int(np.searchsorted(bins, int(np.argmin(around))))
+    covered = np.cumsum(np.bincount(bins, weights=q))
+    first = int(np.argmax(covered >= min(_COVERED, covered[-1])))
+    return int(np.searchsorted(bins, first + int(np.argmin(around[first:])) + 1))
 
 
 def _dense(index: np.ndarray, mass: np.ndarray, step: float) -> LatticePair:
@@ -123,17 +128,18 @@ def _dense(index: np.ndarray, mass: np.ndarray, step: float) -> LatticePair:
 
 @dataclass(frozen=True, eq=False)
 class _Chords:
-    """Merged cells: lattice indices and masses, shape (m,)."""
+    """Merged cells: lattice indices and masses, shape (m,), and the (P, Q) masses left over."""
 
     index: np.ndarray
     p: np.ndarray
     q: np.ndarray
+    rest: tuple[float, float]
 
 
 def _chords(p: np.ndarray, q: np.ndarray, loss: np.ndarray, step: float) -> _Chords:
     """Merge cells from the highest loss down, to lattice values between the losses; the last are left over."""
     curve_p, curve_q = np.concatenate([[0.0], np.cumsum(p)]), np.concatenate([[0.0], np.cumsum(q)])
-    ends, index = [(0.0, 0.0)], []
+    ends, index, place = [(0.0, 0.0)], [], 0.0
     largest, smallest = (math.floor(loss[0] / step), math.ceil(loss[-1] / step)) if len(loss) else (0, 1)
     for k in range(largest, smallest - 1, -1):
         end = _chord_end(curve_p, curve_q, loss, ends[-1], k * step)
@@ -141,17 +147,25 @@ def _chords(p: np.ndarray, q: np.ndarray, loss: np.ndarray, step: float) -> _Cho
             continue
         if math.isinf(end[0]):
             break
-        ends.append(end)
+        place = end[2]
+        ends.append(end[:2])
         index.append(k)
-    masses = np.diff(np.array(ends), axis=0)
-    return _Chords(np.array(index, dtype=np.int64), masses[:, 0], masses[:, 1])
+    masses = np.maximum(np.diff(np.array(ends), axis=0), 0.0)
+    return _Chords(np.array(index, dtype=np.int64), masses[:, 0], masses[:, 1], (_beyond(p, place), _beyond(q, place)))
+
+
+def _beyond(masses: np.ndarray, place: float) -> float:
+    """Return the mass of the cells beyond ``place``, a number of cells with its fraction."""
+    whole = min(int(place), len(masses))
+    share = place - whole
+    return float(masses[whole:].sum() - share * masses[whole]) if whole < len(masses) else 0.0
 
 
 def _chord_end(
     curve_p: np.ndarray, curve_q: np.ndarray, loss: np.ndarray, start: tuple[float, float], slope: float
-) -> tuple[float, float] | None:
-    """Return where the chord from ``start`` meets the curve again; None if it never leaves it,
-    infinity if it never meets it."""
+) -> tuple[float, float, float] | None:
+    """Return where the chord from ``start`` meets the curve again, with the number of cells up to there;
+    None if it never leaves it, infinity if it never meets it."""
     (at_p, at_q), ratio = start, math.exp(slope)
     low = int(np.searchsorted(-loss, -slope))  # cells before `low` are steeper than the chord
 
@@ -162,10 +176,10 @@ def _chord_end(
         return None
     high = len(loss)
     if above(high) > 0:
-        return math.inf, math.inf
+        return math.inf, math.inf, math.inf
     while high - low > 1:
         centre = (low + high) // 2
         low, high = (centre, high) if above(centre) > 0 else (low, centre)
     share = above(low) / (above(low) - above(high))
     return (curve_p[low] + share * (curve_p[high] - curve_p[low]),
-            curve_q[low] + share * (curve_q[high] - curve_q[low]))
+            curve_q[low] + share * (curve_q[high] - curve_q[low]), low + share)

@@ -34,10 +34,13 @@ _TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
 def consistent(p: np.ndarray, q: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (p, q, loss) of the cells that have mass, each loss within its cell's bounds and q = p exp(loss).
 
-    In tiny cells rounding moves log(q/p) by more than the cell is wide.
+    In tiny cells rounding moves log(q/p) by more than the cell is wide. Losses are capped, and cells of
+    losses far below 0 left out; both lower the divergence of Q from P.
     """
-    full = (p > 0) & (q > 0)
-    loss = np.clip(np.log(q[full] / p[full]), bounds[:-1][full], bounds[1:][full])
+    full = (q > 0) & (bounds[:-1] > -_LARGEST_LOSS)
+    with np.errstate(divide="ignore"):
+        ratio = np.log(q[full]) - np.log(p[full])  # infinite where P's mass is below the smallest double
+    loss = np.minimum(np.clip(ratio, bounds[:-1][full], bounds[1:][full]), _LARGEST_LOSS)
     return q[full] * np.exp(-loss), q[full], loss
 
 
@@ -82,7 +85,9 @@ def _tilts(spread: float) -> np.ndarray:
 
 
 def sampled_loss(loss: np.ndarray, sampling_rate: float) -> np.ndarray:
-    """Return log(1 - q + q exp(loss))."""
+    """Return log(1 - q + q exp(loss)); the loss itself at q = 1, where 1 - q + q exp(loss) may round to 0."""
+    if sampling_rate == 1:
+        return loss
     small = np.minimum(loss, 30.0)
     return np.where(loss > 30, loss + np.log(sampling_rate), np.log1p(sampling_rate * np.expm1(small)))
 
@@ -97,11 +102,11 @@ def sampled_cells(
     """
     sampled = (1 - sampling_rate) * p + sampling_rate * q
     new_loss = sampled_loss(loss, sampling_rate)
-    if removal:
-        capped = np.minimum(new_loss, _LARGEST_LOSS)  # a larger P: lowers the divergence
-        return sampled * np.exp(-capped), sampled, capped
-    keep = new_loss < _LARGEST_LOSS  # what is left out has next to no mass under P
-    return sampled[keep][::-1], p[keep][::-1], -new_loss[keep][::-1]
+    if not removal:
+        sampled, new_loss = p[::-1], -new_loss[::-1]
+    keep = new_loss > -_LARGEST_LOSS  # what is left out lowers the divergence
+    capped = np.minimum(new_loss[keep], _LARGEST_LOSS)  # a larger mass of the other law: lowers it too
+    return sampled[keep] * np.exp(-capped), sampled[keep], capped
 
 
 def without_ends(
@@ -122,8 +127,14 @@ def chernoff(pair: LatticePair, steps: int, delta: float) -> tuple[float, float]
         tilt = math.exp(log_tilt)
         return (steps * log_generating(pair, tilt) - math.log(delta)) / tilt
 
-    found = minimize_scalar(epsilon, bounds=(math.log(1e-3), math.log(1e5)), method="bounded")
+    found = minimize_scalar(epsilon, bounds=tilt_range(pair, steps), method="bounded")
     return float(found.fun), math.exp(found.x)
+
+
+def tilt_range(pair: LatticePair, steps: int) -> tuple[float, float]:
+    """Return the logarithms of tilts that hardly move the composed loss, and that leave its largest value only."""
+    spread = math.sqrt(steps * float(pair.masses @ pair.losses**2))
+    return math.log(1e-3 / spread), math.log(1e5 / pair.losses[-1])
 
 
 def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool) -> float:
@@ -135,6 +146,8 @@ def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool
     infinite = -math.expm1(steps * math.log1p(-pair.infinite)) if upper else 0.0
     if infinite >= delta:
         return math.inf
+    if pair.losses[-1] <= 0:
+        return 0.0
     ceiling, tilt = chernoff(pair, steps, delta - infinite)
     if ceiling <= 0:
         return 0.0
@@ -145,16 +158,16 @@ def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool
         centre = _solve(np.minimum(power.log_masses, 0.0), power.losses, delta - infinite, ceiling, upper)
         if centre <= 0 or (math.isfinite(centre) and abs(found[-1] - centre) <= _SETTLED * ceiling):
             break
-        tilt = saddle_tilt(pair, centre / steps) if math.isfinite(centre) else tilt / 4
+        tilt = saddle_tilt(pair, centre, steps) if math.isfinite(centre) else tilt / 4
     return min(found) if upper else max(found)
 
 
-def saddle_tilt(pair: LatticePair, loss: float) -> float:
-    """Return the tilt between 0 and 1e5 under which the mean loss is nearest to ``loss``."""
+def saddle_tilt(pair: LatticePair, loss: float, steps: int) -> float:
+    """Return the tilt of `tilt_range`, or 0, under which the mean loss of ``steps`` releases is nearest to ``loss``."""
     def gap(log_tilt: float) -> float:
-        return tilted_mean(pair, math.exp(log_tilt)) - loss
+        return tilted_mean(pair, math.exp(log_tilt)) - loss / steps
 
-    low, high = math.log(1e-3), math.log(1e5)
+    low, high = tilt_range(pair, steps)
     if gap(low) >= 0:
         return 0.0
     return math.exp(high) if gap(high) <= 0 else math.exp(brentq(gap, low, high, xtol=1e-3))
@@ -188,7 +201,8 @@ def _solve(log_masses: np.ndarray, losses: np.ndarray, delta: float, ceiling: fl
 def step_width(cells: tuple[np.ndarray, np.ndarray, np.ndarray], levels: int) -> float:
     """Return the standard deviation of the loss under P over ``levels``, or more if the lattice grew too large."""
     p, _, loss = cells
-    return max(math.sqrt(float(p @ loss**2)) / levels, float(loss[0] - loss[-1]) / _LARGEST_LATTICE)
+    reach = float(max(loss[0] - loss[-1], abs(loss[0])))
+    return max(math.sqrt(float(p @ loss**2)) / levels, reach / _LARGEST_LATTICE)
 
 
 def vector_lower(
@@ -252,6 +266,8 @@ def _sampled_scalar_cells(noise: Noise, rate: float) -> tuple[np.ndarray, np.nda
 
 def _unsampled_loss(loss: np.ndarray, sampling_rate: float) -> np.ndarray:
     """Return the inverse of `sampled_loss`, -inf below its range."""
+    if sampling_rate == 1:
+        return loss
     small = np.minimum(loss, 30.0)
     with np.errstate(divide="ignore"):
         moderate = np.log1p(np.maximum(np.expm1(small) / sampling_rate, -1.0))

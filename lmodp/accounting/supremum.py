@@ -18,7 +18,7 @@ from lmodp.mechanisms import Gaussian, Noise, RateMixture
 
 # Relative slack of the bound: the limit v -> 0 is the supremum; it lies inside; finite dimension.
 _AT_LIMIT, _INSIDE, _FINITE = 1e-4, 2e-3, 1e-3
-_LEVELS = 40
+_LEVELS, _MOST_INTERVALS = 40, 2**15  # halvings, and intervals halved at once; what is open then is bounded as it is
 FRACTIONS = 1 + 0.9 * 2.0 ** (-np.arange(12, -1, -1) / 2)  # 1.014 ... 1.9
 _CHUNK = 1024
 
@@ -66,8 +66,11 @@ def _search(noise: RateMixture, orders: np.ndarray) -> RenyiCurve:
     best = order * (order - 1) * noise.fisher_information / 2
     where = np.zeros(len(order))
 
+    def value(index: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return _chunked(noise, nodes, order[index], v, v)
+
     def settled(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, upper: np.ndarray) -> np.ndarray:
-        _improve(noise, nodes, order, (index, v0, v1), upper, best, where)
+        _improve(value, (index, v0, v1), upper, (1 + _AT_LIMIT) * best, best, where)
         slack = np.where(where > 0, _INSIDE, _AT_LIMIT)
         return upper <= ((1 + slack) * best)[index]
 
@@ -92,7 +95,7 @@ def _refine(
     index, v0, v1 = _first_intervals(order, noise.score_maximum)
     for level in range(_LEVELS):
         upper = objective(index, v0, v1, _chunked(noise, nodes, order[index], v0, v1))
-        done = settled(index, v0, v1, upper) | (level == _LEVELS - 1)
+        done = settled(index, v0, v1, upper) | (level == _LEVELS - 1 or len(index) > _MOST_INTERVALS)
         np.maximum.at(bound, index[done], upper[done])
         index, v0, v1 = index[~done], v0[~done], v1[~done]
         if not len(index):
@@ -108,18 +111,18 @@ def _middle_of(v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
 
 
 def _improve(
-    noise: RateMixture, nodes: Quadrature, order: np.ndarray, intervals: Intervals,
-    upper: np.ndarray, best: np.ndarray, where: np.ndarray,
+    value: Callable[..., np.ndarray], intervals: Intervals, upper: np.ndarray, target: np.ndarray,
+    best: np.ndarray, where: np.ndarray,
 ) -> None:
-    """Raise ``best`` and ``where`` by the value in the most promising interval of each order."""
-    open_ = upper > (1 + _AT_LIMIT) * best[intervals[0]]
+    """Raise ``best`` and ``where`` by the value in the most promising interval of each order, if it may pass ``target``."""
+    open_ = upper > target[intervals[0]]
     index, v0, v1 = (values[open_] for values in intervals)
     ranked = np.lexsort((upper[open_], index))
     top = ranked[np.flatnonzero(np.diff(index[ranked], append=-1))]
     middle = _middle_of(v0[top], v1[top])
-    value = _chunked(noise, nodes, order[index[top]], middle, middle)
-    better = value > best[index[top]]
-    best[index[top[better]]], where[index[top[better]]] = value[better], middle[better] ** 2
+    found = value(index[top], middle)
+    better = found > best[index[top]]
+    best[index[top[better]]], where[index[top[better]]] = found[better], middle[better] ** 2
 
 
 @lru_cache(maxsize=64)
@@ -167,17 +170,21 @@ def _value(noise: RateMixture, nodes: Quadrature, order: np.ndarray, s: float) -
 
 
 def _dual(noise: RateMixture, nodes: Quadrature, order: np.ndarray, dimension: int) -> np.ndarray:
-    """Return m + d sup_s (R(s) - m s) at every order, to a relative slack of 1e-4."""
+    """Return m + d sup_s (R(s) - m s) at every order, to a relative slack of 1e-3."""
     at, nearby = (_value(noise, nodes, order, factor / dimension) for factor in (1.0, 0.999))
     slope = (at - nearby) / (0.001 / dimension)
-    floor = at - slope / dimension
+    best, where = at - slope / dimension, np.full(len(order), 1 / dimension)
 
     def objective(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, ratio: np.ndarray) -> np.ndarray:
         excess = ratio - slope[index]
         return excess * np.where(excess > 0, v1, v0) ** 2
 
+    def value(index: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return objective(index, v, v, _chunked(noise, nodes, order[index], v, v))
+
     def settled(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, upper: np.ndarray) -> np.ndarray:
-        return upper <= (floor + _FINITE * at)[index]
+        _improve(value, (index, v0, v1), upper, best + _FINITE * at, best, where)
+        return upper <= (best + _FINITE * at)[index]
 
     return slope + dimension * _refine(noise, nodes, order, settled, objective)
 

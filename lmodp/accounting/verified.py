@@ -17,7 +17,7 @@ from lmodp.mechanisms import Gaussian, Noise
 
 SMALLEST_ORDER, LARGEST_ORDER = 128, 4096
 _FINE = 65
-_LIBRARY_DELTA = 1e-12
+_LIBRARY_DELTA, _LIBRARY_SIGMA = 1e-12, 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +155,9 @@ def delta_unresolved(delta: float) -> bool:
 
 
 def _gaussian(sigma: float, run: dict[str, float], upper: float) -> float:
-    """Return the Gaussian's epsilon, losses in steps of a few thousandths of the result."""
-    if delta_unresolved(run["delta"]):
+    """Return the Gaussian's epsilon, losses in steps of a few thousandths of the result; by the suite's own
+    loss distribution where the library's drops too much mass or grows too long."""
+    if delta_unresolved(run["delta"]) or sigma < _LIBRARY_SIGMA:
         return _scalar(Gaussian(std=sigma), run).upper
     interval = max(upper / 5000, 1e-5) if math.isfinite(upper) else 1.0
     return gaussian_pld_epsilon(noise_multiplier=sigma, interval=interval, **run)
