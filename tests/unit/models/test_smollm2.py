@@ -6,6 +6,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from lmodp.data.tokens import load_tokenizer
 from lmodp.errors import InvalidValue
+from lmodp.evaluation.decoding import DecodingSettings, generate_sentences
 from lmodp.models.prepare import keep_first_layers, load_language_model, prepare_model
 
 
@@ -42,5 +43,9 @@ def test_the_packages_model_speaks(fetched, cache_root, tmp_path):
     assert "quantization_config" not in model.config.to_dict()
     ids = tokenizer("The capital of France is", return_tensors="pt")
     assert "Paris" in tokenizer.decode(model.generate(**ids, max_new_tokens=3, do_sample=False)[0])
+    prompts = [tokenizer(text)["input_ids"] for text in ("The capital of France is", "Water", "One, two, three, four, five, six,", "My dog")]
+    single, batched = (generate_sentences(model, prompts, tokenizer=tokenizer, settings=DecodingSettings(num_beams=2, max_new_tokens=6, batch_size=size))
+                       for size in (1, 4))
+    assert batched == single  # padded on the left, each says what it says alone
     cut = prepare_model({"model": "smollm2", "source": "embedded", "layers": 5}, folder=tmp_path / "cut", cache_root=cache_root)
     assert cut["parameters"] == 46012608 and cut["title"] == "SmolLM2-135M (5 layers)"
