@@ -11,7 +11,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 # One thread a job: jobs run side by side, and the same bytes come out on any number of cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: reproduce test test-slow smoke bench setup readme lock schema clean
+.PHONY: reproduce report test test-slow smoke bench setup readme lock schema clean
 
 reproduce: setup
 	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
@@ -33,6 +33,10 @@ test: setup
 test-slow: setup
 	$(BIN)/lmodp fetch
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadgroup -m 'slow or not slow'
+
+# Tables, figures and report from the records at hand; what has none is shown as pending. Nothing else is computed.
+report: setup
+	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) --config unfinished=pending --allowed-rules all collect_results make_table compare_published measure_cost map_wins make_figure report
 
 smoke: setup
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml

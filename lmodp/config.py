@@ -157,6 +157,7 @@ class Config(Section):
     base_seed: Annotated[int, Field(ge=0)] = 0
     threads: Count = 1
     keep_records: bool = Field(False, description="records made by other versions of the code stand; tables and figures are always made anew")
+    unfinished: Literal["compute", "pending"] = Field("compute", description="what is without records: compute it, or report it as pending")
     results_root: str = "results"
     cache_root: str = ".cache"
     data_root: str | None = Field(None, description="folder of local files; LMODP_DATA_ROOT stands in for null")

@@ -17,6 +17,7 @@ from lmodp.grid import Cell, Grid, dataset_item, model_item, tokens_item
 from lmodp.engines import OWN_ENGINE
 from lmodp.errors import LmodpError
 from lmodp.models.registry import MODELS
+from lmodp.places import cell_records, certificate_of
 from lmodp.registry import method_files
 from lmodp.stages import STAMP, plug_in_of, why_outdated
 
@@ -133,7 +134,11 @@ class Layout:
 
     def cell_records(self, file: str) -> list[str]:
         """One record of every computed cell."""
-        return [str(self.results / "cells" / cell.id / file) for cell in self.grid.active]
+        return [str(self.results / "cells" / cell.id / file) for cell in self.grid.active if self._wanted(*cell_records(self.results, cell.id))]
+
+    def _wanted(self, *records: Path) -> bool:
+        """Whether to ask for records: always, or where they are there."""
+        return self.config.unfinished == "compute" or all(record.is_file() for record in records)
 
     def records_of(self, experiment: str) -> list[str]:
         """The last records of one experiment's cells; of a plan that is only certified, the audits of its mechanisms."""
@@ -145,12 +150,14 @@ class Layout:
 
     def certificates(self) -> list[str]:
         """The certificates of all mechanisms."""
-        return [str(self.results / "mechanisms" / item / "certificate.json") for item in self.grid.mechanisms]
+        found = (certificate_of(self.results, item) for item in self.grid.mechanisms)
+        return [str(record) for record in found if self._wanted(record)]
 
     def mechanism_audits(self) -> list[str]:
         """The audits of all mechanisms that add noise."""
         private = [item.id for item in self.grid.mechanisms.values() if item.spec["calibration"] is not None]
-        return [str(self.results / "mechanisms" / item / "audit.json") for item in private]
+        found = (self.results / "mechanisms" / item / "audit.json" for item in private)
+        return [str(record) for record in found if self._wanted(record)]
 
     def training_audits(self) -> list[str]:
         """The audits of one cell a private method that the suite's engine trains.
@@ -162,7 +169,13 @@ class Layout:
             if cell.spec["calibration"] is not None and cell.spec["engine"] == OWN_ENGINE:
                 held = chosen.setdefault(cell.spec["method"], cell)
                 chosen[cell.spec["method"]] = max(held, cell, key=_audit_rank)
-        return [str(self.results / "cells" / cell.id / "audit.json") for cell in chosen.values()]
+        found = (self.results / "cells" / cell.id / "audit.json" for cell in chosen.values())
+        return [str(record) for record in found if self._wanted(record)]
+
+    def search_records(self) -> list[str]:
+        """The records of all offline searches."""
+        found = (self.results / "search" / item / "search.json" for item in self.grid.searches)
+        return [str(record) for record in found if self._wanted(record)]
 
 
 def _audit_rank(cell: Cell) -> tuple[bool, float]:

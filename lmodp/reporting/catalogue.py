@@ -24,7 +24,7 @@ FIGURES = {
 def figure_names(layout: Layout) -> list[str]:
     """Return the figures that a grid can have, in the order of the report."""
     absent = set()
-    if not layout.grid.searches:
+    if not layout.search_records():
         absent.add("search")
     if not layout.mechanism_audits():
         absent |= {"audit"}
@@ -36,6 +36,5 @@ def figure_names(layout: Layout) -> list[str]:
 def figure_sources(layout: Layout, name: str) -> dict[str, list[str]]:
     """Return what a figure needs beside the table of results."""
     if name == "search":
-        folder = layout.results / "search"
-        return {"searches": [str(folder / item / "search.json") for item in layout.grid.searches]}
+        return {"searches": layout.search_records()}
     return {"wins": [str(layout.results / "figures" / "map_of_wins.json")]} if name == "wins" else {}

@@ -1,7 +1,7 @@
 """The stage collect_results: one row a cell, one row a run, everything from records.
 
 A cell that was skipped, failed or diverged is a row too, with its status and
-reason. Tables, figures and the report read what is written here: ``results.json``
+reason; one without records is "pending" (`lmodp.config.Config.unfinished`). Tables, figures and the report read what is written here: ``results.json``
 (cells, mechanisms, comparisons, audits), ``runs.parquet`` and ``curves.parquet``.
 """
 
@@ -16,11 +16,13 @@ import pandas as pd
 from lmodp.data.registry import DATASETS
 from lmodp.grid import Cell, Grid
 from lmodp.models.registry import MODELS
+from lmodp.places import cell_records, certificate_of, is_finished
 from lmodp.records import read_record
 from lmodp.reporting.metrics import METRICS, metrics_of, summarise
 from lmodp.reporting.paired import compare_cells
 from lmodp.reporting.privacy import audit_columns, mechanism_facts, privacy_columns
 
+PENDING = {"status": "pending", "reason": "not computed yet: there are no records"}
 TARGET = ("experiment", "method", "calibration", "epsilon", "delta", "setting")
 RUN_COLUMNS = ("cell", "run", "repetition", *TARGET, "status", "reason", *METRICS, "examples", "clipped_share", "conforms")
 CURVE_COLUMNS = ("cell", "run", "repetition", "method", "calibration", "epsilon", "experiment", "step", "quantity", "value")
@@ -50,7 +52,7 @@ def collect_results(grid: Grid, root: Path, *, runs_file: Path, curves_file: Pat
         "methods": _methods(grid),
         "experiments": {name: _describe(name, grid, root) for name in grid.trained},
         "cells": rows,
-        "mechanisms": {item: mechanism_facts(root, item, audited.get(item)) for item in grid.mechanisms},
+        "mechanisms": {item: mechanism_facts(root, item, audited.get(item)) for item in grid.mechanisms if certificate_of(root, item).is_file()},
         "comparisons": compare_cells(rows, runs, root),
     }
 
@@ -70,13 +72,15 @@ def _collect_cell(cell: Cell, grid: Grid, root: Path, audited: Mapping[str, Any]
     if cell.skip is not None:
         row |= {"status": cell.skip_status, "reason": cell.skip}
         return {**row, **privacy_columns(None), **audit_columns(None), **_scores([], metrics)}, []
-    finetune, evaluate, verify = (read_record(root / "cells" / cell.id / f"{name}.json")
-                                  for name in ("finetune", "evaluate", "verify"))
+    certificate = certificate_of(root, cell.mechanism)
+    known = read_record(certificate)["certificate"] if certificate.is_file() else None
+    privacy = {**privacy_columns(known), **audit_columns(audited.get(cell.mechanism))}
+    if not is_finished(root, cell.id):
+        return {**row, **PENDING, **privacy, **_scores([], metrics)}, []
+    finetune, evaluate, verify = map(read_record, cell_records(root, cell.id))
     runs = [_run(cell, number, finetune["runs"], evaluate["runs"], verify["runs"])
             for number in range(len(finetune["runs"]))]
-    certificate = read_record(root / "mechanisms" / cell.mechanism / "certificate.json")
     row |= {"status": verify["status"], "reason": verify["reason"]}
-    privacy = {**privacy_columns(certificate["certificate"]), **audit_columns(audited.get(cell.mechanism))}
     return {**row, **privacy, **_scores(runs, metrics)}, runs
 
 
@@ -135,7 +139,8 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
     experiment = grid.config.experiments[name]
     card, model = DATASETS[experiment.dataset], MODELS[experiment.model]
     cell = next((cell for cell in grid.active if cell.spec["experiment"] == name), None)
-    data = read_record(root / "datasets" / cell.dataset / "dataset.json") if cell else {}
+    record = root / "datasets" / cell.dataset / "dataset.json" if cell else None
+    data = read_record(record) if record and record.is_file() else {}
     counts = data.get("label_counts", {}).get(card.evaluation_split, {})
     training = experiment.training
     return {

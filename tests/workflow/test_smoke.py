@@ -1,6 +1,7 @@
 """The smallest grid runs every rule, rests when nothing changed, and reruns what a change touches."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -84,6 +85,29 @@ def test_results_that_came_with_a_clone_are_reused(smoke, tmp_path):
     clone = Workflow(tmp_path, "smoke")
     shutil.copytree(smoke.results, clone.results, copy_function=shutil.copyfile)
     assert "Nothing to be done" in clone.run("--dry-run").text
+
+
+def reported(smoke, folder):
+    """A copy of the smoke grid's records, reported without computing anything else."""
+    clone = Workflow(folder, "smoke")
+    shutil.copytree(smoke.results, clone.results, copy_function=shutil.copyfile)
+    for name in ("tables", "figures"):
+        shutil.rmtree(clone.results / name)
+    recipe = re.search(r"^report: setup\n\t.*?(--config unfinished.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    return clone, recipe.split()
+
+
+def test_tables_and_figures_come_back_from_the_records_alone(smoke, tmp_path):
+    clone, options = reported(smoke, tmp_path)
+    lost = next(path for path in sorted((clone.results / "cells").iterdir()) if "-gaussian-" in path.name)
+    kept = tmp_path / "kept"
+    clone.run(*options)
+    assert clone.records() == smoke.records()
+    lost.rename(kept)
+    clone.run(*options)
+    cells = {cell["cell"]: cell for cell in read_record(clone.results / "tables/results.json")["cells"]}
+    assert cells[lost.name]["status"] == "pending" and cells[lost.name]["verified_upper"] is not None
+    assert not (clone.folder / "cache/cells").exists()
 
 
 @pytest.fixture(scope="module")
