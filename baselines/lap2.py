@@ -1,6 +1,6 @@
 """Lap2: Laplace noise under L2 clipping, calibrated by a closed form of its own."""
 
-from lmodp.method import Claim, Mechanism, Method, PublishedPoint, Target
+from lmodp.method import CLAIM_DELTAS, Claim, Mechanism, Method, PublishedPoint, Target
 
 POINTS = {
     "sst2": (3.7382, 1.1584, 0.9108, 0.5384),
@@ -40,6 +40,7 @@ class Lap2(Method):
         else:
             noise, note = Laplace(scale=lap2_scale(epsilon=target.epsilon, **run)), "scale by Lap2's formula for the whole run"
         formula = f"Lap2's closed form for {target.dimension} coordinates, of the whole run"
-        claim = Claim(epsilon=lap2_epsilon(scale=noise.scale, **run), formula=formula,
+        others = tuple((delta, lap2_epsilon(scale=noise.scale, **{**run, "delta": delta})) for delta in CLAIM_DELTAS)
+        claim = Claim(epsilon=lap2_epsilon(scale=noise.scale, **run), formula=formula, epsilon_at=others,
                       nominal_epsilon=target.epsilon if target.setting else None)
         return Mechanism(noise=noise, claim=claim, note=note)

@@ -1,7 +1,7 @@
 """Opacus end to end: its per-example gradients, clipping, noise, sampler and accountant."""
 
 from baselines.gaussian import GaussianVariant
-from lmodp.method import Claim, Mechanism, Target
+from lmodp.method import CLAIM_DELTAS, Claim, Mechanism, Target
 
 
 class Opacus(GaussianVariant):
@@ -25,7 +25,9 @@ class Opacus(GaussianVariant):
         accountant = PRVAccountant()
         accountant.history = [(noise.std, target.sampling_rate, target.steps)]
         epsilon = float(accountant.get_epsilon(delta=target.delta))
-        claim = Claim(epsilon=epsilon, formula="Opacus's PRV accountant, of the whole run")
+        others = ((delta, float(accountant.get_epsilon(delta=delta))) for delta in CLAIM_DELTAS)
+        claim = Claim(epsilon=epsilon, formula="Opacus's PRV accountant, of the whole run",
+                      epsilon_at=tuple(pair for pair in others if pair[1] > 0))
         return Mechanism(noise=noise, claim=claim, note="smallest standard deviation within the verified bound")
 
     def load_engine(self):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from lmodp.method import Claim, Mechanism, Method, PublishedPoint, Target
+from lmodp.method import CLAIM_DELTAS, Claim, Mechanism, Method, PublishedPoint, Target
 
 if TYPE_CHECKING:
+    from lmodp.accounting.plrv_o import PlrvClaim
     from lmodp.mechanisms import LaplaceMixture
 
 # Its settings by the task they were published for; a stand-in for a task takes the task's.
@@ -97,12 +98,16 @@ def claim_of(noise: LaplaceMixture, target: Target) -> Claim:
 
     from lmodp.accounting.plrv_o import plrv_o_epsilon
 
+    def claimed(delta: float) -> PlrvClaim:
+        return plrv_o_epsilon(noise, coordinates=target.dimension, sampling_rate=target.sampling_rate,
+                              steps=target.steps, delta=delta)
+
     with np.errstate(over="ignore"):  # an infinite moment is an answer: no epsilon
-        found = plrv_o_epsilon(noise, coordinates=target.dimension, sampling_rate=target.sampling_rate,
-                               steps=target.steps, delta=target.delta)
+        found, others = claimed(target.delta), [(delta, claimed(delta).epsilon) for delta in CLAIM_DELTAS]
     formula = f"PLRV-O's sum over {target.dimension} coordinates, of the whole run; no upper bound"
     nominal = target.epsilon if target.setting else None
     if not math.isfinite(found.epsilon):
         reason = found.reason or "PLRV-O's formula is infinite at every order"
         return Claim(epsilon=None, formula=formula, nominal_epsilon=nominal, reason=reason)
-    return Claim(epsilon=found.epsilon, formula=formula, nominal_epsilon=nominal)
+    positive = tuple((delta, epsilon) for delta, epsilon in others if 0 < epsilon < math.inf)
+    return Claim(epsilon=found.epsilon, formula=formula, nominal_epsilon=nominal, epsilon_at=positive)

@@ -13,6 +13,7 @@ Record ``mechanisms/<id>/audit.json``, under "audit" (null where nothing is priv
 ``claimed``, ``theorem``    epsilon of the whole run at ``delta_tested``, null where there is none
 ``verified``                {"lower", "upper"} at ``delta_tested``
 ``at_delta``                the same three at ``delta``
+``claimed_note``            whose claim ``claimed`` is and at which delta; why it is null, where it is
 ``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
 ``refutes_claimed_at_delta``  epsilon_lower > the claimed epsilon at ``delta``: (epsilon, delta)-DP
                             implies (epsilon, delta_tested)-DP, so this needs no translation of the claim
@@ -103,7 +104,7 @@ def resolved_delta(trials: int) -> float:
 
 
 def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = None, drawn_noise: Noise | None = None,
-                at_delta: Mapping[str, Any] | None = None) -> dict[str, Any]:
+                own_claim: Mapping[str, Any] | None = None, at_delta: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Audit a plan's mechanism and return the content of an audit, see the module.
 
     Args:
@@ -111,6 +112,7 @@ def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = N
         sampling: how transcripts are drawn.
         claim_noise: noise that the claim was computed for, where it is not the plan's.
         drawn_noise: noise that is really drawn, where it is not the plan's: a fault on trial.
+        own_claim: the method's own claim, see `accounts_at`.
         at_delta: the accounts at ``plan.delta`` where they are known, see `accounts_at`.
     """
     require(plan.noise is not None, "noise", None, "is needed for an audit")
@@ -118,8 +120,8 @@ def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = N
     included, excluded = scores_of_mechanism(plan, sampling, drawn_noise=drawn_noise)
     tested = max(plan.delta, resolved_delta(sampling.trials))
     bound = bound_from_scores(included, excluded, delta=tested, confidence=sampling.confidence)
-    accounts = accounts_at(plan, tested, claim_noise=claim_noise)
-    asked = at_delta or accounts_at(plan, plan.delta, claim_noise=claim_noise)
+    accounts = accounts_at(plan, tested, claim_noise=claim_noise, own_claim=own_claim)
+    asked = at_delta or accounts_at(plan, plan.delta, claim_noise=claim_noise, own_claim=own_claim)
     curve = tradeoff_curves(included, excluded, delta=tested,
                             epsilons={"claimed": accounts["claimed"], "verified": accounts["verified"]["upper"]})
     return {
@@ -175,21 +177,48 @@ def scores_of_mechanism(plan: Plan, sampling: Sampling, *, drawn_noise: Noise | 
     return draws[0], draws[1]
 
 
-def accounts_at(plan: Plan, delta: float, *, claim_noise: Noise | None = None) -> dict[str, Any]:
+def accounts_at(plan: Plan, delta: float, *, claim_noise: Noise | None = None,
+                own_claim: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return each accountant's epsilon of the whole run at ``delta``; null where it is infinite.
 
-    The claimed one is what the public experiment code prints when asked for ``delta``.
+    Args:
+        plan: with noise.
+        delta: at which they are asked.
+        claim_noise: noise that the published claim was computed for, where it is not the plan's.
+        own_claim: a `lmodp.method.Claim` as a mapping, of a method that claims by a formula of its own.
+            Without it the claimed epsilon is what the public experiment code prints when asked for ``delta``.
     """
     unit = plan.noise.scaled(1 / plan.relative_sensitivity)
     claim = unit if claim_noise is None else claim_noise.scaled(1 / plan.relative_sensitivity)
     run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": delta}
-    step = claimed_step(claim, delta=delta).epsilon
     verified = verified_run(unit, **run)
+    claimed, note = own_claim_at(own_claim, delta) if own_claim else _published_claim(claim, run)
     return {
-        "claimed": _finite(claimed_run(step, **run)) if math.isfinite(step) else None,
+        "claimed": claimed, "claimed_note": note,
         "theorem": _finite(theorem_run(claim, **run).epsilon),
         "verified": {"lower": _finite(verified.lower), "upper": _finite(verified.upper)},
     }
+
+
+def _published_claim(noise: Noise, run: Mapping[str, Any]) -> tuple[float | None, str]:
+    step = claimed_step(noise, delta=run["delta"])
+    if not math.isfinite(step.epsilon):
+        return None, step.reason
+    return _finite(claimed_run(step.epsilon, **run)), f"the published route at delta = {run['delta']:.3g}"
+
+
+def own_claim_at(claim: Mapping[str, Any], delta: float) -> tuple[float | None, str]:
+    """Return (epsilon, note) of a method's own claim at ``delta``.
+
+    A claim at a smaller delta implies the same epsilon at ``delta``; of those that the method
+    recorded, the one at the nearest smaller delta is the strongest that follows.
+    """
+    known = [(at, epsilon) for at, epsilon in claim["epsilon_at"] if at <= delta]
+    if not known:
+        return None, (f"{claim['formula']}: its epsilon is not recorded at delta = {delta:.3g} or a little below; "
+                      "refutes_claimed_at_delta compares with the claim at the delta asked for")
+    at, epsilon = max(known)
+    return epsilon, f"{claim['formula']}, at delta = {at:.3g}, which implies it at {delta:.3g}"
 
 
 def _finite(value: float) -> float | None:
@@ -199,7 +228,9 @@ def _finite(value: float) -> float | None:
 def accounts_of(certificate: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `accounts_at` would say at the certificate's own delta, from the certificate."""
     verified = certificate["verified"]
-    return {"claimed": certificate["claimed"]["epsilon_total"], "theorem": certificate["theorem"]["epsilon_total"],
+    claimed = certificate["claimed"]
+    note = claimed.get("formula") or claimed["reason"] or f"the published route at delta = {certificate['plan']['delta']:.3g}"
+    return {"claimed": claimed["epsilon_total"], "claimed_note": note, "theorem": certificate["theorem"]["epsilon_total"],
             "verified": {"lower": verified["epsilon_lower"], "upper": verified["epsilon_upper"]}}
 
 
@@ -221,7 +252,7 @@ def audit_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any], ce
                             steps=spec["steps"], delta=spec["delta"], noise=noise_from_dict(noise_record["noise"]))
     claim = noise_record["claim_noise"]
     audit = audit_noise(plan, sampling, claim_noise=noise_from_dict(claim) if claim else None,
-                        at_delta=accounts_of(certificate["certificate"]))
+                        own_claim=noise_record["claim"], at_delta=accounts_of(certificate["certificate"]))
     every = replace(sampling, draw="coordinates", trials=sampler_trials)
     return {"audit": {**audit, "sampler": _audit_sampler(plan, every, audit["delta_tested"], audit["verified"]["upper"])}}
 

@@ -9,6 +9,7 @@ Record ``cells/<id>/audit.json``, under "audit":
 ``statistic``               the statistic that gave the bound, see `lmodp.auditing.transcripts`
 ``delta``, ``delta_tested`` of the certificate; used (0.01/m, see `RunJudge.delta`)
 ``claimed``, ``theorem``, ``verified``  epsilon of the whole run at ``delta_tested``
+``claimed_note``            whose claim that is and at which delta; why it is null, where it is
 ``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
 ``consistent_with_verified``  epsilon_lower <= verified.upper
 ``fit``                     Kolmogorov-Smirnov p-values of the released sums against the certified
@@ -65,6 +66,7 @@ class RunJudge:
         confidence: of the bound.
         seed: of the reference draws.
         claim_noise: noise that the claim was computed for, where it is not the plan's.
+        own_claim: the method's own claim, see `lmodp.audit.accounts_at`.
     """
 
     plan: Plan
@@ -72,6 +74,7 @@ class RunJudge:
     confidence: float = CONFIDENCE
     seed: int = 0
     claim_noise: Noise | None = None
+    own_claim: Mapping[str, Any] | None = None
 
     @property
     def delta(self) -> float:
@@ -104,7 +107,7 @@ class RunJudge:
     @cached_property
     def accounts(self) -> dict[str, Any]:
         """Each accountant's epsilon at the delta of the bound."""
-        return accounts_at(self.plan, self.delta, claim_noise=self.claim_noise)
+        return accounts_at(self.plan, self.delta, claim_noise=self.claim_noise, own_claim=self.own_claim)
 
     def judge(self, released: np.ndarray, coins: np.ndarray) -> dict[str, Any]:
         """Return the audit of one run.
@@ -147,6 +150,7 @@ def audit_training(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path], se
     released, scores = _train(cell, layout, plan, coins)
     claim = noise_from_dict(noise["claim_noise"]) if noise["claim_noise"] else None
     judge = RunJudge(plan=plan, canaries=len(coins), confidence=settings.confidence, claim_noise=claim,
+                     own_claim=noise["claim"],
                      seed=derive_seed(cell.spec["base_seed"], "sampling", audit="reference", cell=cell.id))
     return {"audit": {**judge.judge(released, coins), "run": cell.runs[0],
                       "utility": _utility(scores, evaluate["runs"][0])}}

@@ -75,6 +75,10 @@ class Target:
         )
 
 
+# Quarter decades down to what 10^11 trials would resolve.
+CLAIM_DELTAS = tuple(10 ** (-k / 4) for k in range(2, 21))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """A claim about the whole run by a formula of the method's own.
@@ -87,12 +91,16 @@ class Claim:
         formula: what it is computed by, one clause for the tables.
         nominal_epsilon: the epsilon that was published for the setting, if any.
         reason: why there is no epsilon, where there is none.
+        epsilon_at: pairs (delta, epsilon) of the same formula at other deltas, finite ones. Audits test at
+            larger deltas than the target's and compare with these (`CLAIM_DELTAS` are enough); without
+            them an audit says what it cannot compare.
     """
 
     epsilon: float | None
     formula: str
     nominal_epsilon: float | None = None
     reason: str = ""
+    epsilon_at: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import gammaln
@@ -57,7 +58,7 @@ def plrv_o_epsilon(
     orders = orders[clip_norm * orders < noise.mgf_domain]
     if not len(orders):
         return PlrvClaim(math.inf, None, "no lambda from 1 to 80 lies inside the MGF's domain")
-    alpha = np.array([_log_moment(noise, int(o), coordinates, sampling_rate, clip_norm) for o in orders])
+    alpha = _log_moments(noise, len(orders), coordinates, sampling_rate, clip_norm)
     epsilon = steps * alpha / orders + np.log(orders / (1 + orders)) - (math.log(delta) + np.log1p(orders)) / orders
     best = int(np.argmin(epsilon))
     return PlrvClaim(float(epsilon[best]), int(orders[best]))
@@ -66,6 +67,11 @@ def plrv_o_epsilon(
 def shares(first: np.ndarray) -> np.ndarray:
     """Return g_i = sqrt(i) - sqrt(i-1) at i = ``first``, without cancellation."""
     return 1 / (np.sqrt(first) + np.sqrt(first - 1))
+
+
+@lru_cache(maxsize=4)  # of one noise at many deltas
+def _log_moments(noise: RateMixture, largest: int, coordinates: int, rate: float, clip_norm: float) -> np.ndarray:
+    return np.array([_log_moment(noise, order, coordinates, rate, clip_norm) for order in range(1, largest + 1)])
 
 
 def _log_moment(noise: RateMixture, order: int, coordinates: int, rate: float, clip_norm: float) -> float:

@@ -8,6 +8,7 @@ import pytest
 
 from lmodp.accounting import certify_mechanism
 from lmodp.audit import Sampling, accounts_of, audit_mechanism, audit_noise, resolved_delta, sampling_of, scores_of_mechanism
+from lmodp.certification import own_claim
 from lmodp.errors import InvalidValue
 from lmodp.mechanisms import PUBLISHED, Gaussian, as_drawn
 from lmodp.plan import Plan
@@ -74,10 +75,40 @@ def mechanism_spec(**audit) -> dict:
 def test_stage_content():
     spec, noise = mechanism_spec(), Gaussian(std=1.3)
     plan = Plan.for_batches(expected_batch_size=30.0, dataset_size=100, steps=5, delta=1e-6, noise=noise)
-    record = {"status": "done", "noise": noise.to_dict(), "claim_noise": None}
+    record = {"status": "done", "noise": noise.to_dict(), "claim_noise": None, "claim": None}
     found = audit_mechanism(spec, record, {"certificate": certify_mechanism(plan)}, sampling_of(spec), sampler_trials=1000)["audit"]
     assert found["confidence"] == 0.9 and found["coordinates"] == 4
     assert found["sampler"]["trials"] == 1000 and found["sampler"]["consistent_with_verified"]
+
+
+OWN = {"epsilon": 2.0, "formula": "a formula of its own", "nominal_epsilon": None, "reason": "",
+       "epsilon_at": [[0.1, 0.4], [0.04, 0.6], [1e-3, 1.5]]}
+
+
+def test_an_own_claim_is_compared_at_the_nearest_smaller_delta_it_knows():
+    """An epsilon at delta 0.04 is one at every larger delta; the published route has no say."""
+    audit = audit_noise(PLAN, FEW, own_claim=OWN)
+    assert audit["delta_tested"] == pytest.approx(0.0474, abs=1e-4)
+    assert audit["claimed"] == 0.6 and audit["curve"]["claimed"] is not None
+    assert "a formula of its own, at delta = 0.04" in audit["claimed_note"]
+    assert audit["refutes_claimed"] is (audit["epsilon_lower"] > 0.6)
+
+
+def test_an_own_claim_without_a_known_delta_is_a_note_and_no_number():
+    claim = {**OWN, "epsilon_at": [[0.1, 0.4]]}
+    audit = audit_noise(PLAN, FEW, own_claim=claim)
+    assert audit["claimed"] is None and audit["refutes_claimed"] is None and audit["curve"]["claimed"] is None
+    assert "not recorded at delta = 0.0474" in audit["claimed_note"]
+
+
+def test_the_stage_asks_the_methods_own_claim():
+    spec, noise = mechanism_spec(), Gaussian(std=1.3)
+    plan = Plan.for_batches(expected_batch_size=30.0, dataset_size=100, steps=5, delta=1e-6, noise=noise)
+    record = {"status": "done", "noise": noise.to_dict(), "claim_noise": None, "claim": OWN}
+    certificate = {**certify_mechanism(plan), "claimed": own_claim(OWN)}
+    found = audit_mechanism(spec, record, {"certificate": certificate}, sampling_of(spec), sampler_trials=1000)["audit"]
+    assert found["claimed"] == 0.6 and found["at_delta"]["claimed"] == 2.0
+    assert found["refutes_claimed_at_delta"] is (found["epsilon_lower"] > 2.0)
 
 
 def test_stage_passes_statuses_on():

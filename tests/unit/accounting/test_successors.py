@@ -42,15 +42,16 @@ def test_plrv_o_written_out(coordinates, q, clip):
     assert (found.epsilon, found.order) == (pytest.approx(epsilon, rel=1e-10), order)
 
 
-def test_many_coordinates_are_summed_by_quadrature_to_nine_digits(monkeypatch):
+def test_many_coordinates_are_summed_by_quadrature_to_seven_digits(monkeypatch):
     from lmodp.accounting import plrv_o
 
     kind = {"sampling_rate": 0.05, "steps": 20, "delta": 1e-6, "clip_norm": 0.4, "coordinates": 60_000}
     quick = plrv_o_epsilon(NOISE, **kind)
     monkeypatch.setattr(plrv_o, "_EXACT", 60_000)
     monkeypatch.setattr(plrv_o, "LARGEST_LAMBDA", quick.order)
+    plrv_o._log_moments.cache_clear()
     slow = plrv_o_epsilon(NOISE, **kind)
-    assert quick.epsilon == pytest.approx(slow.epsilon, rel=1e-9)
+    assert quick.epsilon == pytest.approx(slow.epsilon, rel=1e-7)
 
 
 def test_shares_are_differences_of_roots_without_cancellation():
