@@ -217,7 +217,7 @@ def _information(space: SearchSpace, log_x: np.ndarray, points: slice) -> np.nda
 
 
 def search_record(spec: Mapping[str, Any], *, trace_file: Path) -> dict[str, Any]:
-    """Run a search from its spec, write its trace and return the content of ``search.json``.
+    """Run a search from its spec, write its trace beside its `landscape`, and return the content of ``search.json``.
 
     Args:
         spec: space, accountant, objective, gamma, epsilon, delta and, where given, sampling_rate and steps.
@@ -226,22 +226,40 @@ def search_record(spec: Mapping[str, Any], *, trace_file: Path) -> dict[str, Any
     Returns:
         the noise and how it was found; a target no point reaches is a status with the reason.
     """
+    space = load_space(spec["space"])
+    around = landscape(space, delta=spec["delta"])
     try:
-        found = search_noise(**spec)
+        found = search_noise(**{**spec, "space": space})
     except Unsupported as error:
-        write_trace({}, trace_file)
+        write_trace({**space.columns(), **around}, trace_file)
         return {"noise": None, "status": "skipped", "reason": str(error)}
-    write_trace(found.trace, trace_file)
+    write_trace({**found.trace, **around}, trace_file)
     return {
         "noise": found.noise.to_dict(), "epsilon": found.epsilon, "value": found.value, "point": found.point,
         "qualifying": found.qualifying, "valid": found.valid, "points": found.points,
     }
 
 
+def landscape(space: SearchSpace, *, delta: float) -> dict[str, np.ndarray]:
+    """Return what every accountant says of one step at every point: ``step_claimed``, ``step_theorem``, ``step_verified``.
+
+    ``inf`` where an accountant has no epsilon. The verified one is of one full release
+    of a gradient of many coordinates, the limit of `verified_epsilons`.
+    """
+    return {
+        "step_claimed": claimed_epsilons(space, delta=delta),
+        "step_theorem": theorem_epsilons(space, delta=delta),
+        "step_verified": verified_epsilons(space, delta=delta, sampling_rate=1.0, steps=1),
+    }
+
+
 def write_trace(columns: Mapping[str, np.ndarray], path: Path) -> None:
-    """Write columns as a parquet table."""
+    """Write columns as a parquet table, numbers in four bytes: it is for plots."""
     import pyarrow
     from pyarrow import parquet
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pyarrow.table(dict(columns)), path)
+    values = {name: column.astype(np.float32) if column.dtype == np.float64 else column for name, column in columns.items()}
+    measured = [name for name in ("epsilon", "usefulness", "std", "step_claimed", "step_theorem", "step_verified") if name in values]
+    others = [name for name in values if name not in measured]
+    parquet.write_table(pyarrow.table(values), path, compression="zstd", use_dictionary=others, use_byte_stream_split=measured)

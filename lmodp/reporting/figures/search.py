@@ -1,4 +1,4 @@
-"""The published search space: what every point claims, and which points qualify."""
+"""The searched space: what every accountant says of every point, and which points qualify under each."""
 
 from __future__ import annotations
 
@@ -15,40 +15,54 @@ from matplotlib.ticker import FuncFormatter
 from lmodp.records import read_record
 from lmodp.reporting.style import GREY, INK, LOOKS, WIDTH
 
+ACCOUNTANTS = ("claimed", "theorem", "verified")
+MOST_ROWS = 4
+
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
-    """Return a panel a search: epsilon of one step against standard deviation, qualifying points marked."""
-    records = [read_record(path) for name, path in sorted(sources.items()) if name.startswith("searches")]
-    paths = [path for name, path in sorted(sources.items()) if name.startswith("searches")]
-    figure, axes = plt.subplots(1, len(records), figsize=(WIDTH, 3.6), squeeze=False, sharey=True)
-    for panel, record, path in zip(axes[0], records, paths, strict=True):
-        _draw_panel(panel, record, pd.read_parquet(path.with_name("trace.parquet")))
-    axes[0][0].set_ylabel("standard deviation of the noise")
+    """Return a row a search and a panel an accountant: epsilon of one step against standard deviation."""
+    paths = _shown([path for name, path in sources.items() if name.startswith("searches")])
+    figure, axes = plt.subplots(len(paths), len(ACCOUNTANTS), figsize=(WIDTH, 0.6 + 2.4 * len(paths)), squeeze=False, sharey=True, sharex="col")
+    for row, path in zip(axes, paths, strict=True):
+        record, trace = read_record(path), pd.read_parquet(path.with_name("trace.parquet"))
+        for panel, accountant in zip(row, ACCOUNTANTS, strict=True):
+            _draw_panel(panel, accountant, record, trace)
+        row[0].set_ylabel(f"noise std (target ε {record['spec']['epsilon']:g})")
+    for panel, accountant in zip(axes[-1], ACCOUNTANTS, strict=True):
+        panel.set_xlabel(f"ε of one step, {accountant}")
     return figure
 
 
-def _draw_panel(panel: Any, record: Mapping[str, Any], trace: pd.DataFrame) -> None:
-    target, accountant = record["spec"]["epsilon"], record["spec"]["accountant"]
-    finite = trace[np.isfinite(trace["epsilon"])]
-    fits = finite["qualifies"]
+def _shown(paths: list[Path]) -> list[Path]:
+    """The searches at the smallest delta, by target: others of the same space look the same."""
+    specs = {path: read_record(path)["spec"] for path in paths}
+    smallest = min(spec["delta"] for spec in specs.values())
+    chosen = [path for path in paths if specs[path]["delta"] == smallest]
+    return sorted(chosen, key=lambda path: specs[path]["epsilon"])[:MOST_ROWS]
+
+
+def _draw_panel(panel: Any, accountant: str, record: Mapping[str, Any], trace: pd.DataFrame) -> None:
+    target, column = record["spec"]["epsilon"], f"step_{accountant}"
+    finite = trace[np.isfinite(trace[column]) & np.isfinite(trace["std"])]
+    fits = finite[column] < target
     # Tens of thousands of points: as a picture inside the vector file, which else has megabytes.
-    panel.scatter(finite["epsilon"][~fits], finite["std"][~fits], s=3, color=GREY, alpha=0.25, linewidths=0, rasterized=True)
-    panel.scatter(finite["epsilon"][fits], finite["std"][fits], s=4, color=LOOKS[0].colour, alpha=0.5, linewidths=0, rasterized=True)
+    panel.scatter(finite[column][~fits], finite["std"][~fits], s=3, color=GREY, alpha=0.25, linewidths=0, rasterized=True)
+    panel.scatter(finite[column][fits], finite["std"][fits], s=4, color=LOOKS[0].colour, alpha=0.5, linewidths=0, rasterized=True)
     panel.axvline(target, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
-    if record["status"] == "done":
-        found = finite.iloc[(finite["epsilon"] - record["epsilon"]).abs().argmin()]
-        panel.plot(found["epsilon"], found["std"], marker="*", markersize=13, markerfacecolor=LOOKS[2].colour, markeredgecolor="white")
+    if record["status"] == "done" and record["point"] in finite.index:
+        found = finite.loc[record["point"]]
+        panel.plot(found[column], found["std"], marker="*", markersize=13, markerfacecolor=LOOKS[2].colour, markeredgecolor="white")
     panel.set_xscale("log")
     panel.set_yscale("log")
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.set_xlabel(f"ε of one step, {accountant}")
-    panel.set_title(f"below {target:g}: {record['qualifying']:,} of {record['points']:,} points", fontsize=9)
+    panel.set_title(f"{int((trace[column] < target).sum()):,} of {len(trace):,} qualify", fontsize=8)
 
 
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows."""
     return (
-        "Every point of the searched space with a finite ε: ε of one step as the accountant of the search gives it, against the standard deviation of "
-        "the noise. Blue points qualify (ε below the target, dashed); the star is what the search returns."
+        "Every point of the searched space with a finite ε and a finite standard deviation: ε of one step as claimed, by the theorem, and verified "
+        "(one full release of a gradient of many coordinates), against the standard deviation of the noise. Blue points qualify (ε below the target, "
+        "dashed); the star is what the search returned, in each panel."
     )

@@ -155,7 +155,10 @@ def test_the_record_and_its_trace(tmp_path):
     table = pyarrow.parquet.read_table(tmp_path / "a" / "trace.parquet")
     assert table.num_rows == record["points"] == 40824
     assert sum(table["qualifies"].to_pylist()) == record["qualifying"]
-    assert table["epsilon"][record["point"]].as_py() == record["epsilon"]
+    assert table["epsilon"][record["point"]].as_py() == np.float32(record["epsilon"])
+    assert table["step_claimed"].equals(table["epsilon"])
+    qualify = {name: int((table[f"step_{name}"].to_numpy() < 3.0).sum()) for name in ("claimed", "theorem", "verified")}
+    assert qualify["claimed"] > qualify["theorem"] > 0 and qualify["verified"] > 0
     json.dumps(record, allow_nan=False)
 
 
@@ -163,4 +166,5 @@ def test_the_record_of_a_search_that_finds_nothing(tmp_path):
     spec = {"space": "published", "accountant": "theorem", "objective": "epsilon", "gamma": 0.9, "epsilon": 0.5, "delta": 1e-10}
     record = search_record(spec, trace_file=tmp_path / "trace.parquet")
     assert record["status"] == "skipped" and "no point" in record["reason"] and record["noise"] is None
-    assert (tmp_path / "trace.parquet").is_file()
+    table = pyarrow.parquet.read_table(tmp_path / "trace.parquet")
+    assert table.num_rows == 40824 and "step_verified" in table.column_names

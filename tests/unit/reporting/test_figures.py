@@ -16,9 +16,10 @@ def sources(tmp_path, curves):
     rows = [{"family": family, "steps": steps, "epsilon": epsilon, "dimension": dimension, "over_gaussian": ratio}
             for family in ("laplace", "lmo-0.3") for steps in (1, 16) for epsilon in (0.1, 1.0) for dimension, ratio in ((1, 0.3), (None, None))]
     write_json(tmp_path / "wins.json", make_record("map_wins", {"rows": rows}, code="0"))
-    search = {"spec": {"epsilon": 0.3, "accountant": "claimed"}, "qualifying": 1, "points": 3, "epsilon": 0.29}
+    search = {"spec": {"epsilon": 0.3, "delta": 1e-10, "accountant": "claimed"}, "point": 0}
     write_json(tmp_path / "search.json", make_record("search_noise", search, code="0"))
-    pd.DataFrame({"epsilon": [0.29, 1.0, np.inf], "std": [7.0, 2.0, 1.0], "qualifies": [True, False, False]}).to_parquet(tmp_path / "trace.parquet")
+    steps = {"step_claimed": [0.29, 1.0, np.inf], "step_theorem": [np.inf, 1.5, 2.0], "step_verified": [1.3, 2.0, 9.0]}
+    pd.DataFrame({**steps, "std": [7.0, 2.0, 1.0]}).to_parquet(tmp_path / "trace.parquet")
     return {"curves": curves, "wins": tmp_path / "wins.json", "searches": tmp_path / "search.json"}
 
 
