@@ -1,0 +1,73 @@
+"""Bounds at deltas of 1e-30 and 1/2, for noise a billion times too strong or far too weak: closed forms, and no warning."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from scipy.special import log_ndtr
+
+from lmodp.accounting.lattice import merge
+from lmodp.accounting.pld import sampled_cells, scalar_interval, spread_pair, step_width, vector_lower, without_ends
+from lmodp.accounting.supremum import finite_curve, vector_curve
+from lmodp.accounting.verified import verified_run
+from lmodp.mechanisms import ExponentialPart, GammaPart, Gaussian, LaplaceMixture
+
+SMALL_SHAPE = LaplaceMixture(gamma=GammaPart(weight=2.6e-4, shape=0.084, scale=4.2), exponential=ExponentialPart(weight=1.86e-3, rate=0.324))
+
+
+def gaussian_epsilon(mu, delta):
+    """epsilon of mu-Gaussian DP, 0 where delta allows it."""
+    def log_delta(epsilon):
+        one, two = log_ndtr(mu / 2 - epsilon / mu), epsilon + log_ndtr(-mu / 2 - epsilon / mu)
+        return one + math.log(-math.expm1(min(two - one, -1e-300))) - math.log(delta)
+
+    return 0.0 if log_delta(1e-300) <= 0 else brentq(log_delta, 1e-300, mu * mu / 2 + 40 * mu + 1, xtol=1e-18, rtol=1e-13)
+
+
+@pytest.mark.parametrize(("std", "steps", "delta", "width"), [
+    (1e9, 1, 1e-10, 1e-3), (1e6, 1, 1e-30, 1e-3), (1e9, 100_000, 1e-30, 1e-3), (1e4, 100_000, 0.01, 1e-3), (1.0, 100, 1e-30, 1e-3),
+    (0.3, 1, 0.5, 1e-3), (0.05, 100, 1e-10, 0.01), (5.0, 1, 0.5, 0.0), (0.01, 1, 1e-10, math.inf),
+])  # fmt: skip
+def test_gaussian_intervals_contain_the_closed_form(std, steps, delta, width):
+    exact = gaussian_epsilon(math.sqrt(steps) / std, delta)
+    found = scalar_interval(Gaussian(std=std), sampling_rate=1.0, steps=steps, delta=delta)
+    assert found.lower <= exact <= found.upper
+    assert found.upper - found.lower <= width * exact if width < math.inf else found.upper < 1.01 * exact
+
+
+@pytest.mark.parametrize("delta", [1e-10, 1e-20, 1e-30])
+def test_merged_cells_are_dominated_where_their_masses_are_below_rounding(delta):
+    """The tail of Q, 1e-20 and less beside a bulk of 1, decides epsilon at such deltas: none may be made up."""
+    cells = spread_pair(SMALL_SHAPE, coordinates=1000)
+    for removal in (True, False):
+        p, q, loss = without_ends(*sampled_cells(*cells, sampling_rate=0.5, removal=removal), delta=delta)
+        pair = merge(p, q, loss, step=step_width((p, q, loss), 48))
+        assert pair.losses[-1] <= loss[0]
+        for epsilon in np.linspace(0, 0.999 * loss[0], 12):
+            merged = np.sum(pair.masses * np.maximum(-np.expm1(epsilon - pair.losses), 0))
+            assert merged <= np.sum(np.maximum(q - math.exp(epsilon) * p, 0)) * (1 + 1e-9)
+
+
+def test_the_lower_end_stays_below_the_upper_at_tiny_delta():
+    found = verified_run(SMALL_SHAPE, sampling_rate=0.5, steps=10, delta=1e-30)
+    assert 0.9 * found.upper < found.lower < found.upper
+
+
+@pytest.mark.parametrize(("noise", "run"), [
+    (LaplaceMixture(gamma=GammaPart(weight=0.16, shape=39.5, scale=0.32)), {"sampling_rate": 1e-6, "steps": 192, "delta": 1e-30}),
+    (LaplaceMixture(gamma=GammaPart(weight=6.9, shape=1497, scale=0.05)), {"sampling_rate": 0.5, "steps": 10, "delta": 1e-3}),
+    (LaplaceMixture(exponential=ExponentialPart(weight=553, rate=0.42)), {"sampling_rate": 0.1, "steps": 1, "delta": 0.5}),
+    (Gaussian(std=1e-3), {"sampling_rate": 0.9999, "steps": 100_000, "delta": 1e-15}),
+])  # fmt: skip
+def test_weak_noise_has_an_interval(noise, run):
+    found = verified_run(noise, **run)
+    assert 0 <= found.lower < found.upper < math.inf
+
+
+def test_a_finite_dimension_far_from_the_equal_split_is_bounded_in_time():
+    """The best shift is not the equal split here: refinement must follow the largest value that it finds."""
+    noise = LaplaceMixture(exponential=ExponentialPart(weight=553, rate=0.42))
+    finite, many = (curve(noise, largest_order=128, **kind) for curve, kind in ((finite_curve, {"dimension": 1000}), (vector_curve, {})))
+    assert np.all(finite.log_moments <= many.log_moments)
+    assert vector_lower(noise, sampling_rate=0.1, steps=1, delta=0.05) > 0
