@@ -1,8 +1,9 @@
 """The stage collect_results: one row a cell, one row a run, everything from records.
 
 A cell that was skipped, failed or diverged is a row too, with its status and
-reason; one without records is "pending" (`lmodp.config.Config.unfinished`). Tables, figures and the report read what is written here: ``results.json``
-(cells, mechanisms, comparisons, audits), ``runs.parquet`` and ``curves.parquet``.
+reason; one without records is "pending" (`lmodp.config.Config.unfinished`). Tables,
+figures and the report read what is written here: ``results.json`` (cells,
+mechanisms, comparisons, audits), ``runs.parquet`` and ``curves.parquet``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lmodp.reporting.privacy import audit_columns, mechanism_facts, privacy_colu
 
 PENDING = {"status": "pending", "reason": "not computed yet: there are no records"}
 TARGET = ("experiment", "method", "calibration", "epsilon", "delta", "setting")
-RUN_COLUMNS = ("cell", "run", "repetition", *TARGET, "status", "reason", *METRICS, "examples", "clipped_share", "conforms")
+RUN_COLUMNS = ("cell", "run", "repetition", *TARGET, "status", "reason", *METRICS, "missing_scores", "examples", "clipped_share", "conforms")
 CURVE_COLUMNS = ("cell", "run", "repetition", "method", "calibration", "epsilon", "experiment", "step", "quantity", "value")
 
 
@@ -101,6 +102,7 @@ def _run(cell: Cell, number: int, trained: list, evaluated: list, verified: list
         "reason": worst["reason"],
         **{name: evaluation.get(name) for name in METRICS},
         "reasons": evaluation.get("reasons", {}),
+        "missing_scores": "; ".join(f"{name}: {reason}" for name, reason in evaluation.get("reasons", {}).items()) or None,
         "examples": evaluation.get("examples"),
         "clipped_share": training.get("clipped_share"),
         "conforms": verification.get("conforms"),
