@@ -11,7 +11,7 @@ import math
 import numpy as np
 from dp_accounting.rdp import rdp_privacy_accountant
 from scipy.optimize import brentq
-from scipy.special import gammaln, log_ndtr, logsumexp
+from scipy.special import gammaln, log_ndtr
 
 # Each term below is computed to a few hundred units in the last place of numbers below 1e5.
 ROUNDING = 1e-10
@@ -54,7 +54,10 @@ def poisson_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.nda
     """
     if sampling_rate == 1:
         return log_moments[orders.astype(np.int64)] / (orders - 1) * (1 + ROUNDING)
-    return np.array([_poisson_order(log_moments[: int(a) + 1], sampling_rate, int(a)) for a in orders])
+    with np.errstate(divide="ignore", over="ignore"):
+        log_excess = np.where(log_moments > 30, log_moments, np.log(np.expm1(np.clip(log_moments, 0.0, 30.0))))
+    log_factorial = gammaln(np.arange(1.0, float(orders.max()) + 2))
+    return np.array([_poisson_order(log_excess, log_factorial, sampling_rate, int(a)) for a in orders])
 
 
 def fractional_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.ndarray) -> np.ndarray:
@@ -68,14 +71,14 @@ def fractional_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.
     return sampled / (orders - 1) * (1 + ROUNDING)
 
 
-def _poisson_order(log_moments: np.ndarray, q: float, order: int) -> float:
+def _poisson_order(log_excess: np.ndarray, log_factorial: np.ndarray, q: float, order: int) -> float:
+    """Return the bound at one order from log(E_P[r^k] - 1) and log k! at k = 0, 1, ..."""
     k = np.arange(2, order + 1)
-    log_binomial = gammaln(order + 1) - gammaln(k + 1) - gammaln(order - k + 1)
-    moment = log_moments[2:]
-    with np.errstate(divide="ignore", over="ignore"):
-        log_excess = np.where(moment > 30, moment, np.log(np.expm1(np.minimum(moment, 30))))
-    log_terms = log_binomial + k * math.log(q) + (order - k) * math.log1p(-q) + log_excess
-    return float(np.logaddexp(0.0, logsumexp(log_terms) + ROUNDING)) / (order - 1)
+    log_binomial = log_factorial[order] - log_factorial[2 : order + 1] - log_factorial[order - 2 :: -1]
+    log_terms = log_binomial + k * math.log(q) + (order - k) * math.log1p(-q) + log_excess[2 : order + 1]
+    peak = float(log_terms.max())
+    log_sum = peak + math.log(np.exp(log_terms - peak).sum()) if math.isfinite(peak) else peak
+    return float(np.logaddexp(0.0, log_sum + ROUNDING)) / (order - 1)
 
 
 def gaussian_dp_delta(*, mu: float, epsilon: float) -> float:
