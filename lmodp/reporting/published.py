@@ -18,7 +18,8 @@ import pandas as pd
 from lmodp.accounting.claimed import claimed_run, claimed_step, classic_factor
 from lmodp.errors import DamagedFile
 from lmodp.mechanisms import PUBLISHED
-from lmodp.reporting.formats import NOTHING
+from lmodp.models.registry import MODELS
+from lmodp.reporting.formats import NOTHING, plain_list
 from lmodp.reporting.metrics import METRICS
 from lmodp.reporting.render import Notes, Page, Table, write_table
 from lmodp.reporting.tables import table_files
@@ -33,6 +34,7 @@ PLANS = {
     "qqp": (363847, 2048, 1062),
     "e2e": (42061, 1024, 410),
 }
+PAPER = "make reproduce CONFIG=config/paper.yaml"
 EVALUATED_EVERY_STEP = "arXiv 2405.18776"
 
 
@@ -141,8 +143,20 @@ TITLES = {
 
 
 def published_pages(rows: list[dict[str, Any]]) -> list[Page]:
-    """Return a table a kind of number."""
-    return [_page(kind, [row for row in rows if row["kind"] == kind]) for kind in KINDS if any(row["kind"] == kind for row in rows)]
+    """Return what was not reproduced and how to, and a table a kind of number."""
+    return [_not_reproduced(rows), *(_page(kind, [row for row in rows if row["kind"] == kind]) for kind in KINDS if any(row["kind"] == kind for row in rows))]
+
+
+def _not_reproduced(rows: list[dict[str, Any]]) -> Page:
+    """Say which scores stand without a counterpart, and the command that makes one."""
+    scores = [row for row in rows if row["kind"] == "utility"]
+    without = [row for row in scores if row["reproduced"] is None]
+    names = dict.fromkeys(MODELS[row["model"]].title if row["model"] in MODELS else row["model"] for row in without)
+    text = f"{len(scores) - len(without)} of {len(scores)} published scores have a counterpart in this grid."
+    if without:
+        text += (f" Not reproduced: those of {plain_list(list(names))}. Their weights come from a model hub, and training them takes a GPU. Where both are "
+                 f"at hand, `{PAPER}` runs the published grid, Llama-2-7B included, for which no number was published.")
+    return Page("What was not reproduced", text, [])
 
 
 def _page(kind: str, rows: list[dict[str, Any]]) -> Page:

@@ -3,7 +3,7 @@
 import pytest
 
 from lmodp.errors import DamagedFile
-from lmodp.reporting.published import FIELDS, compare_published, read_published
+from lmodp.reporting.published import FIELDS, compare_published, published_pages, read_published
 from tests.workflow.conftest import ROOT
 
 
@@ -83,3 +83,11 @@ def test_a_file_with_other_columns_is_refused(tmp_path):
     path.write_text("\t".join(FIELDS) + "\n" + "\t".join(["x", "rumour", *[""] * (len(FIELDS) - 2)]) + "\n")
     with pytest.raises(DamagedFile, match=r"\['x'\]"):
         read_published(path)
+
+
+def test_what_was_not_reproduced_is_said_with_the_command(rows):
+    page = published_pages(rows)[0]
+    assert "RoBERTa-large" in page.caption and "GPT-2" in page.caption and "make reproduce CONFIG=config/paper.yaml" in page.caption
+    assert not page.tables
+    found = [{**row, "reproduced": 1.0, "reason": ""} for row in rows]
+    assert "Not reproduced" not in published_pages(found)[0].caption
