@@ -12,31 +12,34 @@ from lmodp.reporting.answer import QUESTION, answer
 from lmodp.reporting.comparison import comparison_pages
 from lmodp.reporting.render import to_markdown
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def write_readme(*, results_folder: Path, readme: Path, copies: Path) -> list[Path]:
-    """Write the block between the markers, and copies of figure and table.
+    """Write a grid's block between its markers, and copies of figure and table.
+
+    The markers of the grid ``quick`` are the lines ``<!-- results:quick:begin -->`` and
+    ``<!-- results:quick:end -->``.
 
     Args:
         results_folder: a grid's results.
-        readme: file with the two markers.
+        readme: file with the two markers of the grid.
         copies: folder for the figure and the table that the block shows.
 
     Raises:
         DamagedFile: the readme lacks the markers.
     """
     results = read_record(results_folder / "tables" / "results.json")
-    text = readme.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise DamagedFile(f"readme = {str(readme)!r}: must hold the lines {BEGIN} and {END} once, in this order. Put them back.")
-    figure, table = copies / "comparison.svg", copies / "comparison.md"
+    grid, text = results["grid"], readme.read_text(encoding="utf-8")
+    begin, end = f"<!-- results:{grid}:begin -->", f"<!-- results:{grid}:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise DamagedFile(f"readme = {str(readme)!r}: must hold the lines {begin} and {end} once, in this order. Put them back.")
+    figure, table = copies / f"{grid}.svg", copies / f"{grid}.md"
     copies.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(results_folder / "figures" / "comparison.svg", figure)
     write_bytes(table, to_markdown(comparison_pages(results), title=results["title"] or results["grid"]).encode())
     block = _block(results, _link(figure, readme), _link(table, readme))
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    write_bytes(readme, pattern.sub(lambda _: f"{BEGIN}\n{block}\n{END}", text).encode())
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    write_bytes(readme, pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text).encode())
     return [readme, figure, table]
 
 
