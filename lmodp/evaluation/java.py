@@ -69,7 +69,8 @@ def meteor(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> float
         statistics = [_ask(process, ("SCORE", *_bare(group), *_bare([output])))
                       for output, group in zip(outputs, references, strict=True)]
         _ask(process, ("EVAL", *statistics))
-        rest = process.communicate()[0].splitlines()
+        process.stdin.close()
+        rest = process.stdout.read().splitlines()  # communicate() would miss what readline() has read ahead
     if len(rest) != len(outputs):  # the scores of the records after the first, then the corpus's
         raise Unsupported(f"METEOR: returned {len(rest)} lines for {len(outputs)} texts.")
     return float(rest[-1])
