@@ -28,11 +28,11 @@ $(READY): requirements.lock pyproject.toml
 
 test: setup
 	$(BIN)/lmodp fetch
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadgroup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile
 
 test-slow: setup
 	$(BIN)/lmodp fetch
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadgroup -m 'slow or not slow'
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile -m 'slow or not slow'
 
 # Tables, figures and report from the records at hand; what has none is shown as pending. Nothing else is computed.
 report: setup

@@ -14,17 +14,9 @@ def pytest_addoption(parser):
     parser.addoption("--baselines-folder", metavar="DIR", help="a further folder of methods")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """With --baseline only the contract suite of that method runs.
-
-    Side by side, the tests of a file stay in one process, and those of the workflow,
-    which share one run of the smoke grid, too; that longest group is started first.
-    """
-    items.sort(key=lambda item: item.path.parent.name != "workflow")
-    for item in items:
-        together = item.path.parent if item.path.parent.name == "workflow" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together)))
+    """With --baseline only the contract suite of that method runs; the longest file comes first, for processes side by side."""
+    items.sort(key=lambda item: item.path.name != "test_smoke.py")
     if config.getoption("--baseline"):
         kept = [item for item in items if item.get_closest_marker("contract")]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
