@@ -28,11 +28,11 @@ $(READY): requirements.lock pyproject.toml
 
 test: setup
 	$(BIN)/lmodp fetch
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: setup
 	$(BIN)/lmodp fetch
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile -m 'slow or not slow'
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'slow or not slow'
 
 # Tables, figures and report from the records at hand; what has none is shown as pending. Nothing else is computed.
 report: setup
