@@ -25,7 +25,7 @@ NOW.write_text(str(time.time_ns()))
 
 
 def tracked(record, **files):
-    """Return an input function for the rule that makes ``record``.
+    """Return an input function for the rule that makes ``record`` (or several).
 
     Snakemake compares file times, which a fresh clone does not have. So inputs are
     `ancient`, and what reruns a rule is that its record is outdated: made by other
@@ -33,9 +33,9 @@ def tracked(record, **files):
     """
 
     def inputs(wildcards):
-        place = Path(str(record).format(**dict(wildcards)))
+        places = [Path(str(item).format(**dict(wildcards))) for item in ([record] if isinstance(record, Path) else record)]
         found = {name: file(wildcards) if callable(file) else str(file).format(**dict(wildcards)) for name, file in files.items()}
-        if LAYOUT.outdated(place):
+        if any(LAYOUT.outdated(place) for place in places):
             return {**found, "now": NOW}
         return {name: ancient(file) for name, file in found.items()}
 

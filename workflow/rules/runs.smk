@@ -1,32 +1,23 @@
-"""Cells: all repetitions of one method at one target are trained, scored and verified in one job each."""
+"""Cells: all repetitions of one method at one target."""
 
 
-rule finetune_model:
-    input:
-        unpack(tracked(RESULTS / "cells/{id}/finetune.json", **LAYOUT.needs_of_cell())),
-    output:
-        record=update(RESULTS / "cells/{id}/finetune.json"),
-        stamp=update(CACHE / "cells/{id}/complete.json"),
-    threads: LAYOUT.config.threads
-    script:
-        "../scripts/finetune_model.py"
-
-
-rule evaluate_model:
+# Two stages in one job: loading torch and transformers takes longer than scoring a cell. Each stage
+# has its own record and is left alone where that is current.
+rule finetune_and_evaluate_model:
     input:
         unpack(
             tracked(
-                RESULTS / "cells/{id}/evaluate.json",
-                finetune=RESULTS / "cells/{id}/finetune.json",
-                stamp=CACHE / "cells/{id}/complete.json",
+                [RESULTS / "cells/{id}/finetune.json", RESULTS / "cells/{id}/evaluate.json"],
                 **LAYOUT.needs_of_cell(),
             )
         ),
     output:
-        record=update(RESULTS / "cells/{id}/evaluate.json"),
+        finetune=update(RESULTS / "cells/{id}/finetune.json"),
+        stamp=update(CACHE / "cells/{id}/complete.json"),
+        evaluate=update(RESULTS / "cells/{id}/evaluate.json"),
     threads: LAYOUT.config.threads
     script:
-        "../scripts/evaluate_model.py"
+        "../scripts/finetune_and_evaluate_model.py"
 
 
 rule verify_run:
