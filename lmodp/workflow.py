@@ -160,7 +160,12 @@ class Layout:
         return [str(record) for record in found if self._wanted(record)]
 
     def training_audits(self) -> list[str]:
-        """The audits of one cell a private method that the suite's engine trains.
+        """The audits of `audited_cells`."""
+        found = (self.results / "cells" / cell / "audit.json" for cell in self.audited_cells())
+        return [str(record) for record in found if self._wanted(record)]
+
+    def audited_cells(self) -> list[str]:
+        """One cell a private method that the suite's engine trains, by id.
 
         The cell of its largest epsilon, calibrated on verified where it can be.
         """
@@ -169,8 +174,7 @@ class Layout:
             if cell.spec["calibration"] is not None and cell.spec["engine"] == OWN_ENGINE:
                 held = chosen.setdefault(cell.spec["method"], cell)
                 chosen[cell.spec["method"]] = max(held, cell, key=_audit_rank)
-        found = (self.results / "cells" / cell.id / "audit.json" for cell in chosen.values())
-        return [str(record) for record in found if self._wanted(record)]
+        return [cell.id for cell in chosen.values()]
 
     def search_records(self) -> list[str]:
         """The records of all offline searches."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from dp_accounting.rdp import rdp_privacy_accountant
 from scipy.optimize import brentq
 from scipy.special import gammaln, log_ndtr
 
@@ -31,6 +30,8 @@ def epsilon_of_rdp(*, orders: np.ndarray, rdp: np.ndarray, delta: float) -> tupl
     finite = np.isfinite(rdp)
     if not finite.any():
         return math.inf, math.nan
+    from dp_accounting.rdp import rdp_privacy_accountant  # a second to import, which not every job needs
+
     epsilon, order = rdp_privacy_accountant.compute_epsilon(orders[finite], rdp[finite], delta)
     return float(epsilon), float(order)
 

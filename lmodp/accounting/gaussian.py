@@ -1,13 +1,12 @@
-"""The Gaussian under Poisson sampling, by the accounting library."""
+"""The Gaussian under Poisson sampling, by the accounting library.
+
+The library takes a second to import, which not every job needs; so it is imported where it is used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-
-from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SelfComposedDpEvent
-from dp_accounting.pld import privacy_loss_distribution
-from dp_accounting.rdp import RdpAccountant
 
 
 def gaussian_rdp_epsilon(
@@ -19,14 +18,13 @@ def gaussian_rdp_epsilon(
         noise_multiplier: standard deviation over sensitivity.
         orders: Renyi orders to take the smallest epsilon over.
     """
+    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SelfComposedDpEvent
+    from dp_accounting.rdp import RdpAccountant
+
     accountant = RdpAccountant(orders=list(orders))
-    accountant.compose(_run(noise_multiplier, sampling_rate, steps))
-    return float(accountant.get_epsilon(delta))
-
-
-def _run(noise_multiplier: float, sampling_rate: float, steps: int) -> SelfComposedDpEvent:
     step = PoissonSampledDpEvent(sampling_rate, GaussianDpEvent(noise_multiplier))
-    return SelfComposedDpEvent(step, steps)
+    accountant.compose(SelfComposedDpEvent(step, steps))
+    return float(accountant.get_epsilon(delta))
 
 
 @lru_cache(maxsize=256)
@@ -38,6 +36,8 @@ def gaussian_pld_epsilon(*, noise_multiplier: float, sampling_rate: float, steps
     Args:
         interval: width of the discretised losses.
     """
+    from dp_accounting.pld import privacy_loss_distribution
+
     loss = privacy_loss_distribution.from_gaussian_mechanism(
         noise_multiplier, sampling_prob=sampling_rate, value_discretization_interval=interval)
     return float(loss.self_compose(steps).get_epsilon_for_delta(delta))

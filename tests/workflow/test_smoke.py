@@ -128,10 +128,10 @@ def copy_of_code(tmp_path_factory):
     ("file", "old", "new", "reruns", "rests"),
     [
         ("lmodp/accounting/certificate.py", "CUSTOMARY_DELTA = 1e-5", "CUSTOMARY_DELTA = 1e-6",
-         {"certify_mechanism", "verify_run", "report"}, {"prepare_dataset", "prepare_model", "cache_activations"}),
+         {"certify_mechanism", "finetune_model", "report"}, {"prepare_dataset", "prepare_model", "cache_activations"}),
         ("lmodp/training/settings.py", "fused=True", "fused=False",
          # A plug-in that is another engine brings the engine's code with its file, so its calibration is looked at again.
-         {"finetune_and_evaluate_model", "verify_run"}, {"search_noise", "prepare_dataset", "prepare_model", "tokenize_dataset"}),
+         {"finetune_model", "finetune_and_audit_model"}, {"search_noise", "prepare_dataset", "prepare_model", "tokenize_dataset"}),
         ("lmodp/accounting/certificate.py", "CUSTOMARY_DELTA = 1e-5", "CUSTOMARY_DELTA = 1e-5  # customary",
          set(), set(STAGES)),
     ],

@@ -1,4 +1,4 @@
-"""Audits: the claims of every mechanism, and one run a method, tried by experiment."""
+"""Audits of mechanisms: every claim tried by experiment. Those of runs are made with the cells (runs.smk)."""
 
 
 rule audit_mechanism:
@@ -16,23 +16,3 @@ rule audit_mechanism:
         audit=LAYOUT.config.audit.model_dump_json(),
     script:
         "../scripts/audit_mechanism.py"
-
-
-rule audit_training:
-    input:
-        unpack(
-            tracked(
-                RESULTS / "cells/{id}/audit.json",
-                finetune=RESULTS / "cells/{id}/finetune.json",
-                evaluate=RESULTS / "cells/{id}/evaluate.json",
-                noise=LAYOUT.for_cell("mechanisms", "noise.json"),
-                **LAYOUT.needs_of_cell(),
-            )
-        ),
-    output:
-        record=update(RESULTS / "cells/{id}/audit.json"),
-    params:
-        audit=LAYOUT.config.audit.model_dump_json(),
-    threads: LAYOUT.config.threads
-    script:
-        "../scripts/audit_training.py"

@@ -1,35 +1,56 @@
-"""Cells: all repetitions of one method at one target."""
+"""Cells: all repetitions of one method at one target.
+
+Four stages in one job (finetune_model, evaluate_model, verify_run and, for one cell a
+method, audit_training): loading torch and transformers takes longer than most of them.
+Each stage has its own record and is left alone where that is current.
+"""
+
+import re
+
+AUDITED = LAYOUT.audited_cells()
+CELL = {stage: RESULTS / "cells/{id}" / f"{stage}.json" for stage in ("finetune", "evaluate", "verify", "audit")}
+UNAUDITED = {stage: path for stage, path in CELL.items() if stage != "audit"}
 
 
-# Two stages in one job: loading torch and transformers takes longer than scoring a cell. Each stage
-# has its own record and is left alone where that is current.
-rule finetune_and_evaluate_model:
+def one_of(ids):
+    """A pattern of just these ids; of none, one that matches nothing."""
+    return "|".join(map(re.escape, ids)) or "(?!)"
+
+
+rule finetune_model:
     input:
-        unpack(
-            tracked(
-                [RESULTS / "cells/{id}/finetune.json", RESULTS / "cells/{id}/evaluate.json"],
-                **LAYOUT.needs_of_cell(),
-            )
-        ),
+        unpack(tracked(list(UNAUDITED.values()), **LAYOUT.needs_of_cell())),
     output:
-        finetune=update(RESULTS / "cells/{id}/finetune.json"),
+        **{stage: update(path) for stage, path in UNAUDITED.items()},
         stamp=update(CACHE / "cells/{id}/complete.json"),
-        evaluate=update(RESULTS / "cells/{id}/evaluate.json"),
+    wildcard_constraints:
+        id=one_of(cell.id for cell in GRID.active if cell.id not in AUDITED),
     threads: LAYOUT.config.threads
     script:
-        "../scripts/finetune_and_evaluate_model.py"
+        "../scripts/finetune_model.py"
+
+
+use rule finetune_model as finetune_and_audit_model with:
+    input:
+        unpack(tracked(list(CELL.values()), noise=LAYOUT.for_cell("mechanisms", "noise.json"), **LAYOUT.needs_of_cell())),
+    output:
+        **{stage: update(path) for stage, path in CELL.items()},
+        stamp=update(CACHE / "cells/{id}/complete.json"),
+    wildcard_constraints:
+        id=one_of(AUDITED),
+
+
+# Targets: all cells as far as one stage.
+rule evaluate_model:
+    input:
+        LAYOUT.cell_records("evaluate.json"),
 
 
 rule verify_run:
     input:
-        unpack(
-            tracked(
-                RESULTS / "cells/{id}/verify.json",
-                finetune=RESULTS / "cells/{id}/finetune.json",
-                certificate=LAYOUT.for_cell("mechanisms", "certificate.json"),
-            )
-        ),
-    output:
-        record=update(RESULTS / "cells/{id}/verify.json"),
-    script:
-        "../scripts/verify_run.py"
+        LAYOUT.cell_records("verify.json"),
+
+
+rule audit_training:
+    input:
+        LAYOUT.training_audits(),

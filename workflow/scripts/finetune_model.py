@@ -1,0 +1,50 @@
+"""Train all repetitions of one cell, score them, compare them with the plan, and audit one where that is asked for."""
+
+from functools import partial
+
+from lmodp.conformance import verify_cell
+from lmodp.evaluate import evaluate_cell
+from lmodp.finetune import finetune_cell
+from lmodp.records import read_record
+from lmodp.stages import run_stage
+from lmodp.workflow import Job
+
+job = Job(snakemake)  # noqa: F821
+layout, cell = job.layout, job.layout.grid.cell(job.id)
+needs = job.records("certificate", "dataset", "model", "tokens", "activations")
+stage = partial(run_stage, root=layout.results)
+finetune, evaluate = job.output("finetune"), job.output("evaluate")
+stage(
+    "finetune_model",
+    record=finetune,
+    inputs=needs,
+    spec=cell.spec,
+    artefact=job.output("stamp").parent,
+    method_file=layout.plug_in("finetune_model", cell.spec),
+    work=lambda: finetune_cell(cell, layout=layout, inputs=needs),
+)
+stage(
+    "evaluate_model",
+    record=evaluate,
+    inputs={"finetune": finetune, **job.records("dataset", "tokens", "activations")},
+    spec=cell.spec,
+    work=lambda: evaluate_cell(cell, layout=layout, finetune=read_record(finetune)),
+)
+stage(
+    "verify_run",
+    record=job.output("verify"),
+    inputs={"finetune": finetune, **job.records("certificate")},
+    spec=cell.spec,
+    work=lambda: verify_cell(cell, root=layout.results, finetune=read_record(finetune)),
+)
+if cell.id in layout.audited_cells():
+    from lmodp.audit_training import audit_training
+
+    inputs = {"finetune": finetune, "evaluate": evaluate, **needs, **job.records("noise")}
+    stage(
+        "audit_training",
+        record=job.output("audit"),
+        inputs=inputs,
+        spec={**cell.spec, "audit": layout.config.audit.model_dump(mode="json")},
+        work=lambda: audit_training(cell, layout=layout, inputs=inputs, settings=layout.config.audit),
+    )
