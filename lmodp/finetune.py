@@ -159,7 +159,8 @@ class _Trainer:
                 "clipped_share": fmean(made["clipped_share"]) if made.get("clipped_share") else None}
 
     def _there(self, record: Path, weights: Path, spec: Mapping[str, Any]) -> bool:
-        if not is_current(record, code=self.code, inputs=dict(sorted(self.hashes.items())), content={"spec": spec}):
+        code = None if self.layout.config.keep_records else self.code
+        if not is_current(record, code=code, inputs=dict(sorted(self.hashes.items())), content={"spec": spec}):
             return False
         made = read_record(record)
         if made["status"] != "done":

@@ -148,17 +148,17 @@ def read_record(path: Path | str) -> dict[str, Any]:
     return record
 
 
-def is_current(path: Path | str, *, code: str, inputs: Mapping[str, str], content: Mapping[str, Any] | None = None) -> bool:
+def is_current(path: Path | str, *, code: str | None, inputs: Mapping[str, str], content: Mapping[str, Any] | None = None) -> bool:
     """Whether a record was made by the same code from the same inputs (and spec).
 
-    A damaged or missing record is simply not current. ``content`` names fields
+    ``code`` None takes any code. A damaged or missing record is simply not current. ``content`` names fields
     that must be equal, for example ``{"spec": spec}``.
     """
     try:
         record = read_record(path)
     except (MissingFile, DamagedFile):
         return False
-    same = record["created_by"].get("code") == code and record["inputs"] == dict(inputs)
+    same = code in (None, record["created_by"].get("code")) and record["inputs"] == dict(inputs)
     return same and all(record.get(name) == _plain(value) for name, value in (content or {}).items())
 
 

@@ -92,6 +92,7 @@ def run_stage(
     files: tuple[Path, ...] = (),
     artefact: Path | None = None,
     method_file: Path | None = None,
+    any_code: bool = False,
 ) -> dict[str, Any]:
     """Do a stage's work unless its record says that it is done; return the record.
 
@@ -108,12 +109,13 @@ def run_stage(
             the record, so that another grid, or a run after the results were
             deleted, finds it finished.
         method_file: the plug-in that takes part, if any.
+        any_code: whether a record that other code made is left alone as well.
     """
     started = time.perf_counter()
     hashes = dict(sorted((name_in(root, path), sha256_file(path)) for path in inputs.values()))
     wanted = {"code": stage_code(name, method_file), "inputs": hashes, "content": {"spec": dict(spec)}}
     stamp = artefact / STAMP if artefact else record
-    if is_current(stamp, **wanted) and files_changed(stamp, root) is None:
+    if is_current(stamp, **{**wanted, "code": None if any_code else wanted["code"]}) and files_changed(stamp, root) is None:
         if artefact:
             write_bytes(record, stamp.read_bytes())
         os.utime(record)  # newer than its inputs again, so that the workflow rests

@@ -12,7 +12,7 @@ from lmodp.workflow import Job
 job = Job(snakemake)  # noqa: F821
 layout, cell = job.layout, job.layout.grid.cell(job.id)
 needs = job.records("certificate", "dataset", "model", "tokens", "activations")
-stage = partial(run_stage, root=layout.results)
+stage = partial(run_stage, root=layout.results, any_code=layout.config.keep_records)
 finetune, evaluate = job.output("finetune"), job.output("evaluate")
 stage(
     "finetune_model",
