@@ -138,11 +138,14 @@ class _Chords:
 
 def _chords(p: np.ndarray, q: np.ndarray, loss: np.ndarray, step: float) -> _Chords:
     """Merge cells from the highest loss down, to lattice values between the losses; the last are left over."""
-    curve_p, curve_q = np.concatenate([[0.0], np.cumsum(p)]), np.concatenate([[0.0], np.cumsum(q)])
-    ends, index, place = [(0.0, 0.0)], [], 0.0
+    # Lists: the walk looks at single places, which arrays are slow at.
+    curve = [0.0, *np.cumsum(p).tolist()], [0.0, *np.cumsum(q).tolist()]
     largest, smallest = (math.floor(loss[0] / step), math.ceil(loss[-1] / step)) if len(loss) else (0, 1)
-    for k in range(largest, smallest - 1, -1):
-        end = _chord_end(curve_p, curve_q, loss, ends[-1], k * step)
+    slopes = range(largest, smallest - 1, -1)
+    steeper = np.searchsorted(-loss, -np.array(slopes) * step).tolist()  # cells that are steeper than the chord
+    ends, index, place = [(0.0, 0.0)], [], 0.0
+    for k, low in zip(slopes, steeper, strict=True):
+        end = _chord_end(*curve, low, ends[-1], math.exp(k * step))
         if end is None:
             continue
         if math.isinf(end[0]):
@@ -162,21 +165,23 @@ def _beyond(masses: np.ndarray, place: float) -> float:
 
 
 def _chord_end(
-    curve_p: np.ndarray, curve_q: np.ndarray, loss: np.ndarray, start: tuple[float, float], slope: float
+    curve_p: list[float], curve_q: list[float], low: int, start: tuple[float, float], ratio: float
 ) -> tuple[float, float, float] | None:
-    """Return where the chord from ``start`` meets the curve again, with the number of cells up to there;
-    None if it never leaves it, infinity if it never meets it."""
-    (at_p, at_q), ratio = start, math.exp(slope)
-    low = int(np.searchsorted(-loss, -slope))  # cells before `low` are steeper than the chord
+    """Return where the chord of slope ``ratio`` from ``start`` meets the curve again, with the number of cells up
+    to there; None if it never leaves it, infinity if it never meets it."""
+    (at_p, at_q), last = start, len(curve_p) - 1
 
     def above(i: int) -> float:
-        return (curve_q[i] - at_q) - ratio * (curve_p[i] - at_p)
+        return (curve_q[i] - at_q) - ratio * (curve_p[i] - at_p)  # in this order the digits of small masses are kept
 
-    if above(low) <= 0 or curve_p[low] <= at_p:
+    if curve_p[low] <= at_p or above(low) <= 0:
         return None
-    high = len(loss)
-    if above(high) > 0:
+    high = low + 1
+    while high <= last and above(high) > 0:
+        low, high = high, high + 2 * (high - low)  # the end is near, as a rule
+    if high > last and above(last) > 0:
         return math.inf, math.inf, math.inf
+    high = min(high, last)
     while high - low > 1:
         centre = (low + high) // 2
         low, high = (centre, high) if above(centre) > 0 else (low, centre)
