@@ -12,6 +12,7 @@ References:
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
@@ -29,7 +30,7 @@ Derivatives = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RatePart:
+class RatePart(ABC):
     """One non-negative random summand of the rate, times ``weight``.
 
     Subclasses give the unweighted law through `_log_mgf`; this class applies the
@@ -65,11 +66,13 @@ class RatePart:
                 f"must be above low = {self.low!r}")
         require(not bounded or self.high < math.inf, self._name("high"), self.high, "must be finite")
 
+    @abstractmethod
     def _validate(self) -> None:
-        raise NotImplementedError
+        """Refuse parameters outside their ranges."""
 
+    @abstractmethod
     def _log_mgf(self, t: np.ndarray) -> Derivatives:
-        raise NotImplementedError
+        """Return K, K', K'' of the unweighted part."""
 
     @property
     def active(self) -> bool:
