@@ -6,8 +6,6 @@ READY  := $(VENV)/.ready
 CORES  ?= all
 CONFIG ?=
 JOBS   ?= logical
-# The smoke grid takes all cores itself; so it runs before the others, which run side by side.
-SMOKE  := tests/workflow/test_smoke.py
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 # One thread a job: jobs run side by side, and the same bytes come out on any number of cores.
@@ -30,13 +28,11 @@ $(READY): requirements.lock pyproject.toml
 
 test: setup
 	$(BIN)/lmodp fetch
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(SMOKE)
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --ignore $(SMOKE)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: setup
 	$(BIN)/lmodp fetch
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m 'slow or not slow' $(SMOKE)
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile -m 'slow or not slow' --ignore $(SMOKE)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'slow or not slow'
 
 # Tables, figures and report from the records at hand; what has none is shown as pending. Nothing else is computed.
 report: setup
