@@ -12,6 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from lmodp.accounting.search import landscape
+from lmodp.accounting.space import load_space
 from lmodp.records import read_record
 from lmodp.reporting.style import GREY, INK, LOOKS, WIDTH
 
@@ -24,13 +26,19 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     paths = _shown([path for name, path in sources.items() if name.startswith("searches")])
     figure, axes = plt.subplots(len(paths), len(ACCOUNTANTS), figsize=(WIDTH, 0.6 + 2.4 * len(paths)), squeeze=False, sharey=True, sharex="col")
     for row, path in zip(axes, paths, strict=True):
-        record, trace = read_record(path), pd.read_parquet(path.with_name("trace.parquet"))
+        record = read_record(path)
+        trace = _with_landscape(pd.read_parquet(path.with_name("trace.parquet")), record["spec"])
         for panel, accountant in zip(row, ACCOUNTANTS, strict=True):
             _draw_panel(panel, accountant, record, trace)
         row[0].set_ylabel(f"noise std (target ε {record['spec']['epsilon']:g})")
     for panel, accountant in zip(axes[-1], ACCOUNTANTS, strict=True):
         panel.set_xlabel(f"ε of one step, {accountant}")
     return figure
+
+
+def _with_landscape(trace: pd.DataFrame, spec: Mapping[str, Any]) -> pd.DataFrame:
+    """A trace with what every accountant says of each point; records kept from earlier code lack it."""
+    return trace if "step_verified" in trace else trace.assign(**landscape(load_space(spec["space"]), delta=spec["delta"]))
 
 
 def _shown(paths: list[Path]) -> list[Path]:

@@ -7,6 +7,7 @@ import pytest
 from lmodp.records import make_record, write_json
 from lmodp.reporting.catalogue import FIGURES
 from lmodp.reporting.figures import MODULES, make_figure
+from lmodp.reporting.figures import search
 from lmodp.reporting.figures.audit import allowed
 from lmodp.reporting.style import LOOKS, looks
 
@@ -62,3 +63,10 @@ def test_the_claims_region_at_known_points():
     assert allowed(np.array([0.0, 0.5, 1.0]), 0.0, 0.0) == pytest.approx([1.0, 0.5, 0.0])
     assert allowed(np.array([0.1]), 1.0, 0.01) == pytest.approx([0.99 - np.e * 0.1])
     assert allowed(np.array([0.0]), 1.0, 0.2) == pytest.approx([0.8])
+
+
+def test_a_trace_of_earlier_code_is_given_its_landscape():
+    trace = pd.DataFrame({"std": np.ones(40824)})
+    found = search._with_landscape(trace, {"space": "published", "delta": 1e-10})
+    assert int((found["step_claimed"] < 0.3).sum()) == 726 and "step_verified" in found
+    assert search._with_landscape(found, {}) is found
