@@ -6,8 +6,7 @@ import pytest
 
 from lmodp.records import make_record, write_json
 from lmodp.reporting.catalogue import FIGURES
-from lmodp.reporting.figures import MODULES, make_figure
-from lmodp.reporting.figures import search
+from lmodp.reporting.figures import MODULES, make_figure, search
 from lmodp.reporting.figures.audit import allowed
 from lmodp.reporting.style import LOOKS, looks
 
