@@ -23,7 +23,8 @@ def claimed_tradeoff(false_positive: np.ndarray, *, epsilon: float, delta: float
     a = np.asarray(false_positive, dtype=np.float64)
     if not math.isfinite(epsilon):
         return np.zeros_like(a)
-    steep = 1 - delta - math.exp(epsilon) * a
+    with np.errstate(divide="ignore", over="ignore"):
+        steep = 1 - delta - np.exp(epsilon + np.log(a))  # exp(epsilon) alone may overflow
     return np.maximum(0.0, np.maximum(steep, math.exp(-epsilon) * (1 - delta - a)))
 
 

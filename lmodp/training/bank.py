@@ -34,7 +34,8 @@ class VectorBank:
         for value in same:
             self.places[value] = (total, total + value.numel())
             total += value.numel()
-        self.values = same[0].new_zeros(batch_size, total) if same else None
+        self.values = same[0].new_empty(batch_size, total) if same else None
+        self._unset = set(same)
 
     def holds(self, parameter: nn.Parameter) -> bool:
         """Whether the parameter has a slice here."""
@@ -43,11 +44,20 @@ class VectorBank:
     def add(self, parameter: nn.Parameter, gradients: Tensor) -> None:
         """Add per-example gradients (B, p); several uses of a parameter add up."""
         start, end = self.places[parameter]
-        self.values[:, start:end] += gradients
+        if parameter in self._unset:
+            self._unset.discard(parameter)
+            self.values[:, start:end] = gradients
+        else:
+            self.values[:, start:end] += gradients
 
     def squared_norms(self) -> Tensor | None:
         """Return the squared norms (B,) over all held parameters, None where there are none."""
-        return None if self.values is None else torch.linalg.vector_norm(self.values, dim=1).square()
+        if self.values is None:
+            return None
+        for start, end in map(self.places.get, self._unset):
+            self.values[:, start:end] = 0
+        self._unset = set()
+        return torch.linalg.vector_norm(self.values, dim=1).square()
 
     def add_weighted_sums(self, factors: Tensor, keep: Tensor | None) -> None:
         """Add ``sum_b factors_b * gradient_b`` to the parameters' ``.grad``.

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from lmodp.errors import InvalidValue, require
+from lmodp.training.contributions import Contribution
 from lmodp.training.recording import Tape, recording, tapped_layers
-from lmodp.training.weighted import add_weighted_sum, select_examples
+from lmodp.training.weighted import WeightedSums, select_examples
 
 AUTOMATIC_OFFSET = 0.01  # gamma of Bu et al. 2022, equation 3: keeps the factor finite at norm 0
 
@@ -142,20 +143,21 @@ class ClippingEngine:
         keep = None if bool(finite.all()) else finite.nonzero().squeeze(1)
         kept = factors if keep is None else factors[keep]
         tape.bank.add_weighted_sums(kept, keep)
+        sums = WeightedSums(kept)
         # Parameters with several uses come last: theirs are the largest buffers.
         order = sorted(tape.parts, key=lambda parameter: tape.calls[parameter] > 1)
         for parameter in order:
             parts = tape.parts.pop(parameter)
             while parts:
                 part = parts.pop(0) if keep is None else select_examples(parts.pop(0), keep)
-                self._add_part(parameter, part, kept)
+                self._add_part(parameter, part, sums)
 
     @staticmethod
-    def _add_part(parameter: nn.Parameter, part, factors: Tensor) -> None:
+    def _add_part(parameter: nn.Parameter, part: Contribution, sums: WeightedSums) -> None:
         fresh = parameter.grad is None
         if fresh:
             parameter.grad = torch.empty_like(parameter)
-        add_weighted_sum(part, factors, parameter.grad, fresh=fresh)
+        sums.add(part, parameter.grad, fresh=fresh)
 
     def fill_missing(self) -> None:
         """Give parameters that no example reached a zero gradient."""

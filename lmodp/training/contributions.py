@@ -47,16 +47,25 @@ class GramCache:
     SIZE = 4
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[tuple, tuple[Tensor, Tensor]] = OrderedDict()
+        self._entries: OrderedDict[tuple, tuple[Tensor, tuple[Tensor, Tensor]]] = OrderedDict()
 
-    def gram(self, rows: Tensor) -> Tensor:
-        """Return ``rows @ rows^T`` per example: (B, T, d) -> (B, T, T); valid for the next two calls."""
-        key = (rows.data_ptr(), rows.shape, rows.stride(), rows.dtype)
+    def gram(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``rows @ rows^T`` per example, (B, T, d) -> (B, T, T), and its trace (B,).
+
+        The matrix is valid for the next two calls. The trace is the sum of the rows' squared lengths.
+        """
+        key = memory_of(rows)
         if key not in self._entries:
-            spare = None if len(self._entries) < self.SIZE else self._entries.popitem(last=False)[1][1]
-            self._entries[key] = (rows, _gram(rows, spare))
+            spare = None if len(self._entries) < self.SIZE else self._entries.popitem(last=False)[1][1][0]
+            gram = _gram(rows, spare)
+            self._entries[key] = rows, (gram, torch.diagonal(gram, dim1=1, dim2=2).sum(1))
         self._entries.move_to_end(key)
         return self._entries[key][1]
+
+
+def memory_of(tensor: Tensor) -> tuple:
+    """Return a key that two views of the same numbers share, as long as one of them lives."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
 
 
 def _gram(rows: Tensor, spare: Tensor | None) -> Tensor:
@@ -152,33 +161,32 @@ def squared_norm(parts: list[Contribution], grams: GramCache) -> Tensor:
     (float32, T = 64: a relative 4e-6), and hides what the Gram form cannot see.
     """
     terms = [_norm_and_size(part, grams) for part in parts]
+    total, size = terms[0] if len(terms) == 1 else _joint(parts, terms)
+    return torch.add(total, size, alpha=ROUNDING * torch.finfo(total.dtype).eps)
+
+
+def _joint(parts: list[Contribution], terms: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return `_norm_and_size` of a sum of contributions, cross terms included."""
     total = sum(norm for norm, _ in terms)
     for position, first in enumerate(parts):
         for second in parts[position + 1:]:
             total = total + 2 * inner(first, second)
-    size = sum(size for _, size in terms)
-    return torch.addcmul(total, size, size, value=ROUNDING * torch.finfo(total.dtype).eps)
+    return total, sum(size.sqrt() for _, size in terms).square()
 
 
 def _norm_and_size(part: Contribution, grams: GramCache) -> tuple[Tensor, Tensor]:
-    """Return the squared norm (B,) of one contribution, and a bound (B,) of its norm if nothing cancelled.
+    """Return the squared norm (B,) of one contribution, and a bound (B,) of it if nothing cancelled.
 
     By Cauchy-Schwarz, (sum_t |left_t| |right_t|)^2 <= sum_t |left_t|^2 * sum_t |right_t|^2.
     """
     if isinstance(part, Explicit):
-        length = torch.linalg.vector_norm(part.value.flatten(1), dim=1)
-        return length.square(), length
+        norm = torch.linalg.vector_norm(part.value.flatten(1), dim=1).square()
+        return norm, norm
     if isinstance(part, Outer):
-        left, right = grams.gram(part.left), grams.gram(part.right)
-        return torch.linalg.vecdot(left.flatten(1), right.flatten(1)), (_trace(left) * _trace(right)).sqrt()
-    gram = grams.gram(part.grad)
-    size = (gram.shape[1] * _trace(gram)).sqrt()
-    return torch.where(same_row(part.ids, part.ids), gram, 0).sum((1, 2)), size
-
-
-def _trace(gram: Tensor) -> Tensor:
-    """Return the traces (B,) of Gram matrices: the sums of their rows' squared lengths."""
-    return torch.diagonal(gram, dim1=1, dim2=2).sum(1)
+        (left, left_size), (right, right_size) = grams.gram(part.left), grams.gram(part.right)
+        return torch.linalg.vecdot(left.flatten(1), right.flatten(1)), left_size * right_size
+    gram, size = grams.gram(part.grad)
+    return torch.where(same_row(part.ids, part.ids), gram, 0).sum((1, 2)), gram.shape[1] * size
 
 
 def same_row(first: Tensor, second: Tensor) -> Tensor:

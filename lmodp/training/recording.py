@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -27,21 +28,22 @@ from lmodp.training.rules import LayerRule, rule_for
 
 @dataclass(frozen=True, eq=False)
 class TappedLayer:
-    """A module with trainable parameters, its rule and which parameters it trains."""
+    """A module with trainable parameters, its rule and the parameters it trains, by name."""
 
     name: str
     module: nn.Module
     rule: LayerRule
-    wanted: frozenset[str]
+    parameters: dict[str, nn.Parameter]
 
-    @property
+    @cached_property
+    def wanted(self) -> frozenset[str]:
+        """Names of the trained parameters."""
+        return frozenset(self.parameters)
+
+    @cached_property
     def keeps_input(self) -> bool:
         """Whether a trained parameter's gradient needs the layer's input."""
         return bool(self.wanted & self.rule.inputs_for)
-
-    def parameter(self, name: str) -> nn.Parameter:
-        """Return the layer's own parameter of that name."""
-        return getattr(self.module, name)
 
 
 @dataclass
@@ -62,13 +64,13 @@ class Tape:
 
     def announce(self, layer: TappedLayer) -> None:
         """Count a forward call of a layer."""
-        self.calls.update(layer.parameter(name) for name in layer.wanted)
+        self.calls.update(layer.parameters.values())
 
     def receive(self, layer: TappedLayer, inputs: Tensor | None, grad: Tensor) -> None:
         """Take a layer's output gradient, (B, ..., p), in the backward pass."""
         found = layer.rule.contributions(layer.module, inputs, as_positions(grad), layer.wanted)
         for name, part in found.items():
-            parameter = layer.parameter(name)
+            parameter = layer.parameters[name]
             if self.bank.holds(parameter):
                 self.bank.add(parameter, part.value)
                 continue
@@ -137,7 +139,7 @@ def recording(layers: list[TappedLayer], batch_size: int) -> Iterator[Tape]:
     Both the forward and the backward pass belong inside. On leaving, hooks are
     gone and the parameters require gradients again, also after an error.
     """
-    parameters = {layer.parameter(name): None for layer in layers for name in sorted(layer.wanted)}
+    parameters = {parameter: None for layer in layers for parameter in layer.parameters.values()}
     tape = Tape(batch_size, VectorBank(parameters, batch_size))
     anchor = torch.zeros((), requires_grad=True)
     handles = [layer.module.register_forward_hook(_hook(layer, tape, anchor), with_kwargs=True)
@@ -177,14 +179,14 @@ def tapped_layers(model: nn.Module) -> list[TappedLayer]:
     """
     layers, faults, covered = [], [], set()
     for name, module in model.named_modules():
-        wanted = {key for key, value in module.named_parameters(recurse=False) if value.requires_grad}
+        wanted = {key: value for key, value in sorted(module.named_parameters(recurse=False)) if value.requires_grad}
         rule = rule_for(module)
         if wanted and rule is not None:
             reason = rule.refuse(module)
             if reason:
                 faults.append(f"{name} ({type(module).__name__}): {reason}. Freeze it or replace it.")
-            layers.append(TappedLayer(name, module, rule, frozenset(wanted)))
-            covered.update(getattr(module, key) for key in wanted)
+            layers.append(TappedLayer(name, module, rule, wanted))
+            covered.update(wanted.values())
     faults += _uncovered(model, covered)
     if faults:
         raise Unsupported("per-example clipping does not cover this model:\n  " + "\n  ".join(faults))

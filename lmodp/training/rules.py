@@ -123,9 +123,15 @@ def embedding(module: nn.Embedding, inputs: Tensor, grad: Tensor, wanted: frozen
     return {"weight": rows_or_explicit(ids, grad, module.num_embeddings)}
 
 
-def _elementwise(normal: Tensor, grad: Tensor) -> Explicit:
-    """weight (p): sum_t grad_t * normal_t, formed at once (B, p); ``normal`` is overwritten."""
-    return Explicit(sum_positions(normal.mul_(grad)))
+def _scaled_rows(rows: Tensor, epsilon: float, grad: Tensor) -> Explicit:
+    """weight (p): sum_t grad_t * rows_t / sqrt(mean(rows_t^2) + epsilon), formed at once (B, p).
+
+    The rows' scales come last, as one product with (B, 1, T): the normalised rows
+    themselves are never formed.
+    """
+    grad = wide_enough(grad)
+    scale = torch.linalg.vector_norm(rows, dim=-1).square_().div_(rows.shape[-1]).add_(epsilon).rsqrt_()
+    return Explicit(torch.bmm(scale.to(grad.dtype).unsqueeze(1), rows * grad).squeeze(1))
 
 
 def _refuse_wide_norm(module: nn.LayerNorm | nn.RMSNorm) -> str | None:
@@ -139,25 +145,19 @@ def layer_norm(module: nn.LayerNorm, inputs: Tensor | None, grad: Tensor, wanted
     """weight (p): sum_t grad_t * normalised_t; bias (p): sum_t grad_t."""
     parts = _biases(grad, wanted)
     if "weight" in wanted:
-        width = (grad.shape[-1],)
-        normal = nn.functional.layer_norm(wide_enough(inputs), width, eps=module.eps)
-        parts["weight"] = _elementwise(normal, grad)
+        rows = wide_enough(inputs)
+        parts["weight"] = _scaled_rows(rows - rows.mean(-1, keepdim=True), module.eps, grad)
     return parts
-
-
-def _rms_normal(inputs: Tensor, epsilon: float) -> Tensor:
-    wide = wide_enough(inputs)
-    return wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
 
 
 @layer_rule("transformers.models.llama.modeling_llama.LlamaRMSNorm", inputs_for={"weight"})
 def llama_rms_norm(module: nn.Module, inputs: Tensor, grad: Tensor, wanted: frozenset[str]):
     """weight (p): sum_t grad_t * inputs_t / rms(inputs_t)."""
-    return {"weight": _elementwise(_rms_normal(inputs, module.variance_epsilon), grad)}
+    return {"weight": _scaled_rows(wide_enough(inputs), module.variance_epsilon, grad)}
 
 
 @layer_rule(nn.RMSNorm, inputs_for={"weight"}, refuse=_refuse_wide_norm)
 def rms_norm(module: nn.RMSNorm, inputs: Tensor, grad: Tensor, wanted: frozenset[str]):
     """weight (p): sum_t grad_t * inputs_t / rms(inputs_t)."""
     epsilon = module.eps if module.eps is not None else torch.finfo(inputs.dtype).eps
-    return {"weight": _elementwise(_rms_normal(inputs, epsilon), grad)}
+    return {"weight": _scaled_rows(wide_enough(inputs), epsilon, grad)}

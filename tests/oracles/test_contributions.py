@@ -17,7 +17,7 @@ from lmodp.training.contributions import (
     rows_or_explicit,
     squared_norm,
 )
-from lmodp.training.weighted import add_weighted_sum, select_examples
+from lmodp.training.weighted import WeightedSums, select_examples
 
 B, V, D = 3, 5, 4
 
@@ -52,8 +52,9 @@ def test_norms_and_sums(kinds, length):
     norm = squared_norm(parts, GramCache())
     torch.testing.assert_close(norm, expected.flatten(1).square().sum(1), rtol=1e-11, atol=1e-12)
     factors, total = torch.tensor([0.3, 0.0, 2.0], dtype=torch.float64), torch.full((V, D), 7.0, dtype=torch.float64)
+    sums = WeightedSums(factors)
     for position, part in enumerate(parts):
-        add_weighted_sum(part, factors, total, fresh=position == 0)
+        sums.add(part, total, fresh=position == 0)
     torch.testing.assert_close(total, torch.einsum("b,bvd->vd", factors, expected), rtol=1e-11, atol=1e-12)
 
 
@@ -104,6 +105,6 @@ def test_sixteen_bit_factors_are_widened(at_once, monkeypatch):
     assert norm.dtype == torch.float32
     torch.testing.assert_close(norm.double(), exact.flatten(1).square().sum(1), rtol=1e-5, atol=0)
     total = torch.empty(50, 40)
-    add_weighted_sum(Outer(left, right), torch.tensor([0.123, 0.456]), total, fresh=True)
+    WeightedSums(torch.tensor([0.123, 0.456])).add(Outer(left, right), total, fresh=True)
     expected = torch.einsum("b,bpd->pd", torch.tensor([0.123, 0.456]).double(), exact)
     torch.testing.assert_close(total.double(), expected, rtol=1e-4, atol=1e-5)

@@ -22,6 +22,11 @@ def test_an_infinite_epsilon_permits_everything():
     assert claimed_tradeoff(np.array([0.0, 0.5]), epsilon=math.inf, delta=0.0).tolist() == [0.0, 0.0]
 
 
+def test_an_epsilon_whose_exponential_overflows_is_drawn():
+    curve = claimed_tradeoff(np.array([0.0, 1e-300, 0.5]), epsilon=5824.0, delta=1e-10)
+    assert curve.tolist() == [1 - 1e-10, 0.0, 0.0]
+
+
 def test_empirical_curve_counts_both_errors():
     included, excluded = np.arange(100) + 50.0, np.arange(100) * 1.0
     curves = tradeoff_curves(included, excluded, delta=0.0, epsilons={"claimed": 1.0, "verified": None})
