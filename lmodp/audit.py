@@ -211,9 +211,10 @@ def own_claim_at(claim: Mapping[str, Any], delta: float) -> tuple[float | None, 
     """Return (epsilon, note) of a method's own claim at ``delta``.
 
     A claim at a smaller delta implies the same epsilon at ``delta``; of those that the method
-    recorded, the one at the nearest smaller delta is the strongest that follows.
+    recorded, the one at the nearest smaller delta is the strongest that follows. Records of
+    earlier code hold none.
     """
-    known = [(at, epsilon) for at, epsilon in claim["epsilon_at"] if at <= delta]
+    known = [(at, epsilon) for at, epsilon in claim.get("epsilon_at", ()) if at <= delta]
     if not known:
         return None, (f"{claim['formula']}: its epsilon is not recorded at delta = {delta:.3g} or a little below; "
                       "refutes_claimed_at_delta compares with the claim at the delta asked for")

@@ -42,7 +42,7 @@ def certify_mechanism(
     return plain({
         "plan": _plan_facts(plan, dimension),
         **_accounts(unit, plan.delta, run, nominal_step_epsilon, dimension),
-        "customary": {"delta": CUSTOMARY_DELTA, "verified": _verified(unit, CUSTOMARY_DELTA, run, dimension)},
+        "customary": {"delta": CUSTOMARY_DELTA, "verified": _bounds(unit, CUSTOMARY_DELTA, run, dimension)},
         "noise": _noise(plan.noise),
         "numerical_error": NUMERICAL_ERROR,
     })
@@ -96,11 +96,15 @@ def _pure(unit: Noise) -> dict[str, Any]:
 
 def _verified(unit: Noise, delta: float, run: dict[str, Any], dimension: int | None) -> dict[str, Any]:
     found = verified_run(unit, delta=delta, dimension=dimension, **run)
+    return {**_bounds(unit, delta, run, dimension), "epsilon_gaussian_limit": found.gaussian_limit}
+
+
+def _bounds(unit: Noise, delta: float, run: dict[str, Any], dimension: int | None) -> dict[str, Any]:
+    found = verified_run(unit, delta=delta, dimension=dimension, **run)
     finite = math.isfinite(found.upper)
     return {
         "sigma_effective": unit.sigma_effective, "supremum_at": found.supremum_at, "order": found.order,
-        "epsilon_lower": found.lower, "epsilon_gaussian_limit": found.gaussian_limit,
-        "epsilon_upper": found.upper, "epsilon_upper_rdp": found.rdp_upper,
+        "epsilon_lower": found.lower, "epsilon_upper": found.upper, "epsilon_upper_rdp": found.rdp_upper,
         "mu": equivalent_mu(epsilon=found.upper, delta=delta) if finite else None,
         "zcdp": equivalent_zcdp(epsilon=found.upper, delta=delta) if finite else None,
         "method": found.method, "status": found.status, "reason": found.reason,

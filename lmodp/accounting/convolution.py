@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 from lmodp.accounting.lattice import LatticePair
 
@@ -45,16 +44,22 @@ class Power:
 
 def log_generating(pair: LatticePair, tilt: float) -> float:
     """Return log of the sum of Q's masses times exp(tilt * loss)."""
-    there = pair.masses > 0
-    return float(logsumexp(np.log(pair.masses[there]) + tilt * pair.losses[there]))
+    log_masses, losses = pair.support
+    return _log_sum(log_masses + tilt * losses)
+
+
+def _log_sum(terms: np.ndarray) -> float:
+    """Return log of the sum of exp(terms), without the generality that makes scipy's slow here."""
+    peak = terms.max()
+    return float(peak + np.log(np.exp(terms - peak).sum()))
 
 
 def tilted_mean(pair: LatticePair, tilt: float) -> float:
     """Return the mean loss under Q's masses times exp(tilt * loss), normalised."""
-    there = pair.masses > 0
-    terms = np.log(pair.masses[there]) + tilt * pair.losses[there]
+    log_masses, losses = pair.support
+    terms = log_masses + tilt * losses
     weights = np.exp(terms - terms.max())
-    return float(weights @ pair.losses[there] / weights.sum())
+    return float(weights @ losses / weights.sum())
 
 
 def tilted_power(pair: LatticePair, count: int, *, tilt: float) -> Power:
@@ -70,9 +75,10 @@ def tilted_power(pair: LatticePair, count: int, *, tilt: float) -> Power:
     padded = np.zeros(length)
     np.add.at(padded, np.arange(len(tilted)) % length, tilted)
     spectrum = rfft(padded)
-    power = np.roll(irfft(spectrum**count, length), -(offset % length))
+    raised = _raised(spectrum, count)
+    power = np.roll(irfft(raised, length), -(offset % length))
     first = count * pair.first + offset
-    noise = _rounding(spectrum, count, length) + outside
+    noise = _rounding(spectrum, raised, count, length) + outside
     losses = (first + np.arange(length)) * pair.step
     with np.errstate(divide="ignore"):
         log_masses = np.log(np.maximum(power, 0.0))
@@ -80,11 +86,25 @@ def tilted_power(pair: LatticePair, count: int, *, tilt: float) -> Power:
     return Power(log_masses + undo, np.log(noise) + undo, first, pair.step)
 
 
-def _rounding(spectrum: np.ndarray, count: int, length: int) -> float:
+def _raised(spectrum: np.ndarray, count: int) -> np.ndarray:
+    """Return ``spectrum**count`` by squaring, five times as fast as numpy's logarithms; its relative error
+    is at most a few eps times ``count``."""
+    found, square = None, spectrum
+    while count:
+        if count % 2:
+            found = square if found is None else found * square
+        count //= 2
+        if count:
+            square = square * square
+    return found
+
+
+def _rounding(spectrum: np.ndarray, raised: np.ndarray, count: int, length: int) -> float:
     """Return a bound of each mass's rounding error: the mean over frequencies of the error of F**count,
     in which F, of modulus at most 1, carries an error of a few eps (1 + log2(length))."""
     size = np.minimum(np.abs(spectrum), 1.0)
-    mean = 2 * float(np.sum(size ** (count - 1) * (count + size))) / length
+    one_less = np.divide(np.abs(raised), size, out=np.full_like(size, count == 1), where=size > 0)
+    mean = 2 * float(np.sum(one_less * (count + size))) / length
     return 8 * _EPS * math.log2(2 * length) * mean
 
 
@@ -108,7 +128,7 @@ def _chernoff_end(masses: np.ndarray, centred: np.ndarray, count: int, sign: int
 
     def end(log_rate: float) -> float:
         rate = math.exp(log_rate)
-        return (count * logsumexp(log_masses + rate * values) + _LOG_OUTSIDE) / rate
+        return (count * _log_sum(log_masses + rate * values) + _LOG_OUTSIDE) / rate
 
     scale = 1 / math.sqrt(max(float(masses[there] @ values**2), 1e-300))
     best = minimize_scalar(end, bounds=(math.log(scale) - 15, math.log(scale) + 5), method="bounded")

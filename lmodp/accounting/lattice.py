@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,10 +39,16 @@ class LatticePair:
     step: float
     infinite: float = 0.0
 
-    @property
+    @cached_property
     def losses(self) -> np.ndarray:
         """Losses of the masses, shape (n,)."""
         return (self.first + np.arange(len(self.masses))) * self.step
+
+    @cached_property
+    def support(self) -> tuple[np.ndarray, np.ndarray]:
+        """Log masses and losses where there is mass, shape (m,) each."""
+        there = self.masses > 0
+        return np.log(self.masses[there]), self.losses[there]
 
     @property
     def counterpart(self) -> np.ndarray:

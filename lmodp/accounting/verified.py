@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
@@ -27,21 +28,26 @@ class Verified:
     Args:
         lower, upper: bounds of epsilon; ``upper`` is the claim a user may make.
         rdp_upper: the bound by RDP, by which families are compared; ``upper`` unless that is tighter.
-        gaussian_limit: epsilon of the Gaussian with sigma_effective, a limit and not a bound.
         order: Renyi order of the upper bound, None where it does not come from RDP.
         supremum_at: s = v^2 at which the Renyi supremum of that order lies, 0 for the limit.
         status, reason: "ok", or "infinite"/"unsupported" and why.
+        find_limit: computes ``gaussian_limit``.
     """
 
     lower: float
     upper: float
     rdp_upper: float
-    gaussian_limit: float
     order: float | None
     supremum_at: float | None
     method: str
     status: str = "ok"
     reason: str = ""
+    find_limit: Callable[[], float] = field(repr=False, compare=False)
+
+    @cached_property
+    def gaussian_limit(self) -> float:
+        """Epsilon of the Gaussian with sigma_effective: a limit and not a bound, made when it is asked for."""
+        return self.find_limit()
 
 
 def rdp_upper(
@@ -130,17 +136,17 @@ def verified_run(
     run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     curve = rdp_curve(noise, dimension=dimension, **run)
     upper, order, at = rdp_upper(curve, **run)
-    limit = _gaussian(noise.sigma_effective, run, upper)
+    limit = partial(_gaussian, noise.sigma_effective, run, upper)
     if isinstance(noise, Gaussian):
         lower = _scalar(noise, run).lower
     elif dimension == 1:
         interval = _scalar(noise, run)
-        return Verified(lower=interval.lower, upper=interval.upper, rdp_upper=upper, gaussian_limit=limit,
-                        order=None, supremum_at=1.0, method="pld")
+        return Verified(lower=interval.lower, upper=interval.upper, rdp_upper=upper, order=None, supremum_at=1.0,
+                        method="pld", find_limit=limit)
     else:
         lower = vector_lower(noise, coordinates=min(dimension or SPREAD, SPREAD), **run)
-    return Verified(lower=lower, upper=upper, rdp_upper=upper, gaussian_limit=limit, order=order, supremum_at=at,
-                    method="rdp", **_status(upper))
+    return Verified(lower=lower, upper=upper, rdp_upper=upper, order=order, supremum_at=at, method="rdp",
+                    find_limit=limit, **_status(upper))
 
 
 def _status(upper: float) -> dict[str, str]:
