@@ -47,11 +47,16 @@ LOOKS = (
     Look("#8C6D31", "<", (0, (6, 2, 1, 2))),
 )
 
+# Beyond eight methods colours repeat, markers and dashes do not.
+MORE_LOOKS = tuple(Look(first.colour, marker, dash) for first, marker, dash in zip(LOOKS, (">", "p", "h", "*", "d", "8", "H", "."), (
+    (0, (8, 2)), (0, (4, 2, 1, 2, 1, 2)), (0, (2, 2)), (0, (1, 3)), (0, (7, 1, 2, 1)), (0, (3, 3)), (0, (5, 2, 2, 2)), (0, (1, 1, 4, 1))), strict=True))
+
 
 def looks(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:
     """Return a look for every private method, in the order of the grid."""
     private = [name for name, facts in methods.items() if facts["private"]]
-    return {name: LOOKS[number % len(LOOKS)] for number, name in enumerate(private)}
+    every = LOOKS + MORE_LOOKS
+    return {name: every[number % len(every)] for number, name in enumerate(private)}
 
 
 @contextmanager

@@ -22,18 +22,22 @@ from lmodp.reporting.style import FAINT, GREY, INK, WIDTH, Look, looks
 FEW_SEEDS = 5
 NARROW = 10
 SAME_CLAIM = 0.05  # claims closer than this share one annotation
+NEAR = 2.0  # an annotation nearer than this to the one before stands a line higher
+FAR_BELOW = 0.6  # of the scores' range
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
-    """Return the main figure: a row of two panels for every experiment."""
-    names = list(results["experiments"])
+    """Return the main figure: a row of two panels for every experiment that has scores yet."""
+    scored = {cell["experiment"] for cell in results["cells"] if cell["calibration"] and _shown(cell) is not None}
+    names = [name for name in results["experiments"] if name in scored] or list(results["experiments"])[:1]
     figure, axes = plt.subplots(len(names), 2, figsize=(WIDTH, 3.1 * len(names) + 0.7), sharey="row", sharex="col", squeeze=False)
     look = looks(results["methods"])
     for row, name in zip(axes, names, strict=True):
         _draw_experiment(row, results, name, look)
     for panel, label in zip(axes[-1], ("claimed ε of the run", "verified ε of the run"), strict=True):
         panel.set_xlabel(label)
-    figure.legend(handles=_legend(results, look), loc="outside lower center", ncols=4)
+    drawn = {cell["method"] for cell in results["cells"] if cell["experiment"] in names and _shown(cell) is not None}
+    figure.legend(handles=_legend(results, {name: item for name, item in look.items() if name in drawn}), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -50,11 +54,14 @@ def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapp
     for cell in verified:
         _draw_interval(right, cell, look[cell["method"]])
         _draw_point(right, cell, "verified_upper", look[cell["method"]])
-    _annotate_targets(left, [cell for cell in claimed if cell["calibration"] == "claimed"])
+    # Methods that claim by a formula of their own have no claimed epsilon of one step.
+    _annotate_targets(left, [cell for cell in claimed if cell["calibration"] == "claimed" and cell["claimed_step"] is not None
+                             and cell["setting"] is None])
     for panel, drawn in ((left, claimed), (right, verified)):
         _log_axis(panel) if drawn else _say_empty(panel)
-    _references(right, left, _reference_values(results, name))
-    left.set_title(facts["title"], pad=18)
+    if claimed or verified:
+        _references(right, left, _reference_values(results, name))
+    left.set_title(facts["title"], pad=28)
     left.set_ylabel(leading_metric(results, name).head(f" on {facts['evaluation_split']}"))
 
 
@@ -107,14 +114,17 @@ def _draw_interval(panel: Axes, cell: Mapping[str, Any], look: Look) -> None:
 
 def _annotate_targets(panel: Axes, cells: list[Mapping[str, Any]]) -> None:
     """Write each target's epsilon of one step above the points that claim it."""
+    last = 0.0
     for target in sorted({cell["epsilon"] for cell in cells}):
         places = sorted(cell["claimed_run"] for cell in cells if cell["epsilon"] == target)
         while places:
             close = [place for place in places if place <= places[0] * (1 + SAME_CLAIM)]
             middle = exp(fmean(log(place) for place in close))
             panel.axvline(middle, color=FAINT, linewidth=0.9, zorder=0)
-            panel.annotate(f"step ε = {target:g}", (middle, 1), xycoords=panel.get_xaxis_transform(), xytext=(0, 3),
+            crowded = middle < NEAR * last
+            panel.annotate(f"step ε = {target:g}", (middle, 1), xycoords=panel.get_xaxis_transform(), xytext=(0, 12 if crowded else 3),
                            textcoords="offset points", ha="center", va="bottom", fontsize=8, color=GREY)
+            last = 0.0 if crowded else middle
             places = places[len(close):]
 
 
@@ -140,11 +150,14 @@ def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]
 
 
 def _references(right: Axes, left: Axes, values: Mapping[str, float]) -> None:
-    """Lines for the reference values, named at the right edge."""
+    """Lines for the reference values, named at the right edge; what lies far below the scores is named there only."""
+    low, high = right.get_ylim()
     for name, value in values.items():
-        for panel in (left, right):
+        below = value < low - FAR_BELOW * (high - low)
+        for panel in () if below else (left, right):
             panel.axhline(value, color=INK, linewidth=0.9, linestyle="-" if name == "non-private" else (0, (4, 3)), zorder=1)
-        right.annotate(f"{name} {value:.1f}", (1, value), xycoords=right.get_yaxis_transform(), xytext=(-2, 2),
+        right.annotate(f"{name} {value:.1f}{', below the axis' if below else ''}", (1, 0 if below else value),
+                       xycoords=right.transAxes if below else right.get_yaxis_transform(), xytext=(-2, 2),
                        textcoords="offset points", ha="right", va="bottom", fontsize=7.5, color=INK)
 
 
@@ -161,6 +174,9 @@ def caption(results: Mapping[str, Any]) -> str:
     private = [cell for cell in results["cells"] if cell["calibration"]]
     missing = [cell for cell in private if _shown(cell) is None or cell["verified_upper"] is None]
     left_out = f" {len(missing)} of {len(private)} cells have no point; the tables say why." if missing else ""
+    scored = {cell["experiment"] for cell in private if _shown(cell) is not None}
+    if waiting := [facts["title"] for name, facts in results["experiments"].items() if name not in scored]:
+        left_out += f" No scores yet: {plain_list(waiting)}."
     return (
         f"Left: {_metrics(results)} at the ε of the whole run that the published accounting gives, for noises set to the same claimed ε of one "
         f"step (written above){_hollow_left(results)}. Right: the same runs, and those set to equal verified ε (hollow), at the ε that holds for the whole "

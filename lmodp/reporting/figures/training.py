@@ -16,27 +16,40 @@ from lmodp.reporting.style import INK, WIDTH, looks
 LOSS = "mean loss of the drawn examples, nats"
 
 
+COLUMNS = 4
+
+
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
-    """Return a row an experiment and a column a target."""
+    """Return a panel a target, the experiments with curves one after another."""
     curves = pd.read_parquet(sources["curves"])
-    names = list(results["experiments"])
-    targets = {name: _targets(results, name) for name in names}
-    figure, axes = plt.subplots(len(names), max(map(len, targets.values())), figsize=(WIDTH, 2.4 * len(names) + 0.6), squeeze=False, sharey="row")
-    for line, name in zip(axes, names, strict=True):
-        for panel in line[len(targets[name]):]:
-            panel.set_visible(False)
+    beside = {cell["cell"] for cell in results["cells"] if cell["setting"] is not None}
+    curves = curves[~curves.cell.isin(beside)]
+    targets = {name: _targets(results, name, curves) for name in results["experiments"]}
+    rows = [(name, found[first:first + COLUMNS]) for name, found in targets.items() for first in range(0, len(found), COLUMNS)]
+    columns = max((len(row) for _, row in rows), default=1)
+    figure, axes = plt.subplots(max(len(rows), 1), columns, figsize=(WIDTH, 2.5 * max(len(rows), 1) + 0.6), squeeze=False, sharey="row")
+    before = None
+    for line, (name, row) in zip(axes, rows, strict=False):
         metric = _measured(curves, results, name)
-        quantity = metric.name if metric else "training_loss"
-        for panel, target in zip(line, targets[name], strict=False):
-            _draw_panel(panel, curves[(curves.experiment == name) & (curves.quantity == quantity)], target, results, metric.factor if metric else 1)
+        of_it = curves[(curves.experiment == name) & (curves.quantity == (metric.name if metric else "training_loss"))]
+        for panel, target in zip(line, row, strict=False):
+            _draw_panel(panel, of_it, target, results, metric.factor if metric else 1)
+        for panel in line[len(row):]:
+            panel.set_visible(False)
         line[0].set_ylabel(metric.head(" on the evaluation split") if metric else LOSS, fontsize=8)
+        if name != before:
+            line[0].annotate(results["experiments"][name]["title"], (0, 1), xycoords="axes fraction", xytext=(0, 20),
+                             textcoords="offset points", fontsize=10, fontweight="bold")
+        before = name
     _legend(figure, axes, results)
     return figure
 
 
-def _targets(results: Mapping[str, Any], name: str) -> list[tuple[str, float]]:
-    cells = [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"]]
-    return sorted({(cell["calibration"], cell["epsilon"]) for cell in cells}) or [("", 0.0)]
+def _targets(results: Mapping[str, Any], name: str, curves: pd.DataFrame) -> list[tuple[str, float]]:
+    """The targets of the grid that have curves; settings that a method published beside the grid are left out."""
+    there = set(curves.cell)
+    cells = [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and cell["setting"] is None]
+    return sorted({(cell["calibration"], cell["epsilon"]) for cell in cells if cell["cell"] in there})
 
 
 def _measured(curves: pd.DataFrame, results: Mapping[str, Any], name: str) -> Metric | None:
@@ -64,7 +77,7 @@ def _draw_panel(panel: Any, curves: pd.DataFrame, target: tuple[str, float], res
 def _legend(figure: Figure, axes: Any, results: Mapping[str, Any]) -> None:
     handles = {line.get_label(): line for panel in axes.flat for line in panel.get_lines()}
     names = [name for name in results["methods"] if name in handles]
-    figure.legend([handles[name] for name in names], [results["methods"][name]["title"] for name in names], loc="outside lower center", ncols=6)
+    figure.legend([handles[name] for name in names], [results["methods"][name]["title"] for name in names], loc="outside lower center", ncols=4)
 
 
 def caption(results: Mapping[str, Any]) -> str:
@@ -72,5 +85,5 @@ def caption(results: Mapping[str, Any]) -> str:
     return (
         "Mean over seeds, and the range from the lowest to the highest seed. The loss is that of the examples drawn at a step, before the update; it is a "
         "diagnostic computed from private data without noise, shown for experiments that were not scored along the way, and no part of what a "
-        "mechanism releases."
+        "mechanism releases. Settings that a method published beside the grid's targets are left out."
     )
