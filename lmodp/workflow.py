@@ -18,6 +18,7 @@ from lmodp.engines import OWN_ENGINE
 from lmodp.errors import LmodpError
 from lmodp.models.registry import MODELS
 from lmodp.places import cell_records, certificate_of
+from lmodp.records import read_record
 from lmodp.registry import method_files
 from lmodp.stages import STAMP, plug_in_of, why_outdated
 
@@ -65,7 +66,11 @@ class Layout:
     def outdated(self, record: Path) -> bool:
         """Whether a record must be made (again)."""
         return why_outdated(record, root=self.results, method_files=self._method_files, any_code=self.config.keep_records,
-                            seen=self._verdicts) is not None
+                            seen=self._verdicts) is not None or (record.name == "audit.json" and self._audited_otherwise(record))
+
+    def _audited_otherwise(self, record: Path) -> bool:
+        """Whether an audit was made by other settings than the configuration's: trials, canaries, confidence."""
+        return read_record(record)["spec"].get("audit") != self.config.audit.model_dump(mode="json")
 
     def packages_of_dataset(self, wildcards: Any) -> list[str]:
         """Fetched packages that a prepared data set reads."""

@@ -17,7 +17,8 @@ from lmodp.data.registry import DATASETS
 from lmodp.data.tokens import tokenize_dataset
 from lmodp.models.prepare import prepare_model
 from lmodp.plan import Plan
-from lmodp.records import write_json
+from lmodp.records import make_record, write_json
+from lmodp.stages import stage_code
 from lmodp.table_to_text_task import TableToTextTask
 from lmodp.tasks import ClassificationTask
 from lmodp.training import TrainingSettings, train
@@ -82,7 +83,8 @@ def private_run(task, *, epsilon, delta, batch, steps, rate, clip_norm):
     return before, task.score(running), record
 
 
-def keep(name, record):
+def keep(name, content):
+    record = make_record("finetune_model", content, code=stage_code("finetune_model"), packages=("numpy", "torch", "transformers"))
     write_json(ROOT / "results" / "real" / f"{name}.json", json.loads(json.dumps(record)))
 
 
