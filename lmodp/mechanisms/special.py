@@ -6,6 +6,8 @@ place over the whole range of doubles that the noise family needs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
@@ -16,46 +18,45 @@ _BERNOULLI = (
     -691 / 1307674368000, 1 / 74724249600, -3617 / 10670622842880000,
     43867 / 5109094217170944000, -174611 / 802857662698291200000,
 )
+_INTEGRATED = tuple(b / (2 * n) for n, b in enumerate(_BERNOULLI, start=1))
+_DIFFERENTIATED = tuple((2 * n - 1) * b for n, b in enumerate(_BERNOULLI, start=1))
 _NODES, _WEIGHTS = leggauss(48)
 # exp(-45) = 3e-20: what lies further below the peak of an integrand is lost in rounding anyway.
 _EXPONENT_DROP = 45.0
 
 
 def _bernoulli_sum(y: np.ndarray, factors: tuple[float, ...]) -> np.ndarray:
-    """Return ``sum_n factors[n] * y**(2n)`` by Horner's rule, where the series is used."""
-    square, total = np.minimum(y, _SERIES_BELOW) ** 2, np.zeros_like(y)
+    """Return ``sum_n factors[n] * y**(2n)`` by Horner's rule, for y below `_SERIES_BELOW`."""
+    square, total = y**2, np.zeros_like(y)
     for factor in reversed(factors):
         total = total * square + factor
     return total
 
 
-def _switch(y: np.ndarray, series: np.ndarray, direct: np.ndarray) -> np.ndarray:
-    return np.where(y < _SERIES_BELOW, series, direct)
+def _piecewise(y: np.ndarray, series: Callable[[np.ndarray], np.ndarray], direct: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return ``direct(y)``, and ``series(y)`` where y is small; each is computed where it is used."""
+    y = np.asarray(y, dtype=np.float64)
+    small = y < _SERIES_BELOW
+    with np.errstate(over="ignore"):
+        found = np.asarray(direct(np.maximum(y, _SERIES_BELOW)))
+    if small.any():
+        found[small] = series(y[small])
+    return found
 
 
 def log_uniform_mgf(y: np.ndarray) -> np.ndarray:
     """Return ``log((1 - exp(-y)) / y)`` for ``y >= 0``: log MGF of Uniform(0, 1) at ``-y``."""
-    safe = np.maximum(y, _SERIES_BELOW)
-    factors = tuple(b / (2 * n) for n, b in enumerate(_BERNOULLI, start=1))
-    small = np.minimum(y, _SERIES_BELOW)
-    return _switch(y, small * (small * _bernoulli_sum(y, factors) - 0.5), np.log(-np.expm1(-safe) / safe))
+    return _piecewise(y, lambda y: y * (y * _bernoulli_sum(y, _INTEGRATED) - 0.5), lambda y: np.log(-np.expm1(-y) / y))
 
 
 def uniform_tilted_mean(y: np.ndarray) -> np.ndarray:
     """Return ``1/y - 1/(exp(y) - 1)`` for ``y >= 0``: mean of Uniform(0, 1) tilted by ``-y``."""
-    safe = np.maximum(y, _SERIES_BELOW)
-    with np.errstate(over="ignore"):
-        direct = 1 / safe - 1 / np.expm1(safe)
-    return _switch(y, 0.5 - y * _bernoulli_sum(y, _BERNOULLI), direct)
+    return _piecewise(y, lambda y: 0.5 - y * _bernoulli_sum(y, _BERNOULLI), lambda y: 1 / y - 1 / np.expm1(y))
 
 
 def uniform_tilted_variance(y: np.ndarray) -> np.ndarray:
     """Return ``1/y**2 - exp(y)/(exp(y) - 1)**2`` for ``y >= 0``: variance of the tilted Uniform(0, 1)."""
-    safe = np.maximum(y, _SERIES_BELOW)
-    with np.errstate(over="ignore"):
-        direct = (1 / safe) ** 2 - np.exp(-safe) / np.expm1(-safe) ** 2
-    factors = tuple((2 * n - 1) * b for n, b in enumerate(_BERNOULLI, start=1))
-    return _switch(y, _bernoulli_sum(y, factors), direct)
+    return _piecewise(y, lambda y: _bernoulli_sum(y, _DIFFERENTIATED), lambda y: (1 / y) ** 2 - np.exp(-y) / np.expm1(-y) ** 2)
 
 
 def half_normal_moments(a: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
