@@ -184,11 +184,11 @@ def _directed(power: Power, upper: bool) -> np.ndarray:
 
 
 def _solve(log_masses: np.ndarray, losses: np.ndarray, delta: float, ceiling: float, upper: bool) -> float:
+    relative = np.exp(np.minimum(log_masses - math.log(delta), _LARGEST_LOSS))
+
     def gap(epsilon: float) -> float:
-        beyond = losses > epsilon
-        with np.errstate(divide="ignore"):
-            log_terms = log_masses[beyond] + np.log(-np.expm1(epsilon - losses[beyond]))
-        return float(np.exp(log_terms).sum()) / delta - 1
+        first = np.searchsorted(losses, epsilon, side="right")
+        return float(relative[first:] @ -np.expm1(epsilon - losses[first:])) - 1
 
     if gap(0.0) <= 0:
         return 0.0

@@ -29,7 +29,8 @@ def _bernoulli_sum(y: np.ndarray, factors: tuple[float, ...]) -> np.ndarray:
     """Return ``sum_n factors[n] * y**(2n)`` by Horner's rule, for y below `_SERIES_BELOW`."""
     square, total = y**2, np.zeros_like(y)
     for factor in reversed(factors):
-        total = total * square + factor
+        total *= square
+        total += factor
     return total
 
 
