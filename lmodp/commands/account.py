@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lmodp.accounting import certify_mechanism
+from lmodp.accounting import account_mechanism
 from lmodp.commands.printing import number, show, table
 from lmodp.mechanisms import PUBLISHED, load_noise
 from lmodp.plan import Plan
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     )
     # A published step epsilon is for sensitivity 1.
     setting = PUBLISHED.get(args.noise) if args.relative_sensitivity == 1 else None
-    certificate = certify_mechanism(
+    certificate = account_mechanism(
         plan, nominal_step_epsilon=setting.nominal_step_epsilon if setting else None, dimension=args.dimension)
     show(certificate, as_json=args.json, text=_text)
     return 0
