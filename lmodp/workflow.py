@@ -22,6 +22,8 @@ from lmodp.records import read_record
 from lmodp.registry import method_files
 from lmodp.stages import STAMP, plug_in_of, why_outdated
 
+AUDITS = ("audit_mechanism", "audit_training")
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -66,11 +68,14 @@ class Layout:
     def outdated(self, record: Path) -> bool:
         """Whether a record must be made (again)."""
         return why_outdated(record, root=self.results, method_files=self._method_files, any_code=self.config.keep_records,
-                            seen=self._verdicts) is not None or (record.name == "audit.json" and self._audited_otherwise(record))
+                            seen=self._verdicts) is not None or self._audited_otherwise(record)
 
     def _audited_otherwise(self, record: Path) -> bool:
         """Whether an audit was made by other settings than the configuration's: trials, canaries, confidence."""
-        return read_record(record)["spec"].get("audit") != self.config.audit.model_dump(mode="json")
+        if record.name != "audit.json":
+            return False
+        values = read_record(record)
+        return values["kind"] in AUDITS and values["spec"].get("audit") != self.config.audit.model_dump(mode="json")
 
     def packages_of_dataset(self, wildcards: Any) -> list[str]:
         """Fetched packages that a prepared data set reads."""

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Copy the template under the name and say the next three steps."""
     path = write_baseline(arguments.name, arguments.folder)
     own = arguments.folder.resolve() == BASELINES
-    further = "" if own else f" --baselines-folder {arguments.folder}"
+    further = "" if own else f" --baselines-folder={arguments.folder}"
     config = "" if own else f" and baselines_folder: {arguments.folder}"
     print(f"wrote {path}\n"
           f"1. Say what it is and turn the target into noise: edit {path} (contract: baselines/README.md).\n"

@@ -16,6 +16,7 @@ from lmodp.training import DeviceNoise, PoissonSampler, PrivateStep, TensorExamp
 from lmodp.training import step as step_module
 from lmodp.training.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 from lmodp.training.clipping import ClippingEngine
+from lmodp.training.weighted import WeightedSums
 
 REAL, CANARIES = 200, 600
 
@@ -81,8 +82,8 @@ def leave_unclipped(patch: pytest.MonkeyPatch, shape: tuple[int, ...]) -> None:
     """Fault: the layer whose weight has this shape adds its gradients as they are."""
     honest = ClippingEngine._add_part
 
-    def add_part(parameter, part, factors):
-        honest(parameter, part, torch.ones_like(factors) if tuple(parameter.shape) == shape else factors)
+    def add_part(parameter, part, sums):
+        honest(parameter, part, WeightedSums(torch.ones_like(sums.factors)) if tuple(parameter.shape) == shape else sums)
 
     patch.setattr(ClippingEngine, "_add_part", staticmethod(add_part))
 

@@ -136,7 +136,7 @@ def test_a_new_baseline_is_a_method_and_says_the_next_steps(tmp_path, capsys):
     assert main(["new-baseline", "my_noise", "--folder", str(tmp_path)]) == 0
     told = capsys.readouterr().out
     assert [line[:2] for line in told.splitlines()[1:]] == ["1.", "2.", "3."]
-    assert f"pytest --baseline my_noise --baselines-folder {tmp_path}" in told
+    assert f"pytest --baseline my_noise --baselines-folder={tmp_path}" in told
     found = find_methods(str(tmp_path))["my_noise"]
     assert found.status == "ok" and type(found.method).__name__ == "MyNoise" and found.method.title == "my noise"
 
@@ -150,6 +150,6 @@ def test_a_name_that_cannot_be_is_refused(tmp_path, capsys, name, told):
 @pytest.mark.slow
 def test_the_template_passes_the_contract_suite_as_it_is_copied(tmp_path):
     main(["new-baseline", "my_noise", "--folder", str(tmp_path)])
-    done = subprocess.run([sys.executable, "-m", "pytest", "--baseline", "my_noise", "--baselines-folder", str(tmp_path)],
+    done = subprocess.run([sys.executable, "-m", "pytest", "--baseline", "my_noise", f"--baselines-folder={tmp_path}"],
                           cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
