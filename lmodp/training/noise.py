@@ -74,6 +74,10 @@ class DeviceNoise:
 
     def draw_chunk(self, size: int, generator: torch.Generator) -> Tensor:
         """Return ``size`` <= ``chunk`` fresh draws, valid until the next call."""
+        if size == 0:
+            return self.work.ratio[:0]
+        if self.device.type == "cpu":
+            return self.from_words(_cpu_words(size, generator))
         words = self.work.words[:size]
         words.random_(-(1 << 63), None, generator=generator)
         return self.from_words(words)
@@ -111,6 +115,16 @@ class DeviceNoise:
             values = self.draw_chunk(piece.numel(), generator)
             piece.add_(values, alpha=scale)
             meter.take(values)
+
+
+def _cpu_words(size: int, generator: torch.Generator) -> Tensor:
+    """Return random 64-bit words (int64) of a stream that 256 bits of the generator seed.
+
+    SFC64 makes a word in half the time of torch's Mersenne Twister.
+    """
+    seed = torch.empty(4, dtype=torch.int64).random_(-(1 << 63), None, generator=generator)
+    sequence = np.random.SeedSequence(seed.numpy().view(np.uint32).tolist(), pool_size=8)  # 8 words of 32 bits
+    return torch.from_numpy(np.random.SFC64(sequence).random_raw(size).view(np.int64))
 
 
 def _line_table(table: SamplerTable, limit: float) -> tuple[np.ndarray, np.ndarray, float] | None:
@@ -159,7 +173,8 @@ class _Workspace:
     """Buffers of one chunk, allocated once."""
 
     def __init__(self, chunk: int, device: torch.device):
-        self.words = torch.empty(chunk, dtype=torch.int64, device=device)
+        if device.type != "cpu":
+            self.words = torch.empty(chunk, dtype=torch.int64, device=device)
         self.index, self.signs = torch.empty(2, chunk, dtype=torch.int32, device=device)
         self.position, self.offset, self.ratio, self.column = torch.empty(4, chunk, device=device)
 
