@@ -150,11 +150,9 @@ def measure_times(options: argparse.Namespace) -> dict[str, object]:
 
 def prepared(options: argparse.Namespace, cases):
     """Return the case, in a process that is set up as a training job is: all engines alike."""
-    import torch
-    from lmodp.training.memory import keep_freed_memory
+    from lmodp.training.memory import set_up_training
 
-    keep_freed_memory()
-    torch.set_num_threads(options.threads)
+    set_up_training(options.threads)
     return cases(options.size)[options.case]
 
 

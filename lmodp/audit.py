@@ -192,7 +192,7 @@ def accounts_at(plan: Plan, delta: float, *, claim_noise: Noise | None = None,
     claim = unit if claim_noise is None else claim_noise.scaled(1 / plan.relative_sensitivity)
     run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": delta}
     verified = verified_run(unit, **run)
-    claimed, note = own_claim_at(own_claim, delta) if own_claim else _published_claim(claim, run)
+    claimed, note = own_claim_at(own_claim, delta, stated_at=plan.delta) if own_claim else _published_claim(claim, run)
     return {
         "claimed": claimed, "claimed_note": note,
         "theorem": _finite(theorem_run(claim, **run).epsilon),
@@ -207,14 +207,15 @@ def _published_claim(noise: Noise, run: Mapping[str, Any]) -> tuple[float | None
     return _finite(claimed_run(step.epsilon, **run)), f"the published route at delta = {run['delta']:.3g}"
 
 
-def own_claim_at(claim: Mapping[str, Any], delta: float) -> tuple[float | None, str]:
+def own_claim_at(claim: Mapping[str, Any], delta: float, *, stated_at: float) -> tuple[float | None, str]:
     """Return (epsilon, note) of a method's own claim at ``delta``.
 
     A claim at a smaller delta implies the same epsilon at ``delta``; of those that the method
     recorded, the one at the nearest smaller delta is the strongest that follows. Records of
-    earlier code hold none.
+    earlier code hold only the one at the plan's delta, ``stated_at``.
     """
-    known = [(at, epsilon) for at, epsilon in claim.get("epsilon_at", ()) if at <= delta]
+    stated = [] if claim["epsilon"] is None else [(stated_at, claim["epsilon"])]
+    known = [(at, epsilon) for at, epsilon in [*claim.get("epsilon_at", ()), *stated] if at <= delta]
     if not known:
         return None, (f"{claim['formula']}: its epsilon is not recorded at delta = {delta:.3g} or a little below; "
                       "refutes_claimed_at_delta compares with the claim at the delta asked for")

@@ -36,7 +36,7 @@ from lmodp.tasks import ClassificationTask
 from lmodp.training import Examples, TrainingSettings, train
 from lmodp.training.clipping import Loss
 from lmodp.training.examples import arranged
-from lmodp.training.memory import keep_freed_memory
+from lmodp.training.memory import set_up_training
 from lmodp.tuning import REPETITION, SPLIT, tune, tuned
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ def finetune_cell(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path]) -> 
     certificate = read_record(inputs["certificate"])
     if certificate["status"] != "done":
         return _nothing_ran(cell, certificate["status"], certificate["reason"])
-    torch.set_num_threads(cell.spec["threads"])
-    keep_freed_memory()
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    set_up_training(cell.spec["threads"])
     try:
         trainer = _Trainer(cell, certificate["noise"], layout, inputs)
         trainer.tune()

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,7 @@ def why_outdated(
     root: Path,
     method_files: Mapping[str, Path],
     any_code: bool = False,
+    made_otherwise: Callable[[Mapping[str, Any]], str | None] = lambda values: None,
     seen: dict[Path, str | None] | None = None,
 ) -> str | None:
     """Return why a record no longer says what the present code would say, or None.
@@ -179,15 +181,19 @@ def why_outdated(
         method_files: plug-in file by method name.
         any_code: whether other versions of the code count as well; those that only
             report must be the present ones all the same.
+        made_otherwise: tells of a record's content which settings, beside its id, it
+            was made by that are no longer wanted; None where it is as wanted.
         seen: verdicts so far, shared between calls for speed.
     """
     seen = {} if seen is None else seen
     if record not in seen:
-        seen[record] = _judge(record, root, method_files, any_code, seen)
+        again = partial(why_outdated, root=root, method_files=method_files, any_code=any_code, made_otherwise=made_otherwise, seen=seen)
+        seen[record] = _judge(record, root, method_files, any_code, made_otherwise, again)
     return seen[record]
 
 
-def _judge(record: Path, root: Path, method_files: Mapping[str, Path], any_code: bool, seen: dict[Path, str | None]) -> str | None:
+def _judge(record: Path, root: Path, method_files: Mapping[str, Path], any_code: bool,
+           made_otherwise: Callable[[Mapping[str, Any]], str | None], again: Callable[[Path], str | None]) -> str | None:
     try:
         values = read_record(record)
     except (MissingFile, DamagedFile) as error:
@@ -198,11 +204,13 @@ def _judge(record: Path, root: Path, method_files: Mapping[str, Path], any_code:
     any_will_do = any_code and not STAGES[stage].reports
     if not any_will_do and values["created_by"].get("code") != stage_code(stage, plug_in_of(stage, values.get("spec", {}), method_files)):
         return f"{name_in(root, record)} was made by other code of {stage}"
+    if otherwise := made_otherwise(values):
+        return f"{name_in(root, record)} was made by {otherwise}"
     for name, known in values["inputs"].items():
         path = root / name
         reason = _changed_input(name, known, record, root)
         if not reason and path.suffix == ".json" and path.is_file():
-            reason = why_outdated(path, root=root, method_files=method_files, any_code=any_code, seen=seen)
+            reason = again(path)
         if reason:
             return reason
     return files_changed(record, root)

@@ -18,11 +18,13 @@ from lmodp.engines import OWN_ENGINE
 from lmodp.errors import LmodpError
 from lmodp.models.registry import MODELS
 from lmodp.places import cell_records, certificate_of
-from lmodp.records import read_record
 from lmodp.registry import method_files
 from lmodp.stages import STAMP, plug_in_of, why_outdated
 
-AUDITS = ("audit_mechanism", "audit_training")
+AUDIT_SETTINGS = {  # those that each stage reads
+    "audit_mechanism": ("trials", "sampler_trials", "coordinates", "confidence"),
+    "audit_training": ("canaries", "confidence"),
+}
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,13 @@ class Layout:
     def outdated(self, record: Path) -> bool:
         """Whether a record must be made (again)."""
         return why_outdated(record, root=self.results, method_files=self._method_files, any_code=self.config.keep_records,
-                            seen=self._verdicts) is not None or self._audited_otherwise(record)
+                            made_otherwise=self._audited_otherwise, seen=self._verdicts) is not None
 
-    def _audited_otherwise(self, record: Path) -> bool:
-        """Whether an audit was made by other settings than the configuration's: trials, canaries, confidence."""
-        if record.name != "audit.json":
-            return False
-        values = read_record(record)
-        return values["kind"] in AUDITS and values["spec"].get("audit") != self.config.audit.model_dump(mode="json")
+    def _audited_otherwise(self, values: Mapping[str, Any]) -> str | None:
+        """Which settings of an audit, no part of its id, are not the configuration's."""
+        wanted = self.config.audit.model_dump(mode="json")
+        changed = [name for name in AUDIT_SETTINGS.get(values["kind"], ()) if values["spec"]["audit"].get(name) != wanted[name]]
+        return f"other settings of the audit ({', '.join(changed)})" if changed else None
 
     def packages_of_dataset(self, wildcards: Any) -> list[str]:
         """Fetched packages that a prepared data set reads."""

@@ -5,7 +5,7 @@ sensitivity is 1; `certify_mechanism` does the scaling from a plan.
 """
 
 from lmodp.accounting.calibration import calibrate_noise, verified_upper
-from lmodp.accounting.certificate import CUSTOMARY_DELTA, account_mechanism, certify_mechanism
+from lmodp.accounting.certificate import CUSTOMARY_DELTA, account_mechanism, certify_mechanism, published_claim
 from lmodp.accounting.claimed import claimed_run, claimed_step
 from lmodp.accounting.lap2 import lap2_epsilon, lap2_scale
 from lmodp.accounting.optimise import OptimisedNoise, optimise_noise
@@ -25,6 +25,7 @@ __all__ = [
     "account_mechanism",
     "calibrate_noise",
     "certify_mechanism",
+    "published_claim",
     "claimed_run",
     "claimed_step",
     "lap2_epsilon",

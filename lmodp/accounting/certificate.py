@@ -32,6 +32,12 @@ def certify_mechanism(
     return {**found, "customary": {"delta": CUSTOMARY_DELTA, "verified": customary}}
 
 
+def published_claim(plan: Plan, *, nominal_step_epsilon: float | None = None) -> dict[str, Any]:
+    """Return the certificate's ``claimed`` section alone."""
+    unit = plan.noise.scaled(1 / plan.relative_sensitivity)
+    return plain(_claimed(unit, plan.delta, {"sampling_rate": plan.sampling_rate, "steps": plan.steps}, nominal_step_epsilon))
+
+
 def account_mechanism(
     plan: Plan, *, nominal_step_epsilon: float | None = None, dimension: int | None = None
 ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lmodp.accounting import certify_mechanism
+from lmodp.accounting import account_mechanism
 from lmodp.accounting.calibration import ACCOUNTANTS
 from lmodp.accounting.search import OBJECTIVES, SearchResult, search_noise, write_trace
 from lmodp.commands.printing import number, show, table
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.trace:
         write_trace(found.trace, args.trace)
     plan = Plan(noise=found.noise, sampling_rate=args.sampling_rate, steps=args.steps, delta=args.delta)
-    show(_answer(found, certify_mechanism(plan)), as_json=args.json, text=_text)
+    show(_answer(found, account_mechanism(plan)), as_json=args.json, text=_text)
     return 0
 
 

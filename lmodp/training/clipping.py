@@ -147,6 +147,8 @@ class ClippingEngine:
         # Parameters with several uses come last: theirs are the largest buffers.
         order = sorted(tape.parts, key=lambda parameter: tape.calls[parameter] > 1)
         for parameter in order:
+            if tape.calls[parameter] > 1:
+                sums.forget()
             parts = tape.parts.pop(parameter)
             while parts:
                 part = parts.pop(0) if keep is None else select_examples(parts.pop(0), keep)

@@ -46,9 +46,13 @@ class WeightedSums:
             if left.shape[2] < right.shape[2]:
                 left = left * factors.to(total.dtype)[:, None, None]
             else:
-                right = self._scaled_right(right, factors)
+                right = self._scaled_right(right, factors) if part.right.dtype == total.dtype else right * factors.to(total.dtype)[:, None, None]
             total.addmm_(left.flatten(0, 1).t(), right.flatten(0, 1), beta=beta)
             beta = 1
+
+    def forget(self) -> None:
+        """Release what is kept for a next parameter that reads the same input."""
+        self._scaled = None
 
     def _scaled_right(self, right: Tensor, factors: Tensor) -> Tensor:
         """Return a layer's scaled input: query, key and value come one after another and read the same."""

@@ -94,8 +94,13 @@ def test_an_own_claim_is_compared_at_the_nearest_smaller_delta_it_knows():
     assert audit["refutes_claimed"] is (audit["epsilon_lower"] > 0.6)
 
 
+def test_an_own_claim_at_the_plans_delta_holds_at_larger_ones():
+    audit = audit_noise(PLAN, FEW, own_claim={**OWN, "epsilon_at": []})
+    assert audit["claimed"] == 2.0 and f"at delta = {PLAN.delta:.3g}" in audit["claimed_note"]
+
+
 def test_an_own_claim_without_a_known_delta_is_a_note_and_no_number():
-    claim = {**OWN, "epsilon_at": [[0.1, 0.4]]}
+    claim = {**OWN, "epsilon": None, "epsilon_at": [[0.1, 0.4]]}
     audit = audit_noise(PLAN, FEW, own_claim=claim)
     assert audit["claimed"] is None and audit["refutes_claimed"] is None and audit["curve"]["claimed"] is None
     assert "not recorded at delta = 0.0474" in audit["claimed_note"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil, exp
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from lmodp.auditing.tradeoff import claimed_tradeoff
 from lmodp.reporting.style import FAINT, GREY, WIDTH, looks
 
 COLUMNS = 4
@@ -51,16 +52,11 @@ def _draw_panel(panel: Any, item: Mapping[str, Any], results: Mapping[str, Any])
     false_alarms = np.linspace(0, 1, 400)
     panel.plot([0, 1], [1, 0], color=FAINT, linewidth=1)
     if item["audit_claimed"] is not None:
-        panel.fill_between(false_alarms, 0, allowed(false_alarms, item["audit_claimed"], item["audited_delta"]), color=FAINT, alpha=0.7, linewidth=0)
+        least = claimed_tradeoff(false_alarms, epsilon=item["audit_claimed"], delta=item["audited_delta"])
+        panel.fill_between(false_alarms, 0, least, color=FAINT, alpha=0.7, linewidth=0)
     panel.plot(item["audit_curve"]["false_positive"], item["audit_curve"]["false_negative"], color=look.colour, linestyle=look.dash)
     panel.set_title(f"{results['methods'][item['method']]['title']}, {item['calibration']} {item['epsilon']:g}", fontsize=8)
     panel.set_aspect("equal")
-
-
-def allowed(false_alarms: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
-    """Return the fewest missed detections that (epsilon, delta) leaves possible (Kairouz et al. 2015, theorem 2.1)."""
-    lower = np.maximum(1 - delta - exp(epsilon) * false_alarms, exp(-epsilon) * (1 - delta - false_alarms))
-    return np.maximum(lower, 0)
 
 
 def caption(results: Mapping[str, Any]) -> str:
@@ -68,9 +64,11 @@ def caption(results: Mapping[str, Any]) -> str:
     items = _audited(results)
     if not items:
         return "No audit of this grid gave a trade-off curve."
-    refuted = sum(bool(item["audited_refutes_claimed"]) for item in items)
+    verdicts = [item["audited_refutes_claimed"] for item in items]
+    tried = [verdict for verdict in verdicts if verdict is not None]
+    untried = f"; {len(items) - len(tried)} more have no claim at that δ to try" if len(tried) < len(items) else ""
     return (
         "What a tester of the released sums achieved: share of missed detections of one example against share of false alarms. Grey area: what the claimed "
         "ε of the run, at the δ that the trials resolve, does not allow; a curve that enters it contradicts the claim. "
-        f"At its stated confidence the audit refutes the claim of {refuted} of {len(items)} mechanisms."
+        f"{sum(tried)} of {len(tried)} claims are refuted, each by a test of its own at the audit's confidence{untried}."
     )

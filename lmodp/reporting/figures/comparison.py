@@ -28,8 +28,7 @@ FAR_BELOW = 0.6  # of the scores' range
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     """Return the main figure: a row of two panels for every experiment that has scores yet."""
-    scored = {cell["experiment"] for cell in results["cells"] if cell["calibration"] and _shown(cell) is not None}
-    names = [name for name in results["experiments"] if name in scored] or list(results["experiments"])[:1]
+    names = _drawn(results)
     figure, axes = plt.subplots(len(names), 2, figsize=(WIDTH, 3.1 * len(names) + 0.7), sharey="row", sharex="col", squeeze=False)
     look = looks(results["methods"])
     for row, name in zip(axes, names, strict=True):
@@ -39,6 +38,12 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     drawn = {cell["method"] for cell in results["cells"] if cell["experiment"] in names and _shown(cell) is not None}
     figure.legend(handles=_legend(results, {name: item for name, item in look.items() if name in drawn}), loc="outside lower center", ncols=4)
     return figure
+
+
+def _drawn(results: Mapping[str, Any]) -> list[str]:
+    """The experiments that have scores of private cells; the first one where none has."""
+    scored = {cell["experiment"] for cell in results["cells"] if cell["calibration"] and _shown(cell) is not None}
+    return [name for name in results["experiments"] if name in scored] or list(results["experiments"])[:1]
 
 
 def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapping[str, Look]) -> None:
@@ -114,17 +119,17 @@ def _draw_interval(panel: Axes, cell: Mapping[str, Any], look: Look) -> None:
 
 def _annotate_targets(panel: Axes, cells: list[Mapping[str, Any]]) -> None:
     """Write each target's epsilon of one step above the points that claim it."""
-    last = 0.0
+    last, last_raised = 0.0, 0.0
     for target in sorted({cell["epsilon"] for cell in cells}):
         places = sorted(cell["claimed_run"] for cell in cells if cell["epsilon"] == target)
         while places:
             close = [place for place in places if place <= places[0] * (1 + SAME_CLAIM)]
             middle = exp(fmean(log(place) for place in close))
             panel.axvline(middle, color=FAINT, linewidth=0.9, zorder=0)
-            crowded = middle < NEAR * last
+            crowded = middle < NEAR * last and middle >= NEAR * last_raised
             panel.annotate(f"step ε = {target:g}", (middle, 1), xycoords=panel.get_xaxis_transform(), xytext=(0, 12 if crowded else 3),
                            textcoords="offset points", ha="center", va="bottom", fontsize=8, color=GREY)
-            last = 0.0 if crowded else middle
+            last, last_raised = (last, middle) if crowded else (middle, last_raised)
             places = places[len(close):]
 
 
@@ -174,9 +179,8 @@ def caption(results: Mapping[str, Any]) -> str:
     private = [cell for cell in results["cells"] if cell["calibration"]]
     missing = [cell for cell in private if _shown(cell) is None or cell["verified_upper"] is None]
     left_out = f" {len(missing)} of {len(private)} cells have no point; the tables say why." if missing else ""
-    scored = {cell["experiment"] for cell in private if _shown(cell) is not None}
-    if waiting := [facts["title"] for name, facts in results["experiments"].items() if name not in scored]:
-        left_out += f" No scores yet: {plain_list(waiting)}."
+    if absent := [facts["title"] for name, facts in results["experiments"].items() if name not in _drawn(results)]:
+        left_out += f" Without scores: {plain_list(absent)}."
     return (
         f"Left: {_metrics(results)} at the ε of the whole run that the published accounting gives, for noises set to the same claimed ε of one "
         f"step (written above){_hollow_left(results)}. Right: the same runs, and those set to equal verified ε (hollow), at the ε that holds for the whole "
@@ -187,9 +191,9 @@ def caption(results: Mapping[str, Any]) -> str:
 
 
 def _metrics(results: Mapping[str, Any]) -> str:
-    return plain_list(list(dict.fromkeys(leading_metric(results, name).title for name in results["experiments"])), "or")
+    return plain_list(list(dict.fromkeys(leading_metric(results, name).title for name in _drawn(results))), "or")
 
 
 def _hollow_left(results: Mapping[str, Any]) -> str:
-    calibrations = {name: {cell["calibration"] for cell in results["cells"] if cell["experiment"] == name} for name in results["experiments"]}
+    calibrations = {name: {cell["calibration"] for cell in results["cells"] if cell["experiment"] == name} for name in _drawn(results)}
     return "" if all("claimed" in found for found in calibrations.values()) else "; hollow where an experiment has none of these"

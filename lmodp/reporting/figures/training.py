@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lmodp.reporting.formats import plain_list
 from lmodp.reporting.metrics import Metric, leading_metric
 from lmodp.reporting.style import INK, WIDTH, looks
 
@@ -45,11 +46,13 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     return figure
 
 
-def _targets(results: Mapping[str, Any], name: str, curves: pd.DataFrame) -> list[tuple[str, float]]:
-    """The targets of the grid that have curves; settings that a method published beside the grid are left out."""
+def _targets(results: Mapping[str, Any], name: str, curves: pd.DataFrame) -> list[tuple[str, float] | None]:
+    """The targets of the grid that have curves, None where only non-private runs have; settings published beside the grid are left out."""
     there = set(curves.cell)
     cells = [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and cell["setting"] is None]
-    return sorted({(cell["calibration"], cell["epsilon"]) for cell in cells if cell["cell"] in there})
+    found = sorted({(cell["calibration"], cell["epsilon"]) for cell in cells if cell["cell"] in there})
+    alone = not found and any(cell["experiment"] == name and cell["cell"] in there for cell in results["cells"])
+    return [None] if alone else found
 
 
 def _measured(curves: pd.DataFrame, results: Mapping[str, Any], name: str) -> Metric | None:
@@ -58,8 +61,8 @@ def _measured(curves: pd.DataFrame, results: Mapping[str, Any], name: str) -> Me
     return metric if metric.name in set(curves.quantity[curves.experiment == name]) else None
 
 
-def _draw_panel(panel: Any, curves: pd.DataFrame, target: tuple[str, float], results: Mapping[str, Any], factor: float) -> None:
-    calibration, epsilon = target
+def _draw_panel(panel: Any, curves: pd.DataFrame, target: tuple[str, float] | None, results: Mapping[str, Any], factor: float) -> None:
+    calibration, epsilon = target or (None, None)
     look = looks(results["methods"])
     for method, facts in results["methods"].items():
         rows = curves[curves.method == method]
@@ -70,7 +73,7 @@ def _draw_panel(panel: Any, curves: pd.DataFrame, target: tuple[str, float], res
         colour, dash = (look[method].colour, look[method].dash) if facts["private"] else (INK, "-")
         panel.plot(by_step.index, by_step["mean"], color=colour, linestyle=dash, label=method, linewidth=1.3)
         panel.fill_between(by_step.index, by_step["min"], by_step["max"], color=colour, alpha=0.12, linewidth=0)
-    panel.set_title(f"{calibration} ε = {epsilon:g}", fontsize=9)
+    panel.set_title(f"{calibration} ε = {epsilon:g}" if target else "no private run yet", fontsize=9)
     panel.set_xlabel("step")
 
 
@@ -81,9 +84,13 @@ def _legend(figure: Figure, axes: Any, results: Mapping[str, Any]) -> None:
 
 
 def caption(results: Mapping[str, Any]) -> str:
-    """Return what the figure shows."""
+    """Return what the figure shows and what it leaves out."""
+    ran = {cell["experiment"] for cell in results["cells"] if cell["runs_done"] and cell["setting"] is None}
+    absent = [facts["title"] for name, facts in results["experiments"].items() if name not in ran]
+    left_out = f" No runs yet: {plain_list(absent)}." if absent else ""
     return (
         "Mean over seeds, and the range from the lowest to the highest seed. The loss is that of the examples drawn at a step, before the update; it is a "
         "diagnostic computed from private data without noise, shown for experiments that were not scored along the way, and no part of what a "
         "mechanism releases. Settings that a method published beside the grid's targets are left out."
+        + left_out
     )
