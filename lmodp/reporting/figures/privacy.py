@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +19,57 @@ from lmodp.reporting.style import GREY, INK, WIDTH, Look, looks
 MARKS = {"claimed_run": ("o", "white", "claimed, run"), "theorem_run": ("s", "white", "theorem, run (one number)"),
          "audited_lower": ("|", INK, "audited lower bound, run")}  # fmt: skip
 
+ROW_HEIGHT = 0.2
+
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
-    """Return a row a mechanism, grouped as in the privacy table."""
-    items = _ordered(results)
-    figure, panel = plt.subplots(figsize=(WIDTH, 0.27 * len(items) + 1.5))
+    """Return a panel a plan, a row a mechanism, ordered as in the privacy table."""
+    plans = [list(items) for _, items in groupby(_ordered(results), key=_plan)] or [[]]
+    rows = [max(len(items), 1) for items in plans]
+    figure, axes = plt.subplots(len(plans), 1, figsize=(WIDTH, ROW_HEIGHT * sum(rows) + 0.75 * len(plans) + 0.7), sharex=True,
+                                squeeze=False, height_ratios=[count + 1 for count in rows])
     look = looks(results["methods"])
-    for row, item in enumerate(items):
-        _draw_row(panel, row, item, look[item["method"]])
-    panel.set_yticks(range(len(items)), [_label(item, results) for item in items])
-    panel.set_ylim(len(items) - 0.4, -0.6)
+    for panel, items in zip(axes[:, 0], plans, strict=True):
+        for row, item in enumerate(items):
+            _draw_row(panel, row, item, look[item["method"]])
+        panel.set_yticks(range(len(items)), [_label(item, results) for item in items], fontsize=8)
+        panel.set_ylim(len(items) - 0.4, -0.6)
+        panel.set_title(_heading(items), loc="left", fontsize=9)
+        panel.tick_params(labelbottom=True)
+    _log_axis(axes[-1, 0])
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _log_axis(panel: Axes) -> None:
     panel.set_xscale("log")
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.xaxis.set_minor_formatter(NullFormatter())
     panel.set_xlabel("ε of the whole run")
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
-    return figure
 
 
 def _ordered(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     items = [item for item in results["mechanisms"].values() if item["calibration"] is not None and item["status"] == "done"]
-    key = ("dataset_size", "expected_batch_size", "steps", "calibration", "delta", "epsilon")
-    return sorted(items, key=lambda item: tuple(item[name] for name in key))
+    return sorted(items, key=lambda item: (_plan(item), item["calibration"], item["epsilon"]))
+
+
+def _plan(item: Mapping[str, Any]) -> tuple[float, ...]:
+    """What mechanisms of one panel have in common."""
+    return tuple(item[name] for name in ("dataset_size", "expected_batch_size", "steps", "delta"))
+
+
+def _heading(items: list[Mapping[str, Any]]) -> str:
+    """The plan of a panel's mechanisms."""
+    if not items:
+        return ""
+    size, batch, steps, delta = _plan(items[0])
+    return f"{size:,} examples, {steps:,} steps of {batch:,g} expected (rate {batch / size:.3g}), δ = {delta:g}"
 
 
 def _label(item: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    rate = item["expected_batch_size"] / item["dataset_size"]
     setting = f" {item['setting']}" if item["setting"] else ""
-    return f"{results['methods'][item['method']]['title']}{setting}, {item['calibration']} {item['epsilon']:g} ({item['steps']} steps, q = {rate:.3g})"
+    return f"{results['methods'][item['method']]['title']}{setting}, {item['calibration']} {item['epsilon']:g}"
 
 
 def _draw_row(panel: Axes, row: int, item: Mapping[str, Any], look: Look) -> None:
