@@ -37,3 +37,14 @@ def _size(results: Mapping[str, Any], experiment: str) -> str:
     if scored in (None, facts["evaluation_size"]):
         return examples
     return f"sentences for {count(scored)} distinct records; perplexity over {examples}"
+
+
+def plan_of(mechanism: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return what mechanisms that can be compared have in common: examples, expected batch size, steps, delta."""
+    return tuple(mechanism[name] for name in ("dataset_size", "expected_batch_size", "steps", "delta"))
+
+
+def plan_words(plan: tuple[float, ...]) -> str:
+    """Return `plan_of` in words."""
+    size, batch, steps, delta = plan
+    return f"{size:,} examples, {steps:,} steps of {batch:,g} expected (rate {batch / size:.3g}), δ = {delta:g}"

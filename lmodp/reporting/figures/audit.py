@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
@@ -10,20 +11,22 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.special import expit
 
 from lmodp.auditing.tradeoff import claimed_tradeoff
+from lmodp.reporting.captions import plan_of, plan_words
 from lmodp.reporting.style import FAINT, GREY, WIDTH, looks
 
-COLUMNS = 4
+COLUMNS = 6
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
-    """Return a panel an audited mechanism, or one that says that there is none."""
-    items = _audited(results)
+    """Return a panel a mechanism of the plan with the most audited ones, or one that says that there is none."""
+    items = _drawn(results)
     if not items:
         return _nothing()
     rows = ceil(len(items) / COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, 2.35 * rows + 0.5), squeeze=False, sharex=True, sharey=True)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, 1.75 * rows + 0.5), squeeze=False, sharex=True, sharey=True)
     for panel in axes.flat[len(items):]:
         panel.set_visible(False)
     for panel, item in zip(axes.flat, items, strict=False):
@@ -40,6 +43,13 @@ def _audited(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [item for item in results["mechanisms"].values() if item["audit_curve"]]
 
 
+def _drawn(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those of one plan: every plan's would fill a wall and say the same."""
+    items = _audited(results)
+    plans = Counter(plan_of(item) for item in items)
+    return [item for item in items if plan_of(item) == plans.most_common(1)[0][0]]
+
+
 def _nothing() -> Figure:
     figure, panel = plt.subplots(figsize=(WIDTH, 1))
     panel.axis("off")
@@ -49,13 +59,15 @@ def _nothing() -> Figure:
 
 def _draw_panel(panel: Any, item: Mapping[str, Any], results: Mapping[str, Any]) -> None:
     look = looks(results["methods"])[item["method"]]
-    false_alarms = np.linspace(0, 1, 400)
     panel.plot([0, 1], [1, 0], color=FAINT, linewidth=1)
     if item["audit_claimed"] is not None:
-        least = claimed_tradeoff(false_alarms, epsilon=item["audit_claimed"], delta=item["audited_delta"])
+        epsilon, delta = item["audit_claimed"], item["audited_delta"]
+        false_alarms = np.array([0, (1 - delta) * expit(-epsilon), 1 - delta, 1])  # straight between these
+        least = claimed_tradeoff(false_alarms, epsilon=epsilon, delta=delta)
         panel.fill_between(false_alarms, 0, least, color=FAINT, alpha=0.7, linewidth=0)
     panel.plot(item["audit_curve"]["false_positive"], item["audit_curve"]["false_negative"], color=look.colour, linestyle=look.dash)
-    panel.set_title(f"{results['methods'][item['method']]['title']}, {item['calibration']} {item['epsilon']:g}", fontsize=8)
+    setting = f" {item['setting']}" if item["setting"] else ""
+    panel.set_title(f"{results['methods'][item['method']]['title']}{setting},\n{item['calibration']} {item['epsilon']:g}", fontsize=7)
     panel.set_aspect("equal")
 
 
@@ -66,9 +78,12 @@ def caption(results: Mapping[str, Any]) -> str:
         return "No audit of this grid gave a trade-off curve."
     verdicts = [item["audited_refutes_claimed"] for item in items]
     tried = [verdict for verdict in verdicts if verdict is not None]
+    drawn = _drawn(results)
+    elsewhere = (f" Drawn are the {len(drawn)} mechanisms of one plan ({plan_words(plan_of(drawn[0]))}); the privacy table has all."
+                 if len(drawn) < len(items) else "")
     untried = f"; {len(items) - len(tried)} more have no claim at that δ to try" if len(tried) < len(items) else ""
     return (
         "What a tester of the released sums achieved: share of missed detections of one example against share of false alarms. Grey area: what the claimed "
         "ε of the run, at the δ that the trials resolve, does not allow; a curve that enters it contradicts the claim. "
-        f"{sum(tried)} of {len(tried)} claims are refuted, each by a test of its own at the audit's confidence{untried}."
+        f"{sum(tried)} of {len(tried)} claims are refuted, each by a test of its own at the audit's confidence{untried}.{elsewhere}"
     )

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from lmodp.reporting.captions import PRIVACY_UNIT
+from lmodp.reporting.captions import PRIVACY_UNIT, plan_of, plan_words
 from lmodp.reporting.style import GREY, INK, WIDTH, Look, looks
 
 MARKS = {"claimed_run": ("o", "white", "claimed, run"), "theorem_run": ("s", "white", "theorem, run (one number)"),
@@ -24,7 +24,7 @@ ROW_HEIGHT = 0.2
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     """Return a panel a plan, a row a mechanism, ordered as in the privacy table."""
-    plans = [list(items) for _, items in groupby(_ordered(results), key=_plan)] or [[]]
+    plans = [list(items) for _, items in groupby(_ordered(results), key=plan_of)] or [[]]
     rows = [max(len(items), 1) for items in plans]
     figure, axes = plt.subplots(len(plans), 1, figsize=(WIDTH, ROW_HEIGHT * sum(rows) + 0.75 * len(plans) + 0.7), sharex=True,
                                 squeeze=False, height_ratios=[count + 1 for count in rows])
@@ -34,7 +34,7 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
             _draw_row(panel, row, item, look[item["method"]])
         panel.set_yticks(range(len(items)), [_label(item, results) for item in items], fontsize=8)
         panel.set_ylim(len(items) - 0.4, -0.6)
-        panel.set_title(_heading(items), loc="left", fontsize=9)
+        panel.set_title(plan_words(plan_of(items[0])) if items else "", loc="left", fontsize=9)
         panel.tick_params(labelbottom=True)
     _log_axis(axes[-1, 0])
     figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
@@ -51,20 +51,7 @@ def _log_axis(panel: Axes) -> None:
 
 def _ordered(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     items = [item for item in results["mechanisms"].values() if item["calibration"] is not None and item["status"] == "done"]
-    return sorted(items, key=lambda item: (_plan(item), item["calibration"], item["epsilon"]))
-
-
-def _plan(item: Mapping[str, Any]) -> tuple[float, ...]:
-    """What mechanisms of one panel have in common."""
-    return tuple(item[name] for name in ("dataset_size", "expected_batch_size", "steps", "delta"))
-
-
-def _heading(items: list[Mapping[str, Any]]) -> str:
-    """The plan of a panel's mechanisms."""
-    if not items:
-        return ""
-    size, batch, steps, delta = _plan(items[0])
-    return f"{size:,} examples, {steps:,} steps of {batch:,g} expected (rate {batch / size:.3g}), δ = {delta:g}"
+    return sorted(items, key=lambda item: (plan_of(item), item["calibration"], item["epsilon"]))
 
 
 def _label(item: Mapping[str, Any], results: Mapping[str, Any]) -> str:
