@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lmodp.accounting import certify_mechanism, published_claim
+from lmodp import accounting
 from lmodp.mechanisms import noise_from_dict
 from lmodp.plan import Plan
 
@@ -27,9 +27,9 @@ def certify_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any]) 
     if noise_record["noise"] is None:
         return {"certificate": None, "noise": None}
     nominal = noise_record["nominal_step_epsilon"]
-    certificate = certify_mechanism(_plan(spec, noise_record["noise"]), nominal_step_epsilon=nominal)
+    certificate = accounting.certify_mechanism(_plan(spec, noise_record["noise"]), nominal_step_epsilon=nominal)
     if noise_record["claim_noise"] is not None:
-        certificate["claimed"] = published_claim(_plan(spec, noise_record["claim_noise"]), nominal_step_epsilon=nominal)
+        certificate["claimed"] = accounting.published_claim(_plan(spec, noise_record["claim_noise"]), nominal_step_epsilon=nominal)
     if noise_record["claim"] is not None:
         certificate["claimed"] = own_claim(noise_record["claim"])
     return {"certificate": certificate, "noise": noise_record["noise"]}
