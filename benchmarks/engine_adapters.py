@@ -6,7 +6,6 @@ AdamW. Peers that do not run on a model raise; the table shows their reason.
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from lmodp.mechanisms import PUBLISHED

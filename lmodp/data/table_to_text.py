@@ -86,9 +86,9 @@ def _read_e2e(path: Path) -> Examples:
 def _read_dart(path: Path) -> Examples:
     rows = read_parquet(path, DART_COLUMNS).rows if path.suffix == ".parquet" else _json_rows(path)
     pairs = []
-    for number, (triples, annotations) in enumerate(rows, start=1):
+    for number, (triples, annotated) in enumerate(rows, start=1):
         place = f"file = {str(path)!r} record {number}"
-        texts = _annotation_texts(annotations, place)
+        texts = _annotation_texts(annotated, place)
         pairs += [(linearise_dart(triples, place=place), text) for text in texts]
     return _examples(pairs)
 

@@ -6,7 +6,6 @@ narrower of the two operands, so that the fewest numbers are touched.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from lmodp.training.contributions import Contribution, Explicit, Outer, Rows, example_pieces, memory_of
