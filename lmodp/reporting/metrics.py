@@ -56,9 +56,16 @@ class Metric:
         return NOTHING if value is None else f"{self.factor * value:.{self.decimals}f}"
 
     def difference(self, value: float) -> str:
-        """Return a difference, signed, a rounded 0 without a minus."""
-        text = f"{self.factor * value:+.{self.decimals}f}"
-        return text if float(text) else text.replace("-", "+")
+        """Return a difference, signed.
+
+        Up to two digits more where else only 0 were left: an interval that ends at -0.02 excludes 0,
+        and its reader must see that. What is 0 even so has no minus.
+        """
+        for decimals in range(self.decimals, self.decimals + 3):
+            text = f"{self.factor * value:+.{decimals}f}"
+            if float(text):
+                return text
+        return f"{0:+.{self.decimals}f}"
 
     def mean_and_spread(self, score: Mapping[str, Any]) -> str:
         """Return ``mean ± spread``; without a spread where there is one run."""
