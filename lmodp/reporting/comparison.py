@@ -18,10 +18,8 @@ from lmodp.reporting.paired import FEWEST_SEEDS, best_cells
 from lmodp.reporting.render import BOLD, Notes, Page, Table
 
 Cell = Mapping[str, Any]
+TARGET_HEADS = {"method": "method", "target": "target ε", "delta": "δ"}
 PRIVACY_HEADS = {
-    "method": "method",
-    "target": "target ε",
-    "delta": "δ",
     "claimed_step": "claimed ε, step",
     "claimed_run": "claimed ε, run",
     "pure_scalar_step": "pure scalar ε, step",
@@ -75,10 +73,14 @@ def _page(results: Mapping[str, Any], name: str) -> Page:
 
 
 def heads_of(results: Mapping[str, Any], experiment: str) -> dict[str, str]:
-    """Return the heads of an experiment's columns: privacy, then its scores, the difference in the leading one, status."""
+    """Return the heads of an experiment's columns: the target, scores and the difference in the leading one, privacy, status.
+
+    Scores stand first, so that a narrow window shows them.
+    """
     standard = results["methods"].get(STANDARD, {"title": "the standard"})["title"]
     scores = {metric.name: metric.head() for metric in metrics_in(results, experiment)}
-    return {**PRIVACY_HEADS, **scores, "paired": f"difference from {standard}, {leading_metric(results, experiment).unit} [95 %]", "status": "status"}
+    paired = f"difference from {standard}, {leading_metric(results, experiment).unit} [95 %]"
+    return {**TARGET_HEADS, **scores, "paired": paired, **PRIVACY_HEADS, "status": "status"}
 
 
 def _value(key: str, cell: Cell) -> Any:
@@ -95,7 +97,7 @@ def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> lis
     accuracy = METRICS["accuracy"]
     found = [] if majority is None else [f"majority class: {accuracy.title} {accuracy.text(majority)}{accuracy.sign}"]
     if plain is None:
-        return [*found, f"non-private: {NOTHING} (no such method in this grid)"]
+        return [*found, f"non-private: {NOTHING} (not among its methods)"]
     if plain["status"] != "done":
         return [*found, f"non-private: {NOTHING} ({plain['status']}: {plain['reason']})"]
     scores = (f"{metric.title} {_score(metric, plain, notes)}{metric.sign}" for metric in metrics_in(results, experiment))
@@ -104,8 +106,6 @@ def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> lis
 
 def _texts(cell: Cell, notes: Notes, results: Mapping[str, Any], best: set[str]) -> dict[str, str]:
     """Return a cell's row as texts, by the keys of `heads_of`."""
-    other = cell["reason"] or "has no finite value"
-    private = _privacy_texts(cell, notes, other)
     scores = {metric.name: _score(metric, cell, notes) for metric in metrics_in(results, cell["experiment"])}
     if cell["cell"] in best:
         scores[cell["metric"]] = f"{BOLD}{scores[cell['metric']]}{BOLD}"
@@ -113,14 +113,15 @@ def _texts(cell: Cell, notes: Notes, results: Mapping[str, Any], best: set[str])
         "method": cell["method_title"],
         "target": f"{cell['epsilon']:g}",
         "delta": f"{cell['delta']:g}",
-        **private,
         **scores,
         "paired": _paired(cell, results, notes),
+        **_privacy_texts(cell, notes),
         "status": _status(cell, notes),
     }
 
 
-def _privacy_texts(cell: Cell, notes: Notes, other: str) -> dict[str, str]:
+def _privacy_texts(cell: Cell, notes: Notes) -> dict[str, str]:
+    other = cell["reason"] or "has no finite value"
     why = {
         "claimed_step": cell["claimed_reason"], "claimed_run": cell["claimed_reason"], "pure_scalar_step": cell["pure_scalar_reason"],
         "theorem_step": cell["theorem_reason"], "theorem_run": cell["theorem_reason"],

@@ -21,6 +21,7 @@ from lmodp.reporting.style import FAINT, GREY, INK, WIDTH, Look, looks
 
 FEW_SEEDS = 5
 NARROW = 10
+WIDE = 1e4  # an axis this wide has room for decades only
 SAME_CLAIM = 0.05  # claims closer than this share one annotation
 NEAR = 2.0  # an annotation nearer than this to the one before stands a line higher
 FAR_BELOW = 0.6  # of the scores' range
@@ -33,6 +34,8 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     look = looks(results["methods"])
     for row, name in zip(axes, names, strict=True):
         _draw_experiment(row, results, name, look)
+    for (left, right), name in zip(axes, names, strict=True):  # when every row has set the columns' common limits
+        _references(right, left, _reference_values(results, name), _verified_points(results, name))
     for panel, label in zip(axes[-1], ("claimed ε of the run", "verified ε of the run"), strict=True):
         panel.set_xlabel(label)
     drawn = {cell["method"] for cell in results["cells"] if cell["experiment"] in names and _shown(cell) is not None}
@@ -46,10 +49,18 @@ def _drawn(results: Mapping[str, Any]) -> list[str]:
     return [name for name in results["experiments"] if name in scored] or list(results["experiments"])[:1]
 
 
+def _private_cells(results: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    return [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and _shown(cell) is not None]
+
+
+def _verified_points(results: Mapping[str, Any], name: str) -> list[tuple[float, float]]:
+    return [(cell["verified_upper"], _shown(cell)) for cell in _private_cells(results, name) if cell["verified_upper"] is not None]
+
+
 def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapping[str, Look]) -> None:
     left, right = row
     facts = results["experiments"][name]
-    cells = [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and _shown(cell) is not None]
+    cells = _private_cells(results, name)
     claimed = _with_claims(cells)
     verified = [cell for cell in cells if cell["verified_upper"] is not None]
     _draw_lines(left, claimed, "claimed_run", look)
@@ -64,8 +75,6 @@ def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapp
                              and cell["setting"] is None])
     for panel, drawn in ((left, claimed), (right, verified)):
         _log_axis(panel) if drawn else _say_empty(panel)
-    if claimed or verified:
-        _references(right, left, _reference_values(results, name))
     left.set_title(facts["title"], pad=28)
     left.set_ylabel(leading_metric(results, name).head(f" on {facts['evaluation_split']}"))
 
@@ -139,7 +148,8 @@ def _log_axis(panel: Axes) -> None:
     low, high = panel.get_xlim()
     if high < NARROW * low:  # all claims alike: a wider axis says so better than its own digits
         panel.set_xlim((low * high / NARROW) ** 0.5, (low * high * NARROW) ** 0.5)
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    low, high = panel.get_xlim()
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < WIDE * low else (1,)))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.xaxis.set_minor_formatter(NullFormatter())
     panel.grid(axis="x", visible=False)
@@ -154,16 +164,30 @@ def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]
     return {label: value for label, value in found.items() if value is not None}
 
 
-def _references(right: Axes, left: Axes, values: Mapping[str, float]) -> None:
-    """Lines for the reference values, named at the right edge; what lies far below the scores is named there only."""
-    low, high = right.get_ylim()
+def _references(right: Axes, left: Axes, values: Mapping[str, float], points: list[tuple[float, float]]) -> None:
+    """Lines for the reference values, named at an edge of the right panel; what lies far below the scores is named there only."""
+    if not (left.axison or right.axison):
+        return
     for name, value in values.items():
-        below = value < low - FAR_BELOW * (high - low)
-        for panel in () if below else (left, right):
+        low, high = right.get_ylim()
+        for panel in () if value < low - FAR_BELOW * (high - low) else (left, right):
             panel.axhline(value, color=INK, linewidth=0.9, linestyle="-" if name == "non-private" else (0, (4, 3)), zorder=1)
-        right.annotate(f"{name} {value:.1f}{', below the axis' if below else ''}", (1, 0 if below else value),
-                       xycoords=right.transAxes if below else right.get_yaxis_transform(), xytext=(-2, 2),
-                       textcoords="offset points", ha="right", va="bottom", fontsize=7.5, color=INK)
+    low, _ = right.get_ylim()
+    for name, value in values.items():
+        below = value < low
+        edge = _emptier_edge(right, points, low if below else value)
+        right.annotate(f"{name} {value:.1f}{', below the axis' if below else ''}", (edge, 0 if below else value),
+                       xycoords=right.transAxes if below else right.get_yaxis_transform(), xytext=(2 - 4 * edge, 2),
+                       textcoords="offset points", ha="right" if edge else "left", va="bottom", fontsize=7.5, color=INK)
+
+
+def _emptier_edge(panel: Axes, points: list[tuple[float, float]], height: float) -> int:
+    """Return 1, the right edge, unless fewer points stand above the height at the left one: 0."""
+    if not points:
+        return 1
+    places = (panel.transData + panel.transAxes.inverted()).transform([*points, (points[0][0], height)])
+    over = [x for x, y in places[:-1] if -0.05 < y - places[-1][1] < 0.12]
+    return int(sum(x > 0.65 for x in over) <= sum(x < 0.35 for x in over))
 
 
 def _legend(results: Mapping[str, Any], look: Mapping[str, Look]) -> list[Line2D]:
