@@ -146,6 +146,7 @@ class Experiment(Section):
     training: Training
     generation: Generation | None = Field(None, description="table-to-text only; null for the published search")
     methods: list[str] | None = Field(None, description="null takes the grid's methods")
+    learning_rates: dict[str, Positive] = Field({}, description="of methods that want another than training.learning_rate")
     privacy: Privacy | None = Field(None, description="null takes the grid's targets")
 
 
@@ -221,7 +222,7 @@ def check_config(values: Any, *, source: str = "config") -> Config:
         config = Config.model_validate(_numbers(values))
     except ValidationError as error:
         raise ConfigError(source, [_fault(item) for item in error.errors()]) from None
-    faults = [*_unknown_names(config), *_impossible_batches(config), *_impossible_tasks(config)]
+    faults = [*_unknown_names(config), *_impossible_batches(config), *_impossible_rates(config), *_impossible_tasks(config)]
     if faults:
         raise ConfigError(source, faults)
     return config
@@ -288,6 +289,7 @@ def _unknown_names(config: Config) -> list[Fault]:
     named = [("methods", "method", name, methods) for name in config.methods]
     for key, item in config.experiments.items():
         named += [(f"experiments.{key}.methods", "method", name, methods) for name in item.methods or []]
+        named += [(f"experiments.{key}.learning_rates", "method", name, methods) for name in item.learning_rates]
         named += [(f"experiments.{key}.dataset", "data set", item.dataset, DATASETS)]
         named += [(f"experiments.{key}.model", "model", item.model, MODELS)]
     named += [(f"local_files.{name}", "data set", name, DATASETS) for name in config.local_files]
@@ -308,6 +310,17 @@ def _impossible_batches(config: Config) -> list[Fault]:
             rule = f"is a sampling rate of {batch / card.train_size:.4g}, which must be at most 1"
             remedy = f"{item.dataset} has {card.train_size} training examples."
             faults.append(Fault(f"experiments.{key}.training.expected_batch_size", batch, rule, remedy))
+    return faults
+
+
+def _impossible_rates(config: Config) -> list[Fault]:
+    """A rate of its own is for a method that is there, and is given or searched for, not both."""
+    faults = []
+    for key, item in config.experiments.items():
+        place, methods = f"experiments.{key}.learning_rates", config.methods if item.methods is None else item.methods
+        faults += [Fault(place, name, "is no method of this experiment", "Leave it out.") for name in item.learning_rates if name not in methods]
+        if item.learning_rates and item.training.tuning is not None:
+            faults.append(Fault(place, "...", "beside training.tuning, which chooses every method's rate", "Leave one out."))
     return faults
 
 

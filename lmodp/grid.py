@@ -205,7 +205,9 @@ class Grid:
         )
 
     def _spec(self, name: str, experiment: Experiment, method: Method, point: Point) -> dict[str, Any]:
-        values = experiment.model_dump(mode="json", exclude={"title", "repetitions", "methods", "privacy", "certify_only"})
+        values = experiment.model_dump(mode="json", exclude={"title", "repetitions", "methods", "privacy", "certify_only", "learning_rates"})
+        if method.name in experiment.learning_rates:
+            values["training"]["learning_rate"] = experiment.learning_rates[method.name]
         return {
             "experiment": name,
             "method": method.name,

@@ -19,10 +19,16 @@ def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
     return (
         f"{facts['dataset']}, {count(size)} training examples; {facts['model']}, training {trainable_words(facts['trainable'])} "
         f"for {facts['steps']} steps of {count(batch)} expected examples (rate {batch / size:.4g}), clip norm {facts['clip_norm']:g}, "
-        f"{facts['optimizer']} at {facts['learning_rate']:g}. "
+        f"{facts['optimizer']} at {facts['learning_rate']:g}{_own_rates(results, facts)}. "
         f"Score: {_scores(results, experiment)} after the last step on the {facts['evaluation_split']} split ({_size(results, experiment)}), "
         f"{runs}; {PRIVACY_UNIT}."
     )
+
+
+def _own_rates(results: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """`` (Non-private: 0.0005)`` where a method has a rate of its own."""
+    own = [f"{results['methods'][name]['title']}: {rate:g}" for name, rate in facts.get("learning_rates", {}).items()]
+    return f" ({', '.join(own)})" if own else ""
 
 
 def _scores(results: Mapping[str, Any], experiment: str) -> str:

@@ -160,6 +160,7 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
         "repetitions": experiment.repetitions,
         "metrics": list(metrics_of(card)),
         **{field: getattr(training, field) for field in TRAINING},
+        "learning_rates": dict(experiment.learning_rates),
         "majority_accuracy": max(counts.values()) / sum(counts.values()) if counts else None,
         "notes": [*card.notes, *model.notes],
     }

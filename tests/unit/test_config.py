@@ -51,6 +51,8 @@ def test_yaml_1_1_reads_1e_minus_10_as_text_and_we_do_not(values):
         (("experiments", "head", "training", "expected_batch_size"), 500,
          ["experiments.head.training.expected_batch_size = 500", "a sampling rate of 2.604, which must be at most 1", "192"]),
         (("experiments", "head", "trainable"), "hed", ["experiments.head.trainable = 'hed'", "Give full, head, bitfit"]),
+        (("experiments", "head", "learning_rates"), {"gausian": 1e-3}, ["learning_rates = 'gausian'", "Did you mean 'gaussian'?"]),
+        (("experiments", "head", "learning_rates"), {"gaussian": 0}, ["learning_rates.gaussian = 0", "greater than 0"]),
         (("grid",), "Quick Grid", ["grid = 'Quick Grid'"]),
     ],
 )  # fmt: skip
@@ -62,6 +64,17 @@ def test_each_fault_names_value_rule_and_remedy(values, path, value, parts):
     told = "\n".join(faults_of(values))
     for part in parts:
         assert part in told
+
+
+def test_a_rate_is_for_a_method_that_is_there(values):
+    values["experiments"]["head"] |= {"methods": ["gaussian"], "learning_rates": {"gaussian": 1e-3, "laplace": 1e-3}}
+    assert [fault for fault in faults_of(values) if "learning_rates = 'laplace': is no method of this experiment" in fault]
+
+
+def test_a_rate_is_given_or_searched_for(values):
+    head = values["experiments"]["head"]
+    head |= {"learning_rates": {"gaussian": 1e-3}, "training": {**head["training"], "tuning": {"learning_rate": [1e-3, 1e-2]}}}
+    assert any("experiments.head.learning_rates" in fault and "training.tuning" in fault for fault in faults_of(values))
 
 
 def test_all_faults_are_collected(values):

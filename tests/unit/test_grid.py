@@ -49,6 +49,16 @@ def test_ids_depend_on_what_is_asked_and_not_on_where_it_is_kept(values):
     assert not set(grid_of(values).cells) & set(before)
 
 
+def test_a_rate_of_its_own_changes_that_method_alone(values):
+    before = grid_of(values).cells
+    values["experiments"]["head"]["learning_rates"] = {"nonprivate": 5e-4}
+    after = grid_of(values).cells
+    assert {before[name].spec["method"] for name in set(before) - set(after)} == {"nonprivate"}
+    rates = {cell.spec["method"]: cell.spec["training"]["learning_rate"] for cell in after.values()}
+    assert rates.pop("nonprivate") == 5e-4
+    assert set(rates.values()) == {float(values["experiments"]["head"]["training"]["learning_rate"])}
+
+
 def test_more_repetitions_keep_the_runs_that_are_there(values):
     before = next(iter(grid_of(values).cells.values()))
     values["experiments"]["head"]["repetitions"] = 5

@@ -105,6 +105,6 @@ def _experiment(name: str, seeds: int) -> dict[str, Any]:
         "dataset_name": card.name, "model_name": "minilm_roberta", "dataset": card.title, "train_size": 7568, "evaluation_split": "test",
         "evaluation_size": card.evaluation_size, "metrics": list(metrics_of(card)),
         "model": "MiniLM as RoBERTa", "trainable": {"head": "head", "last_layer": {"last_layers": 1}, "sentences": "full"}[name], "pooling": "mean",
-        "repetitions": seeds, "expected_batch_size": 1024.0, "steps": 40, "clip_norm": 1.0, "learning_rate": 3e-3,
+        "repetitions": seeds, "expected_batch_size": 1024.0, "steps": 40, "clip_norm": 1.0, "learning_rate": 3e-3, "learning_rates": {},
         "optimizer": "adam", "schedule": "constant", "majority_accuracy": 0.507 if card.labels else None, "notes": ["a note on the data"],
     }

@@ -5,6 +5,7 @@ import re
 import pandas as pd
 import pytest
 
+from lmodp.reporting.captions import experiment_caption
 from lmodp.reporting.comparison import comparison_pages
 from lmodp.reporting.privacy_table import privacy_pages
 from lmodp.reporting.render import Page, Table, tex, to_latex, to_markdown
@@ -109,3 +110,10 @@ def test_latex_escapes_and_bold():
     assert tex("**1 ± 2**") == r"\textbf{1 $\pm$ 2}"
     page = Page("t", "c", [Table("", ("a", "b"), [("x", "y")])])
     assert r"x & y \\" in to_latex([page]) and "| x | y |" in to_markdown([page], title="T")
+
+
+def test_the_caption_names_rates_of_their_own(results):
+    name = next(iter(results["experiments"]))
+    assert "adam at 0.003. " in experiment_caption(results, name)
+    results["experiments"][name]["learning_rates"] = {"nonprivate": 5e-4}
+    assert "adam at 0.003 (non-private: 0.0005). " in experiment_caption(results, name)
