@@ -18,11 +18,13 @@ from lmodp.data.registry import DATASETS
 from lmodp.errors import InvalidValue, Unsupported
 from lmodp.grid import Cell, Grid
 from lmodp.models.registry import MODELS
+from lmodp.records import read_record
 
 NOTES = (
     "memory: of one training step, estimated (16 bytes a trained weight, activations after Korthikanti et al. 2022).",
-    "time: work at the longest length over the measured rate of a small model on this machine; evaluation, and the one pass "
-    "that fills a cache of frozen layers' outputs, not included.",
+    "time: work over the measured rate of a small model on this machine, at the mean length where the results folder has the "
+    "tokens' record and at the longest length elsewhere; evaluation, and the one pass that fills a cache of frozen layers' "
+    "outputs, not included.",
     "verified: upper bound of the whole run's epsilon; it is what holds.",
 )
 
@@ -63,7 +65,7 @@ def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: f
     if part not in sizes:
         sizes[part] = _size(spec)
     size = sizes[part]
-    flops = _flops(cell, size)
+    flops = _flops(cell, size, mean_length=_mean_length(cell.tokens, grid))
     examples = training["expected_batch_size"] * training["steps"] * cell.repetitions
     entry = {
         "cell": cell.id,
@@ -96,12 +98,24 @@ def _unpinned(spec: Mapping[str, Any], grid: Grid) -> str | None:
     return " ".join(faults) or None
 
 
-def _flops(cell: Cell, size: Mapping[str, Any]) -> int | None:
-    """Products and sums an example; behind cached outputs of a frozen prefix only the trained part runs."""
+def _flops(cell: Cell, size: Mapping[str, Any], *, mean_length: float | None) -> float | None:
+    """Products and sums an example; behind cached outputs of a frozen prefix only the trained part runs.
+
+    Micro-batches hold examples of like lengths and are padded to the longest of their own, so that the
+    mean length counts; attention's share, which grows faster, is small at these lengths.
+    """
+    longest = cell.spec["max_length"]
+    length = mean_length or longest
     if cell.activations is None or size["trainable"] is None:
-        return size["flops_per_example"]
-    positions = 1 if cell.spec["trainable"] == "head" else cell.spec["max_length"]
-    return 6 * size["trainable"] * positions
+        return None if size["flops_per_example"] is None else size["flops_per_example"] * length / longest
+    return 6 * size["trainable"] * (1 if cell.spec["trainable"] == "head" else length)
+
+
+@cache
+def _mean_length(tokens_id: str, grid: Grid) -> float | None:
+    """The mean length of the training examples, where their tokens have been counted."""
+    path = grid.config.results / "tokens" / tokens_id / "tokens.json"
+    return read_record(path)["splits"]["train"]["mean_length"] if path.is_file() else None
 
 
 def _size(spec: Mapping[str, Any]) -> dict[str, Any]:

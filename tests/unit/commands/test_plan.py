@@ -44,6 +44,18 @@ def test_rate_steps_and_time(plan):
     assert cell["seconds"] == pytest.approx(model["flops_per_example"] * 2048 * 192 / 1e12)
 
 
+def test_lengths_that_were_counted_are_taken(plan, tmp_path):
+    grid = Grid(check_config({**SMALL, "results_root": str(tmp_path)}))
+    cell = next(iter(grid.cells.values()))
+    record = grid.config.results / "tokens" / cell.tokens / "tokens.json"
+    record.parent.mkdir(parents=True)
+    heads = {"schema_version": 1, "kind": "tokenize_dataset", "created_by": {}, "inputs": {}, "status": "done", "reason": None}
+    record.write_text(json.dumps({**heads, "splits": {"train": {"mean_length": 16.0}}}))
+    found = plan_grid(grid, rate=1e12, privacy=False)["cells"]
+    assert found[0]["seconds"] == pytest.approx(plan["cells"][0]["seconds"] * 16 / 256)
+    assert found[3]["seconds"] == plan["cells"][3]["seconds"]  # a head's activations have one position
+
+
 def test_cached_layers_are_not_counted_again(plan):
     cell, model = plan["cells"][3], plan["models"][1]
     assert cell["runs"] == 3 and cell["seconds"] == pytest.approx(6 * model["trainable"] * 2048 * 192 * 3 / 1e12)
