@@ -86,6 +86,41 @@ def sum_positions(tensor: Tensor) -> Tensor:
     return wide.squeeze(1) if wide.shape[1] == 1 else wide.sum(1)
 
 
+def live_positions(inputs: Tensor | None, grad: Tensor) -> tuple[Tensor | None, Tensor]:
+    """Return a layer's input and output gradient without the positions that nobody's loss depends on.
+
+    A classifier reads one position, so above its last attention all others have an
+    output gradient of exactly zero; so has padding. They add nothing to a
+    per-example gradient and cost as much as the rest. The positions between the
+    first and the last that are not zero for some example are kept, where that is at
+    most half of them, as copies: the whole tensors can then be released.
+
+    Args:
+        inputs: (B, T, ...) or None.
+        grad: (B, T, p).
+
+    Returns:
+        (B, n, ...) and (B, n, p), 1 <= n <= T.
+    """
+    # A GPU would have to be waited for, at every layer.
+    if grad.shape[1] == 1 or grad.device.type != "cpu":
+        return inputs, grad
+    # One feature tells of a dense gradient that it is dense, without reading all of it.
+    start, end = _range_of(grad[:, :, 0] != 0)
+    if 2 * (end - start) > grad.shape[1]:
+        return inputs, grad
+    start, end = _range_of((grad != 0).any(-1))
+    if 2 * (end - start) > grad.shape[1]:
+        return inputs, grad
+    return (None if inputs is None else inputs[:, start:end].clone()), grad[:, start:end].clone()
+
+
+def _range_of(live: Tensor) -> tuple[int, int]:
+    """Return the first position where (B, T) holds for somebody and the one after the last; (0, 1) if nowhere."""
+    found = live.any(0).nonzero()
+    return (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 1)
+
+
 @dataclass(frozen=True)
 class Outer:
     """``sum_t left_t right_t^T``: left (B, T, p), right (B, T, d)."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from lmodp.errors import Unsupported
 from lmodp.training.bank import VectorBank
-from lmodp.training.contributions import Contribution, GramCache, squared_norm
+from lmodp.training.contributions import Contribution, GramCache, live_positions, squared_norm
 from lmodp.training.rules import LayerRule, rule_for
 
 
@@ -68,7 +68,8 @@ class Tape:
 
     def receive(self, layer: TappedLayer, inputs: Tensor | None, grad: Tensor) -> None:
         """Take a layer's output gradient, (B, ..., p), in the backward pass."""
-        found = layer.rule.contributions(layer.module, inputs, as_positions(grad), layer.wanted)
+        inputs, grad = live_positions(inputs, as_positions(grad))
+        found = layer.rule.contributions(layer.module, inputs, grad, layer.wanted)
         for name, part in found.items():
             parameter = layer.parameters[name]
             if self.bank.holds(parameter):
