@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +34,7 @@ from lmodp.table_to_text_task import TableToTextTask
 from lmodp.tasks import ClassificationTask
 from lmodp.training import Examples, TrainingSettings, train
 from lmodp.training.clipping import Loss
+from lmodp.training.conformance import mean_clipped_share
 from lmodp.training.examples import arranged
 from lmodp.training.memory import set_up_training
 from lmodp.tuning import REPETITION, SPLIT, tune, tuned
@@ -156,7 +156,7 @@ class _Trainer:
             self._train(spec, number, run_id, record, weights)
         made = read_record(record)
         return {"run": run_id, "status": made["status"], "reason": made["reason"], "record_sha256": sha256_file(record),
-                "clipped_share": fmean(made["clipped_share"]) if made.get("clipped_share") else None}
+                "clipped_share": mean_clipped_share(made)}
 
     def _there(self, record: Path, weights: Path, spec: Mapping[str, Any]) -> bool:
         code = None if self.layout.config.keep_records else self.code

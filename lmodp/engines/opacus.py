@@ -178,7 +178,7 @@ class _Run:
             "clipping": "flat",
             "noise": Gaussian(std=self.optimizer.noise_multiplier).to_dict(),
             "noise_scale": self.optimizer.max_grad_norm,
-            "clipped_share": [],  # Opacus keeps its norms to itself; computing them again would slow it down
+            "clipped": [],  # Opacus keeps its norms to itself; computing them again would slow it down
         }
 
 

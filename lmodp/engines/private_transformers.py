@@ -48,7 +48,7 @@ class PrivateTransformersEngine:
                     group["lr"] = settings.rate_at(step, steps=plan.steps)
                 log.add(run.advance(step))
             record = {**log.record(plan=plan, settings=settings, meter=None, trainable=run.engine.num_params), **run.facts(),
-                      "clipped_share": []}  # the package does not say how many examples it clipped
+                      "clipped": []}  # the package does not say how many examples it clipped
         timing = {"wall_seconds": time.perf_counter() - started, "steps_run": plan.steps, "device": str(run.device),
                   "threads": torch.get_num_threads(), **peak_memory(run.device)}
         return TrainingResult(record=record, timing=timing)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from statistics import fmean
 from typing import Any
 
 from lmodp.plan import Plan
@@ -39,7 +41,12 @@ class RunLog:
 
     def record(self, *, plan: Plan, settings: TrainingSettings, meter: NoiseMeter | None,
                trainable: int) -> dict[str, Any]:
-        """Return the content of ``training.json``."""
+        """Return the content of ``training.json``.
+
+        Lists have one entry a step: examples drawn, those whose gradient was shortened,
+        mean loss to six digits (a float32 holds seven). ``non_finite`` has the steps
+        (from 1) where a gradient was not finite, and of how many examples.
+        """
         scale = plan.effective_noise_scale
         return {
             "steps": len(self.batch_sizes),
@@ -57,9 +64,20 @@ class RunLog:
             "noise_measured": None if meter is None else meter.report(scale=scale),
             "trainable_parameters": trainable,
             "settings": settings.to_dict(),
-            "clipped_share": [clipped / size if size else 0.0
-                              for clipped, size in zip(self.clipped, self.batch_sizes, strict=True)],
-            "non_finite": self.non_finite,
-            "diagnostics": {"private": False, "training_loss": self.losses},
+            "clipped": self.clipped,
+            "non_finite": {str(step): count for step, count in enumerate(self.non_finite, 1) if count},
+            "diagnostics": {"private": False, "training_loss": [_six_digits(loss) for loss in self.losses]},
             "evaluations": self.evaluations,
         }
+
+
+def mean_clipped_share(record: Mapping[str, Any]) -> float | None:
+    """Return the mean over a run's steps of the share of drawn examples that were clipped; None if not counted."""
+    if not record.get("clipped"):
+        return None
+    return fmean(clipped / size if size else 0.0
+                 for clipped, size in zip(record["clipped"], record["batch_sizes"], strict=True))
+
+
+def _six_digits(loss: float | None) -> float | None:
+    return None if loss is None else float(f"{loss:.6g}")

@@ -107,7 +107,7 @@ def test_adapters_in_half_precision(prepared, llama, folder, pooling):
     result = train(running, plan=plan, examples=made.examples("train"), loss=made.loss, hooks=[watch], seeds={"sampling": 1, "dropout": 1, "noise": 1},
                    settings=TrainingSettings(learning_rate=1e-3, micro_batch_size=16, precision="bfloat16"))
     assert watch.seen == {torch.float32}
-    assert len(result.record["clipped_share"]) == 3 and 0 < made.score(model)["accuracy"] < 1
+    assert len(result.record["clipped"]) == 3 and 0 < made.score(model)["accuracy"] < 1
 
 
 class Dtypes:

@@ -16,6 +16,7 @@ import torch
 from lmodp.errors import DamagedFile, InvalidValue
 from lmodp.mechanisms import Gaussian
 from lmodp.training import PoissonSampler, classification_loss, train
+from lmodp.training.conformance import mean_clipped_share
 from lmodp.training.noise import draw
 from lmodp.training.randomness import device_generator, stream_key
 from tests.unit.training.small import SEEDS, SIZE, arguments, make_examples, make_model, make_plan
@@ -90,21 +91,22 @@ def test_micro_batches_change_rounding_only():
 def test_the_record_says_what_ran():
     _, result = run(steps=9, sampling_rate=0.1)
     record = result.record
-    assert record["steps"] == len(record["batch_sizes"]) == len(record["clipped_share"]) == 9
+    assert record["steps"] == len(record["batch_sizes"]) == len(record["clipped"]) == 9
     assert record["divisor"] == record["expected_batch_size"] == pytest.approx(6.0)
     assert (record["sampling_rate"], record["clip_norm"], record["noise_scale"]) == (0.1, 0.4, 0.4)
     assert record["noise"] == Gaussian(std=0.7).to_dict()
     assert record["noise_measured"]["draws"] == 9 * record["trainable_parameters"] == 9 * 53
-    assert record["noise_measured"]["within_tolerance"] and set(record["non_finite"]) == {0}
+    assert record["noise_measured"]["within_tolerance"] and record["non_finite"] == {}
     assert record["diagnostics"]["private"] is False
-    assert all(0 <= share <= 1 for share in record["clipped_share"]) and max(record["clipped_share"]) > 0
+    assert all(0 <= few <= size for few, size in zip(record["clipped"], record["batch_sizes"], strict=True))
+    assert 0 < mean_clipped_share(record) <= 1
     json.dumps(record, allow_nan=False)
     assert "wall_seconds" in result.timing and not any("second" in key for key in record)
 
 
 def test_empty_draws_are_steps_with_noise_alone():
     found, result = run(sampling_rate=1e-9, steps=3, optimizer="sgd", learning_rate=1e-9)
-    assert result.record["batch_sizes"] == [0, 0, 0] and result.record["clipped_share"] == [0.0] * 3
+    assert result.record["batch_sizes"] == [0, 0, 0] and result.record["clipped"] == [0] * 3
     assert result.record["diagnostics"]["training_loss"] == [None] * 3
     assert found != weights(make_model())
 
@@ -113,7 +115,7 @@ def test_examples_that_are_not_finite_are_counted():
     model, fields = make_model(), arguments(sampling_rate=1.0, steps=2)
     fields["examples"].tensors["x"][7] = math.nan
     record = train(model, **fields).record
-    assert record["non_finite"] == [1, 1]
+    assert record["non_finite"] == {"1": 1, "2": 1}
     assert all(torch.isfinite(value).all() for value in model.parameters())
 
 
