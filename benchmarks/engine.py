@@ -4,9 +4,10 @@
                                 [--repeats N] [--threads N] [--clock wall|cpu] [--only NAME]
                                 [--engines NAMES] [--out FOLDER]
 
-Times are measured in one process a case, all engines alternately, each on a model of its own;
-the table gives the median over the repeats of (engine's time / non-private time of the same
-repeat). Peak memory is measured in a fresh process for every case and engine: the largest
+Times are measured in one process for every case and engine, alternately with the non-private
+engine, each on a model of its own; the table gives the median over the repeats of (engine's
+time / non-private time of the same repeat). Together in one process, the gigabytes that one
+engine frees decide how fast the next one's buffers are had. Peak memory is measured in a fresh process for every case and engine: the largest
 resident set (CUDA: the most torch had allocated) while two gradients are formed, less what
 was there after loading the model and one forward pass of one example. The non-private peak is
 measured the same way; the table gives the median of three such pairs.
@@ -99,7 +100,7 @@ def child(options: argparse.Namespace, task: str, **names: str) -> dict:
     """Run one task in a process of its own and return what it prints."""
     command = [sys.executable, str(HERE / "engine.py"), "--task", task, "--size", options.size, "--device",
                options.device, "--precision", options.precision, "--repeats", str(options.repeats), "--threads",
-               str(options.threads), "--clock", options.clock, "--engines", options.engines]
+               str(options.threads), "--clock", options.clock]
     for key, value in names.items():
         command += [f"--{key}", value]
     threads = {name: str(options.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -112,40 +113,46 @@ def child(options: argparse.Namespace, task: str, **names: str) -> dict:
 
 
 def measure_case(options: argparse.Namespace, name: str) -> dict[str, object]:
-    """Return a case's rows: times of all engines, then memory of those that ran."""
-    found = child(options, "times", case=name)
-    rows = found.get("engines", {})
+    """Return a case's rows: every engine's times beside the non-private ones, then memory of those that ran."""
+    from engine_adapters import ADAPTERS
+
+    rows: dict[str, dict] = {}
+    for engine in (item for item in ADAPTERS if item != BASE and any(part in item for part in options.engines.split(","))):
+        found = child(options, "times", case=name, engine=engine)
+        if BASE in found and BASE not in rows:
+            rows = {BASE: found[BASE], **rows}
+        rows[engine] = found.get(engine, {"reason": found.get("failed")})
     runs = [engine for engine, row in rows.items() if "reason" not in row]
     peaks = {engine: [child(options, "memory", case=name, engine=engine)["peak_bytes"] for _ in range(3)]
              for engine in runs}
     for engine, values in peaks.items():
         rows[engine]["peak_bytes"] = statistics.median(values)
         rows[engine]["memory_ratio"] = statistics.median(a / b for a, b in zip(values, peaks[BASE], strict=True))
-    return {"case": name, **found}
+    return {"case": name, "engines": rows}
 
 
 def measure_times(options: argparse.Namespace) -> dict[str, object]:
-    """Time all engines of a case alternately; peers that do not run carry a reason."""
-    from engine_adapters import ADAPTERS, build_adapter, reason_of
+    """Time one engine and the non-private one alternately; a peer that does not run carries a reason."""
+    from engine_adapters import build_adapter, reason_of
     from engine_cases import cases
 
-    case, adapters, rows = prepared(options, cases), {}, {}
-    chosen = [name for name in ADAPTERS if name == BASE or any(part in name for part in options.engines.split(","))]
-    for name in chosen:
+    case, adapters = prepared(options, cases), {}
+    for name in (BASE, options.engine):
         try:
             adapters[name] = build_adapter(name, case, options.device, options.precision)
         except Exception as error:  # a peer may fail in any way; the reason is the result
             if name in (BASE, "lmodp"):
                 raise
-            rows[name] = {"reason": reason_of(error)}
-    batch = case.batch(options.device)
+            return {name: {"reason": reason_of(error)}}
+    batch, rows = case.batch(options.device), {name: {} for name in adapters}
     for part in ("gradient", "step"):
         seconds = alternately({name: getattr(adapter, part) for name, adapter in adapters.items()}, batch, options)
         for name, values in seconds.items():
             ratios = [value / base for value, base in zip(values, seconds[BASE], strict=True)]
-            rows.setdefault(name, {}).update({f"{part}_seconds": statistics.median(values),
-                                              f"{part}_ratio": statistics.median(ratios)})
-    return {"engines": {name: rows[name] for name in chosen}}
+            rows[name] |= {f"{part}_seconds": statistics.median(values), f"{part}_ratio": statistics.median(ratios)}
+    for row in rows.values():
+        row["many_ratio"] = seconds_of_many(row) / seconds_of_many(rows[BASE])
+    return rows
 
 
 def prepared(options: argparse.Namespace, cases):
@@ -255,23 +262,22 @@ def table(report: dict) -> str:
              f"torch {facts['torch']}, transformers {facts['transformers']}; median of {facts['repeats']}.", "",
              "Ratios to the non-private engine. Gradient: forward, backward and clipped sum of one batch. Step: also one",
              "draw of noise for all weights and AdamW, after one batch; and after 32 such batches (a private batch of",
-             "1,024), computed from the two times.", "",
+             "1,024), computed from the two times. Milliseconds of the non-private engine are those beside the first other one.", "",
              "| case | engine | gradient | step of 32 | step of 1,024 | peak memory | gradient, ms | peak, MB |",
              "| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for case in report["cases"]:
-        rows = case.get("engines", {"all": {"reason": case.get("failed", "")}})
-        lines += [table_row(case["case"], name, row, rows.get(BASE)) for name, row in rows.items()]
+        lines += [table_row(case["case"], name, row) for name, row in case["engines"].items()]
     noise = report["noise"]
     lines += ["", "| noise | ns a number | ratio to torch.randn |", "| --- | --- | --- |"]
     lines += [f"| {name} | {value:.2f} | {noise['ratio'][name]:.2f} |" for name, value in noise["nanoseconds"].items()]
     return "\n".join(lines) + "\n"
 
 
-def table_row(case: str, name: str, row: dict, base: dict | None) -> str:
+def table_row(case: str, name: str, row: dict) -> str:
     if "reason" in row:
         return f"| {case} | {name} | does not run: {row['reason'].replace('|', '/')} | | | | | |"
     return (f"| {case} | {name} | {row['gradient_ratio']:.2f} | {row['step_ratio']:.2f} "
-            f"| {seconds_of_many(row) / seconds_of_many(base):.2f} | {row['memory_ratio']:.2f} "
+            f"| {row['many_ratio']:.2f} | {row['memory_ratio']:.2f} "
             f"| {1e3 * row['gradient_seconds']:.0f} | {row['peak_bytes'] / 1e6:.0f} |")
 
 
