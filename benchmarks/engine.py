@@ -7,10 +7,11 @@
 Times are measured in one process for every case and engine, alternately with the non-private
 engine, each on a model of its own; the table gives the median over the repeats of (engine's
 time / non-private time of the same repeat). Together in one process, the gigabytes that one
-engine frees decide how fast the next one's buffers are had. Peak memory is measured in a fresh process for every case and engine: the largest
-resident set (CUDA: the most torch had allocated) while two gradients are formed, less what
-was there after loading the model and one forward pass of one example. The non-private peak is
-measured the same way; the table gives the median of three such pairs.
+engine frees decide how fast the next one's buffers are had. Peak memory is measured in a fresh
+process for every case and engine: the largest resident set (CUDA: the most torch had
+allocated) while two gradients are formed, less what was there after loading the model and one
+forward pass of one example. The non-private peak is measured the same way; the table gives the
+median of three such pairs.
 """
 
 from __future__ import annotations
