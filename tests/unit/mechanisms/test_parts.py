@@ -72,7 +72,8 @@ def test_finite_and_monotone_up_to_huge_arguments(part):
     x = np.geomspace(1e-20, 1e299, 400)
     value, first, second = part.log_mgf(-x)
     assert np.all(np.isfinite(value)) and np.all(np.diff(value) < 0)
-    assert np.all(first > 0) and np.all(np.diff(first) <= 0)
+    rounding = 4 * np.finfo(float).eps * first[:-1]  # where the mean is flat, processors differ in its last digit
+    assert np.all(first > 0) and np.all(np.diff(first) <= rounding) and first[-1] < 1e-290
     assert np.all(second >= 0)
 
 
