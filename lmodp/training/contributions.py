@@ -105,13 +105,14 @@ def live_positions(inputs: Tensor | None, grad: Tensor) -> tuple[Tensor | None, 
     # A GPU would have to be waited for, at every layer.
     if grad.shape[1] == 1 or grad.device.type != "cpu":
         return inputs, grad
-    # One feature tells of a dense gradient that it is dense, without reading all of it.
+    # One feature tells of a dense gradient that it is dense, without reading all of it; of others it mostly has the range.
     start, end = _range_of(grad[:, :, 0] != 0)
     if 2 * (end - start) > grad.shape[1]:
         return inputs, grad
-    start, end = _range_of((grad != 0).any(-1))
-    if 2 * (end - start) > grad.shape[1]:
-        return inputs, grad
+    if torch.count_nonzero(grad[:, :start]) or torch.count_nonzero(grad[:, end:]):
+        start, end = _range_of((grad != 0).any(-1))
+        if 2 * (end - start) > grad.shape[1]:
+            return inputs, grad
     return (None if inputs is None else inputs[:, start:end].clone()), grad[:, start:end].clone()
 
 
