@@ -20,6 +20,7 @@ import json
 import os
 import platform
 import tempfile
+import textwrap
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -32,6 +33,7 @@ from lmodp.errors import DamagedFile, MissingFile
 SCHEMA_VERSION = 1
 STATUSES = ("done", "skipped", "failed", "diverged")
 REQUIRED = ("schema_version", "kind", "created_by", "inputs", "status", "reason")
+LINE = 120  # characters
 
 
 def make_record(
@@ -92,8 +94,39 @@ def write_json(path: Path | str, value: Any) -> None:
     Raises:
         ValueError: ``value`` holds NaN or an infinity, which JSON cannot say.
     """
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_bytes(path, text.encode())
+    write_bytes(path, json_text(value).encode())
+
+
+def json_text(value: Any) -> str:
+    """Return JSON for people and for git: what fits on a line stands on one, lists of numbers fill lines.
+
+    With every number on a line of its own, the hundreds of steps of a run are mostly line ends.
+
+    Raises:
+        ValueError: ``value`` holds NaN or an infinity, which JSON cannot say.
+    """
+    return _json_lines(_plain(value), depth=0, taken=0) + "\n"
+
+
+def _json_lines(value: Any, *, depth: int, taken: int) -> str:
+    """JSON of a plain value at a depth of nesting, ``taken`` characters of its first line being used already."""
+    line = _dumps(value)
+    if taken + len(line) <= LINE or not value or not isinstance(value, (dict, list)):
+        return line
+    inner, end = "\n" + " " * (depth + 1), "\n" + " " * depth
+    if isinstance(value, dict):
+        named = {f"{_dumps(key)}: ": item for key, item in value.items()}
+        items = (name + _json_lines(item, depth=depth + 1, taken=depth + 2 + len(name)) for name, item in named.items())
+        return "{" + inner + f",{inner}".join(items) + end + "}"
+    if any(isinstance(item, (dict, list, str)) for item in value):
+        items = (_json_lines(item, depth=depth + 1, taken=depth + 2) for item in value)
+        return "[" + inner + f",{inner}".join(items) + end + "]"
+    margin = " " * (depth + 1)
+    return "[\n" + textwrap.fill(line[1:-1], LINE, initial_indent=margin, subsequent_indent=margin) + end + "]"
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
@@ -164,7 +197,7 @@ def is_current(path: Path | str, *, code: str | None, inputs: Mapping[str, str],
 
 def _plain(value: Any) -> Any:
     """The value as it would be read back from JSON (tuples become lists)."""
-    return json.loads(json.dumps(value))
+    return json.loads(_dumps(value))
 
 
 def input_hashes(files: Mapping[str, Path | str]) -> dict[str, str]:

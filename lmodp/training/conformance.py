@@ -44,7 +44,7 @@ class RunLog:
         """Return the content of ``training.json``.
 
         Lists have one entry a step: examples drawn, those whose gradient was shortened,
-        mean loss to six digits (a float32 holds seven). ``non_finite`` has the steps
+        mean loss to four digits (over thousands of examples it varies in the third). ``non_finite`` has the steps
         (from 1) where a gradient was not finite, and of how many examples.
         """
         scale = plan.effective_noise_scale
@@ -66,7 +66,7 @@ class RunLog:
             "settings": settings.to_dict(),
             "clipped": self.clipped,
             "non_finite": {str(step): count for step, count in enumerate(self.non_finite, 1) if count},
-            "diagnostics": {"private": False, "training_loss": [_six_digits(loss) for loss in self.losses]},
+            "diagnostics": {"private": False, "training_loss": [_four_digits(loss) for loss in self.losses]},
             "evaluations": self.evaluations,
         }
 
@@ -79,5 +79,5 @@ def mean_clipped_share(record: Mapping[str, Any]) -> float | None:
                  for clipped, size in zip(record["clipped"], record["batch_sizes"], strict=True))
 
 
-def _six_digits(loss: float | None) -> float | None:
-    return None if loss is None else float(f"{loss:.6g}")
+def _four_digits(loss: float | None) -> float | None:
+    return None if loss is None else float(f"{loss:.4g}")

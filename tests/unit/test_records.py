@@ -6,7 +6,7 @@ import os
 import pytest
 
 from lmodp.errors import DamagedFile, MissingFile
-from lmodp.records import input_hashes, is_current, make_record, read_record, short_hash, write_bytes, write_json
+from lmodp.records import input_hashes, is_current, json_text, make_record, read_record, short_hash, write_bytes, write_json
 
 
 def record(**fields):
@@ -32,6 +32,16 @@ def test_no_number_that_json_cannot_say(tmp_path):
     with pytest.raises(ValueError):
         write_json(tmp_path / "r.json", {"epsilon": float("inf")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_json_is_laid_out_in_lines_and_reads_back_the_same():
+    value = {"short": [1, 2.5, None], "steps": [1000 + n / 7 for n in range(100)], "nested": {"a" * 60: {"b" * 50: [{"c": 1}]}, "empty": {}},
+             "texts": ["x y " * 20, "z " * 50], "rows": [{"name": "n" * 70, "value": number} for number in range(3)], "ü": (1, 2), 3: "key"}
+    text = json_text(value)
+    assert json.loads(text) == json.loads(json.dumps(value))
+    lines = text.splitlines()
+    assert lines[1] == ' "short": [1, 2.5, null],' and lines[-2] == ' "3": "key"' and max(map(len, lines)) <= 120
+    assert len(lines) < 45 and json_text(json.loads(text)) == text and json_text({}) == "{}\n"
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
