@@ -36,7 +36,7 @@ test-slow: setup
 
 # Tables, figures and report from the records at hand; what has none is shown as pending. Nothing else is computed.
 report: setup
-	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) --config unfinished=pending --allowed-rules all collect_results make_table compare_published measure_cost map_wins make_figure report
+	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) --config unfinished=pending --allowed-rules all collect_results make_table compare_published measure_cost map_wins map_space make_figure report
 
 smoke: setup
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml

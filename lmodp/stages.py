@@ -60,6 +60,7 @@ STAGES: dict[str, Stage] = {
         Stage("compare_published", "lmodp.reporting.published", NUMERICAL),
         Stage("measure_cost", "lmodp.reporting.cost", ("pandas",)),
         Stage("map_wins", "lmodp.reporting.wins", NUMERICAL),
+        Stage("map_space", "lmodp.reporting.landscape", (*NUMERICAL, "pyarrow")),
         Stage("make_figure", "lmodp.reporting.figures", ("matplotlib", "seaborn", "scipy")),
         Stage("report", "lmodp.reporting.report", ("jinja2",)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from lmodp.config import Config, check_config
 from lmodp.data.lockfile import locked_package
 from lmodp.data.registry import DATASETS
-from lmodp.grid import Cell, Grid, dataset_item, model_item, tokens_item
+from lmodp.grid import Cell, Grid, Item, dataset_item, model_item, tokens_item
 from lmodp.engines import OWN_ENGINE
 from lmodp.errors import LmodpError
 from lmodp.models.registry import MODELS
@@ -21,6 +21,7 @@ from lmodp.places import cell_records, certificate_of
 from lmodp.registry import method_files
 from lmodp.stages import STAMP, plug_in_of, why_outdated
 
+MOST_SEARCHES = 4  # rows of the search figure
 AUDIT_SETTINGS = {  # those that each stage reads
     "audit_mechanism": ("trials", "sampler_trials", "coordinates", "confidence"),
     "audit_training": ("canaries", "confidence"),
@@ -189,7 +190,23 @@ class Layout:
 
     def search_records(self) -> list[str]:
         """The records of all offline searches."""
-        found = (self.results / "search" / item / "search.json" for item in self.grid.searches)
+        return self._search_records(self.grid.searches.values())
+
+    def shown_searches(self) -> list[str]:
+        """The records of the searches that the figure shows, by target: at the smallest delta, the first `MOST_SEARCHES`."""
+        return self._search_records(self._shown_searches())
+
+    def shown_landscape(self) -> dict[str, Any]:
+        """What `map_space` is asked for: the space, the smallest delta, and the targets that the figure shows."""
+        shown = [item.spec for item in self._shown_searches()]
+        return {"space": shown[0]["space"], "delta": shown[0]["delta"], "epsilon": [spec["epsilon"] for spec in shown]}
+
+    def _shown_searches(self) -> list[Item]:
+        searches = sorted(self.grid.searches.values(), key=lambda item: (item.spec["delta"], item.spec["epsilon"]))
+        return [item for item in searches if item.spec["delta"] == searches[0].spec["delta"]][:MOST_SEARCHES]
+
+    def _search_records(self, searches: Iterable[Item]) -> list[str]:
+        found = (self.results / "search" / item.id / "search.json" for item in searches)
         return [str(record) for record in found if self._wanted(record)]
 
 

@@ -216,24 +216,19 @@ def _information(space: SearchSpace, log_x: np.ndarray, points: slice) -> np.nda
     return (np.exp(value + log_x) * first * score**2).sum(axis=-1) * (log_x[1] - log_x[0])
 
 
-def search_record(spec: Mapping[str, Any], *, trace_file: Path) -> dict[str, Any]:
-    """Run a search from its spec, write its trace beside its `landscape`, and return the content of ``search.json``.
+def search_record(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a search from its spec and return the content of ``search.json``.
 
     Args:
         spec: space, accountant, objective, gamma, epsilon, delta and, where given, sampling_rate and steps.
-        trace_file: parquet file with one row a point, in the order of the walk.
 
     Returns:
         the noise and how it was found; a target no point reaches is a status with the reason.
     """
-    space = load_space(spec["space"])
-    around = landscape(space, delta=spec["delta"])
     try:
-        found = search_noise(**{**spec, "space": space})
+        found = search_noise(**spec)
     except Unsupported as error:
-        write_trace({**space.columns(), **around}, trace_file)
         return {"noise": None, "status": "skipped", "reason": str(error)}
-    write_trace({**found.trace, **around}, trace_file)
     return {
         "noise": found.noise.to_dict(), "epsilon": found.epsilon, "value": found.value, "point": found.point,
         "qualifying": found.qualifying, "valid": found.valid, "points": found.points,
@@ -254,7 +249,7 @@ def landscape(space: SearchSpace, *, delta: float) -> dict[str, np.ndarray]:
 
 
 def write_trace(columns: Mapping[str, np.ndarray], path: Path) -> None:
-    """Write columns as a parquet table, numbers in four bytes: it is for plots."""
+    """Write columns as a parquet table, a row a point in the order of the walk, numbers in four bytes: it is for plots."""
     import pyarrow
     from pyarrow import parquet
 

@@ -35,6 +35,7 @@ def figure_names(layout: Layout) -> list[str]:
 
 def figure_sources(layout: Layout, name: str) -> dict[str, list[str]]:
     """Return what a figure needs beside the table of results."""
+    figures = layout.results / "figures"
     if name == "search":
-        return {"searches": layout.search_records()}
-    return {"wins": [str(layout.results / "figures" / "map_of_wins.json")]} if name == "wins" else {}
+        return {"searches": layout.shown_searches(), "landscape": [str(figures / "landscape.json")]}
+    return {"wins": [str(figures / "map_of_wins.json")]} if name == "wins" else {}

@@ -6,7 +6,6 @@ rule search_noise:
         unpack(tracked(RESULTS / "search/{id}/search.json")),
     output:
         record=update(RESULTS / "search/{id}/search.json"),
-        trace=update(RESULTS / "search/{id}/trace.parquet"),
     script:
         "../scripts/search_noise.py"
 

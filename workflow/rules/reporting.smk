@@ -74,6 +74,16 @@ rule map_wins:
         "../scripts/map_wins.py"
 
 
+rule map_space:
+    input:
+        unpack(tracked(RESULTS / "figures/landscape.json")),
+    output:
+        record=update(RESULTS / "figures/landscape.json"),
+        points=update(RESULTS / "figures/landscape.parquet"),
+    script:
+        "../scripts/map_space.py"
+
+
 rule make_figure:
     input:
         unpack(
@@ -82,6 +92,7 @@ rule make_figure:
                 results=RESULTS / "tables/results.json",
                 searches=lambda wildcards: figure_sources(LAYOUT, wildcards.id).get("searches", []),
                 wins=lambda wildcards: figure_sources(LAYOUT, wildcards.id).get("wins", []),
+                landscape=lambda wildcards: figure_sources(LAYOUT, wildcards.id).get("landscape", []),
             )
         ),
     output:

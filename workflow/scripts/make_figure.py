@@ -7,7 +7,7 @@ from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 results, svg, pdf = job.input("results"), job.output("svg"), job.output("pdf")
-inputs = job.records("results", "searches", "wins")
+inputs = job.records("results", "searches", "wins", "landscape")
 sources = {**inputs, "curves": results.with_name("curves.parquet")}
 run_stage(
     "make_figure",

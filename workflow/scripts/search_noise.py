@@ -1,4 +1,4 @@
-"""Run one offline noise search and keep its whole trace."""
+"""Run one offline noise search."""
 
 from lmodp.accounting.search import search_record
 from lmodp.stages import run_stage
@@ -12,6 +12,5 @@ run_stage(
     root=job.layout.results,
     inputs={},
     spec=spec,
-    files=(job.output("trace"),),
-    work=lambda: search_record(spec, trace_file=job.output("trace")),
+    work=lambda: search_record(spec),
 )

@@ -6,7 +6,8 @@ import pytest
 
 from lmodp.records import make_record, write_json
 from lmodp.reporting.catalogue import FIGURES
-from lmodp.reporting.figures import MODULES, make_figure, search
+from lmodp.reporting import style
+from lmodp.reporting.figures import MODULES, make_figure
 from lmodp.reporting.style import LOOKS, MORE_LOOKS, looks
 
 
@@ -18,8 +19,10 @@ def sources(tmp_path, curves):
     search = {"spec": {"epsilon": 0.3, "delta": 1e-10, "accountant": "claimed"}, "point": 0}
     write_json(tmp_path / "search.json", make_record("search_noise", search, code="0"))
     steps = {"step_claimed": [0.29, 1.0, np.inf], "step_theorem": [np.inf, 1.5, 2.0], "step_verified": [1.3, 2.0, 9.0]}
-    pd.DataFrame({**steps, "std": [7.0, 2.0, 1.0]}).to_parquet(tmp_path / "trace.parquet")
-    return {"curves": curves, "wins": tmp_path / "wins.json", "searches": tmp_path / "search.json"}
+    pd.DataFrame({**steps, "std": [7.0, 2.0, 1.0]}).to_parquet(tmp_path / "landscape.parquet")
+    counts = {"points": 3, "qualifying": [{"epsilon": 0.3, "claimed": 1, "theorem": 0, "verified": 0}]}
+    write_json(tmp_path / "landscape.json", make_record("map_space", counts, code="0"))
+    return {"curves": curves, "wins": tmp_path / "wins.json", "searches": tmp_path / "search.json", "landscape": tmp_path / "landscape.json"}
 
 
 def test_every_figure_has_a_module_and_a_title():
@@ -59,8 +62,6 @@ def test_methods_differ_in_colour_marker_and_dash(results):
         assert len({str(getattr(look, part)) for look in every}) == len(every)
 
 
-def test_a_trace_of_earlier_code_is_given_its_landscape():
-    trace = pd.DataFrame({"std": np.ones(40824)})
-    found = search._with_landscape(trace, {"space": "published", "delta": 1e-10})
-    assert int((found["step_claimed"] < 0.3).sum()) == 726 and "step_verified" in found
-    assert search._with_landscape(found, {}) is found
+def test_coordinates_are_written_to_hundredths_and_nothing_else_is_touched():
+    svg = '<path d="M 1.2345678 -0.5 L 3e-05 10.129999z" id="p1.2345"/><text x="1.23456">0.98765</text>'
+    assert style._hundredths(svg) == '<path d="M 1.23 -0.5 L 3e-05 10.12z" id="p1.2345"/><text x="1.23456">0.98765</text>'

@@ -1,0 +1,17 @@
+"""Map the searched space under every accountant."""
+
+from lmodp.reporting.landscape import map_space
+from lmodp.stages import run_stage
+from lmodp.workflow import Job
+
+job = Job(snakemake)  # noqa: F821
+spec = job.layout.shown_landscape()
+run_stage(
+    "map_space",
+    record=job.output("record"),
+    root=job.layout.results,
+    inputs={},
+    spec=spec,
+    files=(job.output("points"),),
+    work=lambda: map_space(spec, points_file=job.output("points")),
+)
