@@ -111,7 +111,9 @@ def run_stage(
             the record, so that another grid, or a run after the results were
             deleted, finds it finished.
         method_file: the plug-in that takes part, if any.
-        any_code: whether a record that other code made is left alone as well.
+        any_code: whether a record that other code made is left alone as well. Where bulky
+            files are missing the work is done again all the same; if that finds what
+            the record says, the record stands, and with it all that was made from it.
     """
     started = time.perf_counter()
     hashes = dict(sorted((name_in(root, path), sha256_file(path)) for path in inputs.values()))
@@ -125,10 +127,20 @@ def run_stage(
         return read_record(record)
     made = _do(name, spec, work, wanted)
     made["files"] = {name_in(root, path): sha256_file(path) for path in files}
+    if any_code and artefact and _says(record, made):
+        write_bytes(stamp, record.read_bytes())
+        os.utime(record)
+        _say(name, record, root, "stands", started)
+        return read_record(record)
     for path in (record, stamp) if artefact else (record,):
         write_json(path, made)
     _say(name, record, root, made["status"], started)
     return made
+
+
+def _says(record: Path, made: Mapping[str, Any]) -> bool:
+    """Whether a record says what was made just now, by whatever code."""
+    return is_current(record, code=None, inputs=made["inputs"], content={name: value for name, value in made.items() if name != "created_by"})
 
 
 def files_changed(record: Path, root: Path) -> str | None:

@@ -19,7 +19,7 @@ from lmodp.errors import LmodpError
 from lmodp.models.registry import MODELS
 from lmodp.places import cell_records, certificate_of
 from lmodp.registry import method_files
-from lmodp.stages import STAMP, plug_in_of, why_outdated
+from lmodp.stages import STAMP, get_stage, plug_in_of, run_stage, why_outdated
 
 MOST_SEARCHES = 4  # rows of the search figure
 AUDIT_SETTINGS = {  # those that each stage reads
@@ -245,6 +245,11 @@ class Job:
     def id(self) -> str:
         """The thing that the job makes."""
         return self.snakemake.wildcards.id
+
+    def run_stage(self, name: str, **details: Any) -> dict[str, Any]:
+        """Do a stage of this job, see `lmodp.stages.run_stage`; under ``keep_records`` any code's records stand but those that report."""
+        any_code = self.layout.config.keep_records and not get_stage(name).reports
+        return run_stage(name, root=self.layout.results, any_code=any_code, **details)
 
     def input(self, name: str) -> Path:
         """Path of a named input."""

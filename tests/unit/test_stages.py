@@ -48,6 +48,22 @@ def test_changed_code_is_other_work(root, monkeypatch):
     assert len(calls) == 2
 
 
+@pytest.mark.parametrize(("found", "stands"), [(2.5, True), (2.6, False)])
+def test_a_record_stands_whose_bulky_files_are_made_again_by_other_code(root, tmp_path, monkeypatch, found, stands):
+    def prepare(value, **options):
+        return run_stage("prepare_model", record=root / "m/model.json", root=root, inputs={}, spec={"model": "m"}, artefact=tmp_path / "cache",
+                         work=lambda: {"weights": value, "shape": (2, 3)}, **options)
+
+    prepare(2.5)
+    before = (root / "m/model.json").read_bytes()
+    (tmp_path / "cache" / stages.STAMP).unlink()  # a fresh clone has records and no cache
+    monkeypatch.setattr(stages, "stage_code", lambda *names: "changed")
+    made = prepare(found, any_code=True)
+    assert made["weights"] == found and (made["created_by"]["code"] != "changed") is stands
+    assert ((root / "m/model.json").read_bytes() == before) is stands
+    assert (tmp_path / "cache" / stages.STAMP).read_bytes() == (root / "m/model.json").read_bytes()
+
+
 def test_any_code_will_do_except_for_what_reports(root, monkeypatch):
     certify(root, [])
     for stage in ("verify_run", "make_table"):

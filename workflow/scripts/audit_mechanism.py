@@ -2,16 +2,14 @@
 
 from lmodp.audit import audit_mechanism, sampling_of
 from lmodp.records import read_record
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 config = job.layout.config
 spec = {**job.layout.grid.mechanisms[job.id].spec, "audit": config.audit.model_dump(mode="json"), "base_seed": config.base_seed}
-run_stage(
+job.run_stage(
     "audit_mechanism",
     record=job.output("record"),
-    root=job.layout.results,
     inputs=job.records("noise", "certificate"),
     spec=spec,
     work=lambda: audit_mechanism(

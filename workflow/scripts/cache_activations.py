@@ -1,16 +1,14 @@
 """Compute the outputs of a frozen prefix once, for every split."""
 
 from lmodp.activations import cache_activations
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 folder = job.output("stamp").parent
 spec = job.layout.grid.activations[job.id].spec
-run_stage(
+job.run_stage(
     "cache_activations",
     record=job.output("record"),
-    root=job.layout.results,
     inputs=job.records("tokens", "model"),
     spec=spec,
     artefact=folder,

@@ -3,7 +3,6 @@
 from lmodp.calibration import calibrate_mechanism
 from lmodp.records import read_record
 from lmodp.registry import get_method
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
@@ -12,10 +11,9 @@ spec = layout.grid.mechanisms[job.id].spec
 method = get_method(spec["method"], layout.config.baselines_folder)
 inputs = job.records("search", "model")
 search = read_record(inputs["search"]) if "search" in inputs else None
-run_stage(
+job.run_stage(
     "calibrate_noise",
     record=job.output("record"),
-    root=layout.results,
     inputs=inputs,
     spec=spec,
     method_file=layout.plug_in("calibrate_noise", spec),

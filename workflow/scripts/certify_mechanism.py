@@ -2,15 +2,13 @@
 
 from lmodp.certification import certify_mechanism
 from lmodp.records import read_record
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 spec = job.layout.grid.mechanisms[job.id].spec
-run_stage(
+job.run_stage(
     "certify_mechanism",
     record=job.output("record"),
-    root=job.layout.results,
     inputs=job.records("noise"),
     spec=spec,
     work=lambda: certify_mechanism(spec, read_record(job.input("noise"))),

@@ -1,15 +1,13 @@
 """Gather all records of the grid into tables of cells, of runs and of curves."""
 
 from lmodp.reporting.collect import collect_results
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 layout, runs, curves = job.layout, job.output("runs"), job.output("curves")
-run_stage(
+job.run_stage(
     "collect_results",
     record=job.output("record"),
-    root=layout.results,
     inputs=job.records("verify", "evaluate", "certificates", "audits"),
     spec={"grid": layout.config.grid, "cells": list(layout.grid.cells)},
     files=(runs, curves),

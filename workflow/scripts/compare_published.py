@@ -4,15 +4,13 @@ from pathlib import Path
 
 from lmodp.records import read_record
 from lmodp.reporting.published import compare_published, read_published
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 results, published, record = job.input("results"), job.input("published"), job.output("record")
-run_stage(
+job.run_stage(
     "compare_published",
     record=record,
-    root=job.layout.results,
     inputs={"results": results, "published": published},
     spec={"grid": job.layout.config.grid},
     files=tuple(Path(str(path)) for path in snakemake.output.tables),  # noqa: F821

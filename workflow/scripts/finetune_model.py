@@ -1,20 +1,16 @@
 """Train all repetitions of one cell, score them, compare them with the plan, and audit one where that is asked for."""
 
-from functools import partial
-
 from lmodp.conformance import verify_cell
 from lmodp.evaluate import evaluate_cell
 from lmodp.finetune import finetune_cell
 from lmodp.records import read_record
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 layout, cell = job.layout, job.layout.grid.cell(job.id)
 needs = job.records("certificate", "dataset", "model", "tokens", "activations")
-stage = partial(run_stage, root=layout.results, any_code=layout.config.keep_records)
 finetune, evaluate = job.output("finetune"), job.output("evaluate")
-stage(
+job.run_stage(
     "finetune_model",
     record=finetune,
     inputs=needs,
@@ -23,14 +19,14 @@ stage(
     method_file=layout.plug_in("finetune_model", cell.spec),
     work=lambda: finetune_cell(cell, layout=layout, inputs=needs),
 )
-stage(
+job.run_stage(
     "evaluate_model",
     record=evaluate,
     inputs={"finetune": finetune, **job.records("dataset", "tokens", "activations")},
     spec=cell.spec,
     work=lambda: evaluate_cell(cell, layout=layout, finetune=read_record(finetune)),
 )
-stage(
+job.run_stage(
     "verify_run",
     record=job.output("verify"),
     inputs={"finetune": finetune, **job.records("certificate")},
@@ -41,7 +37,7 @@ if cell.id in layout.audited_cells():
     from lmodp.audit_training import audit_training
 
     inputs = {"finetune": finetune, "evaluate": evaluate, **needs, **job.records("noise")}
-    stage(
+    job.run_stage(
         "audit_training",
         record=job.output("audit"),
         inputs=inputs,

@@ -2,17 +2,15 @@
 
 from lmodp.records import read_record
 from lmodp.reporting.figures import make_figure
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 results, svg, pdf = job.input("results"), job.output("svg"), job.output("pdf")
 inputs = job.records("results", "searches", "wins", "landscape")
 sources = {**inputs, "curves": results.with_name("curves.parquet")}
-run_stage(
+job.run_stage(
     "make_figure",
     record=job.output("record"),
-    root=job.layout.results,
     inputs=inputs,
     spec={"grid": job.layout.config.grid, "figure": job.id},
     files=(svg, pdf),

@@ -4,15 +4,13 @@ from pathlib import Path
 
 from lmodp.records import read_record
 from lmodp.reporting.tables import make_table
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 results, record = job.input("results"), job.output("record")
-run_stage(
+job.run_stage(
     "make_table",
     record=record,
-    root=job.layout.results,
     inputs={"results": results},
     spec={"grid": job.layout.config.grid},
     files=tuple(Path(str(path)) for path in snakemake.output.tables),  # noqa: F821

@@ -1,15 +1,13 @@
 """Map the searched space under every accountant."""
 
 from lmodp.reporting.landscape import map_space
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 spec = job.layout.shown_landscape()
-run_stage(
+job.run_stage(
     "map_space",
     record=job.output("record"),
-    root=job.layout.results,
     inputs={},
     spec=spec,
     files=(job.output("points"),),

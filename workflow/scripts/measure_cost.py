@@ -4,15 +4,13 @@ from pathlib import Path
 
 from lmodp.records import read_record
 from lmodp.reporting.cost import measure_cost
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 root, results, record = job.layout.results, job.input("results"), job.output("record")
-run_stage(
+job.run_stage(
     "measure_cost",
     record=record,
-    root=root,
     inputs={"results": results},
     spec={"grid": job.layout.config.grid},
     files=tuple(Path(str(path)) for path in snakemake.output.tables),  # noqa: F821

@@ -1,16 +1,14 @@
 """Load, check and split one data set."""
 
 from lmodp.data.prepare import prepare_dataset
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 layout, folder = job.layout, job.output("stamp").parent
 spec = layout.grid.datasets[job.id].spec
-run_stage(
+job.run_stage(
     "prepare_dataset",
     record=job.output("record"),
-    root=layout.results,
     inputs=job.records("package"),
     spec=spec,
     artefact=folder,

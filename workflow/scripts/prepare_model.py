@@ -1,16 +1,14 @@
 """Write one pretrained model in a hub's folder layout."""
 
 from lmodp.models.prepare import prepare_model
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 layout, folder = job.layout, job.output("stamp").parent
 spec = layout.grid.models[job.id].spec
-run_stage(
+job.run_stage(
     "prepare_model",
     record=job.output("record"),
-    root=layout.results,
     inputs=job.records("package"),
     spec=spec,
     artefact=folder,

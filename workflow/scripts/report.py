@@ -3,15 +3,13 @@
 from lmodp.records import read_record
 from lmodp.reporting.catalogue import figure_names
 from lmodp.reporting.report import write_report
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 root, html = job.layout.results, job.output("html")
-run_stage(
+job.run_stage(
     "report",
     record=job.output("record"),
-    root=root,
     inputs=job.records("results", "table", "published", "cost", "figures"),
     spec={"grid": job.layout.config.grid},
     files=(html,),

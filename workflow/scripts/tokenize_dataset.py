@@ -1,16 +1,14 @@
 """Turn one data set into one model's tokens."""
 
 from lmodp.data.tokens import tokenize_dataset
-from lmodp.stages import run_stage
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
 folder = job.output("stamp").parent
 spec = job.layout.grid.tokens[job.id].spec
-run_stage(
+job.run_stage(
     "tokenize_dataset",
     record=job.output("record"),
-    root=job.layout.results,
     inputs=job.records("dataset", "model"),
     spec=spec,
     artefact=folder,
