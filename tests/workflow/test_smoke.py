@@ -87,6 +87,20 @@ def test_results_that_came_with_a_clone_are_reused(smoke, tmp_path):
     assert "Nothing to be done" in clone.run("--dry-run").text
 
 
+def test_cells_that_hold_are_left_alone_where_one_is_made_again(smoke, tmp_path):
+    """On a clone, whose cache has to be filled for the one, the others are not trained again; the one has the bytes it had."""
+    clone = Workflow(tmp_path, "smoke")
+    shutil.copytree(smoke.results, clone.results, copy_function=shutil.copyfile)
+    lost = next(path for path in sorted((clone.results / "cells").iterdir()) if "-laplace-" in path.name)
+    shutil.rmtree(lost)
+    other = next(path for path in sorted((clone.results / "cells").iterdir()) if "-gaussian-" in path.name)
+    told = clone.run("--keep-going", *(str(cell / "finetune.json") for cell in (lost, other))).text
+    assert f"records of {other.name} stand" in told
+    assert [path.name for path in (clone.folder / "cache/cells").iterdir()] == [lost.name]
+    for path in lost.iterdir():
+        assert path.read_bytes() == (smoke.results / "cells" / lost.name / path.name).read_bytes()
+
+
 def reported(smoke, folder):
     """A copy of the smoke grid's records, reported without computing anything else."""
     clone = Workflow(folder, "smoke")

@@ -2,7 +2,8 @@
 
 Four stages in one job (finetune_model, evaluate_model, verify_run and, for one cell a
 method, audit_training): loading torch and transformers takes longer than most of them.
-Each stage has its own record and is left alone where that is current.
+Each stage has its own record and is left alone where that is current. A cell whose
+records all hold is left alone as a whole: a clone has records and no weights.
 """
 
 import re
@@ -22,7 +23,6 @@ rule finetune_model:
         unpack(tracked(list(UNAUDITED.values()), **LAYOUT.needs_of_cell())),
     output:
         **{stage: update(path) for stage, path in UNAUDITED.items()},
-        stamp=update(CACHE / "cells/{id}/complete.json"),
     wildcard_constraints:
         id=one_of(cell.id for cell in GRID.active if cell.id not in AUDITED),
     threads: LAYOUT.config.threads
@@ -35,7 +35,6 @@ use rule finetune_model as finetune_and_audit_model with:
         unpack(tracked(list(CELL.values()), noise=LAYOUT.for_cell("mechanisms", "noise.json"), **LAYOUT.needs_of_cell())),
     output:
         **{stage: update(path) for stage, path in CELL.items()},
-        stamp=update(CACHE / "cells/{id}/complete.json"),
     wildcard_constraints:
         id=one_of(AUDITED),
 
