@@ -14,9 +14,7 @@ from lmodp.reporting.formats import plain_list
 from lmodp.reporting.metrics import Metric, leading_metric
 from lmodp.reporting.style import INK, WIDTH, looks
 
-LOSS = "mean loss of the drawn examples, nats"
-
-
+LOSS = "mean loss of the\ndrawn examples, nats"
 COLUMNS = 4
 
 
@@ -38,9 +36,8 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
         for panel in line[len(row):]:
             panel.set_visible(False)
         line[0].set_ylabel(metric.head(" on the evaluation split") if metric else LOSS, fontsize=8)
-        if name != before:
-            line[0].annotate(results["experiments"][name]["title"], (0, 1), xycoords="axes fraction", xytext=(0, 20),
-                             textcoords="offset points", fontsize=10, fontweight="bold")
+        if name != before:  # of a title the layout heeds the height alone; as a text it would make its column as wide as itself
+            line[0].set_title(f"{results['experiments'][name]['title']}\n{line[0].get_title(loc='left')}", fontsize=9)
         before = name
     _legend(figure, axes, results)
     return figure
