@@ -47,7 +47,7 @@ def collect_results(grid: Grid, root: Path, *, runs_file: Path, curves_file: Pat
         runs += cell_runs
     pd.DataFrame(runs, columns=list(RUN_COLUMNS)).astype(dict.fromkeys(METRICS, float)).to_parquet(runs_file, index=False, compression="zstd")
     curves = pd.DataFrame(_curves(runs, root), columns=list(CURVE_COLUMNS))
-    curves.astype({"value": "float32"}).to_parquet(curves_file, index=False, compression="zstd")  # for a figure; the records have all digits
+    curves.astype({"value": "float32"}).to_parquet(curves_file, index=False, compression="zstd")  # for a figure
     return {
         "grid": grid.config.grid,
         "title": grid.config.title,
