@@ -72,7 +72,18 @@ class Layout:
     def outdated(self, record: Path) -> bool:
         """Whether a record must be made (again)."""
         return why_outdated(record, root=self.results, method_files=self._method_files, any_code=self.config.keep_records,
-                            made_otherwise=self._audited_otherwise, seen=self._verdicts) is not None
+                            made_otherwise=self._made_otherwise, seen=self._verdicts) is not None
+
+    def _made_otherwise(self, values: Mapping[str, Any]) -> str | None:
+        """Whether what is asked of a record that has no id of its own is now another thing: an audit's settings, a map's spec."""
+        maps = {"map_space": self.shown_landscape, "map_wins": self.mapped_wins}
+        if values["kind"] in maps:
+            return None if values["spec"] == maps[values["kind"]]() else "another spec"
+        return self._audited_otherwise(values)
+
+    def mapped_wins(self) -> dict[str, Any]:
+        """What `map_wins` is asked for."""
+        return {"delta": self.config.privacy.delta[0]}
 
     def _audited_otherwise(self, values: Mapping[str, Any]) -> str | None:
         """Which settings of an audit, no part of its id, are not the configuration's."""

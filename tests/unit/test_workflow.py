@@ -21,3 +21,17 @@ def test_an_audit_by_other_settings_is_made_again(tmp_path):
     assert changed.outdated(audit) and changed.outdated(results)
     unread = Layout.from_values(values | {"audit": settings | {"canaries": settings["canaries"] + 1}})
     assert not unread.outdated(audit)
+
+
+def test_a_map_of_another_grid_is_made_again(tmp_path):
+    values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text()) | {"results_root": str(tmp_path)}
+    layout = Layout.from_values(values)
+    specs = {"map_space": layout.shown_landscape(), "map_wins": layout.mapped_wins()}
+    for kind, spec in specs.items():
+        write_json(layout.results / f"figures/{kind}.json", make_record(kind, {"spec": spec}, code=stage_code(kind)))
+        assert not layout.outdated(layout.results / f"figures/{kind}.json")
+    delta = {"delta": [1e-7]}
+    experiments = {name: item | ({"privacy": item["privacy"] | delta} if "privacy" in item else {}) for name, item in values["experiments"].items()}
+    changed = Layout.from_values(values | {"privacy": values["privacy"] | delta, "experiments": experiments})
+    assert changed.shown_landscape() != specs["map_space"]
+    assert all(changed.outdated(layout.results / f"figures/{kind}.json") for kind in specs)

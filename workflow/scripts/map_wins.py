@@ -4,5 +4,5 @@ from lmodp.reporting.wins import map_wins
 from lmodp.workflow import Job
 
 job = Job(snakemake)  # noqa: F821
-delta = job.layout.config.privacy.delta[0]
-job.run_stage("map_wins", record=job.output("record"), inputs={}, spec={"delta": delta}, work=lambda: map_wins(delta))
+spec = job.layout.mapped_wins()
+job.run_stage("map_wins", record=job.output("record"), inputs={}, spec=spec, work=lambda: map_wins(**spec))
