@@ -5,7 +5,7 @@ changes and delete the rest; everything that is not stated has a default. Import
 nothing slow at the top of this file: the workflow lists methods at every start.
 """
 
-from lmodp.method import Mechanism, Method, Target
+from lmodp.methods.contract import Mechanism, Method, Target
 
 
 class Template(Method):

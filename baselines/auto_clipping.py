@@ -1,6 +1,6 @@
 """Gaussian noise under automatic clipping: every gradient is scaled to about the clip norm."""
 
-from baselines.gaussian import GaussianVariant
+from lmodp.baselines.gaussian import GaussianVariant
 
 
 class AutoClipping(GaussianVariant):

@@ -1,6 +1,6 @@
 """Gaussian noise on bias terms only."""
 
-from baselines.gaussian import GaussianVariant
+from lmodp.baselines.gaussian import GaussianVariant
 
 
 class BitFit(GaussianVariant):

@@ -1,6 +1,6 @@
 """Gaussian noise under flat clipping, the standard of the field."""
 
-from lmodp.method import Mechanism, Method, Target
+from lmodp.methods.contract import Mechanism, Method, Target
 
 
 class Gaussian(Method):

@@ -1,6 +1,6 @@
 """Lap2: Laplace noise under L2 clipping, calibrated by a closed form of its own."""
 
-from lmodp.method import CLAIM_DELTAS, Claim, Mechanism, Method, PublishedPoint, Target
+from lmodp.methods.contract import CLAIM_DELTAS, Claim, Mechanism, Method, PublishedPoint, Target
 
 POINTS = {
     "sst2": (3.7382, 1.1584, 0.9108, 0.5384),
@@ -30,7 +30,10 @@ class Lap2(Method):
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the Laplace noise that reaches the target, and what Lap2's formula claims of it."""
-        from lmodp.accounting.lap2 import lap2_epsilon, lap2_scale  # slow to import, and not needed to list methods
+        from lmodp.accounting.claimed.lap2 import (  # slow to import, and not needed to list methods
+            lap2_epsilon,
+            lap2_scale,
+        )
         from lmodp.mechanisms import Laplace
 
         run = {"delta": target.delta, "sampling_rate": target.sampling_rate,

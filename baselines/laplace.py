@@ -1,6 +1,6 @@
 """Laplace noise under flat L2 clipping: the simplest competitor of an optimised Laplace mixture."""
 
-from lmodp.method import Mechanism, Method, Target
+from lmodp.methods.contract import Mechanism, Method, Target
 
 
 class Laplace(Method):

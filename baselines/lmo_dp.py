@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmodp.method import Mechanism, Method, PublishedPoint, Target
+from lmodp.methods.contract import Mechanism, Method, PublishedPoint, Target
 
 if TYPE_CHECKING:
     from lmodp.mechanisms import LaplaceMixture

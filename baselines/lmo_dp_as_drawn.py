@@ -1,7 +1,7 @@
 """LMO-DP as its public experiment code draws the noise."""
 
-from baselines.lmo_dp import lmo_shape
-from lmodp.method import Mechanism, Method, Target
+from lmodp.baselines.lmo_dp import lmo_shape
+from lmodp.methods.contract import Mechanism, Method, Target
 
 
 class LmoDpAsDrawn(Method):

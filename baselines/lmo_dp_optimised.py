@@ -1,6 +1,6 @@
 """The best LMO noise there is for a verified target, found by a continuous search."""
 
-from lmodp.method import Mechanism, Method, Target
+from lmodp.methods.contract import Mechanism, Method, Target
 
 
 class LmoDpOptimised(Method):
@@ -18,7 +18,7 @@ class LmoDpOptimised(Method):
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the search's noise, with the active bounds."""
-        from lmodp.accounting.optimise import optimise_noise  # slow to import, and not needed to list methods
+        from lmodp.search.optimise import optimise_noise  # slow to import, and not needed to list methods
 
         found = optimise_noise(epsilon=target.epsilon, delta=target.delta, sampling_rate=target.sampling_rate, steps=target.steps)
         bounds = "; ".join(found.active_bounds) or "none"

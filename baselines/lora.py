@@ -1,6 +1,6 @@
 """Gaussian noise on low-rank adapters only."""
 
-from baselines.gaussian import GaussianVariant
+from lmodp.baselines.gaussian import GaussianVariant
 
 
 class LowRank(GaussianVariant):

@@ -1,6 +1,6 @@
 """Fine-tuning without clipping and without noise: what privacy costs is measured from here."""
 
-from lmodp.method import Mechanism, Method, Target
+from lmodp.methods.contract import Mechanism, Method, Target
 
 
 class NonPrivate(Method):

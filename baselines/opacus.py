@@ -1,7 +1,7 @@
 """Opacus end to end: its per-example gradients, clipping, noise, sampler and accountant."""
 
-from baselines.gaussian import GaussianVariant
-from lmodp.method import CLAIM_DELTAS, Claim, Mechanism, Target
+from lmodp.baselines.gaussian import GaussianVariant
+from lmodp.methods.contract import CLAIM_DELTAS, Claim, Mechanism, Target
 
 
 class Opacus(GaussianVariant):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from lmodp.method import CLAIM_DELTAS, Claim, Mechanism, Method, PublishedPoint, Target
+from lmodp.methods.contract import CLAIM_DELTAS, Claim, Mechanism, Method, PublishedPoint, Target
 
 if TYPE_CHECKING:
-    from lmodp.accounting.plrv_o import PlrvClaim
+    from lmodp.accounting.claimed.plrv_o import PlrvClaim
     from lmodp.mechanisms import LaplaceMixture
 
 # Its settings by the task they were published for; a stand-in for a task takes the task's.
@@ -76,8 +76,9 @@ def scale_for(target: Target) -> float:
     Raises:
         Unsupported: PLRV-O's formula stays above the target at any scale.
     """
-    from lmodp.errors import Unsupported
     from scipy.optimize import brentq
+
+    from lmodp.errors import Unsupported
 
     def excess(log_scale: float) -> float:
         epsilon = claim_of(gamma_rate(SHAPE, math.exp(log_scale)), target).epsilon
@@ -96,7 +97,7 @@ def claim_of(noise: LaplaceMixture, target: Target) -> Claim:
     """Return what PLRV-O's accountant claims of a whole run."""
     import numpy as np
 
-    from lmodp.accounting.plrv_o import plrv_o_epsilon
+    from lmodp.accounting.claimed.plrv_o import plrv_o_epsilon
 
     def claimed(delta: float) -> PlrvClaim:
         return plrv_o_epsilon(noise, coordinates=target.dimension, sampling_rate=target.sampling_rate,

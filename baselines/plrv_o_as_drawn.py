@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from baselines.plrv_o import PlrvO, claim_of, gamma_rate, plrv_noise
-from lmodp.method import Mechanism, Target
+from lmodp.baselines.plrv_o import PlrvO, claim_of, gamma_rate, plrv_noise
+from lmodp.methods.contract import Mechanism, Target
 
 if TYPE_CHECKING:
     from lmodp.mechanisms import LaplaceMixture

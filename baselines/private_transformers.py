@@ -1,7 +1,7 @@
 """private-transformers: ghost clipping, its noise and its accountant."""
 
-from baselines.gaussian import GaussianVariant
-from lmodp.method import Claim, Mechanism, Target
+from lmodp.baselines.gaussian import GaussianVariant
+from lmodp.methods.contract import Claim, Mechanism, Target
 
 
 class PrivateTransformers(GaussianVariant):

@@ -239,6 +239,7 @@ class CudaPeak:
 def measure_noise(options: argparse.Namespace) -> dict[str, float]:
     """Return nanoseconds a number of torch.randn and of the suite's noise, alternately measured."""
     import torch
+
     from lmodp.mechanisms import PUBLISHED, Gaussian
     from lmodp.training.noise import DeviceNoise, draw
 

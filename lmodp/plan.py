@@ -13,10 +13,7 @@ from typing import Any
 
 from lmodp.errors import require
 from lmodp.mechanisms import Noise, noise_from_dict
-
-ADJACENCY = "add_or_remove_one"
-SAMPLER = "poisson"
-CLIPPINGS = ("flat", "automatic", "none")
+from lmodp.vocabulary import ADJACENCY, CLIPPINGS, SAMPLER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,7 @@ import hashlib
 import json
 
 from lmodp.errors import nearest, require
-
-PURPOSES = ("split", "head_init", "sampling", "dropout", "noise")
+from lmodp.vocabulary import PURPOSES
 
 
 def derive_seed(base_seed: int, purpose: str, **parts: object) -> int:

@@ -16,10 +16,9 @@ import numpy as np
 from scipy.optimize import brentq, root_scalar
 
 from lmodp.accounting.checks import require_run
-from lmodp.accounting.claimed import claimed_run, claimed_step
-from lmodp.accounting.scalar import theorem_step
-from lmodp.accounting.theorem import theorem_run
-from lmodp.accounting.supremum import RenyiCurve, equal_split_curve, vector_curve
+from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step
+from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step
+from lmodp.accounting.rdp.supremum import RenyiCurve, equal_split_curve, vector_curve
 from lmodp.accounting.verified import LARGEST_ORDER, rdp_curve, rdp_upper
 from lmodp.errors import Unsupported, nearest, require
 from lmodp.mechanisms import Gaussian, Laplace, Noise
@@ -36,7 +35,7 @@ _SPLIT_PRECISION = 1e-6
 _BACK = 5e-4  # a curve is computed this much below the scale that is expected
 
 
-def calibrate_noise(
+def scale_to_target(
     noise: Noise | str,
     *,
     accountant: str,
@@ -111,10 +110,10 @@ def _account(accountant: str, scope: str, shape: Noise, run: dict[str, float]) -
         return claimed_run(step, **run) if math.isfinite(step) else math.inf
 
     def step_theorem(scale: float) -> float:
-        return theorem_step(shape.scaled(scale), delta=run["delta"]).epsilon
+        return paper_bound_step(shape.scaled(scale), delta=run["delta"]).epsilon
 
     def run_theorem(scale: float) -> float:
-        return theorem_run(shape.scaled(scale), **run).epsilon
+        return paper_bound_run(shape.scaled(scale), **run).epsilon
 
     return {("claimed", "step"): step_claimed, ("claimed", "run"): run_claimed,
             ("theorem", "step"): step_theorem, ("theorem", "run"): run_theorem}[accountant, scope]

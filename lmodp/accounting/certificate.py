@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lmodp.accounting.claimed import claimed_run, claimed_step, classic_factor
+from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step, classic_factor
 from lmodp.accounting.conversion import equivalent_mu, equivalent_zcdp
-from lmodp.accounting.scalar import pure_scalar, theorem_step
-from lmodp.accounting.theorem import theorem_run
+from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step, pure_scalar
 from lmodp.accounting.verified import verified_run
 from lmodp.errors import require
 from lmodp.mechanisms import Noise
@@ -21,7 +20,7 @@ NUMERICAL_ERROR = (
 )
 
 
-def certify_mechanism(
+def certificate_of(
     plan: Plan, *, nominal_step_epsilon: float | None = None, dimension: int | None = None
 ) -> dict[str, Any]:
     """Return the certificate of a plan: `account_mechanism`, and what is verified at a customary delta."""
@@ -97,7 +96,7 @@ def _claimed(unit: Noise, delta: float, run: dict[str, Any], nominal: float | No
 
 
 def _theorem(unit: Noise, delta: float, run: dict[str, Any]) -> dict[str, Any]:
-    step, total = theorem_step(unit, delta=delta), theorem_run(unit, delta=delta, **run)
+    step, total = paper_bound_step(unit, delta=delta), paper_bound_run(unit, delta=delta, **run)
     return {
         "epsilon_step": step.epsilon, "order": step.order, "epsilon_pure_scalar": pure_scalar(unit).epsilon,
         "epsilon_total": total.epsilon, "order_total": total.order, "status": total.status,

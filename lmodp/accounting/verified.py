@@ -12,8 +12,8 @@ import numpy as np
 from lmodp.accounting.checks import require_run
 from lmodp.accounting.conversion import epsilon_of_rdp, fractional_rdp, poisson_rdp
 from lmodp.accounting.gaussian import gaussian_pld_epsilon
-from lmodp.accounting.pld import SPREAD, Interval, scalar_interval, vector_lower
-from lmodp.accounting.supremum import FRACTIONS, RenyiCurve, equal_split_curve, finite_curve, vector_curve
+from lmodp.accounting.pld.bounds import SPREAD, Interval, scalar_interval, vector_lower
+from lmodp.accounting.rdp.supremum import FRACTIONS, RenyiCurve, equal_split_curve, finite_curve, vector_curve
 from lmodp.mechanisms import Gaussian, Noise
 
 SMALLEST_ORDER, LARGEST_ORDER = 128, 4096

@@ -32,7 +32,7 @@ class Check:
     agrees: bool
 
 
-def verify_run(*, certified: Mapping[str, Any], ran: Mapping[str, Any]) -> dict[str, Any]:
+def compare_run(*, certified: Mapping[str, Any], ran: Mapping[str, Any]) -> dict[str, Any]:
     """Compare a run's conformance record with its certified plan.
 
     Args:

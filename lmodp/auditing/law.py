@@ -10,7 +10,7 @@ FFT's rounding and the cut of the far tails, together below 1e-9 of probability 
 even at M = 1000, and the 53 bits of the uniform that indexes the alias table.
 
 Nothing of the device's sampler takes part: trials drawn here test the mechanism as
-designed. `lmodp.training.audit_samples` draws every coordinate and tests the sampler too.
+designed. `lmodp.training.probes.audit_samples` draws every coordinate and tests the sampler too.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the audit as JSON."""
-    from lmodp.audit import COORDINATES, Sampling, audit_noise  # imports torch
+    from lmodp.stages.audit_mechanism import COORDINATES, Sampling, audit_noise  # imports torch
 
     sensitivity = arguments.relative_sensitivity
     plan = Plan(noise=load_noise(arguments.noise), sampling_rate=arguments.sampling_rate, steps=arguments.steps,

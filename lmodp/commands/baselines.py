@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lmodp.registry import find_methods
+from lmodp.methods.discovery import find_methods
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from lmodp.accounting import calibrate_noise
+from lmodp.accounting import scale_to_target
 from lmodp.accounting.calibration import ACCOUNTANTS, SCOPES
 from lmodp.mechanisms import Noise, load_noise
 
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the calibrated noise."""
-    noise = calibrate_noise(
+    noise = scale_to_target(
         _shape(args), accountant=args.accountant, epsilon=args.epsilon, delta=args.delta,
         sampling_rate=args.sampling_rate, steps=args.steps, relative_sensitivity=args.relative_sensitivity,
         dimension=args.dimension, scope=args.scope,

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from lmodp.errors import DamagedFile, MissingFile
-from lmodp.records import read_record, sha256_file
-from lmodp.registry import method_files
-from lmodp.stages import STAGES, why_outdated
+from lmodp.methods.discovery import method_files
+from lmodp.records.record import read_record, sha256_file
+from lmodp.records.reuse import STAGES, why_outdated
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from lmodp.errors import MissingFile
-from lmodp.records import read_record
-from lmodp.reporting.difference import compare_results
+from lmodp.records.record import read_record
+from lmodp.reporting.results.difference import compare_results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from lmodp.errors import InvalidValue, MissingFile, require
-from lmodp.registry import BASELINES, find_methods
+from lmodp.methods.discovery import BASELINES, find_methods
 
 TEMPLATE = BASELINES / "_template.py"
 _DOCSTRING = re.compile(r'\A""".*?"""\n', re.DOTALL)

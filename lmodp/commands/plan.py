@@ -9,15 +9,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lmodp.calibration import calibrate_mechanism
 from lmodp.commands.printing import number, show, table
-from lmodp.config import load_config
+from lmodp.data.cards import DATASETS
 from lmodp.data.hub import hub_entry
-from lmodp.data.registry import DATASETS
 from lmodp.errors import InvalidValue, Unsupported
-from lmodp.grid import Cell, Grid
-from lmodp.models.registry import MODELS
-from lmodp.records import read_record
+from lmodp.grid.cells import Cell, Grid
+from lmodp.grid.config import load_config
+from lmodp.models.cards import MODELS
+from lmodp.records.record import read_record
+from lmodp.stages.calibrate_noise import calibrate_noise
 
 NOTES = (
     "memory: of one training step, estimated (16 bytes a trained weight, activations after Korthikanti et al. 2022).",
@@ -127,7 +127,7 @@ def _size(spec: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def _size_of(asked: str) -> dict[str, Any]:
     """The size of a model under a task and a trained part, given as JSON; several experiments ask for the same one."""
-    from lmodp.models.true_size import true_size  # loads torch, which a faulty configuration need not wait for
+    from lmodp.estimate.true_size import true_size  # loads torch, which a faulty configuration need not wait for
 
     values = json.loads(asked)
     try:
@@ -150,7 +150,7 @@ def _verified_of(mechanism_id: str, grid: Grid, dimension: int | None) -> dict[s
     from lmodp.mechanisms import noise_from_dict
 
     spec = grid.mechanisms[mechanism_id].spec
-    answer = calibrate_mechanism(spec, grid.methods[spec["method"]], _search(mechanism_id, grid), dimension=dimension)
+    answer = calibrate_noise(spec, grid.methods[spec["method"]], _search(mechanism_id, grid), dimension=dimension)
     if answer["noise"] is None:
         return {"reason": answer.get("reason")}
     rate = spec["expected_batch_size"] / spec["dataset_size"]
@@ -165,15 +165,15 @@ def _search(mechanism_id: str, grid: Grid) -> dict[str, Any] | None:
 
 @cache
 def _search_of(search_id: str, grid: Grid) -> dict[str, Any]:
-    from lmodp.accounting.search import search_record
+    from lmodp.stages.search_noise import search_noise
 
-    return {"status": "done", "reason": None, **search_record(grid.searches[search_id].spec)}
+    return {"status": "done", "reason": None, **search_noise(grid.searches[search_id].spec)}
 
 
 def _measured_rate() -> float:
     import torch
 
-    from lmodp.models.throughput import measure_throughput
+    from lmodp.estimate.throughput import measure_throughput
 
     return measure_throughput(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 

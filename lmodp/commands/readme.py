@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lmodp.errors import MissingFile
-from lmodp.reporting.readme import write_readme
+from lmodp.reporting.page.readme import write_readme
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

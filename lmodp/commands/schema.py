@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from lmodp.config import schema
+from lmodp.grid.config import schema
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

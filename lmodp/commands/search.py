@@ -8,9 +8,9 @@ from typing import Any
 
 from lmodp.accounting import account_mechanism
 from lmodp.accounting.calibration import ACCOUNTANTS
-from lmodp.accounting.search import OBJECTIVES, SearchResult, search_noise, write_trace
 from lmodp.commands.printing import number, show, table
 from lmodp.plan import Plan
+from lmodp.search.grid_search import OBJECTIVES, SearchResult, find_noise, write_trace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Search and print what was found."""
-    found = search_noise(
+    found = find_noise(
         args.space, accountant=args.accountant, objective=args.objective, epsilon=args.epsilon, delta=args.delta,
         gamma=args.gamma, sampling_rate=args.sampling_rate, steps=args.steps,
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lmodp.errors import InvalidValue, MissingFile, nearest
-from lmodp.records import read_json, read_record
-from lmodp.reporting.provenance import cell_provenance
+from lmodp.records.record import read_json, read_record
+from lmodp.reporting.results.provenance import cell_provenance
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lmodp.config import load_config
 from lmodp.errors import MissingFile
-from lmodp.records import read_record
-from lmodp.reporting.answer import answer
-from lmodp.reporting.terminal import comparison_text
+from lmodp.grid.config import load_config
+from lmodp.records.record import read_record
+from lmodp.reporting.page.answer import answer
+from lmodp.reporting.tables.terminal import comparison_text
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lmodp.data.cards import DatasetCard
 from lmodp.data.files import Table, read_parquet, read_tsv
-from lmodp.data.registry import DatasetCard
 from lmodp.data.tables import Examples, join_splits
 from lmodp.errors import DamagedFile
 

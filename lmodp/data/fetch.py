@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lmodp.data.lockfile import LockedPackage, locked_package
 from lmodp.errors import DamagedFile, LmodpError, MissingFile
-from lmodp.records import sha256_file, write_bytes
+from lmodp.records.record import sha256_file, write_bytes
 
 
 def fetch_package(name: str, cache_root: Path) -> Path:

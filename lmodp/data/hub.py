@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
 
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile, nearest
 
-LOCK = Path(__file__).resolve().parents[2] / "hub.lock"
+LOCK = Path(__file__).resolve().parent / "hub.lock"
 MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 

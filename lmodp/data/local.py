@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lmodp.data.cards import DATASETS
 from lmodp.data.classification import FORMS, read_classification
-from lmodp.data.registry import DATASETS
 from lmodp.data.table_to_text import read_table_to_text
 from lmodp.data.tables import Examples
 from lmodp.errors import InvalidValue, MissingFile, nearest

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lmodp.errors import InvalidValue, nearest
 
-LOCK = Path(__file__).resolve().parents[2] / "data.lock"
+LOCK = Path(__file__).resolve().parent / "data.lock"
 
 
 @dataclass(frozen=True)

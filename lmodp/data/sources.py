@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from lmodp.data.cards import DatasetCard
 from lmodp.data.hub import hub_entry, hub_files
 from lmodp.data.local import load_local, read_splits
 from lmodp.data.made_up import load_made_up
 from lmodp.data.movie_reviews import load_movie_reviews
-from lmodp.data.registry import DatasetCard
 from lmodp.data.source_settings import SourceSettings
 from lmodp.data.tables import Examples
 from lmodp.data.venues import load_venues
 from lmodp.errors import InvalidValue
-
 
 EMBEDDED: dict[str, Callable[[Path], Examples]] = {
     "movie_reviews": load_movie_reviews,

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lmodp.data.cards import DatasetCard
 from lmodp.data.files import read_csv, read_list, read_parquet
-from lmodp.data.registry import DatasetCard
 from lmodp.data.tables import Examples, join_splits
 from lmodp.errors import DamagedFile
 

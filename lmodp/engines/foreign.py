@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmodp.engines import Engine
 from lmodp.errors import LmodpError, describe_error
+from lmodp.methods.engine import Engine
 from lmodp.plan import Plan
 from lmodp.training import Examples, TrainingResult, TrainingSettings
-from lmodp.training.clipping import Loss
+from lmodp.training.losses import Loss
 from lmodp.training.noise import CHUNK, NoiseMeter
 
 if TYPE_CHECKING:
-    from lmodp.method import Method
+    from lmodp.methods.contract import Method
 
 PROBE_DRAWS = 20_000
 MOST_PROBES = 400

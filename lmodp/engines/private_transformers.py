@@ -23,11 +23,11 @@ from lmodp.errors import Unsupported
 from lmodp.mechanisms import Gaussian
 from lmodp.plan import Plan
 from lmodp.training import Examples, PoissonSampler, TrainingResult, TrainingSettings
-from lmodp.training.clipping import Loss
-from lmodp.training.conformance import RunLog
 from lmodp.training.examples import arranged
+from lmodp.training.losses import Loss
 from lmodp.training.memory import peak_memory
 from lmodp.training.randomness import stream_key
+from lmodp.training.run_log import RunLog
 from lmodp.training.sampling import micro_batches
 from lmodp.training.settings import build_optimizer
 from lmodp.training.step import StepReport, in_precision

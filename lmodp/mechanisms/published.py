@@ -2,7 +2,7 @@
 
 Names: ``lmo-0.3``, ``figure6-0.2``, ``usefulness-0.3``, ``plrv_o-sst2-0.2``, ...; with the suffix
 ``-as_drawn`` an LMO-DP setting as its public experiment code draws it. Lap2 publishes no noise
-settings, only formulas (`lmodp.accounting.lap2`), so it has no row.
+settings, only formulas (`lmodp.accounting.claimed.lap2`), so it has no row.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from lmodp.data.registry import DATASETS
+from lmodp.data.cards import DATASETS
 from lmodp.models.trainable import set_trainable
 
 

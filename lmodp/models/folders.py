@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile
-from lmodp.models.registry import ModelCard
-from lmodp.records import read_json, sha256_file, write_json
+from lmodp.models.cards import ModelCard
+from lmodp.records.record import read_json, sha256_file, write_json
 
 CONFIG = "config.json"
 

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
 from lmodp.data.made_up import ENDINGS, NEGATIVE, POSITIVE, SUBJECTS
 from lmodp.errors import InvalidValue
-from lmodp.models.registry import ModelCard
+from lmodp.models.cards import ModelCard
 
 _SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
 _SEED = 20240529

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmodp.reporting.formats import count, plain_list, trainable_words
-from lmodp.reporting.metrics import metrics_in
+from lmodp.reporting.results.metrics import metrics_in
 
 PRIVACY_UNIT = "add-or-remove-one-example adjacency, Poisson sampling"
 

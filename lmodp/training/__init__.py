@@ -3,13 +3,13 @@
 It receives a certified `lmodp.plan.Plan` and never imports an accountant.
 """
 
-from lmodp.training.clipping import ClippedBatch, ClippingEngine, clip_factors
+from lmodp.training.clipping.engine import ClippedBatch, ClippingEngine, clip_factors
+from lmodp.training.clipping.rules import LayerRule, layer_rule
 from lmodp.training.examples import Examples, TensorExamples, TokenColumns
 from lmodp.training.loop import TrainingResult, train
 from lmodp.training.losses import causal_lm_loss, classification_loss
 from lmodp.training.noise import DeviceNoise, draw
-from lmodp.training.probing import probe_step
-from lmodp.training.rules import LayerRule, layer_rule
+from lmodp.training.probes.probing import probe_step
 from lmodp.training.sampling import PoissonSampler
 from lmodp.training.settings import TrainingSettings
 from lmodp.training.step import PrivateStep, StepHook, StepReport

@@ -16,15 +16,14 @@ from torch import nn
 from lmodp.errors import require
 from lmodp.plan import Plan
 from lmodp.training.checkpoint import load_checkpoint, save_checkpoint
-from lmodp.training.clipping import Loss
-from lmodp.training.conformance import RunLog
 from lmodp.training.examples import Examples
+from lmodp.training.losses import Loss
 from lmodp.training.memory import peak_memory
 from lmodp.training.randomness import stream_key
+from lmodp.training.run_log import RunLog
 from lmodp.training.settings import TrainingSettings, build_optimizer
 from lmodp.training.step import PrivateStep, StepHook
-
-PURPOSES = ("sampling", "dropout", "noise")
+from lmodp.vocabulary import PURPOSES_OF_STEPS
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
@@ -102,7 +101,7 @@ class _Run:
         self.identity = run_identity(model, plan, settings, seeds, examples) if checkpoint_path else b""
         held = load_checkpoint(checkpoint_path, identity=self.identity) if checkpoint_path else None
         keys = held["keys"] if held else {name: stream_key(seeds[name], entropy=settings.entropy)
-                                          for name in PURPOSES}
+                                          for name in PURPOSES_OF_STEPS}
         self.private = PrivateStep(model, plan=plan, examples=examples, loss=loss, settings=settings,
                                    keys=keys, hooks=hooks)
         self.optimizer = build_optimizer(settings, self.private.parameters)

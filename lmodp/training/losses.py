@@ -6,11 +6,12 @@ lengths, and its gradient would no longer depend on that example alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
+Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]  # one number per example, (B,)
 IGNORED = -100  # target of a position that carries no loss, as in transformers
 
 

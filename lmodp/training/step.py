@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from lmodp.plan import Plan
-from lmodp.training.clipping import ClippingEngine, Loss
+from lmodp.training.clipping.engine import ClippingEngine
+from lmodp.training.clipping.plain import build_engine
+from lmodp.training.clipping.preflight import check_engine
 from lmodp.training.examples import Examples, arranged
+from lmodp.training.losses import Loss
 from lmodp.training.noise import DeviceNoise, NoiseMeter
-from lmodp.training.plain import build_engine
-from lmodp.training.preflight import check_engine
 from lmodp.training.randomness import device_generator, seed_dropout
 from lmodp.training.sampling import PoissonSampler, micro_batches
 from lmodp.training.settings import TrainingSettings

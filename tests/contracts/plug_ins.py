@@ -5,7 +5,7 @@ import textwrap
 PLAIN = '''
 """A method by somebody else."""
 
-from lmodp.method import Mechanism, Method
+from lmodp.methods.contract import Mechanism, Method
 
 
 class Mine(Method):
@@ -43,7 +43,7 @@ class Engine:
         return replace(result, record={**result.record, **self.told(honest, plan)})
 
     def probe_step(self, model, *, plan, **run):
-        from lmodp.training.probing import probe_step
+        from lmodp.training.probes.probing import probe_step
 
         return probe_step(model, plan=self.plan(plan), **run)
 

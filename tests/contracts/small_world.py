@@ -8,16 +8,16 @@ import torch
 import yaml
 from transformers import RobertaConfig, RobertaForSequenceClassification
 
-from lmodp.calibration import calibrate_mechanism
-from lmodp.config import check_config
-from lmodp.conformance import certified_plan
 from lmodp.engines.foreign import load_engine, train_foreign
-from lmodp.finetune import plan_of, settings_of
-from lmodp.grid import Grid
+from lmodp.grid.cells import Grid
+from lmodp.grid.config import check_config
 from lmodp.mechanisms import PUBLISHED
-from lmodp.method import OWN_ENGINE
+from lmodp.methods.contract import OWN_ENGINE
 from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.trainable import set_trainable
+from lmodp.stages.calibrate_noise import calibrate_noise
+from lmodp.stages.finetune_model import plan_of, settings_of
+from lmodp.stages.verify_run import certified_plan
 from lmodp.training import TokenColumns, classification_loss, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +58,7 @@ def search_record(spec):
 def noise_record(grid, cell):
     """What calibrate_noise writes for a cell."""
     spec = grid.mechanisms[cell.mechanism].spec
-    content = calibrate_mechanism(spec, grid.methods[spec["method"]], search_record(spec), model_folder=model_folder())
+    content = calibrate_noise(spec, grid.methods[spec["method"]], search_record(spec), model_folder=model_folder())
     return {"status": "done", "reason": None, "spec": spec, **content}
 
 

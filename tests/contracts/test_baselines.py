@@ -11,11 +11,11 @@ import sys
 import pytest
 
 from lmodp.accounting import verified_upper
-from lmodp.auditing.conformance import verify_run
-from lmodp.certification import certify_mechanism
+from lmodp.auditing.conformance import compare_run
 from lmodp.mechanisms import Noise, noise_from_dict
-from lmodp.method import OWN_ENGINE, Mechanism, missing_package, why_left_out
-from lmodp.registry import check_method, find_methods, get_method
+from lmodp.methods.contract import OWN_ENGINE, Mechanism, missing_package, why_left_out
+from lmodp.methods.discovery import check_method, find_methods, get_method
+from lmodp.stages.certify_mechanism import certify_mechanism
 from tests.contracts.small_world import ROOT, grid_of, noise_record, run_cell, tiny_model
 
 pytestmark = pytest.mark.contract
@@ -63,7 +63,7 @@ def test_it_states_its_name_title_and_reference(name, folder):
 
 
 def test_listing_it_imports_nothing_slow(name, folder):
-    code = f"import sys; from lmodp.registry import find_methods; find_methods({folder!r}); print(*sys.modules)"
+    code = f"import sys; from lmodp.methods.discovery import find_methods; find_methods({folder!r}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert not SLOW_TO_IMPORT & set(done.stdout.split()), "import it inside the function that needs it"
 
@@ -134,7 +134,7 @@ def test_what_it_trains_with_is_what_was_certified(method, grid, chosen):
     for cell, record in chosen.values():
         before = [value.detach().clone() for value in tiny_model(cell.spec["trainable"]).parameters()]
         model, ran, certified = run_cell(grid, cell, record)
-        result = verify_run(certified=certified, ran=ran)
+        result = compare_run(certified=certified, ran=ran)
         assert result["conforms"], result["reason"]
         assert any(not old.equal(new) for old, new in zip(before, model.parameters(), strict=True)), "nothing was trained"
         if method.engine != OWN_ENGINE:

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from lmodp.accounting import calibrate_noise, claimed_step, pure_scalar, theorem_run, theorem_step, verified_run
+from lmodp.accounting import claimed_step, paper_bound_run, paper_bound_step, pure_scalar, scale_to_target, verified_run
 from lmodp.mechanisms import (
     PUBLISHED,
     GammaPart,
@@ -76,10 +76,10 @@ def test_the_sampler_table_inverts_the_law(noise):
 
 @laws
 def test_every_accountant_answers_or_says_why_not(noise):
-    step, theorem, pure = claimed_step(noise, delta=1e-8), theorem_step(noise, delta=1e-8), pure_scalar(noise)
+    step, theorem, pure = claimed_step(noise, delta=1e-8), paper_bound_step(noise, delta=1e-8), pure_scalar(noise)
     for answer in (step, theorem, pure):
         assert math.isfinite(answer.epsilon) != bool(answer.reason)
-    run = theorem_run(noise, **RUN)
+    run = paper_bound_run(noise, **RUN)
     assert (run.status == "ok") == math.isfinite(run.epsilon)
     found = verified_run(noise, **RUN)
     assert 0 <= found.lower <= found.upper < math.inf and found.status == "ok"
@@ -87,7 +87,7 @@ def test_every_accountant_answers_or_says_why_not(noise):
 
 @laws
 def test_every_shape_is_calibrated_to_a_verified_target(noise):
-    found = calibrate_noise(noise, accountant="verified", epsilon=1.0, **RUN)
+    found = scale_to_target(noise, accountant="verified", epsilon=1.0, **RUN)
     assert found.family == noise.family
     assert verified_run(found, **RUN).upper <= 1.0
 

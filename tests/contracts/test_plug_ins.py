@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from lmodp import registry
-from lmodp.fingerprint import _imports, _meaning, code_fingerprint
-from lmodp.records import read_record
-from lmodp.reporting.tables import make_table
+from lmodp.methods import discovery as registry
+from lmodp.records.fingerprint import _imports, _meaning, code_fingerprint
+from lmodp.records.record import read_record
+from lmodp.reporting.tables.make_table import make_table
 from tests.contracts.plug_ins import engine, install, plug_in, write
 from tests.contracts.small_world import ROOT
 from tests.contracts.whole_grid import outdated, run_grid

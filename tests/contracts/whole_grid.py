@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from lmodp.activations import cache_activations
-from lmodp.calibration import calibrate_mechanism
-from lmodp.certification import certify_mechanism
-from lmodp.conformance import verify_cell
-from lmodp.data.prepare import prepare_dataset
-from lmodp.data.tokens import tokenize_dataset
-from lmodp.evaluate import evaluate_cell
-from lmodp.finetune import finetune_cell
-from lmodp.models.prepare import prepare_model
-from lmodp.records import read_record
-from lmodp.reporting.collect import collect_results
-from lmodp.stages import run_stage
-from lmodp.workflow import Layout
+from lmodp.data.prepare_dataset import prepare_dataset
+from lmodp.data.tokenize_dataset import tokenize_dataset
+from lmodp.models.prepare_model import prepare_model
+from lmodp.pipeline.layout import Layout
+from lmodp.records.record import read_record
+from lmodp.records.reuse import run_stage
+from lmodp.reporting.results.collect_results import collect_results
+from lmodp.stages.cache_activations import cache_activations
+from lmodp.stages.calibrate_noise import calibrate_noise
+from lmodp.stages.certify_mechanism import certify_mechanism
+from lmodp.stages.evaluate_model import evaluate_model
+from lmodp.stages.finetune_model import finetune_model
+from lmodp.stages.verify_run import verify_run
 from tests.contracts.small_world import search_record
 
 
@@ -62,7 +62,7 @@ def _prepare(layout):
 def _certify(layout, item):
     method, folder = layout.grid.methods[item.spec["method"]], f"mechanisms/{item.id}"
     noise = _stage(layout, "calibrate_noise", f"{folder}/noise.json", item.spec, method_file=layout.plug_in("calibrate_noise", item.spec),
-                   work=lambda: calibrate_mechanism(item.spec, method, search_record(item.spec),
+                   work=lambda: calibrate_noise(item.spec, method, search_record(item.spec),
                                                     model_folder=layout.model_folder_of_mechanism(item.id)))
     _stage(layout, "certify_mechanism", f"{folder}/certificate.json", item.spec, inputs=[noise],
            work=lambda: certify_mechanism(item.spec, read_record(noise)))
@@ -74,11 +74,11 @@ def _run(layout, cell):
     inputs = {"certificate": certificate, "model": root / "models" / cell.model / "model.json"}
     finetune = _stage(layout, "finetune_model", f"{folder}/finetune.json", cell.spec, inputs=inputs.values(),
                       artefact=layout.cache / "cells" / cell.id, method_file=layout.plug_in("finetune_model", cell.spec),
-                      work=lambda: finetune_cell(cell, layout=layout, inputs=inputs))
+                      work=lambda: finetune_model(cell, layout=layout, inputs=inputs))
     _stage(layout, "evaluate_model", f"{folder}/evaluate.json", cell.spec, inputs=[finetune],
-           work=lambda: evaluate_cell(cell, layout=layout, finetune=read_record(finetune)))
+           work=lambda: evaluate_model(cell, layout=layout, finetune=read_record(finetune)))
     _stage(layout, "verify_run", f"{folder}/verify.json", cell.spec, inputs=[finetune, certificate],
-           work=lambda: verify_cell(cell, root=root, finetune=read_record(finetune)))
+           work=lambda: verify_run(cell, root=root, finetune=read_record(finetune)))
 
 
 def outdated(layout: Layout, place: str) -> bool:

@@ -9,9 +9,9 @@ import math
 import pytest
 
 from lmodp.errors import InvalidValue
-from lmodp.evaluation import generation
-from lmodp.evaluation.generation import score_generation
-from lmodp.evaluation.java import why_no_java
+from lmodp.tasks import generation_scores as generation
+from lmodp.tasks.generation_scores import score_generation
+from lmodp.tasks.java import why_no_java
 
 java = pytest.mark.skipif(why_no_java() is not None, reason=str(why_no_java()))
 

@@ -9,20 +9,20 @@ import math
 import pytest
 
 from lmodp.accounting import (
-    calibrate_noise,
     claimed_run,
     claimed_step,
     lap2_epsilon,
     lap2_scale,
+    paper_bound_run,
+    paper_bound_step,
     plrv_o_epsilon,
     pure_scalar,
-    search_noise,
-    theorem_run,
-    theorem_step,
+    scale_to_target,
     verified_run,
 )
-from lmodp.accounting.lap2 import lap2_approximate_scale, lap2_gaussian_epsilon, lap2_gaussian_std
+from lmodp.accounting.claimed.lap2 import lap2_approximate_scale, lap2_gaussian_epsilon, lap2_gaussian_std
 from lmodp.mechanisms import PUBLISHED, GammaPart, Gaussian, LaplaceMixture, load_noise
+from lmodp.search import find_noise
 
 DELTA = 1e-10
 RUN = {"sampling_rate": 2048 / 67349, "steps": 192, "delta": DELTA}
@@ -78,14 +78,14 @@ def test_claimed_runs_of_e2e(batch, expected):
 @pytest.mark.parametrize(("step_epsilon", "sigma"), [(0.3, 22.730), (0.7, 9.741), (2, 3.409), (3, 2.273)])
 def test_classic_gaussians_of_the_comparison(step_epsilon, sigma):
     """Code: sigma = sqrt(2 ln(1.25/delta)) / epsilon."""
-    noise = calibrate_noise("gaussian", accountant="claimed", epsilon=step_epsilon, delta=DELTA)
+    noise = scale_to_target("gaussian", accountant="claimed", epsilon=step_epsilon, delta=DELTA)
     assert noise.std == pytest.approx(sigma, abs=5e-4)
 
 
 def test_theorem_of_0_3_and_of_setting_5():
-    found = theorem_step(load_noise("lmo-0.3"), delta=DELTA)
+    found = paper_bound_step(load_noise("lmo-0.3"), delta=DELTA)
     assert (found.epsilon, found.order) == (pytest.approx(1.3082973729, abs=5e-11), 20)
-    found = theorem_step(load_noise("lmo-5"), delta=DELTA)
+    found = paper_bound_step(load_noise("lmo-5"), delta=DELTA)
     assert (found.epsilon, found.order) == (pytest.approx(29.4933, abs=5e-5), 2)
 
 
@@ -111,7 +111,7 @@ def test_whether_the_claimed_step_is_true_of_one_number(name, claim_holds):
 def test_usefulness_setting_0_3():
     noise = load_noise("usefulness-0.3")
     assert claimed_step(noise, delta=DELTA).epsilon == pytest.approx(0.2367788, abs=5e-8)
-    assert theorem_step(noise, delta=DELTA).epsilon == pytest.approx(25.07, abs=5e-3)
+    assert paper_bound_step(noise, delta=DELTA).epsilon == pytest.approx(25.07, abs=5e-3)
     assert noise.usefulness(0.9) == pytest.approx(0.711714, abs=5e-7)
 
 
@@ -135,7 +135,7 @@ def test_verified_0_3_in_many_dimensions():
 
 def test_verified_0_3_in_one_dimension():
     """0.5127 to 0.5129, attained by removal; addition gives 0.4965."""
-    from lmodp.accounting.pld import scalar_interval
+    from lmodp.accounting.pld.bounds import scalar_interval
 
     removal = scalar_interval(load_noise("lmo-0.3"), **RUN)
     assert 0.5127 <= removal.lower <= removal.upper <= 0.5129
@@ -160,12 +160,12 @@ def test_the_gaussian_that_the_published_comparison_pairs_with_0_3():
 
 @pytest.mark.parametrize(("target", "epsilon"), [(0.7, 0.693588), (2, 1.998924), (3, 2.994898)])
 def test_published_search_for_the_largest_epsilon(target, epsilon):
-    found = search_noise("published", accountant="claimed", objective="epsilon", epsilon=target, delta=DELTA)
+    found = find_noise("published", accountant="claimed", objective="epsilon", epsilon=target, delta=DELTA)
     assert found.epsilon == pytest.approx(epsilon, abs=5e-7)
 
 
 def test_published_search_returns_noise_0_3_uniquely():
-    found = search_noise("published", accountant="claimed", objective="epsilon", epsilon=0.3, delta=DELTA)
+    found = find_noise("published", accountant="claimed", objective="epsilon", epsilon=0.3, delta=DELTA)
     assert found.noise == load_noise("lmo-0.3")
     assert (found.points, found.valid) == (40824, 11088)
     assert (found.trace["epsilon"] == found.epsilon).sum() == 1
@@ -173,7 +173,7 @@ def test_published_search_returns_noise_0_3_uniquely():
 
 
 def test_published_search_for_usefulness():
-    found = search_noise("published", accountant="claimed", objective="usefulness", epsilon=0.3, delta=DELTA, gamma=0.9)
+    found = find_noise("published", accountant="claimed", objective="usefulness", epsilon=0.3, delta=DELTA, gamma=0.9)
     assert found.noise == load_noise("usefulness-0.3")
     assert found.value == pytest.approx(0.711714, abs=5e-7)
     assert found.epsilon == pytest.approx(0.2367788, abs=5e-8)
@@ -181,15 +181,15 @@ def test_published_search_for_usefulness():
 
 def test_figure_6_settings_are_answers_of_the_search():
     """"0.2" is its answer; "4" is at the maximum below 4, one of four ties."""
-    found = search_noise("published", accountant="claimed", objective="epsilon", epsilon=0.2, delta=DELTA)
+    found = find_noise("published", accountant="claimed", objective="epsilon", epsilon=0.2, delta=DELTA)
     assert found.noise == load_noise("figure6-0.2")
-    found = search_noise("published", accountant="claimed", objective="epsilon", epsilon=4, delta=DELTA)
+    found = find_noise("published", accountant="claimed", objective="epsilon", epsilon=4, delta=DELTA)
     assert found.epsilon == claimed_step(load_noise("figure6-4"), delta=DELTA).epsilon
     assert (found.trace["epsilon"] == found.epsilon).sum() == 4
 
 
 def test_no_point_of_the_published_space_has_a_theorem_epsilon_below_one():
-    found = search_noise("published", accountant="theorem", objective="epsilon", epsilon=1e9, delta=DELTA)
+    found = find_noise("published", accountant="theorem", objective="epsilon", epsilon=1e9, delta=DELTA)
     assert found.trace["epsilon"].min() == pytest.approx(1.20838, abs=5e-6)
     assert sum(math.isinf(value) for value in found.trace["epsilon"]) == 29736
 
@@ -221,12 +221,12 @@ def test_lap2_formulas_written_out():
 def test_where_a_laplace_beats_a_gaussian_on_scalars(steps, ratio):
     """No sampling, epsilon = 1, delta = 1e-10: about a quarter at T = 1, about equal at 16, 1.4 times at 1,024."""
     target = {"accountant": "verified", "epsilon": 1.0, "delta": DELTA, "steps": steps, "dimension": 1}
-    found = calibrate_noise("laplace", **target).std / calibrate_noise("gaussian", **target).std
+    found = scale_to_target("laplace", **target).std / scale_to_target("gaussian", **target).std
     assert found == pytest.approx(ratio, rel=0.05)
 
 
 def test_theorem_run_of_0_3_is_above_its_claimed_run():
     noise = load_noise("lmo-0.3")
-    total = theorem_run(noise, **RUN)
+    total = paper_bound_run(noise, **RUN)
     assert total.status == "ok"
     assert total.epsilon > 5 * claimed_run(claimed_step(noise, delta=DELTA).epsilon, **RUN)

@@ -7,9 +7,16 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
-from lmodp.accounting.lattice import merge
-from lmodp.accounting.pld import sampled_cells, scalar_interval, spread_pair, step_width, vector_lower, without_ends
-from lmodp.accounting.supremum import finite_curve, vector_curve
+from lmodp.accounting.pld.bounds import (
+    sampled_cells,
+    scalar_interval,
+    spread_pair,
+    step_width,
+    vector_lower,
+    without_ends,
+)
+from lmodp.accounting.pld.lattice import merge
+from lmodp.accounting.rdp.supremum import finite_curve, vector_curve
 from lmodp.accounting.verified import verified_run
 from lmodp.mechanisms import ExponentialPart, GammaPart, Gaussian, Laplace, LaplaceMixture, load_noise
 

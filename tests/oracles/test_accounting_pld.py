@@ -10,13 +10,13 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
-from lmodp.accounting.convolution import tilted_power
 from lmodp.accounting.gaussian import gaussian_rdp_epsilon
-from lmodp.accounting.lattice import LatticePair, connect_dots, merge, merge_mirrored
-from lmodp.accounting.pld import composed_epsilon, coordinate_pair, scalar_interval, vector_lower
-from lmodp.accounting.profile import largest_loss, positive_cells
+from lmodp.accounting.pld.bounds import composed_epsilon, coordinate_pair, scalar_interval, vector_lower
+from lmodp.accounting.pld.convolution import tilted_power
+from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge, merge_mirrored
+from lmodp.accounting.pld.profile import largest_loss, positive_cells
+from lmodp.accounting.rdp.supremum import vector_curve
 from lmodp.accounting.verified import rdp_upper, verified_run
-from lmodp.accounting.supremum import vector_curve
 from lmodp.mechanisms import Gaussian, Laplace, load_noise
 
 NOISE = load_noise("lmo-0.3").scaled(0.2)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lmodp.accounting.conversion import fractional_rdp, poisson_rdp
-from lmodp.accounting.divergence import quadrature, ratio_bound
-from lmodp.accounting.supremum import finite_curve, vector_curve
+from lmodp.accounting.rdp.divergence import quadrature, ratio_bound
+from lmodp.accounting.rdp.supremum import finite_curve, vector_curve
 from lmodp.mechanisms import ExponentialPart, GammaPart, Laplace, LaplaceMixture, UniformPart, load_noise
 
 SMALL_SHAPE = LaplaceMixture(gamma=GammaPart(weight=1, shape=0.1, scale=2.0))

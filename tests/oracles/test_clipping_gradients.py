@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lmodp.models.trainable import set_trainable
-from lmodp.training.clipping import ClippingEngine
+from lmodp.training.clipping.engine import ClippingEngine
 from lmodp.training.losses import classification_loss
 from tests.oracles.clipping_models import BUILDERS, VOCABULARY, build, explicit_gradients, joint_norm, make_batch
 

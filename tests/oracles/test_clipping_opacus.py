@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lmodp.models.trainable import set_trainable
-from lmodp.training.clipping import ClippingEngine
+from lmodp.training.clipping.engine import ClippingEngine
 from tests.oracles.clipping_models import build, make_batch
 
 opacus = pytest.importorskip("opacus")

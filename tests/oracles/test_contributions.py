@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from lmodp.training.contributions import (
+from lmodp.training.clipping.contributions import (
     Explicit,
     GramCache,
     Outer,
@@ -17,7 +17,7 @@ from lmodp.training.contributions import (
     rows_or_explicit,
     squared_norm,
 )
-from lmodp.training.weighted import WeightedSums, select_examples
+from lmodp.training.clipping.weighted import WeightedSums, select_examples
 
 B, V, D = 3, 5, 4
 
@@ -98,7 +98,7 @@ def test_cancelling_positions_do_not_shrink_the_norm():
 
 @pytest.mark.parametrize("at_once", [1, 200, 1 << 24])
 def test_sixteen_bit_factors_are_widened(at_once, monkeypatch):
-    monkeypatch.setattr("lmodp.training.contributions.WIDENED", at_once)
+    monkeypatch.setattr("lmodp.training.clipping.contributions.WIDENED", at_once)
     left, right = torch.randn(2, 3, 50).bfloat16(), torch.randn(2, 3, 40)
     exact = torch.einsum("btp,btd->bpd", left.double(), right.double())
     norm = squared_norm([Outer(left, right)], GramCache())

@@ -7,8 +7,8 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from lmodp.errors import InvalidValue
-from lmodp.evaluation import decoding
-from lmodp.evaluation.decoding import DecodingSettings, generate_sentences, pad_left
+from lmodp.tasks import decoding
+from lmodp.tasks.decoding import DecodingSettings, generate_sentences, pad_left
 
 VOCABULARY, END, PAD = 6, 0, 5
 

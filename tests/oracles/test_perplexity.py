@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from lmodp.evaluation.perplexity import perplexity
+from lmodp.tasks.perplexity import perplexity
 from lmodp.training import TokenColumns
 
 ROWS = [[1, 2, 3, 4, 0], [5, 6, 0], [2, 2, 2, 7, 8, 9, 0]]

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from lmodp.accounting import calibrate_noise, verified_upper
+from lmodp.accounting import scale_to_target, verified_upper
+from lmodp.data.cards import DATASETS
 from lmodp.data.local import LAYOUTS, load_local
-from lmodp.data.prepare import check_sizes, prepare_dataset
-from lmodp.data.registry import DATASETS
-from lmodp.data.tokens import tokenize_dataset
-from lmodp.models.prepare import prepare_model
+from lmodp.data.prepare_dataset import check_sizes, prepare_dataset
+from lmodp.data.tokenize_dataset import tokenize_dataset
+from lmodp.models.prepare_model import prepare_model
 from lmodp.plan import Plan
-from lmodp.records import make_record, write_json
-from lmodp.stages import stage_code
-from lmodp.table_to_text_task import TableToTextTask
-from lmodp.tasks import ClassificationTask
+from lmodp.records.record import make_record, write_json
+from lmodp.records.reuse import stage_code
+from lmodp.tasks.classification import ClassificationTask
+from lmodp.tasks.table_to_text import TableToTextTask
 from lmodp.training import TrainingSettings, train
 
 pytestmark = pytest.mark.slow
@@ -72,7 +72,7 @@ def private_run(task, *, epsilon, delta, batch, steps, rate, clip_norm):
     """Train privately and return scores before and after, and what they hold for."""
     size = DATASETS[task.spec["dataset"]].train_size
     run = {"sampling_rate": batch / size, "steps": steps, "delta": delta}
-    noise = calibrate_noise("gaussian", accountant="verified", epsilon=epsilon, **run)
+    noise = scale_to_target("gaussian", accountant="verified", epsilon=epsilon, **run)
     plan = Plan.for_batches(expected_batch_size=batch, dataset_size=size, steps=steps, delta=delta, noise=noise, clip_norm=clip_norm)
     model, running, summary = task.model(SEEDS["sampling"])
     before = task.score(running)

@@ -9,14 +9,22 @@ import pytest
 import torch
 from torch import nn
 
-from lmodp.audit_training import RunJudge, draw_coins
 from lmodp.mechanisms import Gaussian, Noise
 from lmodp.plan import Plan
-from lmodp.training import DeviceNoise, PoissonSampler, PrivateStep, TensorExamples, TrainingSettings, classification_loss, train
+from lmodp.stages.audit_training import RunJudge, draw_coins
+from lmodp.training import (
+    DeviceNoise,
+    PoissonSampler,
+    PrivateStep,
+    TensorExamples,
+    TrainingSettings,
+    classification_loss,
+    train,
+)
 from lmodp.training import step as step_module
-from lmodp.training.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
-from lmodp.training.clipping import ClippingEngine
-from lmodp.training.weighted import WeightedSums
+from lmodp.training.clipping.engine import ClippingEngine
+from lmodp.training.clipping.weighted import WeightedSums
+from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 
 REAL, CANARIES = 200, 600
 

@@ -5,12 +5,13 @@ import pytest
 from dp_accounting.pld import privacy_loss_distribution
 from scipy.stats import binom, ks_2samp
 
-from lmodp.audit import Sampling, audit_noise, resolved_delta, scores_of_mechanism
 from lmodp.auditing.bounds import bound_from_scores
 from lmodp.auditing.law import StepLaw
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.mechanisms import PUBLISHED, Gaussian, as_drawn
 from lmodp.plan import Plan
+from lmodp.stages.audit_mechanism import Sampling, audit_noise, resolved_delta, scores_of_mechanism
+
 
 def exact_epsilon(std: float, *, delta: float, sampling_rate: float, steps: int) -> float:
     """Epsilon of a Gaussian from its privacy loss distribution, by the accounting library itself."""

@@ -15,8 +15,20 @@ from lmodp.auditing.likelihood import CanaryScore
 from lmodp.mechanisms import Gaussian
 from lmodp.plan import Plan
 from lmodp.training import TrainingSettings, classification_loss
-from lmodp.training.many_runs import run_scores
-from tests.statistics.audited_runs import FAINT, FAULTS, LITTLE, MUCH, Net, audited_run, found, judge_of, leave_unclipped, plan_of, scale_noise
+from tests.statistics.audited_runs import (
+    FAINT,
+    FAULTS,
+    LITTLE,
+    MUCH,
+    Net,
+    audited_run,
+    found,
+    judge_of,
+    leave_unclipped,
+    plan_of,
+    scale_noise,
+)
+from tests.statistics.many_runs import run_scores
 
 
 def audits(name: str, seeds: range, patch: pytest.MonkeyPatch) -> list[dict]:

@@ -76,7 +76,7 @@ def test_taking_the_exponentials_rate_for_its_mean_is_noticed():
 
 def test_the_hockey_stick_of_draws_lies_within_the_scalar_interval():
     """One release of one number: delta(epsilon) estimated from a million draws of both laws."""
-    from lmodp.accounting.pld import scalar_interval
+    from lmodp.accounting.pld.bounds import scalar_interval
 
     noise, rng, epsilon = load_noise("lmo-0.3").scaled(0.3), np.random.default_rng(11), 0.4
     draws = 1.0 + rng.choice([-1, 1], 10**6) * sampler_table(noise).invert(rng.exponential(size=10**6))

@@ -8,8 +8,8 @@ import subprocess
 import pandas as pd
 import pytest
 
-from lmodp.records import STATUSES, read_record
-from lmodp.stages import STAGES
+from lmodp.records.record import STATUSES, read_record
+from lmodp.records.reuse import STAGES
 from tests.workflow.conftest import ROOT, Workflow
 
 

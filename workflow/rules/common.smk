@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
 from lmodp.errors import LmodpError
-from lmodp.workflow import Layout
+from lmodp.pipeline.layout import Layout
 
 try:
     LAYOUT = Layout.from_values(config)
@@ -29,7 +29,7 @@ def tracked(record, **files):
 
     Snakemake compares file times, which a fresh clone does not have. So inputs are
     `ancient`, and what reruns a rule is that its record is outdated: made by other
-    code or from other inputs (see `lmodp.stages.why_outdated`), upstream included.
+    code or from other inputs (see `lmodp.records.reuse.why_outdated`), upstream included.
     """
 
     def inputs(wildcards):

@@ -1,7 +1,7 @@
 """From records to the one table of results, and from it to tables, figures and the report."""
 
-from lmodp.records import read_record, sha256_file
-from lmodp.reporting.catalogue import figure_names, figure_sources
+from lmodp.records.record import read_record, sha256_file
+from lmodp.reporting.figures.catalogue import figure_names, figure_sources
 
 FIGURES = figure_names(LAYOUT)
 FORMS = ["csv", "md", "tex"]

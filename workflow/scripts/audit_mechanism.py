@@ -1,8 +1,8 @@
 """Try the claims of one mechanism by experiment."""
 
-from lmodp.audit import audit_mechanism, sampling_of
-from lmodp.records import read_record
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.records.record import read_record
+from lmodp.stages.audit_mechanism import audit_mechanism, sampling_of
 
 job = Job(snakemake)  # noqa: F821
 config = job.layout.config

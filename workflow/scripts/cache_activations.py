@@ -1,7 +1,7 @@
 """Compute the outputs of a frozen prefix once, for every split."""
 
-from lmodp.activations import cache_activations
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.stages.cache_activations import cache_activations
 
 job = Job(snakemake)  # noqa: F821
 folder = job.output("stamp").parent

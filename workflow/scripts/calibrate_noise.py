@@ -1,9 +1,9 @@
 """Ask one method for its mechanism."""
 
-from lmodp.calibration import calibrate_mechanism
-from lmodp.records import read_record
-from lmodp.registry import get_method
-from lmodp.workflow import Job
+from lmodp.methods.discovery import get_method
+from lmodp.pipeline.layout import Job
+from lmodp.records.record import read_record
+from lmodp.stages.calibrate_noise import calibrate_noise
 
 job = Job(snakemake)  # noqa: F821
 layout = job.layout
@@ -17,5 +17,5 @@ job.run_stage(
     inputs=inputs,
     spec=spec,
     method_file=layout.plug_in("calibrate_noise", spec),
-    work=lambda: calibrate_mechanism(spec, method, search, model_folder=layout.model_folder_of_mechanism(job.id)),
+    work=lambda: calibrate_noise(spec, method, search, model_folder=layout.model_folder_of_mechanism(job.id)),
 )

@@ -1,8 +1,8 @@
 """Answer "what is epsilon?" for one mechanism."""
 
-from lmodp.certification import certify_mechanism
-from lmodp.records import read_record
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.records.record import read_record
+from lmodp.stages.certify_mechanism import certify_mechanism
 
 job = Job(snakemake)  # noqa: F821
 spec = job.layout.grid.mechanisms[job.id].spec

@@ -1,7 +1,7 @@
 """Gather all records of the grid into tables of cells, of runs and of curves."""
 
-from lmodp.reporting.collect import collect_results
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.reporting.results.collect_results import collect_results
 
 job = Job(snakemake)  # noqa: F821
 layout, runs, curves = job.layout, job.output("runs"), job.output("curves")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lmodp.records import read_record
-from lmodp.reporting.published import compare_published, read_published
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.records.record import read_record
+from lmodp.reporting.tables.compare_published import compare_published, read_published
 
 job = Job(snakemake)  # noqa: F821
 results, published, record = job.input("results"), job.input("published"), job.output("record")

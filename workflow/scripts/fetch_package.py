@@ -2,7 +2,7 @@
 
 from lmodp.data.fetch import fetch_package
 from lmodp.data.lockfile import locked_packages
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
 
 job = Job(snakemake)  # noqa: F821
 cache = job.layout.cache

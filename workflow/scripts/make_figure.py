@@ -1,8 +1,8 @@
 """Draw one figure."""
 
-from lmodp.records import read_record
-from lmodp.reporting.figures import make_figure
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.records.record import read_record
+from lmodp.reporting.figures.make_figure import make_figure
 
 job = Job(snakemake)  # noqa: F821
 results, svg, pdf = job.input("results"), job.output("svg"), job.output("pdf")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lmodp.records import read_record
-from lmodp.reporting.tables import make_table
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.records.record import read_record
+from lmodp.reporting.tables.make_table import make_table
 
 job = Job(snakemake)  # noqa: F821
 results, record = job.input("results"), job.output("record")

@@ -1,7 +1,7 @@
 """Map the searched space under every accountant."""
 
-from lmodp.reporting.landscape import map_space
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.stages.map_space import map_space
 
 job = Job(snakemake)  # noqa: F821
 spec = job.layout.shown_landscape()

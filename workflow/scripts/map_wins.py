@@ -1,7 +1,7 @@
 """Map where LMO noise needs less than the Gaussian."""
 
-from lmodp.reporting.wins import map_wins
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.stages.map_wins import map_wins
 
 job = Job(snakemake)  # noqa: F821
 spec = job.layout.mapped_wins()

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lmodp.records import read_record
-from lmodp.reporting.cost import measure_cost
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.records.record import read_record
+from lmodp.reporting.tables.measure_cost import measure_cost
 
 job = Job(snakemake)  # noqa: F821
 root, results, record = job.layout.results, job.input("results"), job.output("record")

@@ -1,7 +1,7 @@
 """Load, check and split one data set."""
 
-from lmodp.data.prepare import prepare_dataset
-from lmodp.workflow import Job
+from lmodp.data.prepare_dataset import prepare_dataset
+from lmodp.pipeline.layout import Job
 
 job = Job(snakemake)  # noqa: F821
 layout, folder = job.layout, job.output("stamp").parent

@@ -1,7 +1,7 @@
 """Write one pretrained model in a hub's folder layout."""
 
-from lmodp.models.prepare import prepare_model
-from lmodp.workflow import Job
+from lmodp.models.prepare_model import prepare_model
+from lmodp.pipeline.layout import Job
 
 job = Job(snakemake)  # noqa: F821
 layout, folder = job.layout, job.output("stamp").parent

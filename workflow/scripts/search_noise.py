@@ -1,7 +1,7 @@
 """Run one offline noise search."""
 
-from lmodp.accounting.search import search_record
-from lmodp.workflow import Job
+from lmodp.pipeline.layout import Job
+from lmodp.stages.search_noise import search_noise
 
 job = Job(snakemake)  # noqa: F821
 spec = job.layout.grid.searches[job.id].spec
@@ -10,5 +10,5 @@ job.run_stage(
     record=job.output("record"),
     inputs={},
     spec=spec,
-    work=lambda: search_record(spec),
+    work=lambda: search_noise(spec),
 )

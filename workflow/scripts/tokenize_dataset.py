@@ -1,7 +1,7 @@
 """Turn one data set into one model's tokens."""
 
-from lmodp.data.tokens import tokenize_dataset
-from lmodp.workflow import Job
+from lmodp.data.tokenize_dataset import tokenize_dataset
+from lmodp.pipeline.layout import Job
 
 job = Job(snakemake)  # noqa: F821
 folder = job.output("stamp").parent

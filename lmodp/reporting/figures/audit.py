@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from lmodp.auditing.tradeoff import claimed_tradeoff
 from lmodp.reporting.captions import plan_of, plan_words
-from lmodp.reporting.style import FAINT, GREY, WIDTH, looks
+from lmodp.reporting.figures.style import FAINT, GREY, WIDTH, looks
 
 COLUMNS = 6
 

@@ -15,9 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lmodp.reporting.captions import PRIVACY_UNIT
+from lmodp.reporting.figures.style import FAINT, GREY, INK, WIDTH, Look, looks
 from lmodp.reporting.formats import plain_list
-from lmodp.reporting.metrics import METRICS, leading_metric, leading_score, nonprivate_cell
-from lmodp.reporting.style import FAINT, GREY, INK, WIDTH, Look, looks
+from lmodp.reporting.results.metrics import METRICS, leading_metric, leading_score, nonprivate_cell
 
 FEW_SEEDS = 5
 NARROW = 10

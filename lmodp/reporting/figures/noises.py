@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lmodp.mechanisms import Noise, noise_from_dict
-from lmodp.reporting.style import WIDTH, looks
+from lmodp.reporting.figures.style import WIDTH, looks
 
 POINTS = 600
 RAREST = 1e-8

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lmodp.reporting.captions import PRIVACY_UNIT, plan_of, plan_words
-from lmodp.reporting.style import GREY, INK, WIDTH, Look, looks
+from lmodp.reporting.figures.style import GREY, INK, WIDTH, Look, looks
 
 MARKS = {"claimed_run": ("o", "white", "claimed, run"), "theorem_run": ("s", "white", "theorem, run (one number)"),
          "audited_lower": ("|", INK, "audited lower bound, run")}  # fmt: skip

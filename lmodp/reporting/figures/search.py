@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from lmodp.accounting.calibration import ACCOUNTANTS
-from lmodp.records import read_record
-from lmodp.reporting.style import GREY, INK, LOOKS, WIDTH
+from lmodp.records.record import read_record
+from lmodp.reporting.figures.style import GREY, INK, LOOKS, WIDTH
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:

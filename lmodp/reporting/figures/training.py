@@ -10,9 +10,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lmodp.reporting.figures.style import INK, WIDTH, looks
 from lmodp.reporting.formats import plain_list
-from lmodp.reporting.metrics import Metric, leading_metric
-from lmodp.reporting.style import INK, WIDTH, looks
+from lmodp.reporting.results.metrics import Metric, leading_metric
 
 LOSS = "mean loss of the\ndrawn examples, nats"
 COLUMNS = 4

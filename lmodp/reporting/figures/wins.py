@@ -12,8 +12,8 @@ import seaborn as sns
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from lmodp.records import read_record
-from lmodp.reporting.style import WIDTH
+from lmodp.records.record import read_record
+from lmodp.reporting.figures.style import WIDTH
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:

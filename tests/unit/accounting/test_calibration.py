@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from lmodp.accounting import calibrate_noise, claimed_run, claimed_step, theorem_run, theorem_step, verified_upper
+from lmodp.accounting import (
+    claimed_run,
+    claimed_step,
+    paper_bound_run,
+    paper_bound_step,
+    scale_to_target,
+    verified_upper,
+)
 from lmodp.errors import InvalidValue, Unsupported
 from lmodp.mechanisms import GammaPart, Gaussian, Laplace, LaplaceMixture, load_noise
 
@@ -18,7 +25,7 @@ def answer(accountant, scope, noise):
     if accountant == "verified":
         return verified_upper(noise, **run)
     if accountant == "theorem":
-        return theorem_run(noise, **run).epsilon if scope == "run" else theorem_step(noise, delta=RUN["delta"]).epsilon
+        return paper_bound_run(noise, **run).epsilon if scope == "run" else paper_bound_step(noise, delta=RUN["delta"]).epsilon
     step = claimed_step(noise, delta=RUN["delta"]).epsilon
     return claimed_run(step, **run) if scope == "run" else step
 
@@ -27,37 +34,37 @@ def answer(accountant, scope, noise):
 @pytest.mark.parametrize(("accountant", "scope"), [("claimed", "step"), ("claimed", "run"), ("theorem", "step"), ("theorem", "run"),
                                                    ("verified", "run")])
 def test_the_target_is_reached_from_the_private_side(family, accountant, scope):
-    noise = calibrate_noise(family, accountant=accountant, scope=scope, epsilon=1.3, **RUN)
+    noise = scale_to_target(family, accountant=accountant, scope=scope, epsilon=1.3, **RUN)
     assert answer(accountant, scope, noise) <= 1.3 < answer(accountant, scope, noise.scaled(0.999))
 
 
 def test_the_scope_is_the_step_under_claimed_and_the_run_otherwise():
     classic = math.sqrt(2 * math.log(1.25 / 1e-9))
-    assert calibrate_noise("gaussian", accountant="claimed", epsilon=0.5, **RUN).std == pytest.approx(classic / 0.5, rel=1e-6)
-    assert calibrate_noise("laplace", accountant="claimed", epsilon=0.5, **RUN).scale == pytest.approx(2.0, rel=1e-6)
-    step = calibrate_noise("gaussian", accountant="verified", scope="step", epsilon=1.3, **RUN)
+    assert scale_to_target("gaussian", accountant="claimed", epsilon=0.5, **RUN).std == pytest.approx(classic / 0.5, rel=1e-6)
+    assert scale_to_target("laplace", accountant="claimed", epsilon=0.5, **RUN).scale == pytest.approx(2.0, rel=1e-6)
+    step = scale_to_target("gaussian", accountant="verified", scope="step", epsilon=1.3, **RUN)
     assert verified_upper(step, sampling_rate=1.0, steps=1, delta=1e-9) <= 1.3
-    assert step.std != pytest.approx(calibrate_noise("gaussian", accountant="verified", epsilon=1.3, **RUN).std, rel=0.05)
+    assert step.std != pytest.approx(scale_to_target("gaussian", accountant="verified", epsilon=1.3, **RUN).std, rel=0.05)
 
 
 def test_equal_verified_epsilon_costs_every_laplace_mixture_at_least_root_two():
-    gaussian, laplace, mixture = (calibrate_noise(f, accountant="verified", epsilon=0.8, **RUN) for f in FAMILIES)
+    gaussian, laplace, mixture = (scale_to_target(f, accountant="verified", epsilon=0.8, **RUN) for f in FAMILIES)
     assert laplace.std / gaussian.std == pytest.approx(math.sqrt(2), rel=1e-3)
     assert mixture.std / gaussian.std == pytest.approx(1 / math.sqrt(SHAPE.efficiency), rel=1e-3)
     assert mixture.std > laplace.std
 
 
 def test_the_shape_is_kept_and_the_sensitivity_scales():
-    one = calibrate_noise(SHAPE, accountant="verified", epsilon=0.8, **RUN)
-    tenth = calibrate_noise(SHAPE, accountant="verified", epsilon=0.8, relative_sensitivity=0.1, **RUN)
+    one = scale_to_target(SHAPE, accountant="verified", epsilon=0.8, **RUN)
+    tenth = scale_to_target(SHAPE, accountant="verified", epsilon=0.8, relative_sensitivity=0.1, **RUN)
     assert one.efficiency == pytest.approx(SHAPE.efficiency, rel=1e-9)
     assert tenth.std == pytest.approx(one.std / 10, rel=1e-9)
 
 
 @pytest.mark.parametrize("dimension", [1, 300])
 def test_finite_dimensions_need_less_noise(dimension):
-    many = calibrate_noise("laplace", accountant="verified", epsilon=2.0, delta=1e-9, sampling_rate=1.0, steps=2)
-    some = calibrate_noise("laplace", accountant="verified", epsilon=2.0, delta=1e-9, sampling_rate=1.0, steps=2, dimension=dimension)
+    many = scale_to_target("laplace", accountant="verified", epsilon=2.0, delta=1e-9, sampling_rate=1.0, steps=2)
+    some = scale_to_target("laplace", accountant="verified", epsilon=2.0, delta=1e-9, sampling_rate=1.0, steps=2, dimension=dimension)
     assert some.std < many.std
     found = verified_upper(some, sampling_rate=1.0, steps=2, delta=1e-9, dimension=dimension)
     assert found <= 2.0 and found == pytest.approx(2.0, rel=2e-3)
@@ -65,16 +72,16 @@ def test_finite_dimensions_need_less_noise(dimension):
 
 def test_a_supremum_inside_is_calibrated_on_the_bound_not_on_sigma_effective():
     shape = LaplaceMixture(gamma=GammaPart(weight=1, shape=0.05, scale=1.0))
-    noise = calibrate_noise(shape, accountant="verified", epsilon=1.0, **RUN)
+    noise = scale_to_target(shape, accountant="verified", epsilon=1.0, **RUN)
     assert verified_upper(noise, **RUN) <= 1.0
-    gaussian = calibrate_noise("gaussian", accountant="verified", epsilon=1.0, **RUN)
+    gaussian = scale_to_target("gaussian", accountant="verified", epsilon=1.0, **RUN)
     assert noise.sigma_effective > 1.05 * gaussian.std
 
 
 @pytest.mark.parametrize(("accountant", "scope", "epsilon"), [("claimed", "step", 0.1), ("theorem", "step", 0.1), ("verified", "run", 0.001)])
 def test_targets_below_what_the_orders_resolve_are_unsupported(accountant, scope, epsilon):
     with pytest.raises(Unsupported, match="epsilon = 0"):
-        calibrate_noise(SHAPE, accountant=accountant, scope=scope, epsilon=epsilon, **RUN)
+        scale_to_target(SHAPE, accountant=accountant, scope=scope, epsilon=epsilon, **RUN)
 
 
 @pytest.mark.parametrize(("changes", "message"), [
@@ -85,12 +92,12 @@ def test_targets_below_what_the_orders_resolve_are_unsupported(accountant, scope
 ])  # fmt: skip
 def test_faults_are_named(changes, message):
     with pytest.raises(InvalidValue) as error:
-        calibrate_noise("gaussian", **{"accountant": "verified", "epsilon": 1.0, **RUN, **changes})
+        scale_to_target("gaussian", **{"accountant": "verified", "epsilon": 1.0, **RUN, **changes})
     assert message in str(error.value)
 
 
 def test_families_by_name():
     with pytest.raises(InvalidValue, match="A laplace_mixture needs its parts"):
-        calibrate_noise("laplace_mixture", accountant="verified", epsilon=1.0, **RUN)
-    assert isinstance(calibrate_noise("laplace", accountant="claimed", epsilon=1.0, **RUN), Laplace)
-    assert isinstance(calibrate_noise(Gaussian(std=9), accountant="claimed", epsilon=1.0, **RUN), Gaussian)
+        scale_to_target("laplace_mixture", accountant="verified", epsilon=1.0, **RUN)
+    assert isinstance(scale_to_target("laplace", accountant="claimed", epsilon=1.0, **RUN), Laplace)
+    assert isinstance(scale_to_target(Gaussian(std=9), accountant="claimed", epsilon=1.0, **RUN), Gaussian)

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from lmodp.accounting import certify_mechanism
+from lmodp.accounting import certificate_of
 from lmodp.accounting.certificate import plain
 from lmodp.errors import InvalidValue
 from lmodp.mechanisms import GammaPart, Gaussian, Laplace, LaplaceMixture, load_noise
@@ -26,7 +26,7 @@ def plan(noise, **changes):
 @pytest.mark.parametrize("noise", [load_noise("lmo-0.3"), load_noise("usefulness-0.3"), Gaussian(std=4), Laplace(scale=3),
                                    LaplaceMixture(gamma=GammaPart(weight=1, shape=0.5, scale=2))])
 def test_every_certificate_has_the_keys_and_is_strict_json(noise):
-    found = certify_mechanism(plan(noise))
+    found = certificate_of(plan(noise))
     for section, keys in REQUIRED.items():
         assert keys <= set(found[section]), section
     assert json.loads(json.dumps(found, allow_nan=False)) == found
@@ -36,7 +36,7 @@ def test_every_certificate_has_the_keys_and_is_strict_json(noise):
 
 
 def test_the_plan_and_its_adjacency_are_written():
-    found = certify_mechanism(plan(load_noise("lmo-0.3"), clip_norm=0.3, noise_scale=1.0), dimension=5000)
+    found = certificate_of(plan(load_noise("lmo-0.3"), clip_norm=0.3, noise_scale=1.0), dimension=5000)
     assert found["plan"] == {"sampling_rate": 0.05, "steps": 40, "delta": 1e-9, "relative_sensitivity": 0.3, "dimension": 5000,
                              "adjacency": "add_or_remove_one", "sampler": "poisson"}
     assert found["customary"]["delta"] == 1e-5
@@ -46,8 +46,8 @@ def test_the_plan_and_its_adjacency_are_written():
 def test_sensitivity_and_noise_scale_together():
     """Noise three times as large at three times the sensitivity is the same mechanism."""
     noise = load_noise("lmo-0.7")
-    one = certify_mechanism(plan(noise))
-    three = certify_mechanism(plan(noise.scaled(3), clip_norm=3.0, noise_scale=1.0))
+    one = certificate_of(plan(noise))
+    three = certificate_of(plan(noise.scaled(3), clip_norm=3.0, noise_scale=1.0))
     assert three["pure_scalar"]["epsilon"] == pytest.approx(one["pure_scalar"]["epsilon"], rel=1e-9)
     assert three["theorem"]["epsilon_total"] == pytest.approx(one["theorem"]["epsilon_total"], rel=1e-9)
     for key in ("epsilon_lower", "epsilon_upper", "sigma_effective"):
@@ -58,34 +58,34 @@ def test_sensitivity_and_noise_scale_together():
 
 def test_noise_scaled_by_the_clip_norm_has_sensitivity_one_whatever_the_clip_norm():
     noise = load_noise("lmo-0.7")
-    assert certify_mechanism(plan(noise, clip_norm=17.0))["verified"] == certify_mechanism(plan(noise))["verified"]
+    assert certificate_of(plan(noise, clip_norm=17.0))["verified"] == certificate_of(plan(noise))["verified"]
 
 
 def test_nominal_and_computed_totals_stand_side_by_side():
-    without = certify_mechanism(plan(load_noise("lmo-0.3")))["claimed"]
+    without = certificate_of(plan(load_noise("lmo-0.3")))["claimed"]
     assert without["epsilon_total_nominal"] is None
-    given = certify_mechanism(plan(load_noise("lmo-0.3")), nominal_step_epsilon=0.3)["claimed"]
+    given = certificate_of(plan(load_noise("lmo-0.3")), nominal_step_epsilon=0.3)["claimed"]
     assert given["epsilon_total_nominal"] > given["epsilon_total"] == without["epsilon_total"]
 
 
 def test_answers_that_do_not_exist_are_null_with_a_reason():
-    found = certify_mechanism(plan(LaplaceMixture(gamma=GammaPart(weight=1, shape=1.5, scale=3))))
+    found = certificate_of(plan(LaplaceMixture(gamma=GammaPart(weight=1, shape=1.5, scale=3))))
     assert found["claimed"]["epsilon_step"] is None and "order 2" in found["claimed"]["reason"]
     assert found["theorem"]["epsilon_step"] is None and found["theorem"]["epsilon_total"] is None
     assert found["noise"]["std"] is None and "variance is infinite" in found["noise"]["reason"]
     assert found["noise"]["efficiency"] == 0
     assert found["verified"]["epsilon_upper"] > 0  # the mechanism itself is private
-    assert certify_mechanism(plan(Gaussian(std=2)))["pure_scalar"] == {
+    assert certificate_of(plan(Gaussian(std=2)))["pure_scalar"] == {
         "epsilon": None, "status": "infinite", "reason": "a Gaussian has no epsilon at delta = 0"}
 
 
 def test_plans_that_cannot_be_certified():
     with pytest.raises(InvalidValue, match="noise = None: is needed"):
-        certify_mechanism(plan(None, delta=None))
+        certificate_of(plan(None, delta=None))
     with pytest.raises(InvalidValue, match="delta = None: is needed"):
-        certify_mechanism(plan(Laplace(scale=1), delta=None))
+        certificate_of(plan(Laplace(scale=1), delta=None))
     with pytest.raises(InvalidValue, match="dimension = 0"):
-        certify_mechanism(plan(Laplace(scale=1)), dimension=0)
+        certificate_of(plan(Laplace(scale=1)), dimension=0)
 
 
 def test_plain_replaces_what_json_has_no_word_for():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from lmodp.accounting import claimed_run, claimed_step, pure_scalar, theorem_run, theorem_step
-from lmodp.accounting.claimed import claimed_rdp, raw_mgf
+from lmodp.accounting import claimed_run, claimed_step, paper_bound_run, paper_bound_step, pure_scalar
+from lmodp.accounting.claimed.lmo_dp import claimed_rdp, raw_mgf
 from lmodp.accounting.gaussian import gaussian_rdp_epsilon
-from lmodp.accounting.scalar import ORDERS, scalar_log_moments
+from lmodp.accounting.paper_bound import ORDERS, scalar_log_moments
 from lmodp.mechanisms import ExponentialPart, GammaPart, Gaussian, Laplace, LaplaceMixture, UniformPart, load_noise
 from tests.unit.mechanisms.mixtures import CHEAP, mixtures
 
@@ -91,7 +91,7 @@ def test_the_claimed_run_has_a_floor_because_orders_stop_at_128():
 @CHEAP
 @given(mixtures)
 def test_theorem_uses_valid_orders_only_and_is_never_below_the_exact_pure_bound(noise):
-    found = theorem_step(noise, delta=DELTA)
+    found = paper_bound_step(noise, delta=DELTA)
     valid = ORDERS - 1 < noise.mgf_domain
     assert math.isfinite(found.epsilon) is bool(valid.any())
     if valid.any():
@@ -104,7 +104,7 @@ def test_theorem_uses_valid_orders_only_and_is_never_below_the_exact_pure_bound(
 @given(mixtures)
 def test_the_published_moment_bounds_the_exact_one(noise):
     """The published moment reveals the rate, so it is no smaller than the mixture's own."""
-    from lmodp.accounting.divergence import quadrature, ratio_bound
+    from lmodp.accounting.rdp.divergence import quadrature, ratio_bound
 
     orders = np.array([2.0, 5.0, 9.0])
     orders = orders[orders - 1 < noise.mgf_domain]
@@ -131,7 +131,7 @@ def test_pure_scalar_is_the_largest_log_ratio_of_densities():
 
 def test_theorem_run_needs_two_valid_orders():
     one_order = noise_with(gamma=(0.1, 1, 7.5), rate=1.0, a3=0.9)
-    found = theorem_run(one_order, sampling_rate=0.1, steps=10, delta=DELTA)
+    found = paper_bound_run(one_order, sampling_rate=0.1, steps=10, delta=DELTA)
     assert (found.status, found.epsilon) == ("unsupported", math.inf)
     assert found.reason == "1 of the orders 2 to 128 lie inside the MGF's domain; sampling needs two"
 
@@ -141,10 +141,10 @@ def test_theorem_run_without_sampling_is_the_composed_step():
     rdp = scalar_log_moments(noise, np.arange(2.0, 21)) / np.arange(1, 20)
     a = np.arange(2.0, 21)
     expected = np.min(50 * rdp + np.log1p(-1 / a) - np.log(DELTA * a) / (a - 1))
-    assert theorem_run(noise, sampling_rate=1.0, steps=50, delta=DELTA).epsilon == pytest.approx(expected, rel=1e-9)
+    assert paper_bound_run(noise, sampling_rate=1.0, steps=50, delta=DELTA).epsilon == pytest.approx(expected, rel=1e-9)
 
 
 def test_theorem_run_shrinks_with_the_sampling_rate():
     noise = load_noise("lmo-0.3")
-    values = [theorem_run(noise, sampling_rate=q, steps=50, delta=DELTA).epsilon for q in (0.01, 0.1, 0.5, 1.0)]
+    values = [paper_bound_run(noise, sampling_rate=q, steps=50, delta=DELTA).epsilon for q in (0.01, 0.1, 0.5, 1.0)]
     assert values == sorted(values) and values[0] < 0.9 * values[-1]

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from lmodp.accounting.lap2 import harmonic, lap2_epsilon, lap2_scale
-from lmodp.accounting.plrv_o import plrv_o_epsilon, shares
+from lmodp.accounting.claimed.lap2 import harmonic, lap2_epsilon, lap2_scale
+from lmodp.accounting.claimed.plrv_o import plrv_o_epsilon, shares
 from lmodp.errors import InvalidValue
 from lmodp.mechanisms import GammaPart, LaplaceMixture, load_noise
 
@@ -43,7 +43,7 @@ def test_plrv_o_written_out(coordinates, q, clip):
 
 
 def test_many_coordinates_are_summed_by_quadrature_to_seven_digits(monkeypatch):
-    from lmodp.accounting import plrv_o
+    from lmodp.accounting.claimed import plrv_o
 
     kind = {"sampling_rate": 0.05, "steps": 20, "delta": 1e-6, "clip_norm": 0.4, "coordinates": 60_000}
     quick = plrv_o_epsilon(NOISE, **kind)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmodp.accounting import verified_run, verified_upper
-from lmodp.accounting.supremum import FRACTIONS, renyi_orders, vector_curve
+from lmodp.accounting.rdp.supremum import FRACTIONS, renyi_orders, vector_curve
 from lmodp.accounting.verified import largest_order, rdp_upper
 from lmodp.mechanisms import GammaPart, Gaussian, Laplace, LaplaceMixture, load_noise
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from lmodp.auditing.conformance import FALSE_ALARM, _chance_of_sum, dispersion_check, repeats_check, total_check, verify_run
+from lmodp.auditing.conformance import (
+    FALSE_ALARM,
+    _chance_of_sum,
+    compare_run,
+    dispersion_check,
+    repeats_check,
+    total_check,
+)
 from lmodp.mechanisms import Gaussian
 from lmodp.plan import Plan
 
@@ -37,7 +44,7 @@ def honest(plan):
 
 
 def test_an_honest_run_conforms(plan, honest):
-    result = verify_run(certified=plan.to_dict(), ran=honest)
+    result = compare_run(certified=plan.to_dict(), ran=honest)
     assert result["conforms"] and result["reason"] is None
     assert len(result["checks"]) >= 13
 
@@ -56,14 +63,14 @@ def test_an_honest_run_conforms(plan, honest):
     ],
 )
 def test_each_field_that_differs_is_the_reason(plan, honest, name, value):
-    result = verify_run(certified=plan.to_dict(), ran={**honest, name: value})
+    result = compare_run(certified=plan.to_dict(), ran={**honest, name: value})
     assert not result["conforms"]
     assert result["reason"].startswith(f"{name}:")
 
 
 def test_noise_of_two_thirds_the_scale_is_found(plan, honest):
     measured = {**honest["noise_measured"], "mean_abs_ratio": 2 / 3}
-    assert "ratio to certified" in verify_run(certified=plan.to_dict(), ran={**honest, "noise_measured": measured})["reason"]
+    assert "ratio to certified" in compare_run(certified=plan.to_dict(), ran={**honest, "noise_measured": measured})["reason"]
 
 
 def test_a_wrong_rate_shows_in_the_batches_and_a_right_one_does_not():
@@ -97,5 +104,5 @@ def test_the_law_of_the_sum_of_squares_against_enumeration():
 def test_a_run_without_privacy_is_compared_too(honest):
     plan = Plan.for_batches(expected_batch_size=B, dataset_size=N, steps=T, clip_norm=math.inf, clipping="none", noise=None)
     ran = {**honest, "clip_norm": None, "clipping": "none", "noise": None, "noise_measured": None, "noise_scale": None}
-    assert verify_run(certified=plan.to_dict(), ran=ran)["conforms"]
-    assert verify_run(certified=plan.to_dict(), ran={**ran, "steps": 3})["reason"].startswith("steps")
+    assert compare_run(certified=plan.to_dict(), ran=ran)["conforms"]
+    assert compare_run(certified=plan.to_dict(), ran={**ran, "steps": 3})["reason"].startswith("steps")

@@ -8,8 +8,8 @@ import yaml
 
 from lmodp.cli import main
 from lmodp.commands.plan import plan_grid
-from lmodp.config import check_config, load_config
-from lmodp.grid import Grid
+from lmodp.grid.cells import Grid
+from lmodp.grid.config import check_config, load_config
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 SMALL = {

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from lmodp.cli import main
-from lmodp.records import make_record, write_json
+from lmodp.records.record import make_record, write_json
 from tests.unit.reporting.fabricated import fabricated_results
 from tests.workflow.conftest import ROOT
 

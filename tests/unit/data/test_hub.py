@@ -6,15 +6,20 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from huggingface_hub import constants
-from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from lmodp.data import hub
+from lmodp.data.cards import DATASETS
 from lmodp.data.hub import HubEntry, hub_entry, hub_files
-from lmodp.data.registry import DATASETS
 from lmodp.data.source_settings import SourceSettings
 from lmodp.data.sources import load_examples
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile
-from lmodp.models.registry import MODELS
+from lmodp.models.cards import MODELS
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "f" * 40

@@ -6,7 +6,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, GPT2Config, PreTrainedTokenizerFast, RobertaConfig
 
 from lmodp.data.tables import save_splits
-from lmodp.data.tokens import NO_TARGET, load_tokenizer, load_tokens, position_limit, prompt_tokens, tokenize_dataset
+from lmodp.data.tokenize_dataset import position_limit, tokenize_dataset
+from lmodp.data.tokens import NO_TARGET, load_tokenizer, load_tokens, prompt_tokens
 from lmodp.errors import InvalidValue, MissingFile
 from lmodp.models.tiny import tiny_tokenizer
 

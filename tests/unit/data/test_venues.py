@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lmodp.data.registry import DATASETS
+from lmodp.data.cards import DATASETS
 from lmodp.data.table_to_text import group_references
 from lmodp.data.venues import PRIVATE, PUBLIC, load_venues, public_venues
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmodp.auditing.conformance import verify_run
+from lmodp.auditing.conformance import compare_run
 from lmodp.errors import Unsupported
 from lmodp.mechanisms import Gaussian, Laplace
 from lmodp.plan import Plan
@@ -86,7 +86,7 @@ def test_a_run_conforms_and_its_noise_is_tested(engine):
 
     model, examples, loss = tiny("roberta", language_model=False, part="head")
     record = train_foreign(engine, model, plan=plan(), examples=examples, loss=loss, settings=SETTINGS, seeds=SEEDS).record
-    assert verify_run(certified={**plan().to_dict(), "engine": "private_transformers"}, ran=record)["conforms"]
+    assert compare_run(certified={**plan().to_dict(), "engine": "private_transformers"}, ran=record)["conforms"]
 
 
 def test_it_takes_the_suites_poisson_draws_and_sums_all_micro_batches(engine):

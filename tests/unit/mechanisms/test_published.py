@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile
-from lmodp.mechanisms import PUBLISHED, Laplace, UniformPart, LaplaceMixture, as_drawn, load_noise
+from lmodp.mechanisms import PUBLISHED, Laplace, LaplaceMixture, UniformPart, as_drawn, load_noise
 
 
 def test_every_published_setting_is_there_with_its_source():

@@ -6,7 +6,16 @@ from hypothesis import given
 from scipy.optimize import brentq
 
 from lmodp.errors import Unsupported
-from lmodp.mechanisms import PUBLISHED, GammaPart, Gaussian, Laplace, LaplaceMixture, TruncatedNormalPart, load_noise, sampler_table
+from lmodp.mechanisms import (
+    PUBLISHED,
+    GammaPart,
+    Gaussian,
+    Laplace,
+    LaplaceMixture,
+    TruncatedNormalPart,
+    load_noise,
+    sampler_table,
+)
 from lmodp.mechanisms.sampler_table import TARGET_ERROR
 from tests.unit.mechanisms.mixtures import CHEAP, mixtures
 

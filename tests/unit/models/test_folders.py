@@ -12,10 +12,11 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, R
 from lmodp.data.source_settings import SourceSettings
 from lmodp.data.tokens import load_tokenizer
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile
-from lmodp.models import folders, prepare
+from lmodp.models import folders
+from lmodp.models import prepare_model as prepare
+from lmodp.models.cards import ModelCard
 from lmodp.models.folders import link_model
-from lmodp.models.prepare import load_encoder, load_language_model, prepare_model
-from lmodp.models.registry import ModelCard
+from lmodp.models.prepare_model import load_encoder, load_language_model, prepare_model
 
 SMALL = {"vocab_size": 40, "n_positions": 16, "n_embd": 8, "n_layer": 2, "n_head": 2, "bos_token_id": 0, "eos_token_id": 0}
 

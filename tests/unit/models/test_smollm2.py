@@ -6,8 +6,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from lmodp.data.tokens import load_tokenizer
 from lmodp.errors import InvalidValue
-from lmodp.evaluation.decoding import DecodingSettings, generate_sentences
-from lmodp.models.prepare import keep_first_layers, load_language_model, prepare_model
+from lmodp.models.prepare_model import keep_first_layers, load_language_model, prepare_model
+from lmodp.tasks.decoding import DecodingSettings, generate_sentences
 
 
 def small_llama():

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from lmodp.records import make_record, write_json
-from lmodp.reporting.collect import CURVE_COLUMNS
+from lmodp.records.record import make_record, write_json
+from lmodp.reporting.results.collect_results import CURVE_COLUMNS
 from tests.unit.reporting.fabricated import fabricated_results
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmodp.data.registry import DATASETS
-from lmodp.reporting.metrics import metrics_of, summarise
-from lmodp.reporting.privacy import audit_columns, privacy_columns
+from lmodp.data.cards import DATASETS
+from lmodp.reporting.results.metrics import metrics_of, summarise
+from lmodp.reporting.results.privacy_columns import audit_columns, privacy_columns
 
 DATA = {"head": "movie_reviews", "last_layer": "movie_reviews", "sentences": "venues"}
 METHODS = {"nonprivate": "non-private", "gaussian": "Gaussian", "laplace": "Laplace", "lmo_dp": "LMO-DP",

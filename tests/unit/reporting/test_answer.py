@@ -1,6 +1,6 @@
 """The three sentences follow the numbers, also when these turn round."""
 
-from lmodp.reporting.answer import answer
+from lmodp.reporting.page.answer import answer
 
 
 def cells(results, method, calibration):

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from lmodp.grid import Cell
-from lmodp.records import make_record, write_json
-from lmodp.reporting.collect import collect_results
+from lmodp.grid.cells import Cell
+from lmodp.records.record import make_record, write_json
+from lmodp.reporting.results.collect_results import collect_results
 
 NO_JAVA = "needs Java, which is not installed"
 SCORES = {"bleu": 40.0, "nist": 4.0, "meteor": None, "perplexity": 9.0}

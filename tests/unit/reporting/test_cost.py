@@ -2,8 +2,8 @@
 
 import pytest
 
-from lmodp.records import write_json
-from lmodp.reporting.cost import RESUMED, measure_cost
+from lmodp.records.record import write_json
+from lmodp.reporting.tables.measure_cost import RESUMED, measure_cost
 
 
 def timing(seconds, steps=40, device="cpu"):

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from lmodp.reporting.difference import compare_results
+from lmodp.reporting.results.difference import compare_results
 
 
 def changed(results, *, score=None, **values):

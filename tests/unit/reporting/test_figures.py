@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lmodp.records import make_record, write_json
-from lmodp.reporting.catalogue import FIGURES
-from lmodp.reporting import style
-from lmodp.reporting.figures import MODULES, make_figure
-from lmodp.reporting.style import LOOKS, MORE_LOOKS, looks
+from lmodp.records.record import make_record, write_json
+from lmodp.reporting.figures import style
+from lmodp.reporting.figures.catalogue import FIGURES
+from lmodp.reporting.figures.make_figure import MODULES, make_figure
+from lmodp.reporting.figures.style import LOOKS, MORE_LOOKS, looks
 
 
 @pytest.fixture

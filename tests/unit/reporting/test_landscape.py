@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from lmodp.accounting.search import search_noise
-from lmodp.reporting.landscape import map_space
+from lmodp.search.grid_search import find_noise
+from lmodp.stages.map_space import map_space
 
 
 def test_the_points_and_the_counts_are_those_of_the_searches(tmp_path):
@@ -15,7 +15,7 @@ def test_the_points_and_the_counts_are_those_of_the_searches(tmp_path):
     assert record["qualifying"][0] == {"epsilon": 0.3, "claimed": 726, "theorem": 0, "verified": 0}
     assert record["qualifying"][1]["claimed"] > record["qualifying"][1]["theorem"] > 0 < record["qualifying"][1]["verified"]
     for accountant in ("claimed", "theorem"):
-        found = search_noise("published", accountant=accountant, objective="epsilon", epsilon=3.0, delta=1e-10)
+        found = find_noise("published", accountant=accountant, objective="epsilon", epsilon=3.0, delta=1e-10)
         assert found.qualifying == record["qualifying"][1][accountant]
         assert np.array_equal(points[f"step_{accountant}"], found.trace["epsilon"].astype(np.float32))
         assert np.array_equal(points["std"], found.trace["std"].astype(np.float32))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lmodp.data.registry import DATASETS
-from lmodp.evaluation.generation import SCORES
-from lmodp.reporting.metrics import METRICS, metrics_of, missing_scores, summarise
+from lmodp.data.cards import DATASETS
+from lmodp.reporting.results.metrics import METRICS, metrics_of, missing_scores, summarise
+from lmodp.tasks.generation_scores import SCORES
 
 NO_JAVA = "needs Java, which is not installed"
 

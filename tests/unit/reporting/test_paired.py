@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lmodp.evaluation.classification import pack_correct
-from lmodp.records import make_record, write_json
-from lmodp.reporting.paired import FEWEST_SEEDS, best_cells, compare_cells, paired_interval, seeds_interval
+from lmodp.records.record import make_record, write_json
+from lmodp.reporting.results.paired import FEWEST_SEEDS, best_cells, compare_cells, paired_interval, seeds_interval
+from lmodp.tasks.accuracy import pack_correct
 
 EXAMPLES = 400
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lmodp.errors import DamagedFile
-from lmodp.reporting.published import FIELDS, compare_published, published_pages, read_published
+from lmodp.reporting.tables.compare_published import FIELDS, compare_published, published_pages, read_published
 from tests.workflow.conftest import ROOT
 
 

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from lmodp.records import make_record, read_record, write_json
-from lmodp.reporting.cost import measure_cost
-from lmodp.reporting.figures import make_figure
-from lmodp.reporting.published import compare_published, read_published
-from lmodp.reporting.report import write_report
+from lmodp.records.record import make_record, read_record, write_json
+from lmodp.reporting.figures.make_figure import make_figure
+from lmodp.reporting.page.report import report
+from lmodp.reporting.tables.compare_published import compare_published, read_published
+from lmodp.reporting.tables.measure_cost import measure_cost
 from tests.workflow.conftest import ROOT
 
 
@@ -21,7 +21,7 @@ def page(folder, results, curves):
     for name in ("comparison", "privacy"):
         made = make_figure(name, results, {}, svg=folder / f"figures/{name}.svg", pdf=folder / f"figures/{name}.pdf")
         write_json(folder / f"figures/{name}.json", make_record("make_figure", made, code="0"))
-    write_report(read_record(tables / "results.json"), root=folder, figures=["comparison", "privacy"], html=folder / "report.html")
+    report(read_record(tables / "results.json"), root=folder, figures=["comparison", "privacy"], html=folder / "report.html")
     return (folder / "report.html").read_text()
 
 

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from lmodp.reporting.captions import experiment_caption
-from lmodp.reporting.comparison import comparison_pages
-from lmodp.reporting.privacy_table import privacy_pages
-from lmodp.reporting.render import Page, Table, tex, to_latex, to_markdown
-from lmodp.reporting.tables import TABLES, make_table, status_pages
-from lmodp.reporting.terminal import WIDTH, comparison_text
+from lmodp.reporting.tables.comparison import comparison_pages
+from lmodp.reporting.tables.make_table import TABLES, make_table, status_pages
+from lmodp.reporting.tables.privacy import privacy_pages
+from lmodp.reporting.tables.render import Page, Table, tex, to_latex, to_markdown
+from lmodp.reporting.tables.terminal import WIDTH, comparison_text
 
 
 def compared(results, first, second, lower, upper):

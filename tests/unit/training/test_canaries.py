@@ -8,8 +8,8 @@ from torch import nn
 from lmodp.mechanisms import Gaussian
 from lmodp.plan import Plan
 from lmodp.training import TensorExamples, TrainingSettings, classification_loss, train
-from lmodp.training.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
-from lmodp.training.clipping import ClippingEngine
+from lmodp.training.clipping.engine import ClippingEngine
+from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 
 REAL, CANARIES, CLIP = 12, 5, 0.3
 COINS = np.array([True, False, True, True, False])

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
-from lmodp.training.contributions import live_positions
-from lmodp.training.recording import recording, tapped_layers
+from lmodp.training.clipping.contributions import live_positions
+from lmodp.training.clipping.recording import recording, tapped_layers
 
 
 def dense(*shape):

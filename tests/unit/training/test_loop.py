@@ -16,9 +16,9 @@ import torch
 from lmodp.errors import DamagedFile, InvalidValue
 from lmodp.mechanisms import Gaussian
 from lmodp.training import PoissonSampler, classification_loss, train
-from lmodp.training.conformance import mean_clipped_share
 from lmodp.training.noise import draw
 from lmodp.training.randomness import device_generator, stream_key
+from lmodp.training.run_log import mean_clipped_share
 from tests.unit.training.small import SEEDS, SIZE, arguments, make_examples, make_model, make_plan
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,7 +10,7 @@ from lmodp.errors import InvalidValue
 from lmodp.mechanisms import Gaussian, Laplace
 from lmodp.plan import Plan
 from lmodp.training import TrainingSettings, classification_loss
-from lmodp.training.many_runs import run_scores
+from tests.statistics.many_runs import run_scores
 
 
 class Net(nn.Module):

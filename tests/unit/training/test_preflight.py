@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from lmodp.errors import Unsupported
-from lmodp.training.clipping import ClippingEngine
+from lmodp.training.clipping.engine import ClippingEngine
+from lmodp.training.clipping.preflight import check_engine
 from lmodp.training.losses import classification_loss
-from lmodp.training.preflight import check_engine
 from tests.oracles.clipping_models import BUILDERS, build, make_batch
 from tests.unit.training.small import Classifier, make_examples, make_model
 

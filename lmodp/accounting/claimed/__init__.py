@@ -1,0 +1,1 @@
+"""First answer: the claims as published, by the public code's own formulas."""

@@ -1,0 +1,103 @@
+"""What was published: the public experiment code's arithmetic, faults included.
+
+Two faults are kept because the published numbers rest on them: the MGF's closed
+form is evaluated also at orders where the MGF is infinite, and the whole run is
+accounted for as if the noise were a Gaussian with the classical standard
+deviation of the per-step epsilon. Nothing here is a privacy guarantee.
+
+References:
+    LMO-DP, arXiv 2405.18776, public experiment code (2024).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lmodp.accounting.checks import require_run
+from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
+from lmodp.accounting.paper_bound import ORDERS, StepEpsilon, best_step, laplace_step
+from lmodp.errors import require
+from lmodp.mechanisms import Gaussian, Laplace, LaplaceMixture, Noise
+from lmodp.mechanisms.parts import ExponentialPart, GammaPart, RatePart
+
+
+def raw_mgf(part: RatePart, t: np.ndarray) -> np.ndarray:
+    """Return the closed form of the weighted part's MGF at ``t``, also where it has no meaning.
+
+    Beyond a pole a Gamma of non-integer shape gives NaN, an exponential a negative number;
+    overflow gives ``inf``. Float64 products, as in the published code.
+    """
+    with np.errstate(all="ignore"):
+        x = part.weight * t
+        if isinstance(part, GammaPart):
+            return (1 - x * part.scale) ** -part.shape
+        if isinstance(part, ExponentialPart):
+            return part.rate / (part.rate - x)
+        return np.exp(part.log_mgf(t)[0])
+
+
+def claimed_rdp(up: np.ndarray, down: np.ndarray, orders: np.ndarray = ORDERS) -> np.ndarray:
+    """Return the published RDP from M(a-1) and M(-a), NaN where it is not a real number above 0.
+
+    Args:
+        up: closed form at a - 1, shape (..., n) over the orders.
+        down: closed form at -a, same shape.
+    """
+    with np.errstate(all="ignore"):
+        moment = (orders * up + (orders - 1) * down) / (2 * orders - 1)
+        rdp = np.log(moment) / (orders - 1)
+        return np.where(rdp > 0, rdp, np.nan)
+
+
+def passes_order_two(noise: LaplaceMixture) -> bool:
+    """Whether order 2 lies inside the MGF's domain, without which the published code rejects a point."""
+    return noise.mgf_domain > 1
+
+
+def claimed_step(noise: Noise, *, delta: float) -> StepEpsilon:
+    """Return the epsilon that the published code prints for one step of sensitivity 1.
+
+    Laplace mixtures follow the code. A Laplace has its closed form; a Gaussian the classical
+    formula sqrt(2 ln(1.25/delta))/std, which the code uses for its Gaussian baseline.
+    """
+    if isinstance(noise, Gaussian):
+        return StepEpsilon(classic_factor(delta) / noise.std)
+    if isinstance(noise, Laplace):
+        return laplace_step(noise)
+    if not passes_order_two(noise):
+        return StepEpsilon(math.inf, reason="order 2 lies outside the MGF's domain, the published code rejects it")
+    return _mixture_step(noise, delta)
+
+
+def _mixture_step(noise: LaplaceMixture, delta: float) -> StepEpsilon:
+    up = math.prod(raw_mgf(part, ORDERS - 1.0) for part in noise.active)
+    down = math.prod(raw_mgf(part, -1.0 * ORDERS) for part in noise.active)
+    epsilon, index = best_step(claimed_rdp(up, down), delta=delta)
+    if not math.isfinite(epsilon):
+        return StepEpsilon(math.inf, reason="the published formula gives no real RDP above 0 at orders 2 to 128")
+    order = int(ORDERS[index])
+    return StepEpsilon(float(epsilon), order, order - 1 < noise.mgf_domain)
+
+
+def classic_factor(delta: float) -> float:
+    """Return sqrt(2 ln(1.25/delta)), the classical Gaussian mechanism's std times epsilon."""
+    return math.sqrt(2 * math.log(1.25 / delta))
+
+
+def claimed_run(step_epsilon: float, *, sampling_rate: float, steps: int, delta: float) -> float:
+    """Return the published route's epsilon of a whole run from the epsilon of one step.
+
+    The noise is replaced by a Gaussian of standard deviation sqrt(2 ln(1.25/delta))/step_epsilon,
+    composed with Poisson sampling by RDP at the integer orders 2...128.
+
+    Raises:
+        InvalidValue: an argument is outside its range.
+    """
+    require_run(sampling_rate=sampling_rate, steps=steps, delta=delta)
+    require(0 < step_epsilon < math.inf, "step_epsilon", step_epsilon, "must be finite and above 0")
+    variance = (classic_factor(delta) / step_epsilon) ** 2
+    orders = np.arange(ORDERS[-1] + 1.0)
+    rdp = poisson_rdp(log_moments=orders * (orders - 1) / (2 * variance), sampling_rate=sampling_rate, orders=ORDERS)
+    return epsilon_of_rdp(orders=ORDERS, rdp=steps * rdp, delta=delta)[0]

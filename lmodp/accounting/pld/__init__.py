@@ -1,0 +1,1 @@
+"""Numerics of privacy loss distributions: bounds on both sides by lattices and convolution."""

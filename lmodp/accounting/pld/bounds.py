@@ -1,0 +1,290 @@
+"""Bounds of epsilon from privacy loss distributions: lower for a vector, both ends for one dimension."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from lmodp.accounting.pld.convolution import Power, log_generating, tilted_mean, tilted_power
+from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge, merge_mirrored
+from lmodp.accounting.pld.profile import largest_loss, positive_cells, unbounded_mass
+from lmodp.mechanisms import Noise
+
+SPREAD = 1000
+_CELLS = 192  # more cells and levels raise the lower end by 0.02 % (lmo-0.3) to 1 % (lmo-3), and take longer
+_COORDINATE_LEVELS = 32
+_STEP_LEVELS = 32
+_SCALAR_LEVELS = 96
+_LARGEST_LATTICE = 2**15
+_UNNOTICED = 1e-14
+_USUAL_DELTA = 1e-10  # one lattice pair serves this delta and all larger ones
+_LARGEST_LOSS = 500.0  # of one step, in the lower bound; exp of it is still a double
+# Cell masses are good to 1e-11, relatively; so is every loss of a lattice pair. Over a run that moves
+# delta by far less than this, relatively.
+_ROUNDING = 1e-6
+_TILTS, _SETTLED = 5, 1e-5  # tilts tried until the FFT's error no longer shows in epsilon
+# A lattice a hair finer than an atom's loss: the atom then lies above its slope and merges into it.
+_BELOW_ATOM = 1 - 1e-5
+_TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
+
+
+def consistent(p: np.ndarray, q: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (p, q, loss) of the cells that have mass, each loss within its cell's bounds and q = p exp(loss).
+
+    In tiny cells rounding moves log(q/p) by more than the cell is wide. Losses are capped, and cells of
+    losses far below 0 left out; both lower the divergence of Q from P.
+    """
+    full = (q > 0) & (bounds[:-1] > -_LARGEST_LOSS)
+    with np.errstate(divide="ignore"):
+        ratio = np.log(q[full]) - np.log(p[full])  # infinite where P's mass is below the smallest double
+    loss = np.minimum(np.clip(ratio, bounds[:-1][full], bounds[1:][full]), _LARGEST_LOSS)
+    return q[full] * np.exp(-loss), q[full], loss
+
+
+def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
+    """Return a dominated, self-mirrored lattice pair of one coordinate shifted by ``shift``."""
+    top = largest_loss(noise, shift)
+    bounds = np.linspace(0, top * (1 + 1e-9), _CELLS + 1)
+    p, q, loss = consistent(*positive_cells(noise, shift, bounds), bounds)
+    step, mean = _BELOW_ATOM * top / _COORDINATE_LEVELS, math.log(q.sum() / p.sum())
+    if math.floor(loss.max() / step) * step <= mean:
+        # No lattice slope lies between the losses' mean and the largest, so no chord would meet the
+        # curve again and all would be mixed down to the next slope. With the mean itself on the lattice
+        # they make one cell.
+        step = mean / _COORDINATE_LEVELS
+    return merge_mirrored(p[::-1], q[::-1], loss[::-1], step=step)
+
+
+@lru_cache(maxsize=64)
+def spread_pair(noise: Noise, *, coordinates: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (p, q, loss) cells of a shift spread evenly over ``coordinates``, norm 1.
+
+    Masses of Q are lowered by their rounding error; cells lost in rounding are left out.
+    """
+    pair = coordinate_pair(noise, 1 / math.sqrt(coordinates))
+    spread = math.sqrt(float(pair.masses @ pair.losses**2) * coordinates)
+    powers = [tilted_power(pair, coordinates, tilt=tilt) for tilt in _tilts(spread)]
+    best = np.argmin([power.log_error for power in powers], axis=0)
+    take = (best, np.arange(len(best)))
+    log_mass, log_error = (np.array([getattr(power, name) for power in powers])[take]
+                           for name in ("log_masses", "log_error"))
+    keep = log_mass > log_error + math.log(1e3)
+    loss = powers[0].losses[keep]
+    log_q = log_mass[keep] + np.log1p(-np.exp(log_error[keep] - log_mass[keep]))
+    return np.exp(log_q - loss)[::-1], np.exp(log_q)[::-1], loss[::-1]
+
+
+def _tilts(spread: float) -> np.ndarray:
+    """Return tilts of Q's law: around the middle between P and Q, which have tilts -1 and 0, a few of the
+    loss's standard deviations apart, and where that is too dense to reach them, on both themselves."""
+    near = -0.5 + _TILT_POINTS / spread
+    return near if spread < 1 else np.concatenate([near, np.arange(-2.0, 3.0) / 2])
+
+
+def sampled_loss(loss: np.ndarray, sampling_rate: float) -> np.ndarray:
+    """Return log(1 - q + q exp(loss)); the loss itself at q = 1, where 1 - q + q exp(loss) may round to 0."""
+    if sampling_rate == 1:
+        return loss
+    small = np.minimum(loss, 30.0)
+    return np.where(loss > 30, loss + np.log(sampling_rate), np.log1p(sampling_rate * np.expm1(small)))
+
+
+def sampled_cells(
+    p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, sampling_rate: float, removal: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return cells of (P, (1-q)P + qQ), or of its swap for addition, losses descending.
+
+    Args:
+        removal: True for the divergence of the sampled output from P, False for its reverse.
+    """
+    sampled = (1 - sampling_rate) * p + sampling_rate * q
+    new_loss = sampled_loss(loss, sampling_rate)
+    if not removal:
+        sampled, new_loss = p[::-1], -new_loss[::-1]
+    keep = new_loss > -_LARGEST_LOSS  # what is left out lowers the divergence
+    capped = np.minimum(new_loss[keep], _LARGEST_LOSS)  # a larger mass of the other law: lowers it too
+    return sampled[keep] * np.exp(-capped), sampled[keep], capped
+
+
+def without_ends(
+    p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, delta: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return cells without those of the highest and lowest losses that no run at this delta notices.
+
+    Leaving cells out lowers every divergence.
+    """
+    first = int(np.searchsorted(np.cumsum(q), delta**1.5 * _UNNOTICED))
+    last = len(q) - int(np.searchsorted(np.cumsum(q[::-1]), _UNNOTICED))
+    return p[first:last], q[first:last], loss[first:last]
+
+
+def chernoff(pair: LatticePair, steps: int, delta: float) -> tuple[float, float]:
+    """Return (epsilon, tilt): the least (T log E[exp(t loss)] - log delta)/t, a rough upper end."""
+    def epsilon(log_tilt: float) -> float:
+        tilt = math.exp(log_tilt)
+        return (steps * log_generating(pair, tilt) - math.log(delta)) / tilt
+
+    found = minimize_scalar(epsilon, bounds=tilt_range(pair, steps), method="bounded")
+    return float(found.fun), math.exp(found.x)
+
+
+def tilt_range(pair: LatticePair, steps: int) -> tuple[float, float]:
+    """Return the logarithms of tilts that hardly move the composed loss, and that leave its largest value only."""
+    spread = math.sqrt(steps * float(pair.masses @ pair.losses**2))
+    return math.log(1e-3 / spread), math.log(1e5 / pair.losses[-1])
+
+
+def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool) -> float:
+    """Return the epsilon at ``delta`` of ``steps`` releases of a lattice pair.
+
+    Args:
+        upper: True adds errors and infinite losses to delta, False subtracts errors.
+    """
+    infinite = -math.expm1(steps * math.log1p(-pair.infinite)) if upper else 0.0
+    if infinite >= delta:
+        return math.inf
+    if pair.losses[-1] <= 0:
+        return 0.0
+    ceiling, tilt = chernoff(pair, steps, delta - infinite)
+    if ceiling <= 0:
+        return 0.0
+    found = []
+    for _ in range(_TILTS):
+        power = tilted_power(pair, steps, tilt=tilt)
+        found.append(_solve(_directed(power, upper), power.losses, delta - infinite, ceiling, upper))
+        centre = _solve(np.minimum(power.log_masses, 0.0), power.losses, delta - infinite, ceiling, upper)
+        if centre <= 0 or (math.isfinite(centre) and abs(found[-1] - centre) <= _SETTLED * ceiling):
+            break
+        tilt = saddle_tilt(pair, centre, steps) if math.isfinite(centre) else tilt / 4
+    return min(found) if upper else max(found)
+
+
+def saddle_tilt(pair: LatticePair, loss: float, steps: int) -> float:
+    """Return the tilt of `tilt_range`, or 0, under which the mean loss of ``steps`` releases is nearest to ``loss``."""
+    def gap(log_tilt: float) -> float:
+        return tilted_mean(pair, math.exp(log_tilt)) - loss / steps
+
+    low, high = tilt_range(pair, steps)
+    if gap(low) >= 0:
+        return 0.0
+    return math.exp(high) if gap(high) <= 0 else math.exp(brentq(gap, low, high, xtol=1e-3))
+
+
+def _directed(power: Power, upper: bool) -> np.ndarray:
+    """Return log masses moved up or down by their error and by the cells' rounding."""
+    if upper:
+        return np.minimum(np.logaddexp(power.log_masses, power.log_error), 0.0) + _ROUNDING
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lowered = power.log_masses + np.log1p(-np.exp(np.minimum(power.log_error - power.log_masses, 0.0)))
+    return np.where(power.log_masses > power.log_error, lowered - _ROUNDING, -np.inf)
+
+
+def _solve(log_masses: np.ndarray, losses: np.ndarray, delta: float, ceiling: float, upper: bool) -> float:
+    relative = np.exp(np.minimum(log_masses - math.log(delta), _LARGEST_LOSS))
+
+    def gap(epsilon: float) -> float:
+        first = np.searchsorted(losses, epsilon, side="right")
+        return float(relative[first:] @ -np.expm1(epsilon - losses[first:])) - 1
+
+    if gap(0.0) <= 0:
+        return 0.0
+    step, highest = 1e-9 * ceiling, ceiling * 1.01 + 1e-6
+    if gap(highest) > 0:
+        return math.inf if upper else 0.0  # this tilt's error hides the answer
+    found = brentq(gap, 0.0, highest, xtol=step / 4)
+    return found + step if upper else max(found - step, 0.0)
+
+
+def step_width(cells: tuple[np.ndarray, np.ndarray, np.ndarray], levels: int) -> float:
+    """Return the standard deviation of the loss under P over ``levels``, or more if the lattice grew too large."""
+    p, _, loss = cells
+    reach = float(max(loss[0] - loss[-1], abs(loss[0])))
+    return max(math.sqrt(float(p @ loss**2)) / levels, reach / _LARGEST_LATTICE)
+
+
+def vector_lower(
+    noise: Noise, *, sampling_rate: float, steps: int, delta: float, coordinates: int = SPREAD
+) -> float:
+    """Return a lower bound of epsilon: a shift of norm 1 spread over ``coordinates`` coordinates.
+
+    Both adjacency directions, the larger. Holds whenever the release has that many coordinates.
+    """
+    pairs = (_sampled_pair(noise, coordinates=coordinates, sampling_rate=sampling_rate, removal=removal,
+                           smallest_delta=min(delta, _USUAL_DELTA)) for removal in (True, False))
+    return max(composed_epsilon(pair, steps=steps, delta=delta, upper=False) for pair in pairs)
+
+
+@lru_cache(maxsize=16)
+def _sampled_pair(
+    noise: Noise, *, coordinates: int, sampling_rate: float, removal: bool, smallest_delta: float
+) -> LatticePair:
+    """Return a dominated lattice pair of one sampled release, good for every delta from ``smallest_delta`` on."""
+    cells = spread_pair(noise, coordinates=coordinates)
+    sampled = without_ends(*sampled_cells(*cells, sampling_rate=sampling_rate, removal=removal), delta=smallest_delta)
+    return merge(*sampled, step=step_width(sampled, _STEP_LEVELS))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A lower and an upper bound of epsilon."""
+
+    lower: float
+    upper: float
+
+
+def scalar_interval(
+    noise: Noise, *, sampling_rate: float, steps: int, delta: float, removal: bool = True
+) -> Interval:
+    """Return both ends of epsilon for one number, in one adjacency direction.
+
+    The hockey-stick divergence grows with the shift, so the full shift 1 is the worst. Cells are cut
+    where the *sampled* loss is a lattice value; connecting the dots gives the upper end, merging the lower.
+    """
+    p, q, first, step = _sampled_scalar_cells(noise, sampling_rate)
+    if not removal:
+        p, q, first = q[::-1], p[::-1], -(first + len(p))
+    bounds = (first + np.arange(len(p) + 1)) * step
+    dots = connect_dots(p, q, first=first, step=step, infinite=unbounded_mass(noise))
+    upper = composed_epsilon(dots, steps=steps, delta=delta, upper=True)
+    falling = (cell[::-1] for cell in consistent(p, q, bounds))
+    merged = merge(*falling, step=_BELOW_ATOM * step)
+    return Interval(composed_epsilon(merged, steps=steps, delta=delta, upper=False), upper)
+
+
+def _sampled_scalar_cells(noise: Noise, rate: float) -> tuple[np.ndarray, np.ndarray, int, float]:
+    """Return (P, (1-q)P + qQ, first, step) on cells whose sampled loss lies between lattice values."""
+    top = largest_loss(noise, 1.0)
+    low, high = sampled_loss(np.array([-top, top]), rate)
+    step = max(_scalar_deviation(noise, top, rate) / _SCALAR_LEVELS, (high - low) / _LARGEST_LATTICE)
+    step = high / math.ceil(high / step)  # an atom at the largest loss then lies on the lattice
+    first, last = math.floor(low / step * (1 + 1e-12)), math.floor(high / step * (1 + 1e-12)) + 1
+    lattice = np.arange(first, last + 1) * step
+    bounds = _unsampled_loss(lattice, rate)
+    zero = -first
+    p_up, q_up = positive_cells(noise, 1.0, bounds[zero:])
+    q_down, p_down = positive_cells(noise, 1.0, -bounds[zero::-1])
+    p, q = np.concatenate([p_down[::-1], p_up]), np.concatenate([q_down[::-1], q_up])
+    return p, (1 - rate) * p + rate * q, first, step
+
+
+def _unsampled_loss(loss: np.ndarray, sampling_rate: float) -> np.ndarray:
+    """Return the inverse of `sampled_loss`, -inf below its range."""
+    if sampling_rate == 1:
+        return loss
+    small = np.minimum(loss, 30.0)
+    with np.errstate(divide="ignore"):
+        moderate = np.log1p(np.maximum(np.expm1(small) / sampling_rate, -1.0))
+    return np.where(loss > 30, loss - np.log(sampling_rate), moderate)
+
+
+def _scalar_deviation(noise: Noise, top: float, rate: float) -> float:
+    """Return the standard deviation of the sampled loss under P, from a coarse cut."""
+    bounds = np.linspace(0, top * (1 + 1e-9), _CELLS + 1)
+    p, q = positive_cells(noise, 1.0, bounds)
+    loss = np.concatenate([-bounds[::-1], bounds[1:]])
+    loss = sampled_loss((loss[1:] + loss[:-1]) / 2, rate)
+    return math.sqrt(float(np.concatenate([q[::-1], p]) @ loss**2))

@@ -1,0 +1,207 @@
+"""The Renyi curve of a vector release: the least upper bound over all shifts, by branch and bound.
+
+For a shift (v_1 ... v_d) with sum v_i^2 <= 1 the log moment is sum_i log F_a(v_i), at most
+G_a = sup_{0 < v <= 1} log F_a(v)/v^2 for every d. As v -> 0 the ratio tends to a(a-1) I/2.
+G_a is convex in a, a supremum of cumulant functions, so chords between computed orders bound it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from lmodp.accounting.rdp.divergence import Quadrature, quadrature, ratio_bound
+from lmodp.mechanisms import Gaussian, Noise, RateMixture
+
+# Relative slack of the bound: the limit v -> 0 is the supremum; it lies inside; finite dimension.
+_AT_LIMIT, _INSIDE, _FINITE = 1e-4, 2e-3, 1e-3
+_LEVELS, _MOST_INTERVALS = 40, 2**15  # halvings, and intervals halved at once; what is open then is bounded as it is
+FRACTIONS = 1 + 0.9 * 2.0 ** (-np.arange(12, -1, -1) / 2)  # 1.014 ... 1.9
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class RenyiCurve:
+    """Upper bounds G_a of the log moments of a vector release of sensitivity 1.
+
+    Args:
+        orders: computed orders, ascending, shape (n,): some between 1 and 2, then integers from 2.
+        log_moments: G_a, shape (n,).
+        supremum_at: the s = v^2 at which the largest value was found, 0 for the limit, shape (n,).
+    """
+
+    orders: np.ndarray
+    log_moments: np.ndarray
+    supremum_at: np.ndarray
+
+    def dense(self) -> np.ndarray:
+        """Return bounds for k = 0 ... largest order, shape (largest + 1,); 0 at k = 0 and 1."""
+        grid = np.arange(self.orders[-1] + 1)
+        return np.interp(grid, np.concatenate([[0, 1], self.orders]), np.concatenate([[0, 0], self.log_moments]))
+
+
+def renyi_orders(largest: int) -> np.ndarray:
+    """Return some orders between 1 and 2, all of 2 ... 32 and then about 4 % apart up to ``largest`` >= 64.
+
+    Noise so weak that order 2 is too large an order needs the fractions; Poisson sampling the integers.
+    """
+    steps = np.geomspace(32, largest, int(np.ceil(np.log(largest / 32) / np.log(1.04))) + 1)
+    return np.concatenate([FRACTIONS, np.unique(np.concatenate([np.arange(2.0, 33), np.round(steps)]))])
+
+
+@lru_cache(maxsize=64)
+def vector_curve(noise: Noise, *, largest_order: int) -> RenyiCurve:
+    """Return the bound for any number of dimensions, at sensitivity 1."""
+    if isinstance(noise, Gaussian):
+        orders = np.concatenate([FRACTIONS, np.arange(2.0, largest_order + 1)])
+        return RenyiCurve(orders, orders * (orders - 1) / (2 * noise.variance), np.zeros(len(orders)))
+    return _search(noise, renyi_orders(largest_order))
+
+
+def _search(noise: RateMixture, orders: np.ndarray) -> RenyiCurve:
+    nodes, order = quadrature(noise), orders
+    best = order * (order - 1) * noise.fisher_information / 2
+    where = np.zeros(len(order))
+
+    def value(index: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return _chunked(noise, nodes, order[index], v, v)
+
+    def settled(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        _improve(value, (index, v0, v1), upper, (1 + _AT_LIMIT) * best, best, where)
+        slack = np.where(where > 0, _INSIDE, _AT_LIMIT)
+        return upper <= ((1 + slack) * best)[index]
+
+    bound = _refine(noise, nodes, order, settled, lambda index, v0, v1, ratio: ratio)
+    return RenyiCurve(orders, np.maximum(bound, best), where)
+
+
+Intervals = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _refine(
+    noise: RateMixture, nodes: Quadrature, order: np.ndarray,
+    settled: Callable[..., np.ndarray], objective: Callable[..., np.ndarray],
+) -> np.ndarray:
+    """Halve intervals of (0, 1] until each is settled; return the largest bound of each order.
+
+    Args:
+        settled: (index, v0, v1, upper) -> which intervals need no halving.
+        objective: (index, v0, v1, ratio) -> bound of the objective from that of log F_a(v)/v^2.
+    """
+    bound = np.full(len(order), -np.inf)
+    index, v0, v1 = _first_intervals(order, noise.score_maximum)
+    for level in range(_LEVELS):
+        upper = objective(index, v0, v1, _chunked(noise, nodes, order[index], v0, v1))
+        done = settled(index, v0, v1, upper) | (level == _LEVELS - 1 or len(index) > _MOST_INTERVALS)
+        np.maximum.at(bound, index[done], upper[done])
+        index, v0, v1 = index[~done], v0[~done], v1[~done]
+        if not len(index):
+            break
+        middle = _middle_of(v0, v1)
+        index = np.concatenate([index, index])
+        v0, v1 = np.concatenate([v0, middle]), np.concatenate([middle, v1])
+    return bound
+
+
+def _middle_of(v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
+    return np.where(v0 > 0, np.sqrt(v0 * v1), v1 / 4)
+
+
+def _improve(
+    value: Callable[..., np.ndarray], intervals: Intervals, upper: np.ndarray, target: np.ndarray,
+    best: np.ndarray, where: np.ndarray,
+) -> None:
+    """Raise ``best`` and ``where`` by the value in the most promising interval of each order, if it may pass ``target``."""
+    open_ = upper > target[intervals[0]]
+    index, v0, v1 = (values[open_] for values in intervals)
+    ranked = np.lexsort((upper[open_], index))
+    top = ranked[np.flatnonzero(np.diff(index[ranked], append=-1))]
+    middle = _middle_of(v0[top], v1[top])
+    found = value(index[top], middle)
+    better = found > best[index[top]]
+    best[index[top[better]]], where[index[top[better]]] = found[better], middle[better] ** 2
+
+
+@lru_cache(maxsize=64)
+def finite_curve(noise: Noise, *, dimension: int, largest_order: int) -> RenyiCurve:
+    """Return the bound for ``dimension`` coordinates, at sensitivity 1.
+
+    With R(s) = log F_a(sqrt(s)) the log moment is at most the largest sum of R(s_i) under
+    sum s_i <= 1. For every slope m >= 0 that is at most m + d sup_s (R(s) - m s); the slope of R at
+    the equal split 1/d makes it tight where R is concave. One dimension is R(1), as R increases.
+    """
+    if isinstance(noise, Gaussian):
+        return vector_curve(noise, largest_order=largest_order)
+    orders = renyi_orders(largest_order)
+    nodes, order = quadrature(noise), orders
+    if dimension == 1:
+        return equal_split_curve(noise, dimension=1, largest_order=largest_order)
+    bound = _dual(noise, nodes, order, dimension)
+    many = vector_curve(noise, largest_order=largest_order)
+    smaller = bound < many.log_moments
+    return RenyiCurve(orders, np.where(smaller, bound, many.log_moments),
+                      np.where(smaller, 1 / dimension, many.supremum_at))
+
+
+@lru_cache(maxsize=256)
+def equal_split_curve(noise: Noise, *, dimension: int | None, largest_order: int) -> RenyiCurve:
+    """Return the log moments of the shift spread evenly over all coordinates (None: its limit).
+
+    Exact for one dimension and for a Gaussian; otherwise what `finite_curve` is where R is concave, no bound.
+    """
+    if isinstance(noise, Gaussian):
+        return vector_curve(noise, largest_order=largest_order)
+    orders = renyi_orders(largest_order)
+    s = 1 / dimension if dimension else 0.0
+    if dimension is None:
+        value = orders * (orders - 1) * noise.fisher_information / 2
+    else:
+        value = dimension * _value(noise, quadrature(noise), orders, s)
+    return RenyiCurve(orders, value, np.full(len(orders), s))
+
+
+def _value(noise: RateMixture, nodes: Quadrature, order: np.ndarray, s: float) -> np.ndarray:
+    """Return R(s) at every order."""
+    v = np.full(len(order), np.sqrt(s))
+    return s * _chunked(noise, nodes, order, v, v)
+
+
+def _dual(noise: RateMixture, nodes: Quadrature, order: np.ndarray, dimension: int) -> np.ndarray:
+    """Return m + d sup_s (R(s) - m s) at every order, to a relative slack of 1e-3."""
+    at, nearby = (_value(noise, nodes, order, factor / dimension) for factor in (1.0, 0.999))
+    slope = (at - nearby) / (0.001 / dimension)
+    best, where = at - slope / dimension, np.full(len(order), 1 / dimension)
+
+    def objective(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+        excess = ratio - slope[index]
+        return excess * np.where(excess > 0, v1, v0) ** 2
+
+    def value(index: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return objective(index, v, v, _chunked(noise, nodes, order[index], v, v))
+
+    def settled(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        _improve(value, (index, v0, v1), upper, best + _FINITE * at, best, where)
+        return upper <= (best + _FINITE * at)[index]
+
+    return slope + dimension * _refine(noise, nodes, order, settled, objective)
+
+
+def _first_intervals(order: np.ndarray, slope: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (order index, v0, v1) of intervals that cover (0, 1] for every order."""
+    index, v0, v1 = [], [], []
+    for i, a in enumerate(order):
+        first = min(0.5, 0.1 / (a * slope))
+        edges = np.concatenate([[0], np.geomspace(first, 1, int(np.ceil(np.log2(1 / first))) + 1)])
+        index.append(np.full(len(edges) - 1, i))
+        v0.append(edges[:-1])
+        v1.append(edges[1:])
+    return np.concatenate(index), np.concatenate(v0), np.concatenate(v1)
+
+
+def _chunked(noise: RateMixture, nodes: Quadrature, order: np.ndarray, v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
+    parts = [slice(i, i + _CHUNK) for i in range(0, len(order), _CHUNK)]
+    return np.concatenate([np.empty(0), *(ratio_bound(noise, nodes, order=order[p], v0=v0[p], v1=v1[p])
+                                          for p in parts)])

@@ -1,0 +1,116 @@
+"""The stage prepare_dataset: from a source to checked, split examples on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets import DatasetDict
+from datasets.utils.logging import disable_progress_bar
+
+from lmodp.data.cards import DATASETS, DatasetCard
+from lmodp.data.source_settings import SourceSettings
+from lmodp.data.sources import load_examples
+from lmodp.data.table_to_text import group_references
+from lmodp.data.tables import Examples, save_splits
+from lmodp.errors import DamagedFile
+
+
+def prepare_dataset(
+    spec: Mapping[str, Any],
+    *,
+    folder: Path,
+    cache_root: Path,
+    data_root: Path | None,
+    settings: SourceSettings | None = None,
+) -> dict[str, Any]:
+    """Load a data set from its source, check it against its card and write it to ``folder``.
+
+    Args:
+        spec: ``dataset`` and ``source``.
+        folder: where the splits are written for `datasets.load_from_disk`.
+        cache_root: folder with fetched packages.
+        data_root: folder with local files, for the local source.
+        settings: names of local files, and revisions on the hub.
+
+    Returns:
+        The record's content: sizes, label counts or distinct records, refused
+        rows, and a SHA-256 of every split's rows, by which two machines can
+        compare their data.
+
+    Raises:
+        DamagedFile: the number of rows is not the card's; the sampling rate, and
+            with it every privacy statement, would be another.
+        InvalidValue: the source does not offer the data set.
+    """
+    disable_progress_bar()
+    card = DATASETS[spec["dataset"]]
+    examples = load_examples(
+        card, spec["source"], cache_root=cache_root, data_root=data_root, settings=settings or SourceSettings()
+    )
+    check_sizes(card, examples)
+    splits = examples.to_datasets()
+    _write(splits, folder)
+    return {
+        "title": card.title,
+        "task": card.task,
+        "licence": card.licence,
+        "notes": list(card.notes),
+        "evaluation_split": card.evaluation_split,
+        "labels": list(card.labels),
+        "sizes": {name: len(rows) for name, rows in splits.items()},
+        "label_counts": {name: _label_counts(card, rows) for name, rows in splits.items()},
+        "records": {name: _record_facts(rows) for name, rows in splits.items()} if card.task == "table_to_text" else {},
+        "refused": dict(examples.refused),
+        "sha256": {name: _hash_rows(rows) for name, rows in splits.items()},
+    }
+
+
+def check_sizes(card: DatasetCard, examples: Examples) -> None:
+    """Compare the number of rows with the card's.
+
+    The training split must have exactly the card's rows, since rates are computed
+    from them; in the evaluation split, refused rows are counted as published.
+
+    Raises:
+        DamagedFile: the numbers differ.
+    """
+    for split, expected in (("train", card.train_size), (card.evaluation_split, card.evaluation_size)):
+        found = len(examples.splits[split])
+        refused = examples.refused_of.get(split, 0)
+        if found != expected and (split == "train" or found + refused != expected):
+            raise DamagedFile(
+                f"{card.name} {split} = {found} rows ({refused} more refused): must be {expected}. Certificates rest on "
+                "the number of training examples; the file is not the one that was published, or it was read wrongly."
+            )
+
+
+def _record_facts(rows: Any) -> dict[str, float]:
+    """How many distinct records there are, and how many references they have."""
+    counts = [len(texts) for texts in group_references(rows["record"], rows["text"]).values()]
+    mean = round(len(rows) / len(counts), 4) if counts else 0.0
+    return {"distinct": len(counts), "references_mean": mean, "references_most": max(counts, default=0)}
+
+
+def _write(splits: DatasetDict, folder: Path) -> None:
+    scratch = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(scratch, ignore_errors=True)
+    save_splits(splits, scratch)
+    shutil.rmtree(folder, ignore_errors=True)
+    scratch.replace(folder)
+
+
+def _label_counts(card: DatasetCard, rows: Any) -> dict[str, int]:
+    labels = list(rows["label"]) if "label" in rows.column_names else []
+    return {name: labels.count(number) for number, name in enumerate(card.labels)}
+
+
+def _hash_rows(rows: Any) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    return digest.hexdigest()

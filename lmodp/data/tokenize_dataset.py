@@ -1,0 +1,108 @@
+"""The stage tokenize_dataset: sentences to token numbers, once per data set and tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+from transformers import AutoConfig, PretrainedConfig
+
+from lmodp.data.table_to_text import group_references
+from lmodp.data.tables import load_splits
+from lmodp.data.tokens import TokenisedSplit, load_tokenizer, plain_tokens, prompt_tokens
+from lmodp.errors import require
+from lmodp.records.record import write_json
+
+
+def tokenize_dataset(spec: Mapping[str, Any], *, dataset_folder: Path, model_folder: Path, folder: Path) -> dict[str, Any]:
+    """Tokenise every split and write one safetensors file a split.
+
+    Of a table-to-text set, the references of each record are written beside the
+    evaluation splits' tokens, so that scoring needs no other file.
+
+    Args:
+        spec: ``max_length`` counts the special tokens.
+        dataset_folder: output of prepare_dataset.
+        model_folder: output of prepare_model; holds the tokenizer.
+        folder: where the files are written.
+
+    Returns:
+        The record's content: sizes, lengths and truncated examples by split.
+
+    Raises:
+        InvalidValue: the model has fewer positions than ``max_length``, or its
+            tokenizer cannot pad or end a sequence.
+    """
+    tokenizer = load_tokenizer(model_folder)
+    config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
+    limit, types = position_limit(config), getattr(config, "type_vocab_size", 1)
+    require(spec["max_length"] <= limit, "max_length", spec["max_length"], f"is past the model's {limit} positions")
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {}
+    for name, rows in load_splits(dataset_folder).items():
+        split = _tokenise(tokenizer, rows, spec["max_length"], token_types=types > 1)
+        if "record" in rows.column_names and name != "train":
+            write_json(folder / f"{name}.references.json", group_references(rows["record"], rows["text"]))
+        arrays = {key: getattr(split, key) for key in ("tokens", "starts", "labels", "target_starts", "token_types")}
+        save_file({key: value for key, value in arrays.items() if value is not None}, folder / f"{name}.safetensors")
+        facts[name] = _facts(split)
+    return {"splits": facts, "pad_token_id": tokenizer.pad_token_id, "vocabulary": len(tokenizer)}
+
+
+def position_limit(config: PretrainedConfig) -> int:
+    """Return the longest sequence that a model has positions for."""
+    unused = config.pad_token_id + 1 if config.model_type == "roberta" else 0  # RoBERTa counts from pad + 1
+    return config.max_position_embeddings - unused
+
+
+def _tokenise(tokenizer: Any, rows: Any, max_length: int, *, token_types: bool) -> TokenisedSplit:
+    if "record" in rows.column_names:
+        return _tokenise_records(tokenizer, rows, max_length)
+    columns = [list(rows[name]) for name in ("sentence", "sentence2") if name in rows.column_names]
+    full = tokenizer(*columns, truncation=False, verbose=False)["input_ids"]
+    typed = token_types and len(columns) == 2
+    found = tokenizer(*columns, truncation=True, max_length=max_length, return_token_type_ids=typed)
+    kept = found["input_ids"]
+    return TokenisedSplit(
+        tokens=_flat(kept),
+        starts=_starts(kept),
+        labels=np.array(rows["label"], dtype=np.int64),
+        token_types=_flat(found["token_type_ids"]) if typed else None,
+        truncated=sum(len(long) > len(short) for long, short in zip(full, kept, strict=True)),
+    )
+
+
+def _tokenise_records(tokenizer: Any, rows: Any, max_length: int) -> TokenisedSplit:
+    prompts = prompt_tokens(tokenizer, list(rows["record"]))
+    texts = plain_tokens(tokenizer, [" " + text for text in rows["text"]])
+    full = [[*prompt, *text, tokenizer.eos_token_id] for prompt, text in zip(prompts, texts, strict=True)]
+    kept = [tokens[:max_length] for tokens in full]
+    return TokenisedSplit(
+        tokens=_flat(kept),
+        starts=_starts(kept),
+        target_starts=np.array([min(len(prompt), max_length) for prompt in prompts], dtype=np.int64),
+        truncated=sum(len(tokens) > max_length for tokens in full),
+    )
+
+
+def _flat(rows: list[list[int]]) -> np.ndarray:
+    return np.array([token for tokens in rows for token in tokens], dtype=np.int64)
+
+
+def _starts(rows: list[list[int]]) -> np.ndarray:
+    return np.cumsum([0, *map(len, rows)], dtype=np.int64)
+
+
+def _facts(split: TokenisedSplit) -> dict[str, Any]:
+    lengths = np.diff(split.starts)
+    facts = {
+        "examples": len(split),
+        "truncated": split.truncated,
+        "tokens": int(lengths.sum()),
+        "longest": int(lengths.max(initial=0)),
+        "mean_length": round(float(lengths.mean()), 4) if len(split) else 0.0,
+    }
+    return facts if split.target_starts is None else {**facts, "without_target": split.without_target()}

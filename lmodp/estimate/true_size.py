@@ -1,0 +1,171 @@
+"""Models at their true size without their weights: counts, clipping rules, memory and work.
+
+`lmodp plan` checks a grid with these before anything is fetched. The model is
+built on torch's meta device, where a tensor has a shape and no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+)
+
+from lmodp.errors import Unsupported
+from lmodp.models.cards import ModelCard
+from lmodp.models.classifier import SequenceClassifier, transformers_model
+from lmodp.models.pretraining import PretrainingSettings
+from lmodp.models.trainable import set_trainable
+from lmodp.training.clipping.recording import tapped_layers
+
+# Configurations of embedded models, whose packages hold them with the weights.
+_EMBEDDED: Mapping[str, Mapping[str, Any]] = {
+    "minilm_roberta": {"vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12,
+                       "intermediate_size": 1536, "max_position_embeddings": 513, "type_vocab_size": 1, "pad_token_id": 0},
+    "minilm_bert": {"vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12,
+                    "intermediate_size": 1536},
+    "smollm2": {"vocab_size": 49152, "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9,
+                "num_key_value_heads": 3, "intermediate_size": 1536, "max_position_embeddings": 8192, "tie_word_embeddings": True,
+                "pad_token_id": 2},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrueSize:
+    """What is known of a model before its weights are.
+
+    Args:
+        parameters, trainable: numbers of the model with its task's head.
+        tapped: number of layers that are clipped per example.
+        memory_bytes: see `training_memory`.
+        flops_per_example: see `training_flops`.
+        problem: why it cannot be trained per example, or None.
+    """
+
+    parameters: int
+    trainable: int
+    tapped: int
+    memory_bytes: int
+    flops_per_example: int
+    problem: str | None = None
+
+
+def true_config(card: ModelCard, *, layers: int | None = None) -> PretrainedConfig:
+    """Return a model's configuration at its true size.
+
+    Raises:
+        Unsupported: only its weights' own configuration is known.
+    """
+    values = card.config if card.config is not None else card.random or _EMBEDDED.get(card.name)
+    if card.name == "gpt2_small_public":
+        size = PretrainingSettings()
+        values = {"vocab_size": size.vocabulary, "n_positions": size.positions, "n_embd": size.width,
+                  "n_layer": size.layers, "n_head": size.heads}  # fmt: skip
+    if values is None:
+        raise Unsupported(f"model {card.name!r}: its size is known only from its weights.")
+    depth = {} if layers is None else {"num_hidden_layers": layers}
+    return AutoConfig.for_model(card.architecture, **{**values, **depth})
+
+
+def build_at_true_size(card: ModelCard, *, classes: int | None, pooling: str, layers: int | None = None) -> nn.Module:
+    """Return a model on the meta device, with the head of its task.
+
+    Args:
+        card: of the model.
+        classes: of a classifier; None for a language model.
+        pooling: of a classifier.
+        layers: the first layers only; None for all.
+    """
+    config = true_config(card, layers=layers)
+    if config.pad_token_id is None:  # as prepare_model does; a Llama's own configuration names none
+        config.pad_token_id = config.eos_token_id
+    with torch.device("meta"):
+        if classes is None:
+            return AutoModelForCausalLM.from_config(config)
+        config.num_labels = classes
+        return SequenceClassifier(AutoModelForSequenceClassification.from_config(config), pooling)
+
+
+def true_size(
+    card: ModelCard,
+    *,
+    classes: int | None,
+    trainable: str | Mapping[str, Any],
+    pooling: str,
+    training: Mapping[str, Any],
+    max_length: int,
+    layers: int | None = None,
+) -> TrueSize:
+    """Build a model on the meta device and check that every trainable layer has a clipping rule.
+
+    Args:
+        card, classes, pooling, layers: as in `build_at_true_size`.
+        trainable: the trained part.
+        training: ``micro_batch_size`` and ``precision``.
+        max_length: longest sequence.
+    """
+    model = build_at_true_size(card, classes=classes, pooling=pooling, layers=layers)
+    with torch.device("meta"):
+        summary = set_trainable(model, trainable, seed=0)
+    tapped, problem = 0, None
+    try:
+        tapped = len(tapped_layers(model))
+    except Unsupported as error:
+        problem = str(error)
+    return TrueSize(
+        parameters=summary["total"],
+        trainable=summary["trainable"],
+        tapped=tapped,
+        memory_bytes=training_memory(model, precision=training["precision"], batch=training["micro_batch_size"], length=max_length),
+        flops_per_example=training_flops(model, length=max_length),
+        problem=problem,
+    )
+
+
+def training_memory(model: nn.Module, *, precision: str, batch: int, length: int) -> int:
+    """Return an estimate of the memory of one training step, in bytes.
+
+    Weights, and for the trained ones a gradient sum and Adam's two moments, in
+    float32 (frozen weights in two bytes under bfloat16); activations after
+    Korthikanti et al. 2022, equation 2, s b h (34 + 5 a s / h) in two bytes a
+    layer; and the logits of a language model, with their gradient.
+
+    References:
+        Korthikanti et al. (2022), arXiv:2205.05198.
+    """
+    config = transformers_model(model).config
+    width, heads, layers = config.hidden_size, config.num_attention_heads, config.num_hidden_layers
+    trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
+    frozen = sum(value.numel() for value in model.parameters()) - trained
+    half = precision == "bfloat16"
+    activations = layers * batch * length * (34 * width + 5 * heads * length) * (1 if half else 2)
+    logits = 0 if isinstance(model, SequenceClassifier) else 2 * 4 * batch * length * config.vocab_size
+    return 16 * trained + (2 if half else 4) * frozen + activations + logits
+
+
+def training_flops(model: nn.Module, *, length: int) -> int:
+    """Return the products and sums that one example of the longest length takes.
+
+    Two a weight and token forward and two backward for the activations' gradients;
+    two more for the gradients of trained weights; 12 s h a layer and token for
+    attention. Embedding tables that are only looked up do not count.
+
+    References:
+        Kaplan et al. (2020), arXiv:2001.08361, section 2.1.
+    """
+    inner = transformers_model(model)
+    looked_up = [module.weight for module in inner.modules() if isinstance(module, nn.Embedding)]
+    output = inner.get_output_embeddings() if not isinstance(model, SequenceClassifier) else None
+    used = {id(value) for value in looked_up} - ({id(output.weight)} if output is not None else set())
+    weights = [value for value in inner.parameters() if value.dim() == 2 and id(value) not in used]
+    total, trained = sum(value.numel() for value in weights), sum(value.numel() for value in weights if value.requires_grad)
+    attention = 12 * length * inner.config.hidden_size * inner.config.num_hidden_layers
+    return length * (4 * total + 2 * trained + attention)

@@ -1,1 +1,0 @@
-"""Scores of classification and of generated text."""

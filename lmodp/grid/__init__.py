@@ -1,0 +1,1 @@
+"""A grid: its configuration, and the cells that follow from it."""

@@ -1,0 +1,1 @@
+"""Methods: what a method must say, and how the suite finds it."""

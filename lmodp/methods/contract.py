@@ -1,0 +1,282 @@
+"""What a method is: one file in ``baselines/``, one row of the tables.
+
+A method turns a privacy target into a mechanism and says how it is trained. The
+contract, with everything a plug-in may state, is ``baselines/README.md``. This
+module and the plug-ins import nothing slow: the workflow lists methods each time
+it is parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from lmodp.errors import describe_error
+from lmodp.vocabulary import OWN_ENGINE
+
+if TYPE_CHECKING:
+    from lmodp.mechanisms import Noise
+    from lmodp.methods.engine import Engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a mechanism is asked to reach.
+
+    Args:
+        calibration: "claimed" (as the method's authors compute it) or "verified"
+            (the upper bound of the whole run).
+        epsilon, delta: the target.
+        sampling_rate, steps: q and T of the run.
+        search: record of `search_noise` for this target, where the method asks
+            for one by ``needs_search``.
+        dimension: number of trained parameters, where the method asks for it by
+            ``needs_dimension``.
+        setting: name of the published setting, where the target is one of the
+            method's own ``published_points``.
+    """
+
+    calibration: str
+    epsilon: float
+    delta: float
+    sampling_rate: float
+    steps: int
+    search: Mapping[str, Any] | None = None
+    dimension: int | None = None
+    setting: str | None = None
+
+    def calibrate(self, noise: Noise | str) -> Noise:
+        """Return a noise that reaches this target, on the private side.
+
+        Under "claimed" the target is of one step, by the published formula for the
+        family; under "verified" it is the upper bound of the whole run.
+
+        Args:
+            noise: a shape, which is multiplied by the smallest sufficient factor,
+                or the name of a family with one parameter: "gaussian", "laplace".
+
+        Raises:
+            Unsupported: the accountant has no answer for it.
+        """
+        from lmodp.accounting import scale_to_target  # slow to import, and not needed to list methods
+
+        return scale_to_target(
+            noise,
+            accountant=self.calibration,
+            epsilon=self.epsilon,
+            delta=self.delta,
+            sampling_rate=self.sampling_rate,
+            steps=self.steps,
+        )
+
+
+# Quarter decades down to what 10^11 trials would resolve.
+CLAIM_DELTAS = tuple(10 ** (-k / 4) for k in range(2, 21))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim about the whole run by a formula of the method's own.
+
+    It stands in the certificate's ``claimed`` section in place of the published
+    route of LMO-DP. It is shown, never relied on.
+
+    Args:
+        epsilon: of the whole run; None where the formula has no answer.
+        formula: what it is computed by, one clause for the tables.
+        nominal_epsilon: the epsilon that was published for the setting, if any.
+        reason: why there is no epsilon, where there is none.
+        epsilon_at: pairs (delta, epsilon) of the same formula at other deltas, finite ones. Audits test at
+            larger deltas than the target's and compare with these (`CLAIM_DELTAS` are enough); without
+            them an audit says what it cannot compare.
+    """
+
+    epsilon: float | None
+    formula: str
+    nominal_epsilon: float | None = None
+    reason: str = ""
+    epsilon_at: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mechanism:
+    """What a method answers.
+
+    Args:
+        noise: law of the noise in one coordinate relative to the clip norm; None
+            for no noise.
+        nominal_step_epsilon: the per-step epsilon that the method's name for the
+            setting says, where it differs from the computed one.
+        claim_noise: the law that the published claim was computed for, where the
+            noise that is added has another.
+        claim: a claim by another formula than LMO-DP's published route.
+        note: one sentence for the record: where the parameters come from.
+        details: further plain JSON values for the record.
+    """
+
+    noise: Noise | None
+    nominal_step_epsilon: float | None = None
+    claim_noise: Noise | None = None
+    claim: Claim | None = None
+    note: str = ""
+    details: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPoint:
+    """A target of a method's own that runs beside the grid's targets.
+
+    Args:
+        setting: its name, unique within the method; it reaches the method as
+            ``Target.setting``.
+        epsilon: as published.
+        delta: as published; None takes the first of the grid.
+        calibration: "claimed" or "verified".
+    """
+
+    setting: str
+    epsilon: float
+    delta: float | None = None
+    calibration: str = "claimed"
+
+
+class Method:
+    """Base class of methods; subclasses state facts as class attributes.
+
+    Attributes:
+        name: key in the configuration; also the file's name.
+        title: for tables and figures.
+        reference: where the method was published.
+        calibrations: the targets it understands; () for a method without privacy.
+        not_under: why it has no answer under a calibration it does not understand.
+        tasks, architectures: what it understands of the data sets' tasks and the
+            models' architectures; None for all.
+        requires: optional packages, import name to install line.
+        clipping: "flat", "automatic" or "none".
+        trainable: the part it trains; None for the experiment's.
+        engine: what trains it; "lmodp" unless the method *is* another engine.
+        mechanism_of: name of the method whose mechanism this one has too, so that it
+            is found and certified once; None where `mechanism` is its own.
+        needs_search: whether `mechanism` wants the record of the offline search.
+        needs_dimension: whether `mechanism` wants the number of trained parameters.
+    """
+
+    name: str
+    title: str
+    reference: str
+    calibrations: tuple[str, ...] = ("claimed", "verified")
+    not_under: Mapping[str, str] = {}
+    tasks: tuple[str, ...] | None = None
+    architectures: tuple[str, ...] | None = None
+    requires: Mapping[str, str] = {}
+    clipping: str = "flat"
+    trainable: str | Mapping[str, Any] | None = None
+    engine: str = OWN_ENGINE
+    mechanism_of: str | None = None
+    needs_search: bool = False
+    needs_dimension: bool = False
+
+    def skip(self, spec: Mapping[str, Any]) -> str | None:
+        """Return why this method has no answer for a cell, or None if it has.
+
+        What the attributes say is checked before; this is for everything else.
+
+        Args:
+            spec: the cell's resolved spec (see ``lmodp.grid.cells``).
+        """
+        return None
+
+    def mechanism(self, target: Target | None) -> Mechanism:
+        """Return the mechanism that reaches the target on the private side.
+
+        Args:
+            target: None for a method without privacy.
+
+        Raises:
+            Unsupported: there is none; the reason appears in the tables.
+        """
+        raise TypeError(f"{type(self).__name__} defines no mechanism()")
+
+    def published_points(self, *, dataset: str, dataset_size: int) -> Sequence[PublishedPoint]:
+        """Return the targets of the method's own for a data set."""
+        return ()
+
+    def load_engine(self) -> Engine:
+        """Return the engine named by ``engine``, where it is not the suite's own."""
+        raise TypeError(f"{type(self).__name__} states engine {self.engine!r} and defines no load_engine()")
+
+    @property
+    def private(self) -> bool:
+        """Whether the method makes a privacy statement at all."""
+        return bool(self.calibrations)
+
+
+class BrokenMethod(Method):
+    """Stands in for a plug-in that cannot be used, so that its cells are told and not lost.
+
+    Args:
+        name: the name it was, or would have been, found by.
+        status: "import error", "not a method", "duplicate name" or what raised.
+        reason: what is wrong and what to do.
+    """
+
+    def __init__(self, name: str, *, status: str, reason: str):
+        self.name = self.title = name
+        self.reference = ""
+        self.status, self.reason = status, reason
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Why a cell is not computed: ``status`` "skipped" (no answer) or "failed" (a broken plug-in)."""
+
+    status: str
+    reason: str
+
+
+def why_left_out(method: Method, spec: Mapping[str, Any], *, task: str, architecture: str) -> LeftOut | None:
+    """Return why a method's cell is not computed, or None.
+
+    Args:
+        method: the plug-in, or what stands in for it.
+        spec: the cell's resolved spec.
+        task, architecture: of the cell's data set and model.
+    """
+    if isinstance(method, BrokenMethod):
+        return LeftOut("failed", f"{method.status}: {method.reason}")
+    reason = missing_package(method) or _outside_axes(method, spec["calibration"], task, architecture)
+    if reason:
+        return LeftOut("skipped", reason)
+    try:
+        reason = method.skip(spec)
+    except Exception as error:  # a plug-in may raise anything; its author must see what, and the grid goes on
+        return LeftOut("failed", f"skip() of {method.name!r} raised {describe_error(error)}")
+    return LeftOut("skipped", reason) if reason else None
+
+
+def points_of(method: Method, *, dataset: str, dataset_size: int) -> tuple[Method, Sequence[PublishedPoint]]:
+    """Return a method and its own points for a data set; what stands in for it where asking raises."""
+    try:
+        return method, tuple(method.published_points(dataset=dataset, dataset_size=dataset_size))
+    except Exception as error:  # a plug-in may raise anything; its author must see what, and the grid goes on
+        return BrokenMethod(method.name, status="published_points() raised", reason=describe_error(error)), ()
+
+
+def missing_package(method: Method) -> str | None:
+    """Return which optional package a method lacks, with its install line, or None."""
+    for package, install in method.requires.items():
+        if find_spec(package) is None:
+            return f"missing package: {package} is not installed. Install it: {install}"
+    return None
+
+
+def _outside_axes(method: Method, calibration: str | None, task: str, architecture: str) -> str | None:
+    if calibration is not None and calibration not in method.calibrations:
+        default = f"{method.title} is not defined under calibration {calibration!r}"
+        return method.not_under.get(calibration, default)
+    for axis, value, known in (("task", task, method.tasks), ("architecture", architecture, method.architectures)):
+        if known is not None and value not in known:
+            return f"{method.title} is not defined for {axis} {value!r} (for {', '.join(known)})"
+    return None

@@ -1,0 +1,189 @@
+"""Methods are found by being there: in ``baselines/``, in a configured folder, or as an installed entry point.
+
+Nothing a plug-in does can break the listing: one that cannot be used is a
+`BrokenMethod` with its reason.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from lmodp.errors import InvalidValue, MissingFile, describe_error, nearest, require
+from lmodp.methods.contract import BrokenMethod, Method, missing_package
+from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS
+
+BASELINES = (Path(__file__).resolve().parent.parent / "baselines").resolve()  # a link in a checkout
+ENTRY_POINTS = "lmodp.baselines"
+_STATED = ("name", "title", "reference")
+_CONTRACT = "The contract is baselines/README.md."
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plug-in: the method, or what stands in for it, and where it was found.
+
+    Args:
+        method: a `BrokenMethod` where the plug-in cannot be used.
+        origin: for people: file name, or the entry point with its package.
+        file: source file, None where an entry point has none.
+    """
+
+    method: Method
+    origin: str
+    file: Path | None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the plug-in cannot be used at all; a missing package is not that."""
+        return isinstance(self.method, BrokenMethod)
+
+    @property
+    def status(self) -> str:
+        """ "ok", "missing package: ...", or what is broken and why."""
+        if isinstance(self.method, BrokenMethod):
+            return f"{self.method.status}: {self.method.reason}"
+        return missing_package(self.method) or "ok"
+
+
+@cache
+def find_methods(folder: str | None = None) -> dict[str, Found]:
+    """Return all plug-ins by name, broken ones included.
+
+    Args:
+        folder: a further folder of plug-ins.
+
+    Raises:
+        MissingFile: the further folder is not there.
+    """
+    by_name: dict[str, list[Found]] = {}
+    for found in [*map(_from_file, method_paths(folder)), *map(_from_entry_point, _installed())]:
+        by_name.setdefault(found.method.name, []).append(found)
+    return {name: group[0] if len(group) == 1 else _duplicate(name, group) for name, group in by_name.items()}
+
+
+def load_methods(folder: str | None = None) -> dict[str, Method]:
+    """Return all methods by name; see `find_methods`."""
+    return {name: found.method for name, found in find_methods(folder).items()}
+
+
+def method_files(folder: str | None = None) -> dict[str, Path]:
+    """Return the source file of every method that has one, by name."""
+    return {name: found.file for name, found in find_methods(folder).items() if found.file is not None}
+
+
+def get_method(name: str, folder: str | None = None) -> Method:
+    """Return one method.
+
+    Raises:
+        InvalidValue: there is none of that name.
+    """
+    methods = load_methods(folder)
+    if name not in methods:
+        raise InvalidValue(f"method = {name!r}: unknown method. {nearest(name, methods)}")
+    return methods[name]
+
+
+def method_paths(folder: str | None = None) -> list[Path]:
+    """Return the files that define methods: every Python file but ``__init__.py`` and its like."""
+    folders = [BASELINES]
+    if folder is not None:
+        if not Path(folder).is_dir():
+            raise MissingFile(f"baselines_folder = {folder!r}: is not a folder. Give the folder of your plug-ins.")
+        folders.append(Path(folder).resolve())
+    return [path for place in folders for path in sorted(place.glob("*.py")) if not path.name.startswith("__")]
+
+
+def method_name(path: Path) -> str:
+    """Return the name that a plug-in file's method must have: the file's, without a leading underscore."""
+    return path.stem.lstrip("_")
+
+
+def _installed() -> Iterator[EntryPoint]:
+    return iter(sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value)))
+
+
+def _duplicate(name: str, group: list[Found]) -> Found:
+    origins = " and ".join(found.origin for found in group)
+    reason = f"{name!r} is defined by {origins}. Rename all but one."
+    return Found(BrokenMethod(name, status="duplicate name", reason=reason), origins, None)
+
+
+def _from_file(path: Path) -> Found:
+    name = method_name(path)
+    try:
+        method = _method_in(_import(path), name)
+    except Exception as error:  # a plug-in may raise anything on import; its author must see what
+        return Found(_broken(name, error), path.name, path)
+    return Found(method, path.name, path)
+
+
+def _from_entry_point(point: EntryPoint) -> Found:
+    origin = f"entry point {point.value!r}" + (f" of {point.dist.name}" if point.dist else "")
+    try:
+        loaded = point.load()
+        method = _method_in(loaded, point.name)
+    except Exception as error:  # as above; an installed package's fault is told like a file's
+        return Found(_broken(point.name, error), origin, None)
+    source = inspect.getsourcefile(type(method))
+    return Found(method, origin, Path(source) if source else None)
+
+
+def _broken(name: str, error: Exception) -> BrokenMethod:
+    if isinstance(error, InvalidValue):
+        return BrokenMethod(name, status="not a method", reason=str(error))
+    return BrokenMethod(name, status="import error", reason=describe_error(error))
+
+
+def _method_in(source: ModuleType | type, name: str) -> Method:
+    """Return the one method that a module defines, or an instance of the class given.
+
+    A base class without a name of its own is no method, and neither is one that
+    the module imports from another.
+    """
+    classes = [source] if inspect.isclass(source) else [
+        item for _, item in inspect.getmembers(source, inspect.isclass) if item.__module__ == source.__name__]
+    methods = [item for item in classes if issubclass(item, Method) and "name" in vars(item)]
+    if len(methods) != 1:
+        raise InvalidValue(f"{name!r} defines {len(methods)} methods, must define one. {_CONTRACT}")
+    method = methods[0]()
+    check_method(method, name)
+    return method
+
+
+def check_method(method: Method, name: str) -> None:
+    """Refuse a method whose attributes break the contract.
+
+    Raises:
+        InvalidValue: the first broken rule.
+    """
+    missing = [key for key in _STATED if not getattr(method, key, None)]
+    require(not missing, "class", type(method).__name__, f"must state {', '.join(missing)}", _CONTRACT)
+    require(method.name == name, "name", method.name, f"must be {name!r}, where it was found", "Rename one of the two.")
+    unknown = [item for item in method.calibrations if item not in CALIBRATIONS]
+    require(not unknown, "calibrations", method.calibrations, f"may hold {', '.join(CALIBRATIONS)}", _CONTRACT)
+    require(method.clipping in CLIPPINGS, "clipping", method.clipping, f"must be one of {', '.join(CLIPPINGS)}", _CONTRACT)
+    require(not method.private or method.clipping != "none", "clipping", method.clipping,
+            "bounds nothing, so a privacy statement cannot rest on it", "Use 'flat', or state calibrations = ().")
+
+
+def _import(path: Path) -> ModuleType:
+    name = f"lmodp.baselines.{path.stem}" if path.parent == BASELINES else f"lmodp_plugin_{path.stem}"
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # a half-executed module would be found next time
+        raise
+    return module

@@ -1,0 +1,142 @@
+"""The stage prepare_model: pretrained weights and tokenizer in a hub's folder layout."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from lmodp.data.fetch import fetched_folder
+from lmodp.data.hub import hub_entry, hub_files
+from lmodp.data.source_settings import SourceSettings
+from lmodp.errors import InvalidValue, MissingFile, require
+from lmodp.models.architectures import architecture_of, at_path
+from lmodp.models.cards import MODELS, ModelCard
+from lmodp.models.folders import check_size, link_model, model_facts, write_model
+from lmodp.models.minilm import load_minilm_bert, load_minilm_roberta
+from lmodp.models.smollm2 import load_smollm2
+from lmodp.models.tiny import load_tiny, tiny_tokenizer
+
+_MINILM = {"minilm_roberta": load_minilm_roberta, "minilm_bert": load_minilm_bert}
+
+
+def prepare_model(
+    spec: Mapping[str, Any],
+    *,
+    folder: Path,
+    cache_root: Path,
+    data_root: Path | None = None,
+    settings: SourceSettings | None = None,
+) -> dict[str, Any]:
+    """Write a pretrained model and its tokenizer to ``folder``, or link them there.
+
+    Args:
+        spec: ``model``, ``source`` and, for models cut to their first layers, ``layers``.
+        folder: receives config.json, model.safetensors and the tokenizer's files.
+        cache_root: folder with fetched packages.
+        data_root: folder with local models, for the local source.
+        settings: names of local models, and revisions on the hub.
+
+    Returns:
+        The record's content: size, and a SHA-256 over all weights (over each file
+        where weights are linked).
+
+    Raises:
+        DamagedFile: the number of parameters is not the card's.
+        InvalidValue: the source does not offer the model.
+    """
+    card, layers = MODELS[spec["model"]], spec.get("layers")
+    if layers is not None and not (card.depth and spec["source"] == "embedded"):
+        raise InvalidValue(f"layers = {layers!r}: model {card.name!r} is used whole. Leave layers out.")
+    if spec["source"] == "embedded":
+        facts = _write_embedded(card, folder, cache_root, layers)
+    else:
+        source = _source_folder(card, spec["source"], cache_root, data_root, settings or SourceSettings())
+        facts = link_model(source, folder, card)
+    return {
+        "title": card.title if layers is None else f"{card.title} ({layers} layers)",
+        "architecture": card.architecture,
+        "stands_for": card.stands_for,
+        "licence": card.licence,
+        "notes": list(card.notes),
+        **facts,
+    }
+
+
+def load_encoder(folder: Path) -> PreTrainedModel:
+    """Return the model that `prepare_model` wrote, in evaluation mode and float32."""
+    return AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32).eval()
+
+
+def load_language_model(folder: Path, *, dtype: torch.dtype = torch.float32, **options: Any) -> PreTrainedModel:
+    """Return a causal language model that `prepare_model` wrote, in evaluation mode.
+
+    Args:
+        folder: of the model.
+        dtype: of its weights; half precision for a frozen model under adapters.
+        options: config values, such as dropout rates.
+    """
+    return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=dtype, **options).eval()
+
+
+def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:
+    """Return a SHA-256 over names, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
+def _write_embedded(card: ModelCard, folder: Path, cache_root: Path, layers: int | None) -> dict[str, Any]:
+    model, tokenizer, facts = _load_embedded(card, cache_root)
+    check_size(card, model_facts(model)["parameters"])
+    if layers is not None:
+        keep_first_layers(model, layers)
+    write_model(model, tokenizer, folder)
+    return {**model_facts(model), "sha256": weights_hash(model.state_dict()), **facts}
+
+
+def _load_embedded(card: ModelCard, cache_root: Path) -> tuple[PreTrainedModel, Any, dict[str, Any]]:
+    if card.random is not None:
+        return load_tiny(card), tiny_tokenizer(), {}
+    if card.name == "gpt2_small_public":
+        from lmodp.models.pretraining import pretrain_gpt2  # reads its text with datasets, slow to import
+
+        model, tokenizer, facts = pretrain_gpt2(cache_root)
+        return model, tokenizer, {"pretraining": facts}
+    if card.package is None:
+        raise InvalidValue(f"source = 'embedded': no package holds the weights of {card.name!r}. Use local or hub.")
+    weights = fetched_folder(card.package, cache_root)
+    if card.name == "smollm2":
+        return *load_smollm2(weights), {}
+    return _MINILM[card.name](weights), AutoTokenizer.from_pretrained(weights, local_files_only=True), {}
+
+
+def keep_first_layers(model: PreTrainedModel, layers: int) -> None:
+    """Cut a model to its first layers, in place; the final norm and the head stay.
+
+    Raises:
+        InvalidValue: the model has fewer layers.
+    """
+    blocks = at_path(model, architecture_of(model).blocks)
+    require(1 <= layers <= len(blocks), "layers", layers, f"must be from 1 to {len(blocks)}, the model's layers")
+    del blocks[layers:]
+    model.config.num_hidden_layers = layers
+    if getattr(model.config, "layer_types", None):  # one entry a layer, read when the model is loaded again
+        model.config.layer_types = model.config.layer_types[:layers]
+
+
+def _source_folder(card: ModelCard, source: str, cache_root: Path, data_root: Path | None, settings: SourceSettings) -> Path:
+    if not card.published:
+        raise InvalidValue(f"source = {source!r}: is not offered for model {card.name!r}. Use embedded.")
+    if source == "hub":
+        return hub_files(hub_entry(card.name, kind="model", revisions=settings.hub_revisions), cache_root=cache_root)
+    if data_root is None:
+        raise MissingFile("data_root = None: local models need a folder. Set data_root in the config, or LMODP_DATA_ROOT.")
+    return data_root / settings.local_models.get(card.name, f"models/{card.name}")

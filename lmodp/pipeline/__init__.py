@@ -1,0 +1,1 @@
+"""The wiring of the workflow: where files lie, what needs what, and what each rule calls."""

@@ -1,0 +1,1 @@
+"""Records: what a stage found, what made it, and whether it may be reused."""

@@ -1,0 +1,55 @@
+"""The README's results block and the committed copies beside it, from records."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from lmodp.errors import DamagedFile
+from lmodp.records.record import read_record, write_bytes
+from lmodp.reporting.page.answer import QUESTION, answer
+from lmodp.reporting.tables.comparison import comparison_pages
+from lmodp.reporting.tables.render import to_markdown
+
+
+def write_readme(*, results_folder: Path, readme: Path, copies: Path) -> list[Path]:
+    """Write a grid's block between its markers, and copies of figure and table.
+
+    The markers of the grid ``quick`` are the lines ``<!-- results:quick:begin -->`` and
+    ``<!-- results:quick:end -->``.
+
+    Args:
+        results_folder: a grid's results.
+        readme: file with the two markers of the grid.
+        copies: folder for the figure and the table that the block shows.
+
+    Raises:
+        DamagedFile: the readme lacks the markers.
+    """
+    results = read_record(results_folder / "tables" / "results.json")
+    grid, text = results["grid"], readme.read_text(encoding="utf-8")
+    begin, end = f"<!-- results:{grid}:begin -->", f"<!-- results:{grid}:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise DamagedFile(f"readme = {str(readme)!r}: must hold the lines {begin} and {end} once, in this order. Put them back.")
+    figure, table = copies / f"{grid}.svg", copies / f"{grid}.md"
+    copies.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(results_folder / "figures" / "comparison.svg", figure)
+    write_bytes(table, to_markdown(comparison_pages(results), title=results["title"] or results["grid"]).encode())
+    block = _block(results, _link(figure, readme), _link(table, readme))
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    write_bytes(readme, pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text).encode())
+    return [readme, figure, table]
+
+
+def _block(results: dict, figure: str, table: str) -> str:
+    sentences = "\n".join(f"{number}. {sentence}" for number, sentence in enumerate(answer(results), 1))
+    return (
+        f"![Scores against the claimed and against the verified epsilon of the run]({figure})\n\n"
+        f"**{QUESTION}** From the records of the grid `{results['grid']}` ({results['title']}):\n\n{sentences}\n\n"
+        f"The whole table, with what every number is of: [{table}]({table})."
+    )
+
+
+def _link(path: Path, readme: Path) -> str:
+    return path.resolve().relative_to(readme.resolve().parent).as_posix()

@@ -1,0 +1,109 @@
+"""The stage report: one page that a reader understands without the code.
+
+The page is one file: figures and styles are inside it, and it asks nothing of any
+server. Everything on it comes from records; the measured times among them make it,
+with the cost table, the only result that two runs of one spec need not share.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from lmodp.records.record import read_record, write_bytes
+from lmodp.reporting.page.answer import QUESTION, answer
+from lmodp.reporting.results.provenance import cell_provenance
+from lmodp.reporting.tables.compare_published import published_pages
+from lmodp.reporting.tables.comparison import comparison_pages
+from lmodp.reporting.tables.make_table import status_pages
+from lmodp.reporting.tables.measure_cost import cost_pages
+from lmodp.reporting.tables.privacy import privacy_pages
+from lmodp.reporting.tables.render import BOLD, Page
+
+# Title of a part, the figures that open it.
+PARTS = {
+    "privacy": ("What is ε? Every answer for every mechanism", ("privacy", "audit", "noises", "wins", "search")),
+    "utility": ("Utility at equal claimed and at equal verified ε", ("training",)),
+    "published": ("Published against reproduced", ()),
+    "cost": ("Cost", ()),
+    "status": ("Status", ()),
+}
+
+
+def report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], html: Path) -> dict[str, Any]:
+    """Write ``report.html`` and return its sentences.
+
+    Args:
+        results: content of ``results.json``.
+        root: the grid's results folder, where figures and provenance are read.
+        figures: names of the figures there are.
+        html: file to write.
+    """
+    sentences = answer(results)
+    cost = read_record(root / "tables" / "cost.json")["rows"]
+    page = _environment().get_template("report.html").render(
+        title=results["title"] or results["grid"],
+        grid=results["grid"],
+        question=QUESTION,
+        answer=sentences,
+        main=_figure(root, "comparison"),
+        parts=_parts(results, root, figures, cost),
+        provenance=[_provenance(cell, root, cost) for cell in results["cells"]],
+        style=_asset("report.css"),
+        script=_asset("report.js"),
+    )
+    write_bytes(html, page.encode())
+    return {"question": QUESTION, "answer": sentences}
+
+
+def _parts(results: Mapping[str, Any], root: Path, figures: Sequence[str], cost: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    pages: dict[str, list[Page]] = {
+        "utility": comparison_pages(results),
+        "privacy": privacy_pages(results),
+        "published": published_pages(read_record(root / "tables" / "published.json")["rows"]),
+        "cost": cost_pages(results, cost),
+        "status": status_pages(results),
+    }
+    return [{"id": name, "title": PARTS[name][0], "pages": pages[name], "figures": [_figure(root, item) for item in PARTS[name][1] if item in figures]}
+            for name in pages]
+
+
+def _environment() -> Environment:
+    environment = Environment(loader=PackageLoader("lmodp.reporting", "page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True)
+    environment.filters["bold"] = _bold
+    return environment
+
+
+def _bold(text: str) -> Markup:
+    if text.startswith(BOLD) and text.endswith(BOLD) and len(text) > 2 * len(BOLD):
+        return Markup("<strong>{}</strong>").format(text[2:-2])
+    return escape(text)
+
+
+def _asset(name: str) -> Markup:
+    return Markup(files("lmodp.reporting").joinpath("page", name).read_text(encoding="utf-8"))
+
+
+def _figure(root: Path, name: str) -> dict[str, Any]:
+    record = read_record(root / "figures" / f"{name}.json")
+    svg = (root / "figures" / f"{name}.svg").read_text(encoding="utf-8")
+    svg = svg[svg.index("<svg"):]
+    # Ids are unique within a figure only; on one page they would refer to each other's glyphs.
+    for mark in ('id="', 'href="#', "url(#"):
+        svg = svg.replace(mark, f"{mark}{name}-")
+    return {"title": record["title"], "caption": record["caption"], "svg": Markup(svg)}
+
+
+def _provenance(cell: Mapping[str, Any], root: Path, cost: list[dict[str, Any]]) -> dict[str, Any]:
+    facts = cell_provenance(cell, root)
+    timing = next((row for row in cost if row["cell"] == cell["cell"] and row["seconds_a_run"] is not None), None)
+    if timing:
+        facts["time"] = {name: timing[name] for name in ("seconds_a_run", "seconds_a_step", "peak_memory_bytes", "device", "threads", "runs")}
+    return {"cell": cell["cell"], "status": cell["status"], "text": json.dumps(facts, indent=1, ensure_ascii=False)}

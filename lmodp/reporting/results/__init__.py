@@ -1,0 +1,1 @@
+"""The table of results, gathered from all records of a grid."""

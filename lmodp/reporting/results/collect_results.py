@@ -1,0 +1,169 @@
+"""The stage collect_results: one row a cell, one row a run, everything from records.
+
+A cell that was skipped, failed or diverged is a row too, with its status and
+reason; one without records is "pending" (`lmodp.grid.config.Config.unfinished`). Tables,
+figures and the report read what is written here: ``results.json`` (cells,
+mechanisms, comparisons, audits), ``runs.parquet`` and ``curves.parquet``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lmodp.data.cards import DATASETS
+from lmodp.grid.cells import Cell, Grid
+from lmodp.models.cards import MODELS
+from lmodp.records.places import cell_records, certificate_path, is_finished
+from lmodp.records.record import read_record
+from lmodp.reporting.results.metrics import METRICS, metrics_of, summarise
+from lmodp.reporting.results.paired import compare_cells
+from lmodp.reporting.results.privacy_columns import audit_columns, mechanism_facts, privacy_columns
+
+PENDING = {"status": "pending", "reason": "not computed yet: there are no records"}
+TARGET = ("experiment", "method", "calibration", "epsilon", "delta", "setting")
+RUN_COLUMNS = ("cell", "run", "repetition", *TARGET, "status", "reason", *METRICS, "missing_scores", "examples", "clipped_share", "conforms")
+CURVE_COLUMNS = ("cell", "run", "repetition", "method", "calibration", "epsilon", "experiment", "step", "quantity", "value")
+
+
+def collect_results(grid: Grid, root: Path, *, runs_file: Path, curves_file: Path, audits: Iterable[Path] = ()) -> dict[str, Any]:
+    """Return the content of ``results.json`` and write runs and curves as parquet.
+
+    Args:
+        grid: the grid's cells, skipped ones included.
+        root: the grid's results folder.
+        runs_file: parquet file to write, one row a run.
+        curves_file: parquet file to write, one row a run, step and quantity.
+        audits: records of `audit_mechanism`, where there are some.
+    """
+    audited = {path.parent.name: read_record(path) for path in audits}
+    rows, runs = [], []
+    for cell in grid.cells.values():
+        row, cell_runs = _collect_cell(cell, grid, root, audited)
+        rows.append(row)
+        runs += cell_runs
+    pd.DataFrame(runs, columns=list(RUN_COLUMNS)).astype(dict.fromkeys(METRICS, float)).to_parquet(runs_file, index=False, compression="zstd")
+    curves = pd.DataFrame(_curves(runs, root), columns=list(CURVE_COLUMNS))
+    curves.astype({"value": "float32"}).to_parquet(curves_file, index=False, compression="zstd")  # for a figure
+    return {
+        "grid": grid.config.grid,
+        "title": grid.config.title,
+        "methods": _methods(grid),
+        "experiments": {name: _describe(name, grid, root) for name in grid.trained},
+        "cells": rows,
+        "mechanisms": {item: mechanism_facts(root, item, audited.get(item)) for item in grid.mechanisms if certificate_path(root, item).is_file()},
+        "comparisons": compare_cells(rows, runs, root),
+    }
+
+
+def _methods(grid: Grid) -> dict[str, dict[str, Any]]:
+    """The methods that occur, in the order of the grid."""
+    names = dict.fromkeys([*(cell.spec["method"] for cell in grid.cells.values()), *(item.spec["method"] for item in grid.mechanisms.values())])
+    found = {name: grid.methods[name] for name in names}
+    return {name: {"title": method.title, "reference": method.reference, "private": method.private} for name, method in found.items()}
+
+
+def _collect_cell(cell: Cell, grid: Grid, root: Path, audited: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    method = grid.methods[cell.spec["method"]]
+    row = {"cell": cell.id, **{name: cell.spec.get(name) for name in TARGET}, "method_title": _title(method.title, cell),
+           "mechanism": cell.mechanism, "runs": list(cell.runs), "repetitions": cell.repetitions}
+    metrics = metrics_of(DATASETS[cell.spec["dataset"]])
+    if cell.skip is not None:
+        row |= {"status": cell.skip_status, "reason": cell.skip}
+        return {**row, **privacy_columns(None), **audit_columns(None), **_scores([], metrics)}, []
+    certificate = certificate_path(root, cell.mechanism)
+    known = read_record(certificate)["certificate"] if certificate.is_file() else None
+    privacy = {**privacy_columns(known), **audit_columns(audited.get(cell.mechanism))}
+    if not is_finished(root, cell.id):
+        return {**row, **PENDING, **privacy, **_scores([], metrics)}, []
+    finetune, evaluate, verify = map(read_record, cell_records(root, cell.id))
+    runs = [_run(cell, number, finetune["runs"], evaluate["runs"], verify["runs"])
+            for number in range(len(finetune["runs"]))]
+    row |= {"status": verify["status"], "reason": verify["reason"]}
+    return {**row, **privacy, **_scores(runs, metrics)}, runs
+
+
+def _title(title: str, cell: Cell) -> str:
+    setting = cell.spec.get("setting")
+    return f"{title}, {setting}" if setting else title
+
+
+def _run(cell: Cell, number: int, trained: list, evaluated: list, verified: list) -> dict[str, Any]:
+    training, evaluation, verification = trained[number], evaluated[number], verified[number]
+    worst = next((item for item in (training, evaluation, verification) if item["status"] != "done"), verification)
+    return {
+        "cell": cell.id,
+        "run": training["run"],
+        "repetition": number,
+        **{name: cell.spec.get(name) for name in TARGET},
+        "status": worst["status"],
+        "reason": worst["reason"],
+        **{name: evaluation.get(name) for name in METRICS},
+        "reasons": evaluation.get("reasons", {}),
+        "missing_scores": "; ".join(f"{name}: {reason}" for name, reason in evaluation.get("reasons", {}).items()) or None,
+        "examples": evaluation.get("examples"),
+        "clipped_share": training.get("clipped_share"),
+        "conforms": verification.get("conforms"),
+    }
+
+
+def _curves(runs: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
+    """Training loss by step and scores along the way, where they were measured."""
+    rows = []
+    for run in runs:
+        path = root / "runs" / run["run"] / "training.json"
+        record = read_record(path) if path.is_file() else {}
+        names = ("cell", "run", "repetition", "method", "calibration", "epsilon", "experiment")
+        head = {name: run[name] for name in names}
+        losses = record.get("diagnostics", {}).get("training_loss") or []
+        rows += [{**head, "step": step, "quantity": "training_loss", "value": value} for step, value in enumerate(losses, 1)]
+        rows += [{**head, "step": item["step"], "quantity": name, "value": item[name]}
+                 for item in record.get("evaluations") or [] for name in METRICS if name in item]
+    return rows
+
+
+def _scores(runs: list[dict[str, Any]], metrics: Sequence[str]) -> dict[str, Any]:
+    """All scores of a cell; its finished runs are those with the leading one."""
+    scores = {name: summarise(name, runs) for name in metrics}
+    return {
+        "runs_done": len(scores[metrics[0]]["values"]),
+        "runs_reason": next((run["reason"] for run in runs if run["status"] != "done"), None),
+        "examples": next((run["examples"] for run in runs if run["examples"] is not None), None),
+        "metric": metrics[0],
+        "scores": scores,
+    }
+
+
+def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
+    """What a caption says of an experiment."""
+    experiment = grid.config.experiments[name]
+    card, model = DATASETS[experiment.dataset], MODELS[experiment.model]
+    cell = next((cell for cell in grid.active if cell.spec["experiment"] == name), None)
+    record = root / "datasets" / cell.dataset / "dataset.json" if cell else None
+    data = read_record(record) if record and record.is_file() else {}
+    counts = data.get("label_counts", {}).get(card.evaluation_split, {})
+    training = experiment.training
+    return {
+        "title": experiment.title,
+        "dataset_name": experiment.dataset,
+        "model_name": experiment.model,
+        "dataset": card.title,
+        "train_size": card.train_size,
+        "evaluation_split": card.evaluation_split,
+        "evaluation_size": card.evaluation_size,
+        "model": model.title,
+        "trainable": experiment.model_dump(mode="json")["trainable"],
+        "pooling": experiment.pooling,
+        "repetitions": experiment.repetitions,
+        "metrics": list(metrics_of(card)),
+        **{field: getattr(training, field) for field in TRAINING},
+        "learning_rates": dict(experiment.learning_rates),
+        "majority_accuracy": max(counts.values()) / sum(counts.values()) if counts else None,
+        "notes": [*card.notes, *model.notes],
+    }
+
+
+TRAINING = ("expected_batch_size", "steps", "clip_norm", "learning_rate", "optimizer", "schedule")

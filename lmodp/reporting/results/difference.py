@@ -1,0 +1,62 @@
+"""Two results folders of the same grid, compared cell by cell.
+
+Privacy answers are computed, so they must agree to rounding. Scores are random, so
+they must agree within the seeds' spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import hypot, isclose, sqrt
+from typing import Any
+
+from lmodp.reporting.formats import number
+from lmodp.reporting.results.metrics import METRICS, Metric
+
+ANSWERS = ("claimed_step", "claimed_run", "pure_scalar_step", "theorem_step", "theorem_run", "verified_lower", "verified_upper", "noise_std",
+           "sigma_effective")  # fmt: skip
+RELATIVE = 1e-6  # of computed numbers: other processors and library versions round differently
+STANDARD_ERRORS = 3.0  # of scores; by chance, about three cells in a thousand lie beyond
+
+
+def compare_results(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a verdict for every cell of either folder: ``cell``, ``differs`` and ``text``.
+
+    Args:
+        first, second: contents of two ``results.json``.
+    """
+    left, right = ({cell["cell"]: cell for cell in results["cells"]} for results in (first, second))
+    return [_compare(name, left.get(name), right.get(name)) for name in dict.fromkeys([*left, *right])]
+
+
+def _compare(name: str, first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> dict[str, Any]:
+    if first is None or second is None:
+        return {"cell": name, "differs": True, "text": f"only in the {'first' if second is None else 'second'} folder"}
+    if first["status"] != second["status"]:
+        return {"cell": name, "differs": True, "text": f"{first['status']} against {second['status']} ({first['reason'] or second['reason']})"}
+    answers = [_answer(key, first[key], second[key]) for key in ANSWERS if not _same(first[key], second[key])]
+    scores = [_score(METRICS[key], first["scores"].get(key), second["scores"].get(key)) for key in dict.fromkeys([*first["scores"], *second["scores"]])]
+    return {"cell": name, "differs": bool(answers) or any(apart for apart, _ in scores), "text": "; ".join([*answers, *(text for _, text in scores)])}
+
+
+def _same(first: float | None, second: float | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return isclose(first, second, rel_tol=RELATIVE)
+
+
+def _answer(key: str, first: float | None, second: float | None) -> str:
+    return f"{key} {number(first, 8)} against {number(second, 8)}"
+
+
+def _score(metric: Metric, first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> tuple[bool, str]:
+    """Whether two means of a metric lie further apart than chance, and in words."""
+    known = [score is not None and score["mean"] is not None for score in (first, second)]
+    if not all(known):
+        return any(known), f"{metric.title} in one folder only" if any(known) else f"no {metric.title}"
+    difference = second["mean"] - first["mean"]
+    words = f"{metric.title} {metric.text(first['mean'])} against {metric.text(second['mean'])}{metric.sign}"
+    if None in (first["spread"], second["spread"]):
+        return difference != 0, f"{words} (a single run: no spread to judge by{', so any difference counts' if difference else ''})"
+    allowed = STANDARD_ERRORS * hypot(*(score["spread"] / sqrt(len(score["values"])) for score in (first, second)))
+    return abs(difference) > allowed, f"{words} (difference {metric.factor * difference:+.3g}, within chance up to {metric.factor * allowed:.3g})"

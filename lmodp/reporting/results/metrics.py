@@ -1,0 +1,143 @@
+"""Which scores an experiment is told by, in what order, and how each is written: the one place that knows.
+
+The first metric of a task *leads*: figures draw it, sentences quote it, differences
+are taken in it. Tables show them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from lmodp.data.cards import DatasetCard
+from lmodp.reporting.formats import NOTHING, plain_list
+
+NO_SCORE = "no run of this cell has this score"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """How a score is written.
+
+    Args:
+        name: key in the records.
+        title: in text, for example ``BLEU``.
+        decimals: shown digits after the point.
+        share: whether it is kept as a share of 1 and shown in percent.
+        unit: of a difference, for example ``points``.
+        lower_is_better: true of perplexity alone.
+    """
+
+    name: str
+    title: str
+    decimals: int
+    share: bool = False
+    unit: str = ""
+    lower_is_better: bool = False
+
+    @property
+    def factor(self) -> float:
+        """What a kept value is multiplied by to be shown."""
+        return 100.0 if self.share else 1.0
+
+    @property
+    def sign(self) -> str:
+        """`` %`` behind a share."""
+        return " %" if self.share else ""
+
+    def head(self, where: str = "") -> str:
+        """Return the head of a column or an axis: ``accuracy on test, %``, ``perplexity (lower is better)``."""
+        return f"{self.title}{where}{', %' if self.share else ''}{' (lower is better)' if self.lower_is_better else ''}"
+
+    def text(self, value: float | None) -> str:
+        """Return a value as it is shown, without its sign."""
+        return NOTHING if value is None else f"{self.factor * value:.{self.decimals}f}"
+
+    def difference(self, value: float) -> str:
+        """Return a difference, signed.
+
+        Up to two digits more where else only 0 were left: an interval that ends at -0.02 excludes 0,
+        and its reader must see that. What is 0 even so has no minus.
+        """
+        for decimals in range(self.decimals, self.decimals + 3):
+            text = f"{self.factor * value:+.{decimals}f}"
+            if float(text):
+                return text
+        return f"{0:+.{self.decimals}f}"
+
+    def mean_and_spread(self, score: Mapping[str, Any]) -> str:
+        """Return ``mean ± spread``; without a spread where there is one run."""
+        text = self.text(score["mean"])
+        return text if score["spread"] is None else f"{text} ± {self.text(score['spread'])}"
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(name="accuracy", title="accuracy", decimals=1, share=True, unit="points"),
+        Metric(name="f1", title="F1", decimals=1, share=True, unit="points"),
+        Metric(name="bleu", title="BLEU", decimals=1, unit="BLEU"),
+        Metric(name="nist", title="NIST", decimals=2, unit="NIST"),
+        Metric(name="meteor", title="METEOR", decimals=3, unit="METEOR"),
+        Metric(name="rouge_l", title="ROUGE-L", decimals=1, unit="ROUGE-L"),
+        Metric(name="cider", title="CIDEr", decimals=2, unit="CIDEr"),
+        Metric(name="perplexity", title="perplexity", decimals=2, unit="perplexity", lower_is_better=True),
+    )
+}
+_OF_TASK = {"classification": ("accuracy",), "table_to_text": ("bleu", "nist", "meteor", "rouge_l", "cider", "perplexity")}
+
+
+def metrics_of(card: DatasetCard) -> tuple[str, ...]:
+    """Return the metrics of a data set's experiments, the leading one first."""
+    return (*_OF_TASK[card.task], *(("f1",) if card.f1 else ()))
+
+
+def summarise(name: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return mean, spread, range and values of one metric over a cell's finished runs, and why there is no mean.
+
+    Args:
+        name: of the metric.
+        runs: each with ``status``, the metric (a number or None) and ``reasons`` by metric.
+    """
+    done = [run for run in runs if run["status"] == "done"]
+    values = [run[name] for run in done if run.get(name) is not None]
+    reason = next((run["reasons"][name] for run in done if name in run.get("reasons", {})), NO_SCORE if done else None)
+    return {
+        "mean": fmean(values) if values else None,
+        "spread": stdev(values) if len(values) > 1 else None,
+        "lowest": min(values, default=None),
+        "highest": max(values, default=None),
+        "values": values,
+        "reason": None if len(values) == len(done) else reason,
+    }
+
+
+def metrics_in(results: Mapping[str, Any], experiment: str) -> list[Metric]:
+    """Return an experiment's metrics, the leading one first."""
+    return [METRICS[name] for name in results["experiments"][experiment]["metrics"]]
+
+
+def leading_metric(results: Mapping[str, Any], experiment: str) -> Metric:
+    """Return the metric that an experiment's figures and sentences are in."""
+    return metrics_in(results, experiment)[0]
+
+
+def leading_score(cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a cell's score in its experiment's leading metric: mean, spread, range, values and reason."""
+    return cell["scores"][cell["metric"]]
+
+
+def nonprivate_cell(results: Mapping[str, Any], experiment: str) -> Mapping[str, Any] | None:
+    """Return the experiment's cell without privacy, if there is one."""
+    return next((cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is None), None)
+
+
+def missing_scores(cell: Mapping[str, Any]) -> str:
+    """Return which scores of a cell are missing, and why: a reason and the metrics it is of."""
+    by_reason: dict[str, list[str]] = {}
+    for name, score in cell["scores"].items():
+        if score["reason"]:
+            by_reason.setdefault(score["reason"], []).append(METRICS[name].title)
+    return "; ".join(f"no {plain_list(names, 'or')}: {reason}" for reason, names in by_reason.items())

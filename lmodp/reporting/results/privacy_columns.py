@@ -1,0 +1,83 @@
+"""The columns of the privacy answers, from certificates and audits; null where there is no statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmodp.records.record import read_record
+
+NO_CERTIFICATE: Mapping[str, Mapping[str, Any]] = {
+    "claimed": {}, "theorem": {}, "pure_scalar": {}, "verified": {}, "noise": {}, "customary": {},
+}
+
+
+def privacy_columns(certificate: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return every accountant's answer as flat columns, each family of them with its reason."""
+    parts = certificate or NO_CERTIFICATE
+    claimed, theorem, pure, verified, noise = (parts[name] for name in ("claimed", "theorem", "pure_scalar", "verified", "noise"))
+    customary = parts["customary"].get("verified", {})
+    return {
+        "claimed_step": claimed.get("epsilon_step"),
+        "claimed_run": claimed.get("epsilon_total"),
+        "claimed_run_nominal": claimed.get("epsilon_total_nominal"),
+        "claimed_order": claimed.get("order"),
+        "claimed_order_in_domain": claimed.get("order_in_domain"),
+        "claimed_formula": claimed.get("formula"),
+        "claimed_reason": claimed.get("reason") or None,
+        "pure_scalar_step": theorem.get("epsilon_pure_scalar"),
+        "pure_scalar_reason": pure.get("reason") or None,
+        "theorem_step": theorem.get("epsilon_step"),
+        "theorem_run": theorem.get("epsilon_total"),
+        "theorem_reason": theorem.get("reason") or None,
+        "verified_lower": verified.get("epsilon_lower"),
+        "verified_limit": verified.get("epsilon_gaussian_limit"),
+        "verified_upper": verified.get("epsilon_upper"),
+        "verified_reason": verified.get("reason") or None,
+        "supremum_at": verified.get("supremum_at"),
+        "mu": verified.get("mu"),
+        "zcdp": verified.get("zcdp"),
+        "customary_delta": parts["customary"].get("delta"),
+        "customary_lower": customary.get("epsilon_lower"),
+        "customary_upper": customary.get("epsilon_upper"),
+        "noise_std": noise.get("std"),
+        "noise_mean_abs": noise.get("mean_abs"),
+        "noise_reason": noise.get("reason") or None,
+        "sigma_effective": verified.get("sigma_effective"),
+        "efficiency": noise.get("efficiency"),
+    }
+
+
+def audit_columns(audit: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what an audit measured; its reason where it measured nothing."""
+    found = (audit or {}).get("audit") or {}
+    reason = "no audit was made of this mechanism" if audit is None else audit["reason"]
+    return {
+        "audited_lower": found.get("epsilon_lower"),
+        "audited_confidence": found.get("confidence"),
+        "audited_trials": found.get("trials"),
+        "audited_delta": found.get("delta_tested"),
+        "audited_refutes_claimed": found.get("refutes_claimed"),
+        "audited_reason": None if found else reason,
+    }
+
+
+def mechanism_facts(root: Path, mechanism: str, audit: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what figures and the privacy table need of a mechanism, its audit's curve included."""
+    certificate = read_record(root / "mechanisms" / mechanism / "certificate.json")
+    noise = read_record(root / "mechanisms" / mechanism / "noise.json")
+    found = (audit or {}).get("audit") or {}
+    curve = {"false_positive": found["curve"]["false_positive"], "false_negative": found["curve"]["false_negative"]} if found.get("curve") else None
+    names = ("method", "calibration", "epsilon", "delta", "setting", "expected_batch_size", "dataset_size", "steps")
+    return {
+        **{name: certificate["spec"].get(name) for name in names},
+        "status": certificate["status"],
+        "reason": certificate["reason"],
+        "law": certificate.get("noise"),
+        "note": noise.get("note"),
+        **privacy_columns(certificate.get("certificate")),
+        **audit_columns(audit),
+        "audit_claimed": found.get("claimed"),
+        "audit_curve": curve,
+    }

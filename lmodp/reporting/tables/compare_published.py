@@ -1,0 +1,185 @@
+"""The stage compare_published: published numbers beside what the suite finds.
+
+Every row of ``config/published.tsv`` appears. An epsilon is recomputed always, at the
+data-set sizes that the published accounting uses. A score is compared only where
+model, data set, method and target are the same; elsewhere the place stays empty
+with the reason.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step, classic_factor
+from lmodp.errors import DamagedFile
+from lmodp.mechanisms import PUBLISHED
+from lmodp.models.cards import MODELS
+from lmodp.reporting.formats import NOTHING, plain_list
+from lmodp.reporting.results.metrics import METRICS
+from lmodp.reporting.tables.make_table import table_files
+from lmodp.reporting.tables.render import Notes, Page, Table, write_table
+
+FIELDS = ("name", "kind", "dataset", "model", "method", "metric", "epsilon_step", "epsilon", "delta", "published", "digits", "source", "note")
+KINDS = ("claimed_run", "claimed_run_nominal", "claimed_run_batch_16", "classic_std", "utility", "hours")
+# What the published accounting was computed with: examples, batch, steps (arXiv 2405.18776 and its public code).
+PLANS = {
+    "sst2": (67350, 2048, 192),
+    "qnli": (104744, 2048, 306),
+    "mnli": (392703, 2048, 1146),
+    "qqp": (363847, 2048, 1062),
+    "e2e": (42061, 1024, 410),
+}
+PAPER = "make reproduce CONFIG=config/paper.yaml"
+EVALUATED_EVERY_STEP = "arXiv 2405.18776"
+
+
+def read_published(path: Path) -> list[dict[str, str]]:
+    """Return the rows of the file of published numbers, as texts.
+
+    Raises:
+        DamagedFile: the columns are not `FIELDS`, or a row's kind is unknown.
+    """
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    wrong = [row["name"] for row in rows if tuple(row) != FIELDS or row["kind"] not in KINDS]
+    if not rows or wrong:
+        raise DamagedFile(f"published = {str(path)!r}: rows {wrong} break the columns {', '.join(FIELDS)} or the kinds {', '.join(KINDS)}.")
+    return rows
+
+
+def compare_published(results: Mapping[str, Any], published: list[dict[str, str]], curves: Path, folder: Path) -> dict[str, Any]:
+    """Write the table of published against reproduced numbers and return its rows.
+
+    Args:
+        results: content of ``results.json``.
+        published: from `read_published`.
+        curves: ``curves.parquet``, for the maximum over evaluations.
+        folder: where to write ``published.csv``, ``published.md`` and ``published.tex``.
+    """
+    best = _best_along_the_way(pd.read_parquet(curves))
+    rows = [{**row, **_reproduce(row, results, best)} for row in published]
+    frame = pd.DataFrame(rows, columns=[*FIELDS, "reproduced", "maximum", "difference", "reason"])
+    write_table(published_pages(rows), title="Published against reproduced", frame=frame, files=table_files(folder, "published"))
+    return {"rows": rows}
+
+
+def _reproduce(row: Mapping[str, str], results: Mapping[str, Any], best: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+    """Return the suite's number for a row, or why there is none."""
+    if row["kind"] == "hours":
+        return _empty("hours depend on the machine; they are not compared")
+    if row["kind"] != "utility":
+        value = _epsilon(row)
+        return {"reproduced": value, "maximum": None, "difference": value - float(row["published"]), "reason": ""}
+    cell, reason = _find_cell(row, results)
+    if cell is None:
+        return _empty(reason)
+    scale = METRICS[row["metric"]].factor
+    value, maximum = scale * cell["scores"][row["metric"]]["mean"], best.get((cell["cell"], row["metric"]))
+    at_best = scale * maximum if maximum is not None and row["source"] == EVALUATED_EVERY_STEP else None
+    if not row["published"]:
+        return {"reproduced": value, "maximum": at_best, "difference": None, "reason": "the published value is not available"}
+    difference = (value if at_best is None else at_best) - float(row["published"])
+    return {"reproduced": value, "maximum": at_best, "difference": difference, "reason": ""}
+
+
+def _empty(reason: str) -> dict[str, Any]:
+    return {"reproduced": None, "maximum": None, "difference": None, "reason": reason}
+
+
+def _epsilon(row: Mapping[str, str]) -> float:
+    """Recompute a published epsilon, or the Gaussian's standard deviation, along the published route."""
+    step, delta = float(row["epsilon_step"]), float(row["delta"])
+    if row["kind"] == "classic_std":
+        return classic_factor(delta) / step
+    size, batch, steps = PLANS[row["dataset"]]
+    if row["kind"] == "claimed_run_batch_16":
+        batch = 16
+    if row["kind"] == "claimed_run":
+        step = claimed_step(PUBLISHED[f"lmo-{row['epsilon_step']}"].noise, delta=1e-10).epsilon
+    return claimed_run(step, sampling_rate=batch / size, steps=steps, delta=delta)
+
+
+def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+    """The finished cell of the same model, data, method and target; an adapter method has its own part, all others were fully trained."""
+    wanted = (row["dataset"], row["model"], "full")
+    same = [name for name, facts in results["experiments"].items() if (facts["dataset_name"], facts["model_name"], facts["trainable"]) == wanted]
+    if not same:
+        return None, f"this grid has no run of {row['model']} on {row['dataset']}, all parameters trained"
+    found = [cell for cell in results["cells"] if cell["experiment"] in same and cell["method"] == row["method"] and _same_target(row, cell)]
+    scores = [(cell, cell["scores"].get(row["metric"], {"mean": None, "reason": "not a score of this data set"})) for cell in found]
+    cell = next((cell for cell, score in scores if score["mean"] is not None), None)
+    reasons = (score["reason"] for _, score in scores if score["reason"])
+    return cell, "" if cell else next(reasons, "this grid has no finished cell of this method at this target")
+
+
+def _same_target(row: Mapping[str, str], cell: Mapping[str, Any]) -> bool:
+    """Published at an epsilon of a step, of the whole run, or without privacy; a cell set to a claim has that of a step."""
+    if row["epsilon_step"]:
+        return cell["calibration"] == "claimed" and cell["epsilon"] == float(row["epsilon_step"])
+    if not row["epsilon"]:
+        return cell["calibration"] is None
+    return cell["calibration"] == "verified" and cell["epsilon"] == float(row["epsilon"])
+
+
+def _best_along_the_way(curves: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return, by cell and metric, the mean over runs of the highest score at any evaluation."""
+    measured = curves[curves.quantity.isin(METRICS)]
+    return measured.groupby(["cell", "quantity", "run"]).value.max().groupby(["cell", "quantity"]).mean().to_dict()
+
+
+TITLES = {
+    "claimed_run": "ε of the whole run, from the computed ε of a step",
+    "claimed_run_nominal": "ε of the whole run, from the nominal ε of a step",
+    "claimed_run_batch_16": "ε of the whole run on E2E as accounted, with a batch of 16",
+    "classic_std": "Standard deviation of the Gaussian it is compared with",
+    "utility": "Scores",
+    "hours": "Hours to the same accuracy",
+}
+
+
+def published_pages(rows: list[dict[str, Any]]) -> list[Page]:
+    """Return what was not reproduced and how to, and a table a kind of number."""
+    return [_not_reproduced(rows), *(_page(kind, [row for row in rows if row["kind"] == kind]) for kind in KINDS if any(row["kind"] == kind for row in rows))]
+
+
+def _not_reproduced(rows: list[dict[str, Any]]) -> Page:
+    """Say which scores stand without a counterpart, and the command that makes one."""
+    scores = [row for row in rows if row["kind"] == "utility"]
+    without = [row for row in scores if row["reproduced"] is None]
+    names = dict.fromkeys(MODELS[row["model"]].title if row["model"] in MODELS else row["model"] for row in without)
+    text = f"{len(scores) - len(without)} of {len(scores)} published scores have a counterpart in this grid."
+    if without:
+        text += (f" Not reproduced: those of {plain_list(list(names))}. Their weights come from a model hub, and training them takes a GPU. Where both are "
+                 f"at hand, `{PAPER}` runs the published grid, Llama-2-7B included, for which no number was published.")
+    return Page("What was not reproduced", text, [])
+
+
+def _page(kind: str, rows: list[dict[str, Any]]) -> Page:
+    notes = Notes()
+    heads = ("what", "ε of a step", "ε", "δ", "published", "reproduced", "difference", "source")
+    caption = {
+        "utility": "Accuracy in percent, else the metric named. Reproduced: mean over seeds after the last step; where the published figure shows the maximum over "
+                   "evaluations on the validation split, that maximum stands in brackets and the difference is taken from it. Empty where model and data "
+                   "are not the same.",
+        "hours": "As published, for the record.",
+    }.get(kind, "Recomputed along the published route at the data-set sizes, batches and steps of the published accounting.")
+    return Page(TITLES[kind], caption, [Table("", heads, [_texts(row, notes) for row in rows])], notes)
+
+
+def _texts(row: Mapping[str, Any], notes: Notes) -> tuple[str, ...]:
+    what = ", ".join(part for part in (row["method"], row["model"], row["dataset"]) if part)
+    metric = "" if row["metric"] in {"accuracy", "epsilon", "noise_std", "hours"} else f", {row['metric']}"
+    reason = f" {notes.mark(row['reason'])}" if row["reason"] else ""
+    remark = f" {notes.mark(row['note'])}" if row["note"] else ""
+    digits = int(row["digits"] or 2)
+    reproduced = NOTHING + reason if row["reproduced"] is None else f"{row['reproduced']:.{digits + 1}f}"
+    if row["maximum"] is not None:
+        reproduced += f" [{row['maximum']:.{digits + 1}f}]"
+    difference = NOTHING + reason if row["difference"] is None else f"{row['difference']:+.{digits + 1}f}"
+    return (f"{what}{metric}", row["epsilon_step"] or NOTHING, row["epsilon"] or NOTHING, row["delta"] or NOTHING,
+            (row["published"] or f"{NOTHING}{reason}") + remark, reproduced, difference, row["source"])  # fmt: skip

@@ -1,0 +1,94 @@
+"""The stage make_table: comparison, privacy and status, each as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lmodp.reporting.results.metrics import METRICS, leading_score, missing_scores, nonprivate_cell
+from lmodp.reporting.tables.comparison import comparison_pages
+from lmodp.reporting.tables.privacy import privacy_frame, privacy_pages
+from lmodp.reporting.tables.render import Notes, Page, Table, write_table
+
+BEFORE_SCORES = (
+    "experiment", "method", "calibration", "epsilon", "delta", "setting", "claimed_step", "claimed_run", "pure_scalar_step",
+    "theorem_step", "theorem_run", "verified_lower", "verified_limit", "verified_upper", "noise_std", "sigma_effective",
+    "efficiency", "runs_done", "metric",
+)  # fmt: skip
+AFTER_SCORES = (
+    "majority_accuracy", "nonprivate", "missing_scores", "status", "reason",
+    "claimed_reason", "pure_scalar_reason", "theorem_reason", "verified_reason", "noise_reason", "cell", "mechanism",
+)  # fmt: skip
+STATUS = ("cell", "experiment", "method", "calibration", "epsilon", "delta", "status", "runs_done", "repetitions", "reason", "missing_scores")
+
+
+def make_table(results: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Write the tables that follow from ``results.json`` and return their sizes.
+
+    Args:
+        results: content of ``results.json``.
+        folder: where to write; `table_files` says what.
+    """
+    sizes = {}
+    for name, (title, pages, frame) in TABLES.items():
+        content = frame(results)
+        write_table(pages(results), title=f"{title}: {results['title'] or results['grid']}", frame=content, files=table_files(folder, name))
+        sizes[name] = {"rows": len(content), "columns": list(content.columns)}
+    return {"tables": sizes}
+
+
+def table_files(folder: Path, name: str) -> dict[str, Path]:
+    """Return the files of one table by form."""
+    return {form: folder / f"{name}.{form}" for form in ("csv", "md", "tex")}
+
+
+def comparison_frame(results: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the comparison as numbers, one row a cell; scores as kept, accuracy and F1 as shares.
+
+    ``nonprivate`` is in the row's leading ``metric``.
+    """
+    scores = [name for name in METRICS if any(name in facts["metrics"] for facts in results["experiments"].values())]
+    columns = [*BEFORE_SCORES, *(f"{name}{part}" for name in scores for part in ("", "_spread")), *AFTER_SCORES]
+    return pd.DataFrame([_numbers(cell, results) for cell in results["cells"]]).reindex(columns=columns)
+
+
+def _numbers(cell: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    plain = nonprivate_cell(results, cell["experiment"])
+    scores = {f"{name}{part}": score[key] for name, score in cell["scores"].items() for part, key in (("", "mean"), ("_spread", "spread"))}
+    return {
+        **cell,
+        **scores,
+        "majority_accuracy": results["experiments"][cell["experiment"]]["majority_accuracy"],
+        "nonprivate": leading_score(plain)["mean"] if plain else None,
+        "missing_scores": missing_scores(cell) or None,
+    }
+
+
+def status_pages(results: Mapping[str, Any]) -> list[Page]:
+    """Return every cell's status, with the reason in the row."""
+    rows = [(cell["cell"], cell["status"], f"{cell['runs_done']} of {cell['repetitions']}", _reason(cell))
+            for cell in results["cells"]]
+    caption = "Every cell of the grid, computed or not, and why not. Runs are those with a score after a conformance check."
+    table = Table("", ("cell", "status", "runs", "reason"), rows, links=[cell["cell"] for cell in results["cells"]])
+    return [Page("Status of every cell", caption, [table], Notes())]
+
+
+def _reason(cell: Mapping[str, Any]) -> str:
+    return cell["reason"] or "; ".join(filter(None, (cell["runs_reason"], missing_scores(cell))))
+
+
+def status_frame(results: Mapping[str, Any]) -> pd.DataFrame:
+    """Return every cell's status as plain columns."""
+    return pd.DataFrame([{**cell, "missing_scores": missing_scores(cell) or None} for cell in results["cells"]]).reindex(columns=list(STATUS))
+
+
+_Pages = Callable[[Mapping[str, Any]], list[Page]]
+_Frame = Callable[[Mapping[str, Any]], pd.DataFrame]
+TABLES: dict[str, tuple[str, _Pages, _Frame]] = {
+    "comparison": ("Utility at equal claimed and at equal verified ε", comparison_pages, comparison_frame),
+    "privacy": ("What is ε? Every answer for every mechanism", privacy_pages, privacy_frame),
+    "status": ("Status", status_pages, status_frame),
+}

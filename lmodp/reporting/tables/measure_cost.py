@@ -1,0 +1,102 @@
+"""The stage measure_cost: time a step, peak memory and the ratio to non-private, from the runs' timing.json.
+
+Measured times differ from run to run. So this table, and the report that shows it,
+are the only results besides ``timing.json`` that two runs of one spec need not
+share byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from lmodp.records.record import read_json
+from lmodp.reporting.formats import NOTHING, number
+from lmodp.reporting.tables.make_table import table_files
+from lmodp.reporting.tables.render import Notes, Page, Table, write_table
+
+COLUMNS = ("experiment", "method", "calibration", "epsilon", "delta", "runs", "device", "threads", "seconds_a_step", "over_nonprivate",
+           "seconds_a_run", "peak_memory_bytes", "peak_memory_of", "status", "reason", "cell")  # fmt: skip
+RESUMED = "no run was timed from its first to its last step"
+
+
+def measure_cost(results: Mapping[str, Any], root: Path, folder: Path) -> dict[str, Any]:
+    """Write the cost table and return its rows.
+
+    Args:
+        results: content of ``results.json``.
+        root: the grid's results folder, with the runs' ``timing.json``.
+        folder: where to write ``cost.csv``, ``cost.md`` and ``cost.tex``.
+    """
+    rows = [_cell(cell, results, root) for cell in results["cells"]]
+    for row in rows:
+        row["over_nonprivate"] = _ratio(row, rows)
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    write_table(cost_pages(results, rows), title=f"Cost: {results['title'] or results['grid']}", frame=frame, files=table_files(folder, "cost"))
+    return {"rows": rows}
+
+
+def _cell(cell: Mapping[str, Any], results: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    names = ("experiment", "method", "calibration", "epsilon", "delta", "cell")
+    row = {**dict.fromkeys(COLUMNS), **{name: cell[name] for name in names}, "runs": 0, "status": cell["status"], "reason": cell["reason"]}
+    steps = results["experiments"][cell["experiment"]]["steps"]
+    timings = [item for item in _timings(cell, results, root) if item["steps_run"] == steps]
+    if not timings:
+        return {**row, "reason": cell["reason"] or RESUMED}
+    seconds = median(item["wall_seconds"] for item in timings)
+    return {
+        **row,
+        "runs": len(timings),
+        "device": " and ".join(sorted({item["device"] for item in timings})),
+        "threads": max(item["threads"] for item in timings),
+        "seconds_a_step": seconds / steps,
+        "seconds_a_run": seconds,
+        "peak_memory_bytes": max(item["peak_memory_bytes"] for item in timings),
+        "peak_memory_of": timings[0]["peak_memory_of"],
+    }
+
+
+def _timings(cell: Mapping[str, Any], results: Mapping[str, Any], root: Path) -> list[dict[str, Any]]:
+    paths = (root / "runs" / run / "timing.json" for run in cell["runs"])
+    return [read_json(path) for path in paths if path.is_file()]
+
+
+def _ratio(row: Mapping[str, Any], rows: list[dict[str, Any]]) -> float | None:
+    """Time a step over that of the experiment's non-private cell on the same device."""
+    plain = next((item for item in rows if item["experiment"] == row["experiment"] and item["calibration"] is None), None)
+    if plain is None or row["seconds_a_step"] is None or plain["seconds_a_step"] is None or plain["device"] != row["device"]:
+        return None
+    return row["seconds_a_step"] / plain["seconds_a_step"]
+
+
+def cost_pages(results: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[Page]:
+    """Return a table an experiment, a row a cell."""
+    return [_page(name, facts, [row for row in rows if row["experiment"] == name], results) for name, facts in results["experiments"].items()]
+
+
+def _page(name: str, facts: Mapping[str, Any], rows: list[dict[str, Any]], results: Mapping[str, Any]) -> Page:
+    notes = Notes()
+    heads = ("method", "set to equal", "target ε", "ms a step", "over non-private", "s a run", "peak memory, MiB", "device", "runs")
+    devices = sorted({row["peak_memory_of"] for row in rows if row["peak_memory_of"]})
+    caption = (
+        "Median over the runs of a cell; sampling, passes, clipping, noise and update, without preparing data and model. Peak memory: "
+        f"{' or '.join(devices) or 'not measured'}. Times are measured and differ from run to run."
+    )
+    texts = [_row(row, results, notes) for row in rows]
+    values = [(None, None, row["epsilon"], row["seconds_a_step"], row["over_nonprivate"], row["seconds_a_run"], row["peak_memory_bytes"], None,
+               row["runs"]) for row in rows]  # fmt: skip
+    return Page(facts["title"], caption, [Table("", heads, texts, values, [row["cell"] for row in rows])], notes)
+
+
+def _row(row: Mapping[str, Any], results: Mapping[str, Any], notes: Notes) -> tuple[str, ...]:
+    head = (results["methods"][row["method"]]["title"], row["calibration"] or NOTHING,
+            NOTHING if row["epsilon"] is None else f"{row['epsilon']:g}")  # fmt: skip
+    if row["seconds_a_step"] is None:
+        return (*head, *[f"{NOTHING} {notes.mark(row['reason'])}"] * 5, "0")
+    ratio = number(row["over_nonprivate"], 3) if row["over_nonprivate"] else f"{NOTHING} {notes.mark('no non-private run on the same device')}"
+    return (*head, number(1000 * row["seconds_a_step"], 3), ratio, number(row["seconds_a_run"], 3),
+            f"{row['peak_memory_bytes'] / 2**20:,.0f}", f"{row['device']}, {row['threads']} threads", str(row["runs"]))  # fmt: skip

@@ -1,0 +1,102 @@
+"""The privacy table: claimed, theorem, verified and audited epsilon, a row a mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from lmodp.reporting.captions import PRIVACY_UNIT
+from lmodp.reporting.formats import NOTHING, count, interval, number
+from lmodp.reporting.tables.render import Notes, Page, Table
+
+COLUMNS = (
+    "mechanism", "method", "calibration", "epsilon", "delta", "setting", "expected_batch_size", "dataset_size", "steps",
+    "claimed_step", "claimed_order", "claimed_order_in_domain", "claimed_run", "claimed_run_nominal", "pure_scalar_step",
+    "theorem_step", "theorem_run", "verified_lower", "verified_limit", "verified_upper", "supremum_at", "mu", "zcdp", "audited_lower",
+    "audited_confidence", "audited_trials", "audited_delta", "audited_refutes_claimed", "customary_delta", "customary_lower",
+    "customary_upper", "noise_std", "noise_mean_abs", "sigma_effective", "efficiency", "note", "status", "reason",
+    "claimed_reason", "pure_scalar_reason", "theorem_reason", "verified_reason", "audited_reason", "noise_reason",
+)  # fmt: skip
+HEADS = (
+    "mechanism", "target", "δ", "claimed ε, step", "claimed ε, run", "pure scalar ε, step", "theorem ε, step", "theorem ε, run",
+    "verified ε, run [lower, upper]", "audited ε, run", "μ (GDP)", "ρ (zCDP)", "verified ε at δ = {customary}", "noise std", "σ_effective",
+    "efficiency",
+)  # fmt: skip
+
+
+def privacy_pages(results: Mapping[str, Any]) -> list[Page]:
+    """Return one table for each sampling rate and number of steps that occurs."""
+    groups: dict[tuple[float, float, int], list[Mapping[str, Any]]] = {}
+    for item in results["mechanisms"].values():
+        if item["calibration"] is not None:
+            groups.setdefault((item["dataset_size"], item["expected_batch_size"], item["steps"]), []).append(item)
+    return [_page(key, items, results) for key, items in groups.items()]
+
+
+def _page(key: tuple[float, float, int], items: list[Mapping[str, Any]], results: Mapping[str, Any]) -> Page:
+    size, batch, steps = key
+    notes = Notes()
+    customary = next((item["customary_delta"] for item in items if item["customary_delta"]), None)
+    heads = tuple(head.format(customary=NOTHING if customary is None else f"{customary:g}") for head in HEADS)
+    caption = (
+        f"Rate {batch / size:.4g} ({count(batch)} of {count(size)} examples expected a step), {steps} steps; {PRIVACY_UNIT}. Step: one "
+        "release of one number; run: all steps. Claimed is what was published, the verified upper end is what holds for the whole gradient; "
+        "audited is a lower bound from samples with its confidence. μ and ρ belong to the verified upper end."
+    )
+    rows = [_row(item, results["methods"], notes) for item in items]
+    values = [(None, item["epsilon"], item["delta"], item["claimed_step"], item["claimed_run"], item["pure_scalar_step"], item["theorem_step"],
+               item["theorem_run"], item["verified_upper"], item["audited_lower"], item["mu"], item["zcdp"], item["customary_upper"],
+               item["noise_std"], item["sigma_effective"], item["efficiency"]) for item in items]  # fmt: skip
+    return Page(f"{steps} steps at rate {batch / size:.4g}", caption, [Table("", heads, rows, values)], notes)
+
+
+def _row(item: Mapping[str, Any], methods: Mapping[str, Any], notes: Notes) -> tuple[str, ...]:
+    other = item["reason"] or "has no finite value"
+
+    def shown(name: str, reason: str | None) -> str:
+        return number(item[name]) if item[name] is not None else f"{NOTHING} {notes.mark(reason or other)}"
+
+    title = methods[item["method"]]["title"]
+    return (
+        f"{title}, {item['setting']}" if item["setting"] else title,
+        f"{item['calibration']} {item['epsilon']:g}",
+        f"{item['delta']:g}",
+        shown("claimed_step", item["claimed_reason"]) + _outside(item, notes),
+        shown("claimed_run", item["claimed_reason"]),
+        shown("pure_scalar_step", item["pure_scalar_reason"]),
+        shown("theorem_step", item["theorem_reason"]),
+        shown("theorem_run", item["theorem_reason"]),
+        _interval(item["verified_lower"], item["verified_upper"], item["verified_reason"] or other, notes),
+        _audited(item, notes),
+        shown("mu", item["verified_reason"]),
+        shown("zcdp", item["verified_reason"]),
+        _interval(item["customary_lower"], item["customary_upper"], item["verified_reason"] or other, notes),
+        shown("noise_std", item["noise_reason"]),
+        shown("sigma_effective", item["verified_reason"]),
+        shown("efficiency", item["noise_reason"]),
+    )
+
+
+def _outside(item: Mapping[str, Any], notes: Notes) -> str:
+    if item["claimed_order_in_domain"] is not False or item["claimed_order"] is None:
+        return ""
+    return " " + notes.mark("the published minimum lies at an order where the moment is infinite")
+
+
+def _interval(lower: float | None, upper: float | None, reason: str, notes: Notes) -> str:
+    text = interval(lower, upper)
+    return text if upper is not None else f"{text} {notes.mark(reason)}"
+
+
+def _audited(item: Mapping[str, Any], notes: Notes) -> str:
+    if item["audited_lower"] is None:
+        return f"{NOTHING} {notes.mark(item['audited_reason'] or 'the audit gives no bound')}"
+    return f"≥ {number(item['audited_lower'], 3)} at {100 * item['audited_confidence']:g} %"
+
+
+def privacy_frame(results: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the privacy table as numbers."""
+    rows = [{"mechanism": name, **item} for name, item in results["mechanisms"].items()]
+    return pd.DataFrame(rows).reindex(columns=list(COLUMNS))

@@ -1,0 +1,119 @@
+"""One table, three forms: Markdown for people, LaTeX (booktabs) for papers, CSV for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lmodp.records.record import write_bytes
+
+BOLD = "**"
+_TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "ε": r"$\varepsilon$", "δ": r"$\delta$", "σ": r"$\sigma$",
+        "μ": r"$\mu$", "ρ": r"$\rho$", "±": r"$\pm$", "∞": r"$\infty$", "–": "--", "−": "$-$", "≤": r"$\le$", "×": r"$\times$"}  # fmt: skip
+
+
+@dataclass
+class Notes:
+    """Reasons under a table, each once, numbered in the order of appearance."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def mark(self, reason: str | None) -> str:
+        """Return the mark of a reason, such as ``(2)``; nothing without a reason."""
+        if not reason:
+            return ""
+        if reason not in self.texts:
+            self.texts.append(reason)
+        return f"({self.texts.index(reason) + 1})"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Args:
+        title: what it is of; a heading or bold line.
+        heads: column heads.
+        rows: one text a column; a text wrapped in ``**`` is in bold.
+        values: what each place sorts by, where that is not its text.
+        links: id of the cell that each row is of, if any.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    values: list[tuple[Any, ...]] | None = None
+    links: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Tables that share a heading, a caption and notes."""
+
+    title: str
+    caption: str
+    tables: list[Table]
+    notes: Notes = field(default_factory=Notes)
+    before: tuple[str, ...] = ()
+
+
+def to_markdown(pages: Sequence[Page], *, title: str) -> str:
+    """Return pages as one Markdown document."""
+    return "\n".join([f"# {title}\n", *(_markdown_page(page) for page in pages)])
+
+
+def _markdown_page(page: Page) -> str:
+    lines = [f"## {page.title}", "", page.caption, "", *(f"{line}  " for line in page.before)]
+    for table in page.tables:
+        lines += ["", *([f"**{table.title}**", ""] if table.title else []), *_markdown_table(table)]
+    if page.notes.texts:
+        lines += ["", *(f"({number}) {text}  " for number, text in enumerate(page.notes.texts, 1))]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_table(table: Table) -> list[str]:
+    rule = [":---" if number == 0 else "---:" for number in range(len(table.heads))]
+    return ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in (table.heads, rule, *table.rows)]
+
+
+def to_latex(pages: Sequence[Page]) -> str:
+    """Return pages as LaTeX tables for the package booktabs, UTF-8, no other package needed."""
+    blocks = [_latex_table(page, table) for page in pages for table in page.tables]
+    return "% needs \\usepackage{booktabs}\n" + "\n".join(blocks)
+
+
+def _latex_table(page: Page, table: Table) -> str:
+    lines = [" & ".join(tex(text) for text in row) + r" \\" for row in table.rows]
+    notes = " ".join(f"({number}) {text}." for number, text in enumerate(page.notes.texts, 1))
+    title = f"{page.title}. {table.title}." if table.title else f"{page.title}."
+    return "\n".join([
+        r"\begin{table}", r"\centering", r"\footnotesize", rf"\caption{{{tex(' '.join(filter(None, [title, page.caption, notes])))}}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(table.heads) - 1)}}}", r"\toprule", " & ".join(tex(text) for text in table.heads) + r" \\",
+        r"\midrule", *lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
+    ])  # fmt: skip
+
+
+def tex(text: str) -> str:
+    """Return a text for LaTeX, bold where it is wrapped in ``**``."""
+    if text.startswith(BOLD) and text.endswith(BOLD) and len(text) > 2 * len(BOLD):
+        return rf"\textbf{{{tex(text[2:-2])}}}"
+    return "".join(_TEX.get(letter, letter) for letter in text)
+
+
+def write_table(pages: Sequence[Page], *, title: str, frame: pd.DataFrame, files: Mapping[str, Path]) -> None:
+    """Write one table in all three forms.
+
+    Args:
+        pages: what people read.
+        title: heading of the Markdown document.
+        frame: the same as numbers, for the CSV.
+        files: ``csv``, ``md`` and ``tex``.
+    """
+    write_bytes(files["csv"], frame.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(files["md"], to_markdown(pages, title=title).encode())
+    write_bytes(files["tex"], to_latex(pages).encode())

@@ -1,0 +1,7 @@
+"""The offline noise search: spaces, the search over a grid of points, a continuous optimiser, and where LMO noise can win."""
+
+from lmodp.search.grid_search import SearchResult, find_noise
+from lmodp.search.optimise import OptimisedNoise, optimise_noise
+from lmodp.search.win_map import win_map
+
+__all__ = ["OptimisedNoise", "SearchResult", "find_noise", "optimise_noise", "win_map"]

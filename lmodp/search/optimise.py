@@ -1,0 +1,145 @@
+"""The noise of least standard deviation under ``verified``, over a continuous space of shapes.
+
+Scale and shape separate: the scale is what calibration finds, so only the shape is
+searched. Each part of the rate has mean 1; the shape is the weights on a simplex, the
+Gamma's shape parameter and the half-width of the Uniform about 1. The plain Laplace (a
+rate that hardly varies) is a corner of this box, and where the optimum is a corner the
+bounds that stop it are named.
+
+In many dimensions the standard deviation is sigma / sqrt(efficiency) times a number that
+does not depend on the shape, wherever the Renyi supremum is at the limit; for finite
+dimension the evenly spread shift stands in for the supremum during the search. Either
+way the winner is calibrated on the rigorous bound at the end.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from lmodp.accounting.calibration import scale_to_target, split_scale, verified_upper
+from lmodp.mechanisms import ExponentialPart, GammaPart, Laplace, LaplaceMixture, UniformPart
+
+# name: (smallest, largest); shape and half-width are searched in logarithms.
+BOUNDS = {
+    "uniform_share": (0.0, 1.0),  # of the mean rate; the rest is shared by Gamma and exponential
+    "gamma_share": (0.0, 1.0),  # of that rest
+    "gamma_shape": (0.5, 1e4),
+    "uniform_half_width": (1e-3, 1.0),
+}
+_STARTS = (0.05, 0.5, 0.95)
+_TOUCHES = 1e-3  # distance to a bound, over its range, that counts as touching it
+_MANY_EVALUATIONS, _FINITE_EVALUATIONS = 400, 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimisedNoise:
+    """What the continuous search found.
+
+    Args:
+        noise: the calibrated winner.
+        std: its standard deviation.
+        epsilon: its verified upper bound (RDP), at most the target.
+        active_bounds: bounds of the box that the shape touches, e.g. "gamma_shape at its largest, 10000".
+        gaussian_std, laplace_std: the same target reached by the Gaussian and by the plain Laplace.
+        over_gaussian: std / gaussian_std.
+        over_better: std over the smaller of the two.
+        evaluations: shapes tried.
+    """
+
+    noise: LaplaceMixture
+    std: float
+    epsilon: float
+    active_bounds: tuple[str, ...]
+    gaussian_std: float
+    laplace_std: float
+    over_gaussian: float
+    over_better: float
+    evaluations: int
+
+
+def shape_of(point: np.ndarray) -> LaplaceMixture:
+    """Return the mean-one-rate noise of a point of the unit cube (`BOUNDS`, in order)."""
+    values = _values(point)
+    rest = 1 - values["uniform_share"]
+    gamma, exponential = rest * values["gamma_share"], rest * (1 - values["gamma_share"])
+    k, half = values["gamma_shape"], values["uniform_half_width"]
+    return LaplaceMixture(
+        gamma=GammaPart(weight=gamma, shape=k, scale=1 / k),
+        exponential=ExponentialPart(weight=exponential, rate=1.0),
+        uniform=UniformPart(weight=values["uniform_share"], low=1 - half, high=1 + half),
+    )
+
+
+def _values(point: np.ndarray) -> dict[str, float]:
+    found = {}
+    for (name, (low, high)), x in zip(BOUNDS.items(), np.clip(point, 0, 1), strict=True):
+        found[name] = low + (high - low) * x if low == 0 else low * (high / low) ** x
+    return {name: float(value) for name, value in found.items()}
+
+
+def optimise_noise(
+    *, epsilon: float, delta: float, sampling_rate: float = 1.0, steps: int = 1, dimension: int | None = None
+) -> OptimisedNoise:
+    """Return the Laplace mixture of least standard deviation whose verified bound reaches a target.
+
+    Deterministic: starts on a fixed grid of shapes, then the simplex method of Nelder and Mead.
+
+    Args:
+        epsilon, delta: target of the run.
+        sampling_rate, steps: q and T.
+        dimension: number of coordinates; None for many.
+
+    Raises:
+        Unsupported: the target is below what Renyi orders resolve.
+    """
+    target = {"epsilon": epsilon, "delta": delta, "sampling_rate": sampling_rate, "steps": steps, "dimension": dimension}
+    point, evaluations = _search(_objective(target))
+    shape = shape_of(point)
+    noise, laplace = (scale_to_target(each, accountant="verified", **target) for each in (shape, Laplace(scale=1.0)))
+    gaussian = scale_to_target("gaussian", accountant="verified", **target)
+    run = {key: target[key] for key in ("delta", "sampling_rate", "steps", "dimension")}
+    return OptimisedNoise(
+        noise=noise, std=noise.std, epsilon=verified_upper(noise, **run), active_bounds=active_bounds(point),
+        gaussian_std=gaussian.std, laplace_std=laplace.std, over_gaussian=noise.std / gaussian.std,
+        over_better=noise.std / min(gaussian.std, laplace.std), evaluations=evaluations,
+    )
+
+
+def _objective(target: dict[str, float]) -> Callable[[np.ndarray], float]:
+    """Return log of the standard deviation, up to a constant, as a function of the point."""
+    def many(point: np.ndarray) -> float:
+        return -math.log(max(shape_of(point).efficiency, 1e-12)) / 2
+
+    def finite(point: np.ndarray) -> float:
+        shape = shape_of(point)
+        return math.log(shape.std * split_scale(shape, **target)) if math.isfinite(shape.std) else 50.0
+
+    return many if target["dimension"] is None else finite
+
+
+def _search(objective: Callable[[np.ndarray], float]) -> tuple[np.ndarray, int]:
+    finite = objective.__name__ == "finite"
+    axes = [(0.05, 0.95)] * 4 if finite else [_STARTS] * 4
+    starts = [np.array(point) for point in itertools.product(*axes)]
+    values = [objective(point) for point in starts]
+    best = starts[int(np.argmin(values))]
+    found = minimize(objective, best, method="Nelder-Mead", bounds=[(0.0, 1.0)] * 4,
+                     options={"maxfev": _FINITE_EVALUATIONS if finite else _MANY_EVALUATIONS, "xatol": 1e-4, "fatol": 1e-7})
+    return np.clip(found.x, 0, 1), len(starts) + int(found.nfev)
+
+
+def active_bounds(point: np.ndarray) -> tuple[str, ...]:
+    """Name the bounds that a point touches."""
+    named = []
+    for (name, (low, high)), x in zip(BOUNDS.items(), point, strict=True):
+        if x <= _TOUCHES:
+            named.append(f"{name} at its smallest, {low:g}")
+        elif x >= 1 - _TOUCHES:
+            named.append(f"{name} at its largest, {high:g}")
+    return tuple(named)

@@ -1,0 +1,78 @@
+"""Where can LMO noise win? Required standard deviation against dimension, steps and epsilon.
+
+At equal verified epsilon (the RDP bound for every family) the families' standard
+deviations are compared with the Gaussian's. In many dimensions no Laplace mixture comes
+below sqrt(2) times the Gaussian; for few releases of few numbers it can.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lmodp.accounting.calibration import scale_to_target, split_scale
+from lmodp.errors import Unsupported
+from lmodp.mechanisms import PUBLISHED, Laplace, Noise
+
+COLUMNS = (
+    "family", "dimension", "steps", "epsilon", "delta", "sampling_rate", "efficiency", "std", "gaussian_std",
+    "over_gaussian", "bound", "status", "reason",
+)
+DIMENSIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, None)
+
+
+def default_families() -> dict[str, Noise]:
+    """Return the plain Laplace and two published shapes."""
+    return {"laplace": Laplace(scale=1.0), **{name: PUBLISHED[name].noise for name in ("lmo-0.3", "lmo-3")}}
+
+
+def win_map(
+    *,
+    steps: Iterable[int],
+    epsilon: Iterable[float],
+    delta: float,
+    dimensions: Iterable[int | None] = DIMENSIONS,
+    sampling_rate: float = 1.0,
+    families: Mapping[str, Noise] | None = None,
+    rigorous: bool = False,
+) -> list[dict[str, Any]]:
+    """Return one row per family, dimension, steps and epsilon, with `COLUMNS` as keys.
+
+    Args:
+        dimensions: numbers of coordinates; None for many (null in the row).
+        families: shapes by name; the plain Laplace and two published shapes by default.
+        rigorous: calibrate finite dimensions above 1 on the bound (``bound`` = "supremum", minutes)
+            instead of on the evenly spread shift ("even_split", exact wherever the Renyi curve is concave).
+
+    Returns:
+        rows; a cell without an answer has ``status`` "unsupported" and the reason.
+    """
+    shapes = default_families() if families is None else families
+    rows = []
+    for count in steps:
+        for target in epsilon:
+            run = {"epsilon": target, "delta": delta, "sampling_rate": sampling_rate, "steps": count}
+            rows += [_row(name, shape, dimension, run, rigorous) for name, shape in shapes.items() for dimension in dimensions]
+    return rows
+
+
+def _row(name: str, shape: Noise, dimension: int | None, run: dict[str, Any], rigorous: bool) -> dict[str, Any]:
+    exact = rigorous or dimension in (None, 1)
+    row = {"family": name, "dimension": dimension, **run, "efficiency": shape.efficiency,
+           "bound": "supremum" if exact else "even_split", "std": None, "gaussian_std": None, "over_gaussian": None,
+           "status": "ok", "reason": ""}
+    try:
+        gaussian = scale_to_target("gaussian", accountant="verified", **run).std
+        std = _std(shape, dimension, run, exact)
+    except Unsupported as error:
+        return {**row, "status": "unsupported", "reason": str(error)}
+    if not math.isfinite(std):
+        return {**row, "status": "infinite", "reason": "the variance is infinite", "gaussian_std": gaussian}
+    return {**row, "std": std, "gaussian_std": gaussian, "over_gaussian": std / gaussian}
+
+
+def _std(shape: Noise, dimension: int | None, run: dict[str, Any], exact: bool) -> float:
+    if exact:
+        return scale_to_target(shape, accountant="verified", dimension=dimension, **run).std
+    return shape.std * split_scale(shape, dimension=dimension, **run)

@@ -1,0 +1,266 @@
+"""The stage audit_mechanism and the command ``lmodp audit``: a mechanism's claims tried by experiment.
+
+Joins three rooms that do not know each other: accounts of epsilon (`lmodp.accounting`),
+draws of the device's sampler (`lmodp.training`) and bounds from scores (`lmodp.auditing`).
+
+Record ``mechanisms/<id>/audit.json``, under "audit" (null where nothing is private):
+
+==========================  =====================================================================
+``epsilon_lower``           lower bound on epsilon at ``delta_tested``, from samples
+``confidence``              probability of at least which it holds
+``trials``                  transcripts drawn, half with and half without the canary
+``delta``, ``delta_tested`` asked for; resolved by the samples and used (``delta_note`` says why)
+``claimed``, ``theorem``    epsilon of the whole run at ``delta_tested``, null where there is none
+``verified``                {"lower", "upper"} at ``delta_tested``
+``at_delta``                the same three at ``delta``
+``claimed_note``            whose claim ``claimed`` is and at which delta; why it is null, where it is
+``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
+``refutes_claimed_at_delta``  epsilon_lower > the claimed epsilon at ``delta``: (epsilon, delta)-DP
+                            implies (epsilon, delta_tested)-DP, so this needs no translation of the claim
+``refutes_theorem``         epsilon_lower > theorem at ``delta_tested``; null where there is none
+``consistent_with_verified``  epsilon_lower <= verified.upper
+``curve``                   false_positive, false_negative, claimed, verified: equally long lists
+``draw``, ``law``           "law" or "coordinates", and what was drawn, in words
+``test``                    the event that gave the bound: order, threshold, counts
+``sampler``                 (workflow) the same audit at the same ``delta_tested`` with every coordinate
+                            drawn by the device's sampler: epsilon_lower, confidence, trials,
+                            coordinates, consistent_with_verified
+==========================  =====================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lmodp.accounting import claimed_run, claimed_step, paper_bound_run, verified_run
+from lmodp.auditing.bounds import bound_from_scores
+from lmodp.auditing.law import LAW, StepLaw
+from lmodp.auditing.likelihood import CanaryScore
+from lmodp.auditing.tradeoff import tradeoff_curves
+from lmodp.errors import nearest, require
+from lmodp.mechanisms import Noise, noise_from_dict
+from lmodp.plan import Plan
+from lmodp.records.record import short_hash
+from lmodp.seeds import derive_seed
+from lmodp.training.probes.audit_samples import draw_scores
+from lmodp.training.randomness import stream_key
+
+DRAWS = ("law", "coordinates")
+COORDINATES = 16
+CONFIDENCE = 0.95
+_RESOLVED = 3.0
+_COORDINATES = (
+    "every coordinate of every noisy sum is drawn by the device's sampler (float32), and each transcript is scored by "
+    "its log-likelihood ratio"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How transcripts are drawn.
+
+    Args:
+        trials: transcripts in both worlds together, at least 100.
+        seed: of all random numbers.
+        draw: "law" or "coordinates", see `lmodp.auditing.law` and `lmodp.training.probes.audit_samples`.
+        coordinates: M, coordinates the canary's gradient is spread over.
+        confidence: of the bound.
+    """
+
+    trials: int
+    seed: int
+    draw: str = "law"
+    coordinates: int = COORDINATES
+    confidence: float = CONFIDENCE
+
+    def __post_init__(self) -> None:
+        require(self.trials >= 100, "trials", self.trials, "must be at least 100", "A million takes seconds with draw 'law'.")
+        require(self.draw in DRAWS, "draw", self.draw, "is no way to draw", nearest(self.draw, DRAWS))
+        require(self.coordinates >= 1, "coordinates", self.coordinates, "must be at least 1")
+        require(0 < self.confidence < 1, "confidence", self.confidence, "must be in (0, 1)")
+
+
+def sampling_of(spec: Mapping[str, Any]) -> Sampling:
+    """Return how a grid's mechanism is audited; its spec carries "audit" and "base_seed"."""
+    seed = derive_seed(spec["base_seed"], "sampling", audit=short_hash({name: spec[name] for name in spec if name != "audit"}))
+    audit = spec["audit"]
+    return Sampling(trials=audit["trials"], seed=seed, coordinates=audit["coordinates"], confidence=audit["confidence"])
+
+
+def resolved_delta(trials: int) -> float:
+    """Return the smallest delta that ``trials`` transcripts resolve: 3/sqrt(trials).
+
+    The bound needs P(S) - delta well above its sampling error, and where the curve is
+    steep P(S) is a few delta. With a million trials (delta 0.003) the bound keeps 84 % of
+    the epsilon of mu-Gaussian DP at mu = 0.1, 92 to 94 % at 0.3 and 1, 86 % at 2; at
+    delta = 1e-5 it would keep 60 to 70 %.
+    """
+    return _RESOLVED / math.sqrt(trials)
+
+
+def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = None, drawn_noise: Noise | None = None,
+                own_claim: Mapping[str, Any] | None = None, at_delta: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Audit a plan's mechanism and return the content of an audit, see the module.
+
+    Args:
+        plan: with noise and delta; the whole run of ``steps`` Poisson-sampled sums is audited.
+        sampling: how transcripts are drawn.
+        claim_noise: noise that the claim was computed for, where it is not the plan's.
+        drawn_noise: noise that is really drawn, where it is not the plan's: a fault on trial.
+        own_claim: the method's own claim, see `accounts_at`.
+        at_delta: the accounts at ``plan.delta`` where they are known, see `accounts_at`.
+    """
+    require(plan.noise is not None, "noise", None, "is needed for an audit")
+    require(plan.delta is not None, "delta", None, "is needed for an audit")
+    included, excluded = scores_of_mechanism(plan, sampling, drawn_noise=drawn_noise)
+    tested = max(plan.delta, resolved_delta(sampling.trials))
+    bound = bound_from_scores(included, excluded, delta=tested, confidence=sampling.confidence)
+    accounts = accounts_at(plan, tested, claim_noise=claim_noise, own_claim=own_claim)
+    asked = at_delta or accounts_at(plan, plan.delta, claim_noise=claim_noise, own_claim=own_claim)
+    curve = tradeoff_curves(included, excluded, delta=tested,
+                            epsilons={"claimed": accounts["claimed"], "verified": accounts["verified"]["upper"]})
+    return {
+        "epsilon_lower": bound.epsilon_lower, "confidence": bound.confidence, **verdict(bound.epsilon_lower, accounts),
+        "refutes_claimed_at_delta": exceeds(bound.epsilon_lower, asked["claimed"]),
+        "trials": sampling.trials, "seed": sampling.seed, "draw": sampling.draw, "coordinates": sampling.coordinates,
+        "law": LAW if sampling.draw == "law" else _COORDINATES,
+        "delta": plan.delta, "delta_tested": tested, "delta_note": _delta_note(plan.delta, tested, sampling.trials),
+        **accounts,
+        "at_delta": asked,
+        "sampling_rate": plan.sampling_rate, "steps": plan.steps, "relative_sensitivity": plan.relative_sensitivity,
+        "adjacency": plan.adjacency, "sampler_assumed": plan.sampler,
+        "test": {name: value for name, value in asdict(bound).items() if name not in ("epsilon_lower", "confidence", "delta")},
+        "curve": curve,
+    }
+
+
+def verdict(lower: float, accounts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which stated epsilons the bound ``lower`` refutes; null where none is stated."""
+    return {
+        "refutes_claimed": exceeds(lower, accounts["claimed"]),
+        "refutes_theorem": exceeds(lower, accounts["theorem"]),
+        "consistent_with_verified": not exceeds(lower, accounts["verified"]["upper"]),
+    }
+
+
+def exceeds(lower: float, stated: float | None) -> bool | None:
+    """Whether a bound refutes a stated epsilon; None where none is stated."""
+    return None if stated is None else lower > stated
+
+
+def _delta_note(asked: float, tested: float, trials: int) -> str:
+    if tested == asked:
+        return f"tested at the delta asked for, which {trials} trials resolve"
+    return (f"{trials} trials cannot resolve delta = {asked:g}; tested at {tested:.3g}, where every accountant's epsilon is "
+            f"compared. The bound holds at delta = {asked:g} too, where epsilon can only be larger")
+
+
+def scores_of_mechanism(plan: Plan, sampling: Sampling, *, drawn_noise: Noise | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of transcripts with and without the canary, half of the trials each."""
+    score = CanaryScore(noise=plan.noise, relative_sensitivity=plan.relative_sensitivity,
+                        coordinates=sampling.coordinates, sampling_rate=plan.sampling_rate)
+    if sampling.draw == "law":
+        require(drawn_noise is None, "draw", "law", "draws the plan's own noise", "Draw coordinates to try another.")
+        law, generator = StepLaw(score), np.random.Generator(np.random.Philox(sampling.seed))
+        draws = [law.draw(trials=sampling.trials // 2, steps=plan.steps, included=world, generator=generator)
+                 for world in (True, False)]
+    else:
+        draws = [draw_scores(drawn_noise or plan.noise, shift=score.shift, coordinates=sampling.coordinates,
+                             sampling_rate=plan.sampling_rate, steps=plan.steps, trials=sampling.trials // 2,
+                             included=world, key=stream_key(sampling.seed, entropy="seeded"),
+                             of_coordinates=score.of_coordinates, of_steps=score.of_steps) for world in (True, False)]
+    return draws[0], draws[1]
+
+
+def accounts_at(plan: Plan, delta: float, *, claim_noise: Noise | None = None,
+                own_claim: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return each accountant's epsilon of the whole run at ``delta``; null where it is infinite.
+
+    Args:
+        plan: with noise.
+        delta: at which they are asked.
+        claim_noise: noise that the published claim was computed for, where it is not the plan's.
+        own_claim: a `lmodp.methods.contract.Claim` as a mapping, of a method that claims by a formula of its own.
+            Without it the claimed epsilon is what the public experiment code prints when asked for ``delta``.
+    """
+    unit = plan.noise.scaled(1 / plan.relative_sensitivity)
+    claim = unit if claim_noise is None else claim_noise.scaled(1 / plan.relative_sensitivity)
+    run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": delta}
+    verified = verified_run(unit, **run)
+    claimed, note = own_claim_at(own_claim, delta, stated_at=plan.delta) if own_claim else _published_claim(claim, run)
+    return {
+        "claimed": claimed, "claimed_note": note,
+        "theorem": _finite(paper_bound_run(claim, **run).epsilon),
+        "verified": {"lower": _finite(verified.lower), "upper": _finite(verified.upper)},
+    }
+
+
+def _published_claim(noise: Noise, run: Mapping[str, Any]) -> tuple[float | None, str]:
+    step = claimed_step(noise, delta=run["delta"])
+    if not math.isfinite(step.epsilon):
+        return None, step.reason
+    return _finite(claimed_run(step.epsilon, **run)), f"the published route at delta = {run['delta']:.3g}"
+
+
+def own_claim_at(claim: Mapping[str, Any], delta: float, *, stated_at: float) -> tuple[float | None, str]:
+    """Return (epsilon, note) of a method's own claim at ``delta``.
+
+    A claim at a smaller delta implies the same epsilon at ``delta``; of those that the method
+    recorded, the one at the nearest smaller delta is the strongest that follows. Records of
+    earlier code hold only the one at the plan's delta, ``stated_at``.
+    """
+    stated = [] if claim["epsilon"] is None else [(stated_at, claim["epsilon"])]
+    known = [(at, epsilon) for at, epsilon in [*claim.get("epsilon_at", ()), *stated] if at <= delta]
+    if not known:
+        return None, (f"{claim['formula']}: its epsilon is not recorded at delta = {delta:.3g} or a little below; "
+                      "refutes_claimed_at_delta compares with the claim at the delta asked for")
+    at, epsilon = max(known)
+    return epsilon, f"{claim['formula']}, at delta = {at:.3g}, which implies it at {delta:.3g}"
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def accounts_of(certificate: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `accounts_at` would say at the certificate's own delta, from the certificate."""
+    verified = certificate["verified"]
+    claimed = certificate["claimed"]
+    note = claimed.get("formula") or claimed["reason"] or f"the published route at delta = {certificate['plan']['delta']:.3g}"
+    return {"claimed": claimed["epsilon_total"], "claimed_note": note, "theorem": certificate["theorem"]["epsilon_total"],
+            "verified": {"lower": verified["epsilon_lower"], "upper": verified["epsilon_upper"]}}
+
+
+def audit_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any], certificate: Mapping[str, Any],
+                    sampling: Sampling, *, sampler_trials: int) -> dict[str, Any]:
+    """Return the content of a mechanism's ``audit.json``.
+
+    Args:
+        spec: the mechanism's spec (see ``lmodp.grid.cells``).
+        noise_record, certificate: content of ``noise.json`` and ``certificate.json``.
+        sampling: of the main audit.
+        sampler_trials: transcripts of the further audit that draws every coordinate.
+    """
+    if noise_record["status"] != "done":
+        return {"audit": None, "status": noise_record["status"], "reason": noise_record["reason"]}
+    if noise_record["noise"] is None:
+        return {"audit": None}
+    plan = Plan.for_batches(expected_batch_size=spec["expected_batch_size"], dataset_size=spec["dataset_size"],
+                            steps=spec["steps"], delta=spec["delta"], noise=noise_from_dict(noise_record["noise"]))
+    claim = noise_record["claim_noise"]
+    audit = audit_noise(plan, sampling, claim_noise=noise_from_dict(claim) if claim else None,
+                        own_claim=noise_record["claim"], at_delta=accounts_of(certificate["certificate"]))
+    every = replace(sampling, draw="coordinates", trials=sampler_trials)
+    return {"audit": {**audit, "sampler": _audit_sampler(plan, every, audit["delta_tested"], audit["verified"]["upper"])}}
+
+
+def _audit_sampler(plan: Plan, sampling: Sampling, delta: float, upper: float | None) -> dict[str, Any]:
+    """The short audit in which the device's sampler draws every coordinate."""
+    bound = bound_from_scores(*scores_of_mechanism(plan, sampling), delta=delta, confidence=sampling.confidence)
+    return {"epsilon_lower": bound.epsilon_lower, "confidence": bound.confidence, "trials": sampling.trials,
+            "coordinates": sampling.coordinates, "consistent_with_verified": not exceeds(bound.epsilon_lower, upper)}

@@ -1,0 +1,174 @@
+"""The stage audit_training: one run of a cell, trained once more with canaries.
+
+Record ``cells/<id>/audit.json``, under "audit":
+
+==========================  =====================================================================
+``epsilon_lower``           lower bound on the run's epsilon at ``delta_tested``, from one run
+``confidence``              probability of at least which it holds
+``canaries, guesses, correct``  m, coins guessed, guessed right
+``statistic``               the statistic that gave the bound, see `lmodp.auditing.transcripts`
+``delta``, ``delta_tested`` of the certificate; used (0.01/m, see `RunJudge.delta`)
+``claimed``, ``theorem``, ``verified``  epsilon of the whole run at ``delta_tested``
+``claimed_note``            whose claim that is and at which delta; why it is null, where it is
+``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
+``consistent_with_verified``  epsilon_lower <= verified.upper
+``fit``                     Kolmogorov-Smirnov p-values of the released sums against the certified
+                            law, and ``fits``; two-sided, so too much noise is found too
+``utility``                 scores of the run with canaries, and of the same repetition without
+``run``                     id of that repetition
+==========================  =====================================================================
+
+A bound from one run lies well below the truth (half of it is good); a bound of 0 refutes
+nothing and supports nothing. ``fit`` is the sharper witness of a run's conduct.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lmodp.auditing.likelihood import CanaryScore
+from lmodp.auditing.one_run import Guesses, bound_from_run, plan_guesses
+from lmodp.auditing.transcripts import STATISTICS, Reference, fit_to_reference, reference_scores, score_releases
+from lmodp.grid.cells import Cell
+from lmodp.grid.config import Audit
+from lmodp.mechanisms import Noise, noise_from_dict
+from lmodp.plan import Plan
+from lmodp.records.record import read_record
+from lmodp.seeds import derive_seed, run_seeds
+from lmodp.stages.audit_mechanism import CONFIDENCE, accounts_at, verdict
+from lmodp.stages.finetune_model import settings_of, task_of
+from lmodp.training import train
+from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
+
+if TYPE_CHECKING:
+    from lmodp.pipeline.layout import Layout
+
+
+def draw_coins(canaries: int, seed: int) -> np.ndarray:
+    """Return fair independent coins, (canaries,) of bool."""
+    return np.random.Generator(np.random.Philox(seed)).random(canaries) < 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunJudge:
+    """Judges runs of one plan; what does not depend on a run's outcome is computed once.
+
+    Args:
+        plan: as certified, with noise and delta.
+        canaries: m.
+        confidence: of the bound.
+        seed: of the reference draws.
+        claim_noise: noise that the claim was computed for, where it is not the plan's.
+        own_claim: the method's own claim, see `lmodp.stages.audit_mechanism.accounts_at`.
+    """
+
+    plan: Plan
+    canaries: int
+    confidence: float = CONFIDENCE
+    seed: int = 0
+    claim_noise: Noise | None = None
+    own_claim: Mapping[str, Any] | None = None
+
+    @property
+    def delta(self) -> float:
+        """Delta of the bound: 0.01/m, or the plan's where that is larger.
+
+        The bound pays up to 2 m delta of its error; at 0.01/m that is little, and epsilon,
+        with which it is compared, is smaller there than at the certificate's delta.
+        """
+        return max(self.plan.delta, 0.01 / self.canaries)
+
+    @cached_property
+    def score(self) -> CanaryScore:
+        """Score of a canary with one coordinate of its own."""
+        return CanaryScore(noise=self.plan.noise, relative_sensitivity=self.plan.relative_sensitivity, coordinates=1,
+                           sampling_rate=self.plan.sampling_rate)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """Scores of the mechanism as certified."""
+        return reference_scores(self.score, steps=self.plan.steps, seed=self.seed)
+
+    @cached_property
+    def guesses(self) -> list[Guesses]:
+        """How many coins each statistic guesses; fixed before any run is seen."""
+        known, error = self.reference, (1 - self.confidence) / len(STATISTICS)
+        best = plan_guesses(known.included, known.excluded, canaries=self.canaries, delta=self.delta, error=error)
+        few = Guesses(included=self.canaries // 10, excluded=0)
+        return [best, few, few]
+
+    @cached_property
+    def accounts(self) -> dict[str, Any]:
+        """Each accountant's epsilon at the delta of the bound."""
+        return accounts_at(self.plan, self.delta, claim_noise=self.claim_noise, own_claim=self.own_claim)
+
+    def judge(self, released: np.ndarray, coins: np.ndarray) -> dict[str, Any]:
+        """Return the audit of one run.
+
+        Args:
+            released: noisy sums in the canaries' directions (T, m), in units of the noise's factor.
+            coins: (m,), whether each canary was in the data.
+        """
+        scores = score_releases(released, self.score)
+        bound = bound_from_run(coins, scores, guesses=self.guesses, delta=self.delta, confidence=self.confidence)
+        return {
+            "epsilon_lower": bound.epsilon_lower, "confidence": self.confidence,
+            **verdict(bound.epsilon_lower, self.accounts),
+            "canaries": self.canaries, "guesses": bound.guesses, "correct": bound.correct,
+            "statistic": STATISTICS[bound.statistic],
+            "delta": self.plan.delta, "delta_tested": self.delta, **self.accounts,
+            "fit": fit_to_reference(coins, scores[:, 0], self.reference),
+        }
+
+
+def audit_training(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path], settings: Audit) -> dict[str, Any]:
+    """Train the first repetition of a cell with canaries and return the content of its ``audit.json``.
+
+    Seeds, rate, steps and noise are those of the run without canaries; the data are longer
+    by the canaries, so the constant divisor is larger by q times their number.
+
+    Args:
+        cell: a private one.
+        layout: where files lie.
+        inputs: records by name; ``finetune``, ``evaluate`` and ``noise`` are read.
+        settings: canaries and confidence.
+    """
+    finetune, evaluate, noise = (read_record(inputs[name]) for name in ("finetune", "evaluate", "noise"))
+    if finetune["status"] != "done":
+        return {"audit": None, "status": finetune["status"], "reason": finetune["reason"]}
+    coins = draw_coins(settings.canaries, derive_seed(cell.spec["base_seed"], "sampling", audit="coins", cell=cell.id))
+    plan = Plan.from_dict(finetune["plan"])
+    plan = replace(plan, dataset_size=plan.dataset_size + len(coins))
+    torch.set_num_threads(cell.spec["threads"])
+    released, scores = _train(cell, layout, plan, coins)
+    claim = noise_from_dict(noise["claim_noise"]) if noise["claim_noise"] else None
+    judge = RunJudge(plan=plan, canaries=len(coins), confidence=settings.confidence, claim_noise=claim,
+                     own_claim=noise["claim"],
+                     seed=derive_seed(cell.spec["base_seed"], "sampling", audit="reference", cell=cell.id))
+    return {"audit": {**judge.judge(released, coins), "run": cell.runs[0],
+                      "utility": _utility(scores, evaluate["runs"][0])}}
+
+
+def _utility(scores: Mapping[str, Any], without: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The numbers that both scorings have."""
+    names = [name for name, value in scores.items() if isinstance(value, (int, float)) and name in without]
+    return {"with_canaries": {name: scores[name] for name in names}, "without_canaries": {name: without[name] for name in names}}
+
+
+def _train(cell: Cell, layout: Layout, plan: Plan, coins: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return what the run released and its scores."""
+    spec, task = cell.spec, task_of(cell, layout)
+    seeds = run_seeds(spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=0, method=spec["method"])
+    _, running, _ = task.model(seeds["head_init"])
+    model = CanaryModel(running, len(coins))
+    recorder = ReleaseRecorder(model, scale=plan.effective_noise_scale)
+    train(model, plan=plan, examples=CanaryExamples(task.examples("train"), coins),
+          loss=canary_loss(task.loss, clip_norm=plan.clip_norm), settings=settings_of(spec), seeds=seeds, hooks=[recorder])
+    return recorder.released, task.score(running)

@@ -1,0 +1,106 @@
+"""The stage calibrate_noise: from a privacy target to a noise, by the method's own rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmodp.errors import LmodpError, Unsupported, describe_error
+from lmodp.methods.contract import Mechanism, Method, Target
+
+if TYPE_CHECKING:
+    from lmodp.mechanisms import Noise
+
+
+def calibrate_noise(
+    spec: Mapping[str, Any], method: Method, search: Mapping[str, Any] | None, *, model_folder: Path | None = None,
+    dimension: int | None = None,
+) -> dict[str, Any]:
+    """Ask a method for its mechanism and return the content of ``noise.json``.
+
+    Args:
+        spec: the mechanism's spec (see ``lmodp.grid.cells``).
+        method: the plug-in.
+        search: record of search_noise, where the method needs one.
+        model_folder: the prepared model, where the method needs the number of
+            trained parameters.
+        dimension: that number, where it is known without the model's folder.
+
+    Returns:
+        ``noise`` (or null), ``claim_noise``, ``nominal_step_epsilon``, ``claim``,
+        ``clipping``, ``dimension``, ``note`` and ``details``. A target that the
+        method cannot reach is status "skipped" with the method's reason; a plug-in
+        that raises, or answers with something else than a mechanism, is "failed".
+    """
+    dimension = dimension or _dimension(spec, model_folder)
+    try:
+        answer = method.mechanism(_target(spec, search, dimension))
+    except Unsupported as error:
+        return {"noise": None, "status": "skipped", "reason": str(error)}
+    except LmodpError as error:
+        return {"noise": None, "status": "failed", "reason": str(error)}
+    except Exception as error:  # a plug-in may raise anything; its author must see what, and the grid goes on
+        return {"noise": None, "status": "failed", "reason": f"mechanism() of {method.name!r} raised {describe_error(error)}"}
+    fault = fault_of(answer, method)
+    if fault:
+        return {"noise": None, "status": "failed", "reason": fault}
+    return {**_content(answer, method, search), "dimension": dimension}
+
+
+def _content(answer: Mechanism, method: Method, search: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "noise": _law(answer.noise),
+        "claim_noise": _law(answer.claim_noise),
+        "nominal_step_epsilon": answer.nominal_step_epsilon,
+        "claim": asdict(answer.claim) if answer.claim else None,
+        "clipping": method.clipping,
+        "note": answer.note,
+        "details": dict(answer.details or {}),
+        "search_noise": search["noise"] if search and search["status"] == "done" else None,
+    }
+
+
+def _law(noise: Noise | None) -> dict[str, Any] | None:
+    return noise.to_dict() if noise is not None else None
+
+
+def fault_of(answer: Any, method: Method) -> str | None:
+    """Return what is wrong with a plug-in's answer, or None."""
+    from lmodp.mechanisms import Noise  # not needed to list methods, and this module is imported with them
+
+    if not isinstance(answer, Mechanism):
+        return f"mechanism() of {method.name!r} returned {type(answer).__name__}, must return a Mechanism"
+    if method.private and not isinstance(answer.noise, Noise):
+        return f"mechanism() of {method.name!r} gives noise {answer.noise!r}, must be a Noise where a target is set"
+    if answer.claim is not None and answer.claim.epsilon is not None and not 0 < answer.claim.epsilon < math.inf:
+        return f"mechanism() of {method.name!r} claims epsilon {answer.claim.epsilon!r}, must be above 0 and finite, or None"
+    if not method.private and answer.noise is not None:
+        return f"{method.name!r} adds noise and states no calibration; state calibrations so that it is certified"
+    return None
+
+
+def _dimension(spec: Mapping[str, Any], model_folder: Path | None) -> int | None:
+    """The number of trained parameters, counted on a model without values."""
+    if spec["released"] is None or model_folder is None:
+        return None
+    from lmodp.models.counting import trained_parameters  # torch, for the methods that ask only
+
+    return trained_parameters(model_folder, dataset=spec["released"]["dataset"], part=spec["released"]["trainable"])
+
+
+def _target(spec: Mapping[str, Any], search: Mapping[str, Any] | None, dimension: int | None) -> Target | None:
+    if spec["calibration"] is None:
+        return None
+    return Target(
+        calibration=spec["calibration"],
+        epsilon=spec["epsilon"],
+        delta=spec["delta"],
+        sampling_rate=spec["expected_batch_size"] / spec["dataset_size"],
+        steps=spec["steps"],
+        search=search,
+        dimension=dimension,
+        setting=spec["setting"],
+    )

@@ -1,0 +1,58 @@
+"""The stage certify_mechanism: every answer to "what is epsilon?" for one mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lmodp import accounting
+from lmodp.mechanisms import noise_from_dict
+from lmodp.plan import Plan
+
+
+def certify_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``certificate.json``.
+
+    The certificate is for noise multiplied by the clip norm (relative
+    sensitivity 1), whatever the clip norm is. Where a method draws another noise
+    than its claim was computed for, or claims by a formula of its own, ``claimed``
+    is the claim's and everything else is of the noise that is drawn.
+
+    Args:
+        spec: the mechanism's spec (see ``lmodp.grid.cells``).
+        noise_record: content of ``noise.json``.
+    """
+    if noise_record["status"] != "done":
+        return {"certificate": None, "status": noise_record["status"], "reason": noise_record["reason"]}
+    if noise_record["noise"] is None:
+        return {"certificate": None, "noise": None}
+    nominal = noise_record["nominal_step_epsilon"]
+    certificate = accounting.certificate_of(_plan(spec, noise_record["noise"]), nominal_step_epsilon=nominal)
+    if noise_record["claim_noise"] is not None:
+        certificate["claimed"] = accounting.published_claim(_plan(spec, noise_record["claim_noise"]), nominal_step_epsilon=nominal)
+    if noise_record["claim"] is not None:
+        certificate["claimed"] = own_claim(noise_record["claim"])
+    return {"certificate": certificate, "noise": noise_record["noise"]}
+
+
+def own_claim(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the certificate's ``claimed`` section for a method that claims by a formula of its own.
+
+    Such a formula speaks of the whole run; there is nothing it says of one step.
+    """
+    return {
+        "epsilon_step": None, "order": None, "order_in_domain": None, "sigma_classic": None, "epsilon_step_nominal": None,
+        "epsilon_total": claim["epsilon"], "epsilon_total_nominal": claim["nominal_epsilon"],
+        "formula": claim["formula"], "status": "ok" if claim["epsilon"] is not None else "unsupported",
+        "reason": claim["reason"] or f"no claim of one step: {claim['formula']}",
+    }
+
+
+def _plan(spec: Mapping[str, Any], noise: Mapping[str, Any]) -> Plan:
+    return Plan.for_batches(
+        expected_batch_size=spec["expected_batch_size"],
+        dataset_size=spec["dataset_size"],
+        steps=spec["steps"],
+        delta=spec["delta"],
+        noise=noise_from_dict(noise),
+    )

@@ -1,0 +1,33 @@
+"""The stage map_space: every point of the searched space under every accountant, for the search figure.
+
+Searches of one space at one delta walk the same points: what differs is the target.
+So the points are kept once a grid, and each search keeps what it found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmodp.accounting.calibration import ACCOUNTANTS
+from lmodp.search.grid_search import deviations, landscape, write_trace
+from lmodp.search.space import load_space
+
+
+def map_space(spec: Mapping[str, Any], *, points_file: Path) -> dict[str, Any]:
+    """Write every point and return how many qualify at each target.
+
+    Args:
+        spec: ``space``, ``delta`` and the targets ``epsilon``, of one step.
+        points_file: parquet file to write, a row a point in the order of the walk: the parts' parameters,
+            ``std`` of the noise, and ``step_ACCOUNTANT``, infinite where an accountant has no epsilon.
+
+    Returns:
+        ``points``, and in ``qualifying`` a row a target with the number of points below it under each accountant.
+    """
+    space = load_space(spec["space"])
+    steps = landscape(space, delta=spec["delta"])
+    write_trace({**space.columns(), "std": deviations(space), **steps}, points_file)
+    qualifying = [{"epsilon": target, **{name: int((steps[f"step_{name}"] < target).sum()) for name in ACCOUNTANTS}} for target in spec["epsilon"]]
+    return {"points": space.points, "qualifying": qualifying}

@@ -1,0 +1,28 @@
+"""The stage search_noise: one run of the offline noise search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lmodp.errors import Unsupported
+from lmodp.search.grid_search import find_noise
+
+
+def search_noise(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a search from its spec and return the content of ``search.json``.
+
+    Args:
+        spec: space, accountant, objective, gamma, epsilon, delta and, where given, sampling_rate and steps.
+
+    Returns:
+        the noise and how it was found; a target no point reaches is a status with the reason.
+    """
+    try:
+        found = find_noise(**spec)
+    except Unsupported as error:
+        return {"noise": None, "status": "skipped", "reason": str(error)}
+    return {
+        "noise": found.noise.to_dict(), "epsilon": found.epsilon, "value": found.value, "point": found.point,
+        "qualifying": found.qualifying, "valid": found.valid, "points": found.points,
+    }

@@ -1,0 +1,57 @@
+"""Scores of a classifier on an evaluation split."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from lmodp.data.cards import DATASETS
+
+
+def score_classification(logits: np.ndarray, labels: np.ndarray, *, dataset: str) -> dict[str, Any]:
+    """Return accuracy, mean cross entropy, and which examples were right.
+
+    Args:
+        logits: shape (N, classes).
+        labels: shape (N,), whole numbers.
+        dataset: name of the data set; some are scored by more than accuracy.
+
+    Returns:
+        ``accuracy`` in [0, 1], ``loss`` in nats, ``examples`` = N and ``correct``,
+        one bit an example in base64 (`unpack_correct`), for paired comparisons;
+        ``f1`` of class 1 too where the data set's card asks for it (QQP).
+    """
+    predicted = logits.argmax(1)
+    correct = predicted == labels
+    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]
+    return {
+        "examples": len(labels),
+        "accuracy": float(correct.mean()),
+        "loss": float(losses.mean()),
+        "correct": pack_correct(correct),
+        **({"f1": f1_score(predicted, labels)} if DATASETS[dataset].f1 else {}),
+    }
+
+
+def f1_score(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """Return the F1 of class 1: 2 hits / (predicted + true); 0 where there is neither.
+
+    Args:
+        predicted, labels: shape (N,).
+    """
+    hits = int(((predicted == 1) & (labels == 1)).sum())
+    total = int((predicted == 1).sum() + (labels == 1).sum())
+    return 2 * hits / total if total else 0.0
+
+
+def pack_correct(correct: np.ndarray) -> str:
+    """Return booleans (N,) as base64 text."""
+    return base64.b64encode(np.packbits(correct)).decode()
+
+
+def unpack_correct(text: str, examples: int) -> np.ndarray:
+    """Return the booleans (N,) that `pack_correct` wrote."""
+    return np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8), count=examples).astype(bool)

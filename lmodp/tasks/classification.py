@@ -1,0 +1,163 @@
+"""What a run trains and how it is scored, behind one interface for every task.
+
+A task joins the prepared files of a cell (model, tokens, cached activations) into
+the three things the engine asks for: a model, training examples and a loss; and
+scores a trained model on the evaluation split.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers.utils import logging
+
+from lmodp.data.cards import DATASETS
+from lmodp.data.tokens import load_tokens
+from lmodp.models.activations import CachedActivations
+from lmodp.models.architectures import ARCHITECTURES
+from lmodp.models.classifier import SequenceClassifier
+from lmodp.models.prefix import find_prefix, suffix_of
+from lmodp.models.trainable import set_trainable
+from lmodp.tasks.accuracy import score_classification
+from lmodp.training import TensorExamples, TokenColumns, classification_loss
+from lmodp.training.examples import Examples, arranged
+
+
+def device_of_runs() -> torch.device:
+    """The device runs take place on: a CUDA GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class ClassificationTask:
+    """Sentence classification with the model's own head.
+
+    Args:
+        spec: resolved spec of the cell (see ``lmodp.grid.cells``).
+        model_folder, tokens_folder: prepared model and tokens.
+        activations_folder: cached outputs of the frozen prefix, or None.
+
+    Under precision "bfloat16" the passes run under autocast, and the frozen weights
+    below adapters take two bytes each; what is trained, its per-example norms, sums
+    and noise stay in float32.
+    """
+
+    loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(classification_loss)
+
+    def __init__(self, spec: Mapping[str, Any], *, model_folder: Path, tokens_folder: Path, activations_folder: Path | None):
+        self.spec = spec
+        self.card = DATASETS[spec["dataset"]]
+        self.model_folder, self.tokens_folder, self.activations_folder = model_folder, tokens_folder, activations_folder
+        self.device = device_of_runs()
+        self.half = spec["training"]["precision"] == "bfloat16"
+
+    @cached_property
+    def pretrained(self) -> SequenceClassifier:
+        """The pretrained model with a head; `model` initialises the head."""
+        logging.set_verbosity_error()  # it would warn of the new head, which is meant to be new
+        logging.disable_progress_bar()
+        inner = AutoModelForSequenceClassification.from_pretrained(
+            self.model_folder, local_files_only=True, dtype=frozen_dtype(self.spec), num_labels=len(self.card.labels),
+            **dropout_options(self.model_folder, self.spec["training"]["dropout"]),
+        )
+        return SequenceClassifier(inner, self.spec["pooling"]).to(self.device)
+
+    def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
+        """Return a freshly initialised model, the part of it that runs, and what is trained.
+
+        The second differs from the first where cached activations stand in for the
+        frozen prefix; they share their parameters.
+        """
+        model = copy.deepcopy(self.pretrained)
+        initialise_head(model, seed)
+        summary = set_trainable(model, self.spec["trainable"], seed=seed)
+        widen_trained(model)
+        if self.activations_folder is None:
+            return model, model, summary
+        prefix = find_prefix(model)
+        return model, model if prefix.pooled else suffix_of(model, prefix.blocks), summary
+
+    def examples(self, split: str) -> Examples:
+        """Return a split's examples: cached activations where there are some, tokens otherwise."""
+        tokens = self._tokens(split)
+        if self.activations_folder is None:
+            return tokens
+        cached = load_file(self.activations_folder / f"{split}.safetensors")
+        if "pooled" in cached:
+            return TensorExamples({"pooled": cached["pooled"], "labels": torch.from_numpy(tokens.values["labels"])}, device=self.device)
+        return CachedActivations(cached["hidden"], tokens)
+
+    def _tokens(self, split: str) -> TokenColumns:
+        found = load_tokens(self.tokens_folder, split)
+        return TokenColumns(found.columns(), padding={"input_ids": self.pretrained.config.pad_token_id},
+                            values={"labels": found.labels}, device=self.device)
+
+    def score(self, model: nn.Module) -> dict[str, Any]:
+        """Return the scores of a trained model on the evaluation split."""
+        split = self.card.evaluation_split
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+            logits, labels = predict(model, self.examples(split), self.spec["training"]["micro_batch_size"])
+        return score_classification(logits, labels, dataset=self.card.name)
+
+
+def predict(model: nn.Module, examples: Examples, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits (N, classes) and labels (N,) in evaluation mode, float32, in the order of the examples."""
+    model.eval()
+    order = arranged(examples, np.arange(len(examples)))
+    logits, labels = [], []
+    with torch.no_grad():
+        for start in range(0, len(order), batch_size):
+            batch = examples.batch(order[start:start + batch_size])
+            labels.append(batch.pop("labels").cpu().numpy())
+            logits.append(model(**batch).float().cpu().numpy())
+    back = np.argsort(order)
+    return np.concatenate(logits)[back], np.concatenate(labels)[back]
+
+
+def initialise_head(model: SequenceClassifier, seed: int) -> None:
+    """Draw the new head's weights: normal of the model's initialisation scale, biases 0.
+
+    Only the layers that a pretrained encoder does not bring are drawn (BERT's
+    pooler comes with the encoder and stays). They are in float32, whatever the
+    encoder is kept in, so that no digit of theirs is lost.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    spread = getattr(model.config, "initializer_range", 0.02)
+    heads = [getattr(model.model, name).float() for name in ("classifier", "score") if hasattr(model.model, name)]
+    with torch.no_grad():
+        for layer in (module for head in heads for module in head.modules() if isinstance(module, nn.Linear)):
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * spread)
+            if layer.bias is not None:
+                layer.bias.zero_()
+
+
+def frozen_dtype(spec: Mapping[str, Any]) -> torch.dtype:
+    """Return what a cell's pretrained weights are kept in: two bytes each where only adapters are trained, under bfloat16.
+
+    Args:
+        spec: the cell's resolved spec.
+    """
+    adapters = isinstance(spec["trainable"], Mapping) and "lora" in spec["trainable"]
+    return torch.bfloat16 if adapters and spec["training"]["precision"] == "bfloat16" else torch.float32
+
+
+def widen_trained(model: nn.Module) -> None:
+    """Keep what is trained in four bytes: sums, noise and Adam's moments need them."""
+    for value in model.parameters():
+        if value.requires_grad:
+            value.data = value.data.float()
+
+
+def dropout_options(model_folder: Path, dropout: float) -> dict[str, float]:
+    """Return the config values that set a model's dropout, by its architecture."""
+    kind = AutoConfig.from_pretrained(model_folder, local_files_only=True).model_type
+    options = {name: dropout for name in ARCHITECTURES[kind].dropouts}
+    return {**options, "classifier_dropout": dropout} if kind in {"roberta", "bert"} else options

@@ -1,0 +1,94 @@
+"""The table-to-text task: a language model learns to say records, and is scored on its sentences."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.utils import logging
+
+from lmodp.data.cards import DATASETS
+from lmodp.data.tokens import NO_TARGET, load_references, load_tokenizer, load_tokens, prompt_tokens
+from lmodp.models.prepare_model import load_language_model
+from lmodp.models.trainable import set_trainable
+from lmodp.tasks.classification import device_of_runs, dropout_options, frozen_dtype, widen_trained
+from lmodp.tasks.decoding import DecodingSettings, generate_sentences
+from lmodp.tasks.generation_scores import score_generation
+from lmodp.tasks.perplexity import perplexity
+from lmodp.training import TokenColumns, causal_lm_loss
+from lmodp.training.examples import Examples
+
+SAMPLES = 3  # sentences that a record shows
+
+
+class TableToTextTask:
+    """A causal language model, trained on the sentence of each example only.
+
+    Args:
+        spec: resolved spec of the cell (see ``lmodp.grid.cells``).
+        model_folder, tokens_folder: prepared model and tokens.
+        activations_folder: None; a language model's frozen layers are not cached.
+    """
+
+    loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(causal_lm_loss)
+
+    def __init__(self, spec: Mapping[str, Any], *, model_folder: Path, tokens_folder: Path, activations_folder: Path | None = None):
+        self.spec = spec
+        self.card = DATASETS[spec["dataset"]]
+        self.model_folder, self.tokens_folder = model_folder, tokens_folder
+        self.device = device_of_runs()
+        self.half = spec["training"]["precision"] == "bfloat16"
+        self.decoding = DecodingSettings(**(spec.get("generation") or {}))
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The prepared model's tokenizer."""
+        return load_tokenizer(self.model_folder)
+
+    @cached_property
+    def pretrained(self) -> PreTrainedModel:
+        """The pretrained model; in two bytes a weight where only adapters in full precision are trained."""
+        logging.disable_progress_bar()
+        options = dropout_options(self.model_folder, self.spec["training"]["dropout"])
+        return load_language_model(self.model_folder, dtype=frozen_dtype(self.spec), **options).to(self.device)
+
+    def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
+        """Return a freshly initialised model, the same again as the part that runs, and what is trained."""
+        model = copy.deepcopy(self.pretrained)
+        summary = set_trainable(model, self.spec["trainable"], seed=seed)
+        widen_trained(model)
+        return model, model, summary
+
+    def examples(self, split: str) -> Examples:
+        """Return a split's examples, labels on the sentence and its end only."""
+        found = load_tokens(self.tokens_folder, split)
+        return TokenColumns(
+            {"input_ids": found.rows(), "labels": found.target_rows()},
+            padding={"input_ids": self.tokenizer.pad_token_id, "labels": NO_TARGET},
+            device=self.device,
+        )
+
+    def score(self, model: nn.Module) -> dict[str, Any]:
+        """Return perplexity and the generation scores on the evaluation split.
+
+        ``examples`` counts the distinct records that sentences were generated for.
+        """
+        model.eval()
+        split, batch = self.card.evaluation_split, self.spec["training"]["micro_batch_size"]
+        groups = dict(islice(load_references(self.tokens_folder, split).items(), self.decoding.records))
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+            likelihood = perplexity(model, self.examples(split), batch_size=batch)
+            prompts = prompt_tokens(self.tokenizer, list(groups))
+            outputs = generate_sentences(model, prompts, tokenizer=self.tokenizer, settings=self.decoding)
+        samples = [{"record": record, "output": output, "reference": references[0]}
+                   for (record, references), output in islice(zip(groups.items(), outputs, strict=True), SAMPLES)]
+        scores = score_generation(outputs, list(groups.values()))
+        reasons = {**scores["reasons"], **likelihood.pop("reasons")}
+        return {**likelihood, **scores, "reasons": reasons, "decoding": self.decoding.to_dict(), "samples": samples}

@@ -1,0 +1,164 @@
+"""One rule a layer type: from a layer's input and output gradient to its contributions.
+
+A rule is a small function registered for a module class. Register one for a layer
+of your own::
+
+    @layer_rule(MyScale, inputs_for={"weight"})
+    def my_scale(module, inputs, grad, wanted):
+        return {"weight": Explicit((grad * inputs).sum(1))}
+
+Shapes: B examples, T positions (1 where the layer sees one vector an example),
+d input width, p output width. ``inputs`` arrives as (B, T, d) in the layer's own
+dtype (token ids as (B, T)), ``grad`` is the gradient of the summed loss with
+respect to the layer's output, (B, T, p).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lmodp.training.clipping.contributions import (
+    Contribution,
+    Explicit,
+    outer_or_explicit,
+    rows_or_explicit,
+    sum_positions,
+    wide_enough,
+)
+
+RuleFunction = Callable[[nn.Module, Tensor | None, Tensor, frozenset[str]], dict[str, Contribution]]
+
+
+@dataclass(frozen=True)
+class LayerRule:
+    """How one layer type yields its contributions.
+
+    Args:
+        contributions: the rule's function.
+        inputs_for: names of the parameters whose gradient needs the layer's input;
+            where only others are trained (biases), the input is not kept.
+        refuse: returns the reason why an instance is not supported, or None.
+    """
+
+    contributions: RuleFunction
+    inputs_for: frozenset[str]
+    refuse: Callable[[nn.Module], str | None]
+
+
+RULES: dict[str, LayerRule] = {}
+
+
+def layer_rule(
+    *types: type[nn.Module] | str,
+    inputs_for: Iterable[str],
+    refuse: Callable[[nn.Module], str | None] = lambda module: None,
+) -> Callable[[RuleFunction], RuleFunction]:
+    """Register the decorated function as the rule of these module classes.
+
+    A class may be given by its full name, so that its package is not imported.
+    """
+
+    def register(function: RuleFunction) -> RuleFunction:
+        for module_type in types:
+            name = module_type if isinstance(module_type, str) else full_name(module_type)
+            RULES[name] = LayerRule(function, frozenset(inputs_for), refuse)
+        return function
+
+    return register
+
+
+def full_name(module_type: type[nn.Module]) -> str:
+    """Return a class's module and name, the key of its rule."""
+    return f"{module_type.__module__}.{module_type.__qualname__}"
+
+
+def rule_for(module: nn.Module) -> LayerRule | None:
+    """Return the rule of exactly this class, or None.
+
+    Subclasses do not inherit a rule: they may compute something else.
+    """
+    return RULES.get(full_name(type(module)))
+
+
+def _biases(grad: Tensor, wanted: frozenset[str]) -> dict[str, Contribution]:
+    """bias (p): gradient sum_t grad_t, formed at once (B, p)."""
+    return {"bias": Explicit(sum_positions(grad))} if "bias" in wanted else {}
+
+
+@layer_rule(nn.Linear, inputs_for={"weight"})
+def linear(module: nn.Linear, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]):
+    """weight (p, d): sum_t grad_t inputs_t^T; bias (p): sum_t grad_t."""
+    parts = _biases(grad, wanted)
+    if "weight" in wanted:
+        parts["weight"] = outer_or_explicit(grad, inputs)
+    return parts
+
+
+@layer_rule("transformers.pytorch_utils.Conv1D", inputs_for={"weight"})
+def conv1d(module: nn.Module, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]):
+    """The Conv1D of GPT-2. weight (d, p), a Linear's transpose: sum_t inputs_t grad_t^T; bias (p)."""
+    parts = _biases(grad, wanted)
+    if "weight" in wanted:
+        parts["weight"] = outer_or_explicit(inputs, grad)
+    return parts
+
+
+def _refuse_embedding(module: nn.Embedding) -> str | None:
+    if module.max_norm is not None:
+        return "max_norm rescales rows in the forward pass, which mixes examples"
+    if module.scale_grad_by_freq:
+        return "scale_grad_by_freq divides by counts over the whole batch, which mixes examples"
+    return "sparse gradients are not formed" if module.sparse else None
+
+
+@layer_rule(nn.Embedding, inputs_for={"weight"}, refuse=_refuse_embedding)
+def embedding(module: nn.Embedding, inputs: Tensor, grad: Tensor, wanted: frozenset[str]):
+    """weight (V, p): grad_t added to row inputs_t; the padding row receives nothing."""
+    ids = inputs
+    if module.padding_idx is not None:
+        ids = ids.masked_fill(ids == module.padding_idx, -1)
+    return {"weight": rows_or_explicit(ids, grad, module.num_embeddings)}
+
+
+def _scaled_rows(rows: Tensor, epsilon: float, grad: Tensor) -> Explicit:
+    """weight (p): sum_t grad_t * rows_t / sqrt(mean(rows_t^2) + epsilon), formed at once (B, p).
+
+    The rows' scales come last, as one product with (B, 1, T): the normalised rows
+    themselves are never formed.
+    """
+    grad = wide_enough(grad)
+    scale = torch.linalg.vector_norm(rows, dim=-1).square_().div_(rows.shape[-1]).add_(epsilon).rsqrt_()
+    return Explicit(torch.bmm(scale.to(grad.dtype).unsqueeze(1), rows * grad).squeeze(1))
+
+
+def _refuse_wide_norm(module: nn.LayerNorm | nn.RMSNorm) -> str | None:
+    if len(module.normalized_shape) > 1:
+        return "it normalises over more than the last dimension"
+    return None
+
+
+@layer_rule(nn.LayerNorm, inputs_for={"weight"}, refuse=_refuse_wide_norm)
+def layer_norm(module: nn.LayerNorm, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]):
+    """weight (p): sum_t grad_t * normalised_t; bias (p): sum_t grad_t."""
+    parts = _biases(grad, wanted)
+    if "weight" in wanted:
+        rows = wide_enough(inputs)
+        parts["weight"] = _scaled_rows(rows - rows.mean(-1, keepdim=True), module.eps, grad)
+    return parts
+
+
+@layer_rule("transformers.models.llama.modeling_llama.LlamaRMSNorm", inputs_for={"weight"})
+def llama_rms_norm(module: nn.Module, inputs: Tensor, grad: Tensor, wanted: frozenset[str]):
+    """weight (p): sum_t grad_t * inputs_t / rms(inputs_t)."""
+    return {"weight": _scaled_rows(wide_enough(inputs), module.variance_epsilon, grad)}
+
+
+@layer_rule(nn.RMSNorm, inputs_for={"weight"}, refuse=_refuse_wide_norm)
+def rms_norm(module: nn.RMSNorm, inputs: Tensor, grad: Tensor, wanted: frozenset[str]):
+    """weight (p): sum_t grad_t * inputs_t / rms(inputs_t)."""
+    epsilon = module.eps if module.eps is not None else torch.finfo(inputs.dtype).eps
+    return {"weight": _scaled_rows(wide_enough(inputs), epsilon, grad)}

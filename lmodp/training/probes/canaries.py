@@ -1,0 +1,125 @@
+"""Canaries: examples whose clipped gradient is known and lies in a direction of its own.
+
+The model gets one further weight a canary, an embedding of width 1 that the real examples
+do not touch. A canary's loss is that weight times a constant, so that its gradient lies in
+that weight alone and is far longer than the clip norm: after clipping it has length C.
+Canaries are examples like any other. The engine's sampler draws them, its clipping cuts
+them, its sums, noise and division treat them; all of it is on trial.
+
+Absent canaries keep their place in the data with a gradient of zero, which is the same as
+not being there: neither the sum nor the constant divisor sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lmodp.training.examples import Examples, arranged
+from lmodp.training.losses import Loss
+
+STEEPNESS = 100.0  # a canary's gradient before clipping, in clip norms
+_SLOT, _OWN, _DATA = "canary_slot", "canary_weight", "data_weight"
+
+
+class CanaryModel(nn.Module):
+    """A model and, after its own parameters, one weight a canary.
+
+    The canaries' weights come last, so the noise of the model's own parameters is what it
+    would be without them.
+
+    Args:
+        model: trained as it is.
+        canaries: m.
+    """
+
+    def __init__(self, model: nn.Module, canaries: int):
+        super().__init__()
+        self.model = model
+        self.canaries = nn.Embedding(canaries, 1, device=next(model.parameters()).device)
+        nn.init.zeros_(self.canaries.weight)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the model returns."""
+        return self.model(*args, **kwargs)
+
+
+class CanaryExamples:
+    """N real examples followed by m canaries.
+
+    Args:
+        examples: the real ones.
+        coins: (m,), True where the canary is in the data.
+    """
+
+    def __init__(self, examples: Examples, coins: np.ndarray):
+        self.examples, self.coins = examples, np.asarray(coins, dtype=bool)
+
+    def __len__(self) -> int:
+        return len(self.examples) + len(self.coins)
+
+    def arrange(self, indices: np.ndarray) -> np.ndarray:
+        """Return the real examples as they prefer to be cut, then the canaries."""
+        real = indices < len(self.examples)
+        return np.concatenate([arranged(self.examples, indices[real]), indices[~real]])
+
+    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """Return the real examples' tensors and what `canary_loss` needs; a canary carries example 0 along."""
+        slot = np.asarray(indices) - len(self.examples)
+        canary = slot >= 0
+        batch = dict(self.examples.batch(np.where(canary, 0, indices)))
+        device = next(iter(batch.values())).device
+        slot = np.maximum(slot, 0)
+        own = (canary & self.coins[slot]).astype(np.float32)
+        batch[_SLOT] = torch.from_numpy(slot)[:, None].to(device)
+        batch[_OWN] = torch.from_numpy(own).to(device)
+        batch[_DATA] = torch.from_numpy((~canary).astype(np.float32)).to(device)
+        return batch
+
+
+def canary_loss(loss: Loss, *, clip_norm: float) -> Loss:
+    """Return the loss of a `CanaryModel`: ``loss`` for real examples, its own weight for a canary."""
+
+    def wrapped(model: CanaryModel, batch: Mapping[str, Tensor]) -> Tensor:
+        inputs = {name: value for name, value in batch.items() if name not in (_SLOT, _OWN, _DATA)}
+        own = model.canaries(batch[_SLOT]).flatten() * (batch[_OWN] * (STEEPNESS * clip_norm))
+        return loss(model.model, inputs) * batch[_DATA] + own
+
+    return wrapped
+
+
+class ReleaseRecorder:
+    """A step hook that keeps the noisy sums in the canaries' directions, and only reads.
+
+    Args:
+        model: the canaries' model.
+        scale: the factor of the noise; sums are kept in units of it.
+    """
+
+    def __init__(self, model: CanaryModel, *, scale: float):
+        self.weight, self.scale = model.canaries.weight, scale
+        self._steps: list[np.ndarray] = []
+
+    def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
+        """Add nothing: the canaries come through the sampler."""
+
+    def after_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
+        """Keep what the step releases."""
+        self._steps.append(self.weight.grad.detach().flatten().cpu().numpy().astype(np.float64) / self.scale)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs."""
+        return {"released": [torch.from_numpy(values) for values in self._steps]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a checkpoint's state."""
+        self._steps = [values.numpy() for values in state["released"]]
+
+    @property
+    def released(self) -> np.ndarray:
+        """Noisy sums, (T, m), in units of the noise's factor."""
+        return np.stack(self._steps)

@@ -1,0 +1,66 @@
+"""A step of the engine with all gradients zero: what it releases is the noise, and can be tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lmodp.plan import Plan
+from lmodp.training.examples import Examples
+from lmodp.training.losses import Loss
+from lmodp.training.randomness import stream_key
+from lmodp.training.settings import TrainingSettings
+from lmodp.training.step import PrivateStep
+from lmodp.vocabulary import PURPOSES_OF_STEPS
+
+
+def probe_step(
+    model: nn.Module,
+    *,
+    plan: Plan,
+    examples: Examples,
+    loss: Loss,
+    settings: TrainingSettings,
+    seeds: Mapping[str, int],
+    step: int = 0,
+) -> np.ndarray:
+    """Return the noisy sum that one step releases when every gradient is zero.
+
+    The step is the engine's own, sampling and clipping included; only the losses
+    are multiplied by 0. What comes out must follow the law of the plan's noise
+    times its scale.
+
+    Returns:
+        float32 (d), d the number of trained numbers, in the parameters' order.
+    """
+    capture = _Capture()
+    keys = {name: stream_key(seeds[name], entropy=settings.entropy) for name in PURPOSES_OF_STEPS}
+    PrivateStep(model, plan=plan, examples=examples, loss=lambda model, batch: 0.0 * loss(model, batch),
+                settings=settings, keys=keys, hooks=(capture,)).run(step)
+    for parameter in model.parameters():
+        parameter.grad = None
+    return capture.released
+
+
+class _Capture:
+    """A `StepHook` that keeps a copy of the last noisy sum."""
+
+    released: np.ndarray
+
+    def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
+        """Nothing is added."""
+
+    def after_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
+        """Copy the noisy sum."""
+        self.released = torch.cat([parameter.grad.reshape(-1) for parameter in parameters]).cpu().numpy()
+
+    def state(self) -> dict[str, Any]:
+        """Nothing is carried over a checkpoint."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing is carried over a checkpoint."""

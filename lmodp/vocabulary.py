@@ -1,0 +1,15 @@
+"""The closed vocabularies of plans, specs and records. Nothing here imports anything: every room may ask."""
+
+from __future__ import annotations
+
+CALIBRATIONS = ("claimed", "verified")  # what a target epsilon is measured by
+ACCOUNTANTS = ("claimed", "paper_bound", "verified")
+CLIPPINGS = ("flat", "automatic", "none")
+ADJACENCY = "add_or_remove_one"
+SAMPLER = "poisson"
+PRIVACY_UNIT = "example"
+RANDOMNESS = ("seeded", "entropy")  # seeded: a benchmark, which protects nobody; entropy: a release
+PURPOSES = ("split", "head_init", "sampling", "dropout", "noise")  # of random numbers
+PURPOSES_OF_STEPS = ("sampling", "dropout", "noise")  # those that every step of a run draws for
+OWN_ENGINE = "lmodp"  # the suite's own engine, lmodp.training
+STATUSES = ("done", "skipped", "failed", "diverged")

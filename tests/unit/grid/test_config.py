@@ -1,0 +1,98 @@
+"""The configuration is closed and typed, and its faults are all told at once."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lmodp.errors import ConfigError, MissingFile
+from lmodp.grid.config import check_config, load_config, schema
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def values():
+    return yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+
+
+def faults_of(values):
+    with pytest.raises(ConfigError) as caught:
+        check_config(values)
+    return [str(fault) for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_configuration_is_valid(path):
+    assert load_config(path).grid == path.stem
+
+
+def test_yaml_1_1_reads_1e_minus_10_as_text_and_we_do_not(values):
+    assert values["privacy"]["delta"] == ["1e-10"] or values["privacy"]["delta"] == [1e-10]
+    assert check_config({**values, "privacy": {"epsilon": ["3e-1"], "delta": ["1e-10"]}}).privacy.delta == [1e-10]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "parts"),
+    [
+        (("privcy",), {}, ["privcy", "unknown key", "Did you mean 'privacy'?"]),
+        (("privacy", "epsilon"), [0], ["privacy.epsilon.0 = 0", "greater than 0", "positive target"]),
+        (("privacy", "epsilon"), [-0.3], ["privacy.epsilon.0 = -0.3", "greater than 0"]),
+        (("privacy", "delta"), [1.0], ["privacy.delta.0 = 1.0", "less than 1"]),
+        (("privacy", "delta"), [0], ["privacy.delta.0 = 0", "greater than 0"]),
+        (("privacy", "calibrations"), ["verifyed"], ["privacy.calibrations.0 = 'verifyed'", "'claimed' or 'verified'"]),
+        (("methods",), ["gausian"], ["methods = 'gausian'", "unknown method", "Did you mean 'gaussian'?"]),
+        (("experiments", "head", "dataset"), "made-up", ["experiments.head.dataset = 'made-up'", "Did you mean 'made_up'?"]),
+        (("experiments", "head", "model"), "tiny_robrta", ["unknown model", "Did you mean 'tiny_roberta'?"]),
+        (("experiments", "head", "repetitions"), "ten", ["experiments.head.repetitions = 'ten'", "integer"]),
+        (("experiments", "head", "training", "steps"), 2.5, ["experiments.head.training.steps = 2.5", "integer"]),
+        (("experiments", "head", "training", "lerning_rate"), 1, ["unknown key", "Did you mean 'learning_rate'?"]),
+        (("experiments", "head", "training", "expected_batch_size"), 500,
+         ["experiments.head.training.expected_batch_size = 500", "a sampling rate of 2.604, which must be at most 1", "192"]),
+        (("experiments", "head", "trainable"), "hed", ["experiments.head.trainable = 'hed'", "Give full, head, bitfit"]),
+        (("experiments", "head", "learning_rates"), {"gausian": 1e-3}, ["learning_rates = 'gausian'", "Did you mean 'gaussian'?"]),
+        (("experiments", "head", "learning_rates"), {"gaussian": 0}, ["learning_rates.gaussian = 0", "greater than 0"]),
+        (("grid",), "Quick Grid", ["grid = 'Quick Grid'"]),
+    ],
+)  # fmt: skip
+def test_each_fault_names_value_rule_and_remedy(values, path, value, parts):
+    place = values
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    told = "\n".join(faults_of(values))
+    for part in parts:
+        assert part in told
+
+
+def test_a_rate_is_for_a_method_that_is_there(values):
+    values["experiments"]["head"] |= {"methods": ["gaussian"], "learning_rates": {"gaussian": 1e-3, "laplace": 1e-3}}
+    assert [fault for fault in faults_of(values) if "learning_rates = 'laplace': is no method of this experiment" in fault]
+
+
+def test_a_rate_is_given_or_searched_for(values):
+    head = values["experiments"]["head"]
+    head |= {"learning_rates": {"gaussian": 1e-3}, "training": {**head["training"], "tuning": {"learning_rate": [1e-3, 1e-2]}}}
+    assert any("experiments.head.learning_rates" in fault and "training.tuning" in fault for fault in faults_of(values))
+
+
+def test_all_faults_are_collected(values):
+    values["privacy"]["epsilon"] = [-1]
+    values["experiments"]["head"]["training"]["steps"] = 0
+    values["colour"] = "blue"
+    assert len(faults_of(values)) == 3
+
+
+def test_a_missing_file_and_a_broken_one(tmp_path):
+    with pytest.raises(MissingFile, match="is not there. The grids are in config/"):
+        load_config(tmp_path / "none.yaml")
+    (tmp_path / "broken.yaml").write_text("grid: [")
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        load_config(tmp_path / "broken.yaml")
+
+
+def test_the_written_schema_is_the_types(values):
+    written = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
+    assert written == json.loads(json.dumps(schema())), "run `make schema`"
+    assert written["additionalProperties"] is False

@@ -1,0 +1,96 @@
+"""Records: provenance, atomic writing, reuse."""
+
+import json
+import os
+
+import pytest
+
+from lmodp.errors import DamagedFile, MissingFile
+from lmodp.records.record import (
+    input_hashes,
+    is_current,
+    json_text,
+    make_record,
+    read_record,
+    short_hash,
+    write_bytes,
+    write_json,
+)
+
+
+def record(**fields):
+    return make_record("certify_mechanism", {"spec": {"epsilon": 0.7}, **fields}, code="abc", packages=("numpy",), inputs={"a": "1"})
+
+
+def test_a_record_says_what_made_it(tmp_path):
+    write_json(tmp_path / "r.json", record())
+    read = read_record(tmp_path / "r.json")
+    assert read["created_by"]["rule"] == "certify_mechanism" and read["created_by"]["code"] == "abc"
+    assert set(read["created_by"]["versions"]) == {"lmodp", "python", "numpy"}
+    assert read["status"] == "done" and read["reason"] is None
+
+
+def test_a_status_other_than_done_needs_a_reason():
+    with pytest.raises(ValueError, match="needs a reason"):
+        make_record("x", {}, code="", status="failed")
+    with pytest.raises(ValueError, match="must be one of"):
+        make_record("x", {}, code="", status="fine")
+
+
+def test_no_number_that_json_cannot_say(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "r.json", {"epsilon": float("inf")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_is_laid_out_in_lines_and_reads_back_the_same():
+    value = {"short": [1, 2.5, None], "steps": [1000 + n / 7 for n in range(100)], "nested": {"a" * 60: {"b" * 50: [{"c": 1}]}, "empty": {}},
+             "texts": ["x y " * 20, "z " * 50], "rows": [{"name": "n" * 70, "value": number} for number in range(3)], "ü": (1, 2), 3: "key"}
+    text = json_text(value)
+    assert json.loads(text) == json.loads(json.dumps(value))
+    lines = text.splitlines()
+    assert lines[1] == ' "short": [1, 2.5, null],' and lines[-2] == ' "3": "key"' and max(map(len, lines)) <= 120
+    assert len(lines) < 45 and json_text(json.loads(text)) == text and json_text({}) == "{}\n"
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    write_bytes(tmp_path / "f", b"old")
+    monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "f", b"new")
+    assert (tmp_path / "f").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_missing_damaged_and_foreign_files_are_told_apart(tmp_path):
+    with pytest.raises(MissingFile, match="is not there"):
+        read_record(tmp_path / "none.json")
+    (tmp_path / "half.json").write_text('{"schema_version": 1, ')
+    with pytest.raises(DamagedFile, match="not valid JSON"):
+        read_record(tmp_path / "half.json")
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(DamagedFile, match="lacks schema_version"):
+        read_record(tmp_path / "other.json")
+    (tmp_path / "future.json").write_text(json.dumps({**record(), "schema_version": 99}))
+    with pytest.raises(DamagedFile, match="schema_version 99"):
+        read_record(tmp_path / "future.json")
+
+
+@pytest.mark.parametrize(
+    ("code", "inputs", "spec", "current"),
+    [
+        ("abc", {"a": "1"}, {"epsilon": 0.7}, True),
+        ("abd", {"a": "1"}, {"epsilon": 0.7}, False),
+        ("abc", {"a": "2"}, {"epsilon": 0.7}, False),
+        ("abc", {"a": "1", "b": "1"}, {"epsilon": 0.7}, False),
+        ("abc", {"a": "1"}, {"epsilon": 0.8}, False),
+    ],
+)
+def test_a_record_is_reused_only_if_code_inputs_and_spec_are_the_same(tmp_path, code, inputs, spec, current):
+    write_json(tmp_path / "r.json", record())
+    assert is_current(tmp_path / "r.json", code=code, inputs=inputs, content={"spec": spec}) is current
+
+
+def test_hashes(tmp_path):
+    (tmp_path / "f").write_bytes(b"abc")
+    assert input_hashes({"f": tmp_path / "f"})["f"].startswith("ba7816bf")
+    assert short_hash({"a": 1, "b": [2]}) == short_hash({"b": [2], "a": 1}) != short_hash({"a": 1, "b": [3]})

@@ -1,0 +1,146 @@
+"""A stage works once, is reused while nothing changed, and is outdated when something did."""
+
+import json
+
+import pytest
+
+from lmodp.errors import InvalidValue
+from lmodp.records import reuse as stages
+from lmodp.records.record import read_record, write_json
+from lmodp.records.reuse import run_stage, why_outdated
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "results"
+
+
+def certify(root, calls, spec=None, inputs=None, **options):
+    return run_stage("certify_mechanism", record=root / "m/certificate.json", root=root, inputs=inputs or {},
+                     spec=spec or {"epsilon": 0.7}, work=lambda: calls.append(1) or {"epsilon": 2.5}, **options)
+
+
+def test_work_is_done_once(root):
+    calls = []
+    first = certify(root, calls)
+    assert certify(root, calls) == first and len(calls) == 1
+    assert first["epsilon"] == 2.5 and first["status"] == "done"
+
+
+def test_another_spec_or_another_input_is_other_work(root):
+    calls = []
+    certify(root, calls)
+    certify(root, calls, spec={"epsilon": 0.8})
+    write_json(root / "in.json", {"x": 1})
+    certify(root, calls, inputs={"in": root / "in.json"})
+    write_json(root / "in.json", {"x": 2})
+    certify(root, calls, inputs={"in": root / "in.json"})
+    assert len(calls) == 4
+
+
+def test_changed_code_is_other_work(root, monkeypatch):
+    calls = []
+    certify(root, calls)
+    monkeypatch.setattr(stages, "stage_code", lambda *names: "changed")
+    certify(root, calls, any_code=True)
+    assert len(calls) == 1
+    certify(root, calls)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(("found", "stands"), [(2.5, True), (2.6, False)])
+def test_a_record_stands_whose_bulky_files_are_made_again_by_other_code(root, tmp_path, monkeypatch, found, stands):
+    def prepare(value, **options):
+        return run_stage("prepare_model", record=root / "m/model.json", root=root, inputs={}, spec={"model": "m"}, artefact=tmp_path / "cache",
+                         work=lambda: {"weights": value, "shape": (2, 3)}, **options)
+
+    prepare(2.5)
+    before = (root / "m/model.json").read_bytes()
+    (tmp_path / "cache" / stages.STAMP).unlink()  # a fresh clone has records and no cache
+    monkeypatch.setattr(stages, "stage_code", lambda *names: "changed")
+    made = prepare(found, any_code=True)
+    assert made["weights"] == found and (made["created_by"]["code"] != "changed") is stands
+    assert ((root / "m/model.json").read_bytes() == before) is stands
+    assert (tmp_path / "cache" / stages.STAMP).read_bytes() == (root / "m/model.json").read_bytes()
+
+
+def test_any_code_will_do_except_for_what_reports(root, monkeypatch):
+    certify(root, [])
+    for stage in ("verify_run", "make_table"):
+        run_stage(stage, record=root / f"{stage}.json", root=root, inputs={"c": root / "m/certificate.json"}, spec={}, work=dict)
+    monkeypatch.setattr(stages, "stage_code", lambda *names: "changed")
+
+    def judge(name):
+        return why_outdated(root / name, root=root, method_files={}, any_code=True)
+
+    assert judge("m/certificate.json") is None and judge("verify_run.json") is None
+    assert "other code of make_table" in judge("make_table.json")
+    write_json(root / "m/certificate.json", {**read_record(root / "m/certificate.json"), "epsilon": 9})
+    assert "has changed" in judge("verify_run.json")
+
+
+def test_a_status_of_the_work_becomes_the_records(root):
+    made = run_stage("certify_mechanism", record=root / "c.json", root=root, inputs={}, spec={},
+                     work=lambda: {"status": "skipped", "reason": "no valid order"})
+    assert (made["status"], made["reason"]) == ("skipped", "no valid order")
+
+
+def test_work_that_raises_leaves_no_record(root):
+    with pytest.raises(InvalidValue):
+        run_stage("certify_mechanism", record=root / "c.json", root=root, inputs={}, spec={},
+                  work=lambda: (_ for _ in ()).throw(InvalidValue("no")))
+    assert not (root / "c.json").exists()
+
+
+def test_bulky_files_are_found_by_another_grid(root, tmp_path):
+    calls, folder = [], tmp_path / "cache/data"
+    def prepare(results):
+        return run_stage("prepare_dataset", record=results / "d.json", root=results, inputs={}, spec={"dataset": "x"},
+                         artefact=folder, work=lambda: calls.append(folder.mkdir(parents=True)) or {"rows": 3})
+    assert prepare(root) == prepare(tmp_path / "other")
+    assert len(calls) == 1 and read_record(tmp_path / "other/d.json")["rows"] == 3
+
+
+def judged(root):
+    return why_outdated(root / "m/certificate.json", root=root, method_files={}, seen={})
+
+
+def test_a_current_record_is_not_outdated_and_each_change_is_named(root, monkeypatch):
+    write_json(root / "in.txt", "x")
+    certify(root, [], inputs={"in": root / "in.txt"})
+    assert judged(root) is None
+    write_json(root / "in.txt", "y")
+    assert "in.txt has changed since" in judged(root)
+    (root / "in.txt").unlink()
+    assert "is missing" in judged(root)
+    certify(root, [])
+    monkeypatch.setattr(stages, "stage_code", lambda *names: "changed")
+    assert "made by other code of certify_mechanism" in judged(root)
+
+
+def test_outdated_spreads_downstream(root, monkeypatch):
+    run_stage("calibrate_noise", record=root / "m/noise.json", root=root, inputs={}, spec={}, work=lambda: {"noise": 1})
+    certify(root, [], inputs={"noise": root / "m/noise.json"})
+    assert judged(root) is None
+    honest = stages.stage_code
+    monkeypatch.setattr(stages, "stage_code", lambda name, *rest: "changed" if name == "calibrate_noise" else honest(name, *rest))
+    assert "other code of calibrate_noise" in judged(root)
+
+
+def test_a_result_file_that_was_touched_is_noticed(root):
+    def table():
+        (root / "t").mkdir(parents=True, exist_ok=True)
+        (root / "t/t.csv").write_text("a,b\n")
+        return {}
+    make = dict(record=root / "t/t.json", root=root, inputs={}, spec={}, files=(root / "t/t.csv",), work=table)
+    run_stage("make_table", **make)
+    (root / "t/t.csv").write_text("a,c\n")
+    assert "t/t.csv has changed" in why_outdated(root / "t/t.json", root=root, method_files={})
+    run_stage("make_table", **make)
+    assert (root / "t/t.csv").read_text() == "a,b\n"
+
+
+def test_damaged_records_are_outdated(root):
+    certify(root, [])
+    (root / "m/certificate.json").write_text(json.dumps({"half": 1}))
+    assert "lacks" in judged(root)

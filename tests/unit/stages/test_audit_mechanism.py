@@ -1,0 +1,160 @@
+"""The audit of a mechanism: what it says, of which delta, and of whose claim."""
+
+import json
+import math
+import time
+
+import pytest
+
+from lmodp.accounting import certificate_of
+from lmodp.errors import InvalidValue
+from lmodp.mechanisms import PUBLISHED, Gaussian, as_drawn
+from lmodp.plan import Plan
+from lmodp.stages.audit_mechanism import (
+    Sampling,
+    accounts_of,
+    audit_mechanism,
+    audit_noise,
+    resolved_delta,
+    sampling_of,
+    scores_of_mechanism,
+)
+from lmodp.stages.certify_mechanism import own_claim
+
+PLAN = Plan(noise=Gaussian(std=1.3), sampling_rate=0.3, steps=5, delta=1e-6)
+FEW = Sampling(trials=4000, seed=1)
+
+
+def test_fields_and_json():
+    audit = audit_noise(PLAN, FEW)
+    assert {"epsilon_lower", "confidence", "trials", "refutes_claimed", "consistent_with_verified", "curve"} <= audit.keys()
+    assert json.loads(json.dumps(audit)) == audit
+    assert len(audit["curve"]["false_positive"]) == len(audit["curve"]["verified"])
+
+
+def test_same_seed_same_answer_other_seed_another():
+    first, again, other = (audit_noise(PLAN, Sampling(trials=4000, seed=seed))["epsilon_lower"] for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_an_unresolved_delta_is_replaced_and_said():
+    audit = audit_noise(PLAN, FEW)
+    assert audit["delta"] == 1e-6 and audit["delta_tested"] == resolved_delta(4000) == pytest.approx(3 / math.sqrt(4000))
+    assert "cannot resolve delta = 1e-06" in audit["delta_note"]
+
+
+def test_a_resolved_delta_is_kept():
+    audit = audit_noise(Plan(noise=Gaussian(std=1.3), sampling_rate=0.3, steps=5, delta=0.1), FEW)
+    assert audit["delta_tested"] == 0.1 and audit["claimed"] == audit["at_delta"]["claimed"]
+    assert "asked for" in audit["delta_note"]
+
+
+def test_accounts_are_of_the_delta_that_was_tested():
+    audit = audit_noise(PLAN, FEW)
+    assert audit["verified"]["upper"] < audit["at_delta"]["verified"]["upper"]
+    assert audit["verified"]["lower"] <= audit["verified"]["upper"]
+
+
+def test_the_certificate_gives_the_accounts_at_its_delta():
+    plan = Plan(noise=PUBLISHED["lmo-3"].noise, sampling_rate=0.01, steps=5, delta=1e-6)
+    assert audit_noise(plan, FEW)["at_delta"] == accounts_of(certificate_of(plan))
+
+
+def test_the_claim_may_be_that_of_another_noise():
+    drawn = Plan(noise=as_drawn(PUBLISHED["lmo-3"].noise), sampling_rate=0.3, steps=5, delta=1e-6)
+    audit = audit_noise(drawn, FEW, claim_noise=PUBLISHED["lmo-3"].noise)
+    own = audit_noise(Plan(noise=PUBLISHED["lmo-3"].noise, sampling_rate=0.3, steps=5, delta=1e-6), FEW)
+    assert audit["at_delta"]["claimed"] == own["at_delta"]["claimed"]
+    assert audit["at_delta"]["verified"] != own["at_delta"]["verified"]
+
+
+def test_sensitivity_scales_against_the_noise():
+    doubled = Plan(noise=Gaussian(std=2.6), sampling_rate=0.3, steps=5, delta=1e-6, clip_norm=2.0, noise_scale=1.0)
+    one, other = audit_noise(PLAN, FEW), audit_noise(doubled, FEW)
+    assert other["relative_sensitivity"] == 2.0
+    assert other["verified"] == pytest.approx(one["verified"]) and other["epsilon_lower"] == pytest.approx(one["epsilon_lower"], abs=0.02)
+
+
+def mechanism_spec(**audit) -> dict:
+    return {"expected_batch_size": 30.0, "dataset_size": 100, "steps": 5, "delta": 1e-6, "base_seed": 3,
+            "audit": {"trials": 4000, "sampler_trials": 1000, "coordinates": 4, "canaries": 10, "confidence": 0.9, **audit}}
+
+
+def test_stage_content():
+    spec, noise = mechanism_spec(), Gaussian(std=1.3)
+    plan = Plan.for_batches(expected_batch_size=30.0, dataset_size=100, steps=5, delta=1e-6, noise=noise)
+    record = {"status": "done", "noise": noise.to_dict(), "claim_noise": None, "claim": None}
+    found = audit_mechanism(spec, record, {"certificate": certificate_of(plan)}, sampling_of(spec), sampler_trials=1000)["audit"]
+    assert found["confidence"] == 0.9 and found["coordinates"] == 4
+    assert found["sampler"]["trials"] == 1000 and found["sampler"]["consistent_with_verified"]
+
+
+OWN = {"epsilon": 2.0, "formula": "a formula of its own", "nominal_epsilon": None, "reason": "",
+       "epsilon_at": [[0.1, 0.4], [0.04, 0.6], [1e-3, 1.5]]}
+
+
+def test_an_own_claim_is_compared_at_the_nearest_smaller_delta_it_knows():
+    """An epsilon at delta 0.04 is one at every larger delta; the published route has no say."""
+    audit = audit_noise(PLAN, FEW, own_claim=OWN)
+    assert audit["delta_tested"] == pytest.approx(0.0474, abs=1e-4)
+    assert audit["claimed"] == 0.6 and audit["curve"]["claimed"] is not None
+    assert "a formula of its own, at delta = 0.04" in audit["claimed_note"]
+    assert audit["refutes_claimed"] is (audit["epsilon_lower"] > 0.6)
+
+
+def test_an_own_claim_at_the_plans_delta_holds_at_larger_ones():
+    audit = audit_noise(PLAN, FEW, own_claim={**OWN, "epsilon_at": []})
+    assert audit["claimed"] == 2.0 and f"at delta = {PLAN.delta:.3g}" in audit["claimed_note"]
+
+
+def test_an_own_claim_without_a_known_delta_is_a_note_and_no_number():
+    claim = {**OWN, "epsilon": None, "epsilon_at": [[0.1, 0.4]]}
+    audit = audit_noise(PLAN, FEW, own_claim=claim)
+    assert audit["claimed"] is None and audit["refutes_claimed"] is None and audit["curve"]["claimed"] is None
+    assert "not recorded at delta = 0.0474" in audit["claimed_note"]
+
+
+def test_the_stage_asks_the_methods_own_claim():
+    spec, noise = mechanism_spec(), Gaussian(std=1.3)
+    plan = Plan.for_batches(expected_batch_size=30.0, dataset_size=100, steps=5, delta=1e-6, noise=noise)
+    record = {"status": "done", "noise": noise.to_dict(), "claim_noise": None, "claim": OWN}
+    certificate = {**certificate_of(plan), "claimed": own_claim(OWN)}
+    found = audit_mechanism(spec, record, {"certificate": certificate}, sampling_of(spec), sampler_trials=1000)["audit"]
+    assert found["claimed"] == 0.6 and found["at_delta"]["claimed"] == 2.0
+    assert found["refutes_claimed_at_delta"] is (found["epsilon_lower"] > 2.0)
+
+
+def test_stage_passes_statuses_on():
+    skipped = {"status": "skipped", "reason": "no such noise"}
+    assert audit_mechanism(mechanism_spec(), skipped, {}, FEW, sampler_trials=1000) == {"audit": None, **skipped}
+    assert audit_mechanism(mechanism_spec(), {"status": "done", "noise": None}, {}, FEW, sampler_trials=1000) == {"audit": None}
+
+
+def test_seeds_differ_between_mechanisms_and_not_with_the_audits_settings():
+    seeds = {sampling_of({**mechanism_spec(), "steps": steps}).seed for steps in (5, 6)}
+    assert len(seeds) == 2 and sampling_of(mechanism_spec(trials=8000)).seed in seeds
+
+
+@pytest.mark.parametrize(("changes", "text"), [({"trials": 10}, "trials"), ({"draw": "laws"}, "Did you mean 'law'"),
+                                               ({"coordinates": 0}, "coordinates"), ({"confidence": 1}, "confidence")])
+def test_refuses_impossible_samplings(changes, text):
+    with pytest.raises(InvalidValue, match=text):
+        Sampling(**{"trials": 1000, "seed": 1, **changes})
+
+
+def test_needs_noise_and_delta_and_draws_only_its_own_law():
+    with pytest.raises(InvalidValue, match="noise"):
+        audit_noise(Plan(noise=None, sampling_rate=0.3, steps=5, delta=1e-6), FEW)
+    with pytest.raises(InvalidValue, match="delta"):
+        audit_noise(Plan(noise=Gaussian(std=1.3), sampling_rate=0.3, steps=5), FEW)
+    with pytest.raises(InvalidValue, match="coordinates"):
+        audit_noise(PLAN, FEW, drawn_noise=Gaussian(std=1.0))
+
+
+@pytest.mark.slow
+def test_a_million_trials_take_seconds():
+    plan = Plan(noise=as_drawn(PUBLISHED["lmo-0.3"].noise), sampling_rate=2048 / 67349, steps=192, delta=1e-10)
+    started = time.process_time()
+    included, excluded = scores_of_mechanism(plan, Sampling(trials=1_000_000, seed=1))
+    assert len(included) == len(excluded) == 500_000
+    assert time.process_time() - started < 60
