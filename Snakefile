@@ -38,4 +38,6 @@ rule all:
 
 
 onsuccess:
-    print(f"Table:  {RESULTS / 'tables' / 'comparison.md'}\nReport: {RESULTS / 'report.html'}\nThe table again: lmodp summary")
+    print(
+        f"Table:  {RESULTS / 'tables' / 'comparison.md'}\nReport: {RESULTS / 'report.html'}\nThe table again: lmodp summary"
+    )

@@ -29,4 +29,6 @@ class Template(Method):
         `target.calibrate` takes "gaussian", "laplace" or a shape from
         `lmodp.mechanisms` and returns it at the smallest sufficient scale.
         """
-        return Mechanism(noise=target.calibrate("gaussian"), note="smallest standard deviation within the verified bound")
+        return Mechanism(
+            noise=target.calibrate("gaussian"), note="smallest standard deviation within the verified bound"
+        )

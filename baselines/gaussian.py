@@ -21,7 +21,9 @@ class Gaussian(Method):
         noise = target.calibrate("gaussian")
         if target.calibration == "claimed":
             proved = "" if target.epsilon < 1 else "; the formula is proved for epsilon < 1 only"
-            return Mechanism(noise=noise, nominal_step_epsilon=target.epsilon, note=f"classic formula for one step{proved}")
+            return Mechanism(
+                noise=noise, nominal_step_epsilon=target.epsilon, note=f"classic formula for one step{proved}"
+            )
         return Mechanism(noise=noise, note="smallest standard deviation within the verified bound")
 
 

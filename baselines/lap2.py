@@ -26,7 +26,9 @@ class Lap2(Method):
     def published_points(self, *, dataset: str, dataset_size: int) -> tuple[PublishedPoint, ...]:
         """Return the epsilons of the data set's task."""
         task = STANDS_FOR.get(dataset, dataset)
-        return tuple(PublishedPoint(setting=f"lap2-{task}-{epsilon:g}", epsilon=epsilon) for epsilon in POINTS.get(task, ()))
+        return tuple(
+            PublishedPoint(setting=f"lap2-{task}-{epsilon:g}", epsilon=epsilon) for epsilon in POINTS.get(task, ())
+        )
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the Laplace noise that reaches the target, and what Lap2's formula claims of it."""
@@ -36,14 +38,25 @@ class Lap2(Method):
         )
         from lmodp.mechanisms import Laplace
 
-        run = {"delta": target.delta, "sampling_rate": target.sampling_rate,
-               "epochs": target.steps * target.sampling_rate, "coordinates": target.dimension}
+        run = {
+            "delta": target.delta,
+            "sampling_rate": target.sampling_rate,
+            "epochs": target.steps * target.sampling_rate,
+            "coordinates": target.dimension,
+        }
         if target.calibration == "verified":
             noise, note = target.calibrate("laplace"), "smallest scale within the verified bound"
         else:
-            noise, note = Laplace(scale=lap2_scale(epsilon=target.epsilon, **run)), "scale by Lap2's formula for the whole run"
+            noise, note = (
+                Laplace(scale=lap2_scale(epsilon=target.epsilon, **run)),
+                "scale by Lap2's formula for the whole run",
+            )
         formula = f"Lap2's closed form for {target.dimension} coordinates, of the whole run"
         others = tuple((delta, lap2_epsilon(scale=noise.scale, **{**run, "delta": delta})) for delta in CLAIM_DELTAS)
-        claim = Claim(epsilon=lap2_epsilon(scale=noise.scale, **run), formula=formula, epsilon_at=others,
-                      nominal_epsilon=target.epsilon if target.setting else None)
+        claim = Claim(
+            epsilon=lap2_epsilon(scale=noise.scale, **run),
+            formula=formula,
+            epsilon_at=others,
+            nominal_epsilon=target.epsilon if target.setting else None,
+        )
         return Mechanism(noise=noise, claim=claim, note=note)

@@ -19,5 +19,7 @@ class Laplace(Method):
         """Return the Laplace that reaches the target."""
         noise = target.calibrate("laplace")
         if target.calibration == "claimed":
-            return Mechanism(noise=noise, nominal_step_epsilon=target.epsilon, note="scale 1/epsilon: one release of one number")
+            return Mechanism(
+                noise=noise, nominal_step_epsilon=target.epsilon, note="scale 1/epsilon: one release of one number"
+            )
         return Mechanism(noise=noise, note="smallest scale within the verified bound")

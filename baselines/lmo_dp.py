@@ -33,8 +33,12 @@ class LmoDp(Method):
 
     def published_points(self, *, dataset: str, dataset_size: int) -> tuple[PublishedPoint, ...]:
         """Return the settings that no experiment used, for the data set they were accounted with."""
-        return tuple(PublishedPoint(setting=f"{family}-{epsilon:g}", epsilon=epsilon)
-                     for family, epsilons in FURTHER.items() for epsilon in epsilons if dataset == "sst2")
+        return tuple(
+            PublishedPoint(setting=f"{family}-{epsilon:g}", epsilon=epsilon)
+            for family, epsilons in FURTHER.items()
+            for epsilon in epsilons
+            if dataset == "sst2"
+        )
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the LMO noise that reaches the target."""
@@ -59,5 +63,7 @@ def lmo_shape(target: Target) -> tuple[LaplaceMixture, str]:
         return setting.noise, f"published setting {setting.name!r}"
     if not target.search or target.search["noise"] is None:
         found = target.search["reason"] if target.search else "no search was made"
-        raise Unsupported(f"no setting was published for epsilon = {target.epsilon:g} of one step, and the search has none: {found}")
+        raise Unsupported(
+            f"no setting was published for epsilon = {target.epsilon:g} of one step, and the search has none: {found}"
+        )
     return noise_from_dict(target.search["noise"]), f"noise that the search found below {target.epsilon:g}"

@@ -16,8 +16,10 @@ class LmoDpAsDrawn(Method):
     title = "LMO-DP as drawn"
     reference = "Yang et al., arXiv 2405.18776 (public experiment code)"
     calibrations = ("claimed",)
-    not_under = {"verified": "it is the drawing of a published claim; set to a verified target, it would be "
-                             "the noise of lmo_dp with another shape"}
+    not_under = {
+        "verified": "it is the drawing of a published claim; set to a verified target, it would be "
+        "the noise of lmo_dp with another shape"
+    }
     needs_search = True
 
     def mechanism(self, target: Target) -> Mechanism:

@@ -20,12 +20,19 @@ class LmoDpOptimised(Method):
         """Return the search's noise, with the active bounds."""
         from lmodp.search.optimise import optimise_noise  # slow to import, and not needed to list methods
 
-        found = optimise_noise(epsilon=target.epsilon, delta=target.delta, sampling_rate=target.sampling_rate, steps=target.steps)
+        found = optimise_noise(
+            epsilon=target.epsilon, delta=target.delta, sampling_rate=target.sampling_rate, steps=target.steps
+        )
         bounds = "; ".join(found.active_bounds) or "none"
         return Mechanism(
             noise=found.noise,
             note=f"least standard deviation over {found.evaluations} shapes, {found.over_gaussian:.3g} times the Gaussian's; "
-                 f"active bounds: {bounds}",
-            details={"active_bounds": list(found.active_bounds), "over_gaussian": found.over_gaussian,
-                     "over_better": found.over_better, "gaussian_std": found.gaussian_std, "laplace_std": found.laplace_std},
+            f"active bounds: {bounds}",
+            details={
+                "active_bounds": list(found.active_bounds),
+                "over_gaussian": found.over_gaussian,
+                "over_better": found.over_better,
+                "gaussian_std": found.gaussian_std,
+                "laplace_std": found.laplace_std,
+            },
         )

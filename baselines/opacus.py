@@ -26,8 +26,11 @@ class Opacus(GaussianVariant):
         accountant.history = [(noise.std, target.sampling_rate, target.steps)]
         epsilon = float(accountant.get_epsilon(delta=target.delta))
         others = ((delta, float(accountant.get_epsilon(delta=delta))) for delta in CLAIM_DELTAS)
-        claim = Claim(epsilon=epsilon, formula="Opacus's PRV accountant, of the whole run",
-                      epsilon_at=tuple(pair for pair in others if pair[1] > 0))
+        claim = Claim(
+            epsilon=epsilon,
+            formula="Opacus's PRV accountant, of the whole run",
+            epsilon_at=tuple(pair for pair in others if pair[1] > 0),
+        )
         return Mechanism(noise=noise, claim=claim, note="smallest standard deviation within the verified bound")
 
     def load_engine(self):

@@ -40,8 +40,10 @@ class PlrvO(Method):
     def published_points(self, *, dataset: str, dataset_size: int) -> tuple[PublishedPoint, ...]:
         """Return the settings of the data set's task, at the published delta = 1/(2N)."""
         task = STANDS_FOR.get(dataset, dataset)
-        return tuple(PublishedPoint(setting=f"plrv_o-{task}-{epsilon:g}", epsilon=epsilon, delta=1 / (2 * dataset_size))
-                     for epsilon in POINTS.get(task, ()))
+        return tuple(
+            PublishedPoint(setting=f"plrv_o-{task}-{epsilon:g}", epsilon=epsilon, delta=1 / (2 * dataset_size))
+            for epsilon in POINTS.get(task, ())
+        )
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the noise that reaches the target, and what PLRV-O's formula claims of it."""
@@ -85,8 +87,10 @@ def scale_for(target: Target) -> float:
         return math.log((epsilon or _NONE) / target.epsilon)  # there is none where the rate is too large
 
     if excess(_SMALLEST) > 0:
-        raise Unsupported(f"epsilon = {target.epsilon:g} cannot be reached by PLRV-O's formula at delta = {target.delta:g}: "
-                          f"its orders end at 80")
+        raise Unsupported(
+            f"epsilon = {target.epsilon:g} cannot be reached by PLRV-O's formula at delta = {target.delta:g}: "
+            f"its orders end at 80"
+        )
     log_scale = brentq(excess, _SMALLEST, _LARGEST, xtol=1e-9, rtol=1e-9)
     while excess(log_scale) > 0:
         log_scale -= 1e-8
@@ -100,8 +104,9 @@ def claim_of(noise: LaplaceMixture, target: Target) -> Claim:
     from lmodp.accounting.claimed.plrv_o import plrv_o_epsilon
 
     def claimed(delta: float) -> PlrvClaim:
-        return plrv_o_epsilon(noise, coordinates=target.dimension, sampling_rate=target.sampling_rate,
-                              steps=target.steps, delta=delta)
+        return plrv_o_epsilon(
+            noise, coordinates=target.dimension, sampling_rate=target.sampling_rate, steps=target.steps, delta=delta
+        )
 
     with np.errstate(over="ignore"):  # an infinite moment is an answer: no epsilon
         found, others = claimed(target.delta), [(delta, claimed(delta).epsilon) for delta in CLAIM_DELTAS]

@@ -22,8 +22,10 @@ class PlrvOAsDrawn(PlrvO):
     title = "PLRV-O as drawn"
     reference = "Yang et al., arXiv 2509.06264 (released language code)"
     calibrations = ("claimed",)
-    not_under = {"verified": "it is the drawing of a published claim; set to a verified target, it would be "
-                             "the noise of plrv_o with another shape"}
+    not_under = {
+        "verified": "it is the drawing of a published claim; set to a verified target, it would be "
+        "the noise of plrv_o with another shape"
+    }
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the noise that is drawn, with the claim of the noise that was analysed."""

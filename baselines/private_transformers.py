@@ -15,7 +15,9 @@ class PrivateTransformers(GaussianVariant):
     name = "private_transformers"
     title = "Gaussian by private-transformers"
     reference = "Li et al. 2022, arXiv 2110.05679"
-    requires = {"private_transformers": "conda env create -f workflow/envs/private_transformers.yml, and run the suite in it"}
+    requires = {
+        "private_transformers": "conda env create -f workflow/envs/private_transformers.yml, and run the suite in it"
+    }
     architectures = ("roberta", "gpt2")
     engine = "private_transformers"
     mechanism_of = None  # the noise is the same, the claim is its own

@@ -60,8 +60,12 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall",
-                        help="cpu: processor time of one thread, for a machine that is busy")
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: processor time of one thread, for a machine that is busy",
+    )
     parser.add_argument("--only", default="", help="measure the cases whose name holds this")
     parser.add_argument("--engines", default="", help="measure the engines whose name holds one of these, by comma")
     parser.add_argument("--out", type=Path, default=HERE / "results")
@@ -83,9 +87,18 @@ def environment(options: argparse.Namespace) -> dict[str, object]:
     import transformers
 
     device = torch.cuda.get_device_name() if options.device == "cuda" else f"{processor()}, {options.threads} threads"
-    return {"device": device, "clock": options.clock, "precision": options.precision, "repeats": options.repeats, "batch_size": 32,
-            "length": 64, "python": platform.python_version(), "torch": torch.__version__,
-            "transformers": transformers.__version__, "load_before": os.getloadavg()[0]}
+    return {
+        "device": device,
+        "clock": options.clock,
+        "precision": options.precision,
+        "repeats": options.repeats,
+        "batch_size": 32,
+        "length": 64,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "load_before": os.getloadavg()[0],
+    }
 
 
 def processor() -> str:
@@ -99,9 +112,24 @@ def processor() -> str:
 
 def child(options: argparse.Namespace, task: str, **names: str) -> dict:
     """Run one task in a process of its own and return what it prints."""
-    command = [sys.executable, str(HERE / "engine.py"), "--task", task, "--size", options.size, "--device",
-               options.device, "--precision", options.precision, "--repeats", str(options.repeats), "--threads",
-               str(options.threads), "--clock", options.clock]
+    command = [
+        sys.executable,
+        str(HERE / "engine.py"),
+        "--task",
+        task,
+        "--size",
+        options.size,
+        "--device",
+        options.device,
+        "--precision",
+        options.precision,
+        "--repeats",
+        str(options.repeats),
+        "--threads",
+        str(options.threads),
+        "--clock",
+        options.clock,
+    ]
     for key, value in names.items():
         command += [f"--{key}", value]
     threads = {name: str(options.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -118,14 +146,17 @@ def measure_case(options: argparse.Namespace, name: str) -> dict[str, object]:
     from engine_adapters import ADAPTERS
 
     rows: dict[str, dict] = {}
-    for engine in (item for item in ADAPTERS if item != BASE and any(part in item for part in options.engines.split(","))):
+    for engine in (
+        item for item in ADAPTERS if item != BASE and any(part in item for part in options.engines.split(","))
+    ):
         found = child(options, "times", case=name, engine=engine)
         if BASE in found and BASE not in rows:
             rows = {BASE: found[BASE], **rows}
         rows[engine] = found.get(engine, {"reason": found.get("failed")})
     runs = [engine for engine, row in rows.items() if "reason" not in row]
-    peaks = {engine: [child(options, "memory", case=name, engine=engine)["peak_bytes"] for _ in range(3)]
-             for engine in runs}
+    peaks = {
+        engine: [child(options, "memory", case=name, engine=engine)["peak_bytes"] for _ in range(3)] for engine in runs
+    }
     for engine, values in peaks.items():
         rows[engine]["peak_bytes"] = statistics.median(values)
         rows[engine]["memory_ratio"] = statistics.median(a / b for a, b in zip(values, peaks[BASE], strict=True))
@@ -252,21 +283,27 @@ def measure_noise(options: argparse.Namespace) -> dict[str, float]:
         functions[name] = lambda _, law=law: draw(law, (count,), generator, options.device)
     seconds = alternately(functions, {}, options)
     found = {name: 1e9 * statistics.median(values) / count for name, values in seconds.items()}
-    ratios = {name: statistics.median(a / b for a, b in zip(values, seconds["torch.randn"], strict=True))
-              for name, values in seconds.items()}
+    ratios = {
+        name: statistics.median(a / b for a, b in zip(values, seconds["torch.randn"], strict=True))
+        for name, values in seconds.items()
+    }
     return {"nanoseconds": found, "ratio": ratios}
 
 
 def table(report: dict) -> str:
     """Return the report as Markdown."""
     facts = report["environment"]
-    lines = [f"{facts['device']}, {facts['clock']} time; {facts['precision']}, batch {facts['batch_size']}, length {facts['length']}; "
-             f"torch {facts['torch']}, transformers {facts['transformers']}; median of {facts['repeats']}.", "",
-             "Ratios to the non-private engine. Gradient: forward, backward and clipped sum of one batch. Step: also one",
-             "draw of noise for all weights and AdamW, after one batch; and after 32 such batches (a private batch of",
-             "1,024), computed from the two times. Milliseconds of the non-private engine are those beside the first other one.", "",
-             "| case | engine | gradient | step of 32 | step of 1,024 | peak memory | gradient, ms | peak, MB |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        f"{facts['device']}, {facts['clock']} time; {facts['precision']}, batch {facts['batch_size']}, length {facts['length']}; "
+        f"torch {facts['torch']}, transformers {facts['transformers']}; median of {facts['repeats']}.",
+        "",
+        "Ratios to the non-private engine. Gradient: forward, backward and clipped sum of one batch. Step: also one",
+        "draw of noise for all weights and AdamW, after one batch; and after 32 such batches (a private batch of",
+        "1,024), computed from the two times. Milliseconds of the non-private engine are those beside the first other one.",
+        "",
+        "| case | engine | gradient | step of 32 | step of 1,024 | peak memory | gradient, ms | peak, MB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for case in report["cases"]:
         lines += [table_row(case["case"], name, row) for name, row in case["engines"].items()]
     noise = report["noise"]
@@ -278,9 +315,11 @@ def table(report: dict) -> str:
 def table_row(case: str, name: str, row: dict) -> str:
     if "reason" in row:
         return f"| {case} | {name} | does not run: {row['reason'].replace('|', '/')} | | | | | |"
-    return (f"| {case} | {name} | {row['gradient_ratio']:.2f} | {row['step_ratio']:.2f} "
-            f"| {row['many_ratio']:.2f} | {row['memory_ratio']:.2f} "
-            f"| {1e3 * row['gradient_seconds']:.0f} | {row['peak_bytes'] / 1e6:.0f} |")
+    return (
+        f"| {case} | {name} | {row['gradient_ratio']:.2f} | {row['step_ratio']:.2f} "
+        f"| {row['many_ratio']:.2f} | {row['memory_ratio']:.2f} "
+        f"| {1e3 * row['gradient_seconds']:.0f} | {row['peak_bytes'] / 1e6:.0f} |"
+    )
 
 
 def seconds_of_many(row: dict, batches: int = 32) -> float:

@@ -75,8 +75,13 @@ class OpacusHooks:
 
         self.loss = in_precision(loss, precision)
         self.model = GradSampleModule(model, loss_reduction="sum", strict=False)
-        self.optimizer = DPOptimizer(build_optimizer(SETTINGS, trained(model)), noise_multiplier=1.0,
-                                     max_grad_norm=CLIP_NORM, expected_batch_size=batch_size, loss_reduction="sum")
+        self.optimizer = DPOptimizer(
+            build_optimizer(SETTINGS, trained(model)),
+            noise_multiplier=1.0,
+            max_grad_norm=CLIP_NORM,
+            expected_batch_size=batch_size,
+            loss_reduction="sum",
+        )
 
     def gradient(self, batch):
         self.optimizer.zero_grad(set_to_none=True)
@@ -97,11 +102,16 @@ class OpacusGhost:
         from opacus.optimizers import DPOptimizerFastGradientClipping
 
         self.loss = in_precision(loss, precision)
-        self.model = GradSampleModuleFastGradientClipping(model, loss_reduction="sum", strict=False,
-                                                          max_grad_norm=CLIP_NORM, use_ghost_clipping=True)
+        self.model = GradSampleModuleFastGradientClipping(
+            model, loss_reduction="sum", strict=False, max_grad_norm=CLIP_NORM, use_ghost_clipping=True
+        )
         self.optimizer = DPOptimizerFastGradientClipping(
-            build_optimizer(SETTINGS, trained(model)), noise_multiplier=1.0, max_grad_norm=CLIP_NORM,
-            expected_batch_size=batch_size, loss_reduction="sum")
+            build_optimizer(SETTINGS, trained(model)),
+            noise_multiplier=1.0,
+            max_grad_norm=CLIP_NORM,
+            expected_batch_size=batch_size,
+            loss_reduction="sum",
+        )
 
     def gradient(self, batch):
         from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClipping
@@ -123,8 +133,16 @@ class PrivateTransformers:
 
         self.model, self.loss = model, in_precision(loss, precision)
         self.optimizer = build_optimizer(SETTINGS, trained(model))
-        PrivacyEngine(model, batch_size=batch_size, sample_size=1000 * batch_size, epochs=1, noise_multiplier=1.0,
-                      max_grad_norm=CLIP_NORM, clipping_mode="ghost", skip_checks=True).attach(self.optimizer)
+        PrivacyEngine(
+            model,
+            batch_size=batch_size,
+            sample_size=1000 * batch_size,
+            epochs=1,
+            noise_multiplier=1.0,
+            max_grad_norm=CLIP_NORM,
+            clipping_mode="ghost",
+            skip_checks=True,
+        ).attach(self.optimizer)
 
     def gradient(self, batch):
         self.optimizer.virtual_step(loss=self.loss(self.model, batch))

@@ -29,8 +29,14 @@ from lmodp.training import causal_lm_loss, classification_loss
 LORA = {"lora": {"rank": 8}}
 _NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 _GPT2 = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0, "bos_token_id": 0, "eos_token_id": 0}
-_SMALL_ENCODER = {"vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12,
-                  "intermediate_size": 1536, "max_position_embeddings": 514}
+_SMALL_ENCODER = {
+    "vocab_size": 30522,
+    "hidden_size": 384,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 12,
+    "intermediate_size": 1536,
+    "max_position_embeddings": 514,
+}
 _LARGE_ENCODER = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
 
 
@@ -58,8 +64,11 @@ class Case:
         generator = torch.Generator().manual_seed(1)
         ids = torch.randint(5, 30000, (self.batch_size, self.length), generator=generator)
         labels = torch.randint(0, 2, (self.batch_size,), generator=generator)
-        batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids),
-                 "labels": labels if self.loss is classification_loss else ids}
+        batch = {
+            "input_ids": ids,
+            "attention_mask": torch.ones_like(ids),
+            "labels": labels if self.loss is classification_loss else ids,
+        }
         return {name: value.to(device) for name, value in batch.items()}
 
 
@@ -83,12 +92,25 @@ _SMALL = {
     "RoBERTa": (_roberta(**_SMALL_ENCODER, type_vocab_size=1), classification_loss),
     "BERT": (_bert(**_SMALL_ENCODER), classification_loss),
     "GPT-2 (tied)": (_gpt2(vocab_size=30522, n_embd=384, n_layer=6, n_head=12, n_positions=514), causal_lm_loss),
-    "Llama": (_llama(vocab_size=30522, hidden_size=384, num_hidden_layers=6, num_attention_heads=6,
-                     num_key_value_heads=6, intermediate_size=1024, max_position_embeddings=514), causal_lm_loss),
+    "Llama": (
+        _llama(
+            vocab_size=30522,
+            hidden_size=384,
+            num_hidden_layers=6,
+            num_attention_heads=6,
+            num_key_value_heads=6,
+            intermediate_size=1024,
+            max_position_embeddings=514,
+        ),
+        causal_lm_loss,
+    ),
 }
 _TRUE = {
-    "RoBERTa-large": (_roberta(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, **_LARGE_ENCODER),
-                      classification_loss, "full"),
+    "RoBERTa-large": (
+        _roberta(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, **_LARGE_ENCODER),
+        classification_loss,
+        "full",
+    ),
     "BERT-large": (_bert(vocab_size=28996, **_LARGE_ENCODER), classification_loss, "full"),
     "GPT-2 (tied)": (_gpt2(), causal_lm_loss, "full"),
     "Llama-2-7B": (_llama(), causal_lm_loss, LORA),
@@ -98,9 +120,14 @@ _TRUE = {
 def cases(size: str) -> dict[str, Case]:
     """Return the cases of a size, "small" or "true", by name."""
     if size == "true":
-        found = [Case(f"{name}, {'LoRA' if part is LORA else part}", build, loss, part)
-                 for name, (build, loss, part) in _TRUE.items()]
+        found = [
+            Case(f"{name}, {'LoRA' if part is LORA else part}", build, loss, part)
+            for name, (build, loss, part) in _TRUE.items()
+        ]
     else:
-        found = [Case(f"{name}, {label}", build, loss, part) for label, part in (("full", "full"), ("LoRA", LORA))
-                 for name, (build, loss) in _SMALL.items()]
+        found = [
+            Case(f"{name}, {label}", build, loss, part)
+            for label, part in (("full", "full"), ("LoRA", LORA))
+            for name, (build, loss) in _SMALL.items()
+        ]
     return {case.name: case for case in found}

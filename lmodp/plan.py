@@ -57,32 +57,61 @@ class Plan:
     sampler: str = SAMPLER
 
     def __post_init__(self) -> None:
-        require(0 < self.sampling_rate <= 1, "sampling_rate", self.sampling_rate,
-                "must be in (0, 1]", "It is expected_batch_size / dataset_size.")
-        require(isinstance(self.steps, int) and self.steps >= 1, "steps", self.steps,
-                "must be a whole number of at least 1")
-        require(self.delta is None or 0 < self.delta < 1, "delta", self.delta, "must be in (0, 1)",
-                "Customary values lie below 1 / dataset_size, for example 1e-10.")
-        require(self.clipping in CLIPPINGS, "clipping", self.clipping,
-                f"must be one of {', '.join(CLIPPINGS)}")
+        require(
+            0 < self.sampling_rate <= 1,
+            "sampling_rate",
+            self.sampling_rate,
+            "must be in (0, 1]",
+            "It is expected_batch_size / dataset_size.",
+        )
+        require(
+            isinstance(self.steps, int) and self.steps >= 1, "steps", self.steps, "must be a whole number of at least 1"
+        )
+        require(
+            self.delta is None or 0 < self.delta < 1,
+            "delta",
+            self.delta,
+            "must be in (0, 1)",
+            "Customary values lie below 1 / dataset_size, for example 1e-10.",
+        )
+        require(self.clipping in CLIPPINGS, "clipping", self.clipping, f"must be one of {', '.join(CLIPPINGS)}")
         require(self.clip_norm > 0, "clip_norm", self.clip_norm, "must be above 0")
-        require(math.isfinite(self.clip_norm) or self.clipping == "none", "clip_norm",
-                self.clip_norm, "must be finite where gradients are clipped")
-        require(self.noise_scale is None or self.noise_scale > 0, "noise_scale",
-                self.noise_scale, "must be above 0", "Leave it out to scale the noise by clip_norm.")
-        require(self.noise is None or self.clipping != "none", "clipping", self.clipping,
-                "noise without clipping bounds nothing", "Use clipping 'flat'.")
-        require(self.dataset_size is None or self.dataset_size >= 1, "dataset_size",
-                self.dataset_size, "must be at least 1")
+        require(
+            math.isfinite(self.clip_norm) or self.clipping == "none",
+            "clip_norm",
+            self.clip_norm,
+            "must be finite where gradients are clipped",
+        )
+        require(
+            self.noise_scale is None or self.noise_scale > 0,
+            "noise_scale",
+            self.noise_scale,
+            "must be above 0",
+            "Leave it out to scale the noise by clip_norm.",
+        )
+        require(
+            self.noise is None or self.clipping != "none",
+            "clipping",
+            self.clipping,
+            "noise without clipping bounds nothing",
+            "Use clipping 'flat'.",
+        )
+        require(
+            self.dataset_size is None or self.dataset_size >= 1, "dataset_size", self.dataset_size, "must be at least 1"
+        )
         require(self.adjacency == ADJACENCY, "adjacency", self.adjacency, f"must be {ADJACENCY!r}")
         require(self.sampler == SAMPLER, "sampler", self.sampler, f"must be {SAMPLER!r}")
 
     @classmethod
     def for_batches(cls, *, expected_batch_size: float, dataset_size: int, **fields: Any) -> Plan:
         """Return the plan whose rate is ``expected_batch_size / dataset_size``."""
-        require(0 < expected_batch_size <= dataset_size, "expected_batch_size", expected_batch_size,
-                f"must be above 0 and at most the {dataset_size} training examples (rate q = B/N <= 1)",
-                "Lower expected_batch_size.")
+        require(
+            0 < expected_batch_size <= dataset_size,
+            "expected_batch_size",
+            expected_batch_size,
+            f"must be above 0 and at most the {dataset_size} training examples (rate q = B/N <= 1)",
+            "Lower expected_batch_size.",
+        )
         return cls(sampling_rate=expected_batch_size / dataset_size, dataset_size=dataset_size, **fields)
 
     @property

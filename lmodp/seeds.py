@@ -30,8 +30,12 @@ def derive_seed(base_seed: int, purpose: str, **parts: object) -> int:
             than noise (it would unpair the comparison).
     """
     require(purpose in PURPOSES, "purpose", purpose, "unknown purpose of a seed", nearest(purpose, PURPOSES))
-    require("method" not in parts or purpose == "noise", "method", parts.get("method"),
-            f"must not enter the seed of {purpose!r}")
+    require(
+        "method" not in parts or purpose == "noise",
+        "method",
+        parts.get("method"),
+        f"must not enter the seed of {purpose!r}",
+    )
     text = json.dumps([base_seed, purpose, parts], sort_keys=True, separators=(",", ":"))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

@@ -88,8 +88,13 @@ def scale_to_target(
 def _shape(noise: Noise | str) -> Noise:
     if isinstance(noise, Noise):
         return noise
-    require(noise in UNIT_SHAPES, "noise", noise, "is neither a law nor a family of one parameter",
-            nearest(str(noise), UNIT_SHAPES) + " A laplace_mixture needs its parts.")
+    require(
+        noise in UNIT_SHAPES,
+        "noise",
+        noise,
+        "is neither a law nor a family of one parameter",
+        nearest(str(noise), UNIT_SHAPES) + " A laplace_mixture needs its parts.",
+    )
     return UNIT_SHAPES[noise]
 
 
@@ -102,6 +107,7 @@ def _check(accountant: str, scope: str, epsilon: float, sensitivity: float) -> N
 
 def _account(accountant: str, scope: str, shape: Noise, run: dict[str, float]) -> Callable[[float], float]:
     """Return epsilon as a function of the scale."""
+
     def step_claimed(scale: float) -> float:
         return claimed_step(shape.scaled(scale), delta=run["delta"]).epsilon
 
@@ -115,8 +121,12 @@ def _account(accountant: str, scope: str, shape: Noise, run: dict[str, float]) -
     def run_theorem(scale: float) -> float:
         return paper_bound_run(shape.scaled(scale), **run).epsilon
 
-    return {("claimed", "step"): step_claimed, ("claimed", "run"): run_claimed,
-            ("theorem", "step"): step_theorem, ("theorem", "run"): run_theorem}[accountant, scope]
+    return {
+        ("claimed", "step"): step_claimed,
+        ("claimed", "run"): run_claimed,
+        ("theorem", "step"): step_theorem,
+        ("theorem", "run"): run_theorem,
+    }[accountant, scope]
 
 
 def _scalar_scale(account: Callable[[float], float], target: float, accountant: str) -> float:
@@ -125,8 +135,10 @@ def _scalar_scale(account: Callable[[float], float], target: float, accountant: 
     private = _first_private(account, target, scales)
     if private is None:
         smallest = min(account(scale) for scale in scales[::6])
-        raise Unsupported(f"epsilon = {target!r} cannot be reached under {accountant!r} at this delta: "
-                          f"the smallest value at any scale is about {smallest:.4g}")
+        raise Unsupported(
+            f"epsilon = {target!r} cannot be reached under {accountant!r} at this delta: "
+            f"the smallest value at any scale is about {smallest:.4g}"
+        )
     low, high = math.log(scales[private - 1]) if private else math.log(_SMALLEST / 10), math.log(scales[private])
     while high - low > _PRECISION:
         centre = (low + high) / 2
@@ -192,6 +204,7 @@ def _gaussian_scale(shape: Noise, target: float, run: dict[str, float]) -> float
 
 def _factor(curve: RenyiCurve, target: float, run: dict[str, float]) -> float:
     """Return the c at which the curve divided by c^2 gives the target."""
+
     def gap(log_factor: float) -> float:
         scaled = replace(curve, log_moments=curve.log_moments * math.exp(-2 * log_factor))
         return rdp_upper(scaled, **run)[0] - target
@@ -200,8 +213,10 @@ def _factor(curve: RenyiCurve, target: float, run: dict[str, float]) -> float:
     while gap(high) > 0:
         high += _STRIDE
         if high > math.log(_LARGEST):
-            raise Unsupported(f"epsilon = {target!r} is below what Renyi orders up to {int(curve.orders[-1])} "
-                              f"resolve at delta = {run['delta']!r}, with any amount of noise")
+            raise Unsupported(
+                f"epsilon = {target!r} is below what Renyi orders up to {int(curve.orders[-1])} "
+                f"resolve at delta = {run['delta']!r}, with any amount of noise"
+            )
     low = high - _STRIDE
     while gap(low) <= 0:
         low -= _STRIDE

@@ -34,7 +34,9 @@ def certificate_of(
 def published_claim(plan: Plan, *, nominal_step_epsilon: float | None = None) -> dict[str, Any]:
     """Return the certificate's ``claimed`` section alone."""
     unit = plan.noise.scaled(1 / plan.relative_sensitivity)
-    return plain(_claimed(unit, plan.delta, {"sampling_rate": plan.sampling_rate, "steps": plan.steps}, nominal_step_epsilon))
+    return plain(
+        _claimed(unit, plan.delta, {"sampling_rate": plan.sampling_rate, "steps": plan.steps}, nominal_step_epsilon)
+    )
 
 
 def account_mechanism(
@@ -55,19 +57,25 @@ def account_mechanism(
     require(dimension is None or dimension >= 1, "dimension", dimension, "must be at least 1, or left out for many")
     unit = plan.noise.scaled(1 / plan.relative_sensitivity)
     run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps}
-    return plain({
-        "plan": _plan_facts(plan, dimension),
-        **_accounts(unit, plan.delta, run, nominal_step_epsilon, dimension),
-        "noise": _noise(plan.noise),
-        "numerical_error": NUMERICAL_ERROR,
-    })
+    return plain(
+        {
+            "plan": _plan_facts(plan, dimension),
+            **_accounts(unit, plan.delta, run, nominal_step_epsilon, dimension),
+            "noise": _noise(plan.noise),
+            "numerical_error": NUMERICAL_ERROR,
+        }
+    )
 
 
 def _plan_facts(plan: Plan, dimension: int | None) -> dict[str, Any]:
     return {
-        "sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": plan.delta,
-        "relative_sensitivity": plan.relative_sensitivity, "dimension": dimension,
-        "adjacency": plan.adjacency, "sampler": plan.sampler,
+        "sampling_rate": plan.sampling_rate,
+        "steps": plan.steps,
+        "delta": plan.delta,
+        "relative_sensitivity": plan.relative_sensitivity,
+        "dimension": dimension,
+        "adjacency": plan.adjacency,
+        "sampler": plan.sampler,
     }
 
 
@@ -86,20 +94,27 @@ def _claimed(unit: Noise, delta: float, run: dict[str, Any], nominal: float | No
     step = claimed_step(unit, delta=delta)
     finite = math.isfinite(step.epsilon)
     return {
-        "epsilon_step": step.epsilon, "order": step.order, "order_in_domain": step.order_in_domain,
+        "epsilon_step": step.epsilon,
+        "order": step.order,
+        "order_in_domain": step.order_in_domain,
         "sigma_classic": classic_factor(delta) / step.epsilon if finite else None,
         "epsilon_total": claimed_run(step.epsilon, delta=delta, **run) if finite else None,
         "epsilon_total_nominal": None if nominal is None else claimed_run(nominal, delta=delta, **run),
         "epsilon_step_nominal": nominal,
-        "status": "ok" if finite else "unsupported", "reason": step.reason,
+        "status": "ok" if finite else "unsupported",
+        "reason": step.reason,
     }
 
 
 def _theorem(unit: Noise, delta: float, run: dict[str, Any]) -> dict[str, Any]:
     step, total = paper_bound_step(unit, delta=delta), paper_bound_run(unit, delta=delta, **run)
     return {
-        "epsilon_step": step.epsilon, "order": step.order, "epsilon_pure_scalar": pure_scalar(unit).epsilon,
-        "epsilon_total": total.epsilon, "order_total": total.order, "status": total.status,
+        "epsilon_step": step.epsilon,
+        "order": step.order,
+        "epsilon_pure_scalar": pure_scalar(unit).epsilon,
+        "epsilon_total": total.epsilon,
+        "order_total": total.order,
+        "status": total.status,
         "reason": step.reason or total.reason,
     }
 
@@ -118,20 +133,31 @@ def _bounds(unit: Noise, delta: float, run: dict[str, Any], dimension: int | Non
     found = verified_run(unit, delta=delta, dimension=dimension, **run)
     finite = math.isfinite(found.upper)
     return {
-        "sigma_effective": unit.sigma_effective, "supremum_at": found.supremum_at, "order": found.order,
-        "epsilon_lower": found.lower, "epsilon_upper": found.upper, "epsilon_upper_rdp": found.rdp_upper,
+        "sigma_effective": unit.sigma_effective,
+        "supremum_at": found.supremum_at,
+        "order": found.order,
+        "epsilon_lower": found.lower,
+        "epsilon_upper": found.upper,
+        "epsilon_upper_rdp": found.rdp_upper,
         "mu": equivalent_mu(epsilon=found.upper, delta=delta) if finite else None,
         "zcdp": equivalent_zcdp(epsilon=found.upper, delta=delta) if finite else None,
-        "method": found.method, "status": found.status, "reason": found.reason,
+        "method": found.method,
+        "status": found.status,
+        "reason": found.reason,
     }
 
 
 def _noise(noise: Noise) -> dict[str, Any]:
     finite = math.isfinite(noise.variance)
     return {
-        "law": noise.to_dict(), "std": noise.std, "mean_abs": noise.mean_abs, "entropy": noise.entropy,
-        "fisher_information": noise.fisher_information, "sigma_effective": noise.sigma_effective,
-        "efficiency": noise.efficiency, "score_maximum": noise.score_maximum,
+        "law": noise.to_dict(),
+        "std": noise.std,
+        "mean_abs": noise.mean_abs,
+        "entropy": noise.entropy,
+        "fisher_information": noise.fisher_information,
+        "sigma_effective": noise.sigma_effective,
+        "efficiency": noise.efficiency,
+        "score_maximum": noise.score_maximum,
         "status": "ok" if finite else "infinite",
         "reason": "" if finite else "the variance is infinite: the rate has too much mass near 0",
     }

@@ -91,6 +91,7 @@ def gaussian_dp_delta(*, mu: float, epsilon: float) -> float:
 
 def equivalent_mu(*, epsilon: float, delta: float) -> float:
     """Return the mu whose Gaussian DP has (epsilon, delta) on its curve: one number to compare by."""
+
     def gap(log_mu: float) -> float:
         value = gaussian_dp_delta(mu=math.exp(log_mu), epsilon=epsilon)
         return math.log(max(value, 1e-320)) - math.log(delta)

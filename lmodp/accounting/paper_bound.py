@@ -21,7 +21,6 @@ from lmodp.mechanisms import Gaussian, Laplace, Noise, RateMixture
 ORDERS = np.arange(2, 129)
 
 
-
 @dataclass(frozen=True)
 class StepEpsilon:
     """An epsilon of one step with the order that attains it.
@@ -132,8 +131,11 @@ def paper_bound_run(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
     rdp = scalar_rdp(noise)
     valid = ORDERS[np.isfinite(rdp)]
     if len(valid) < 2:
-        return RunEpsilon(math.inf, "unsupported",
-                          f"{len(valid)} of the orders 2 to 128 lie inside the MGF's domain; sampling needs two")
+        return RunEpsilon(
+            math.inf,
+            "unsupported",
+            f"{len(valid)} of the orders 2 to 128 lie inside the MGF's domain; sampling needs two",
+        )
     log_moments = np.concatenate([[0.0, 0.0], (rdp * (ORDERS - 1))[np.isfinite(rdp)]])
     sampled = poisson_rdp(log_moments=log_moments, sampling_rate=sampling_rate, orders=valid)
     epsilon, order = epsilon_of_rdp(orders=valid, rdp=steps * sampled, delta=delta)

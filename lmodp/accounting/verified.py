@@ -50,9 +50,7 @@ class Verified:
         return self.find_limit()
 
 
-def rdp_upper(
-    curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: float
-) -> tuple[float, float, float]:
+def rdp_upper(curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: float) -> tuple[float, float, float]:
     """Return (epsilon, order, supremum_at) from a Renyi curve: Poisson sampling, composition, conversion.
 
     Integer orders 10 % apart, then about all of them around the best, and the orders below 2; any
@@ -90,9 +88,7 @@ def rdp_curve(
     return finite_curve(noise, dimension=dimension, largest_order=largest)
 
 
-def largest_order(
-    noise: Noise, *, sampling_rate: float, steps: int, delta: float, dimension: int | None = None
-) -> int:
+def largest_order(noise: Noise, *, sampling_rate: float, steps: int, delta: float, dimension: int | None = None) -> int:
     """Return a power of two well above the order that the evenly spread shift needs.
 
     Orders are a choice, not an assumption: any set gives a valid bound.
@@ -141,12 +137,27 @@ def verified_run(
         lower = _scalar(noise, run).lower
     elif dimension == 1:
         interval = _scalar(noise, run)
-        return Verified(lower=interval.lower, upper=interval.upper, rdp_upper=upper, order=None, supremum_at=1.0,
-                        method="pld", find_limit=limit)
+        return Verified(
+            lower=interval.lower,
+            upper=interval.upper,
+            rdp_upper=upper,
+            order=None,
+            supremum_at=1.0,
+            method="pld",
+            find_limit=limit,
+        )
     else:
         lower = vector_lower(noise, coordinates=min(dimension or SPREAD, SPREAD), **run)
-    return Verified(lower=lower, upper=upper, rdp_upper=upper, order=order, supremum_at=at, method="rdp",
-                    find_limit=limit, **_status(upper))
+    return Verified(
+        lower=lower,
+        upper=upper,
+        rdp_upper=upper,
+        order=order,
+        supremum_at=at,
+        method="rdp",
+        find_limit=limit,
+        **_status(upper),
+    )
 
 
 def _status(upper: float) -> dict[str, str]:

@@ -76,7 +76,9 @@ def share_at_most(hits: np.ndarray | int, trials: int, *, error: float) -> np.nd
     return np.where(hits == trials, 1.0, found)
 
 
-def epsilon_at_least(hits: np.ndarray, false_hits: np.ndarray, trials: int, *, delta: float, error: float) -> np.ndarray:
+def epsilon_at_least(
+    hits: np.ndarray, false_hits: np.ndarray, trials: int, *, delta: float, error: float
+) -> np.ndarray:
     """Return log((p - delta)/q) from counts, both shares bounded at error/2; ``-inf`` where p <= delta.
 
     Args:
@@ -88,7 +90,9 @@ def epsilon_at_least(hits: np.ndarray, false_hits: np.ndarray, trials: int, *, d
     return np.log(np.maximum(excess, 0.0), out=np.full(np.shape(excess), -np.inf), where=excess > 0) - np.log(below)
 
 
-def bound_from_scores(included: np.ndarray, excluded: np.ndarray, *, delta: float, confidence: float = 0.95) -> ScoreBound:
+def bound_from_scores(
+    included: np.ndarray, excluded: np.ndarray, *, delta: float, confidence: float = 0.95
+) -> ScoreBound:
     """Return the lower bound on epsilon that the scores of both worlds support.
 
     Args:
@@ -124,9 +128,17 @@ def bound_from_scores(included: np.ndarray, excluded: np.ndarray, *, delta: floa
     hits, false_hits = _count(first[cut:, column], second[cut:, column], np.array([threshold]), order)
     tested = len(first) - cut
     found = float(epsilon_at_least(hits, false_hits, tested, delta=delta, error=1 - confidence)[0])
-    return ScoreBound(epsilon_lower=max(found, 0.0), confidence=confidence, delta=delta, order=ORDERS[order],
-                      statistic=column, threshold=float(threshold), hits=int(hits[0]),
-                      false_hits=int(false_hits[0]), tested=tested)
+    return ScoreBound(
+        epsilon_lower=max(found, 0.0),
+        confidence=confidence,
+        delta=delta,
+        order=ORDERS[order],
+        statistic=column,
+        threshold=float(threshold),
+        hits=int(hits[0]),
+        false_hits=int(false_hits[0]),
+        tested=tested,
+    )
 
 
 def _columns(scores: np.ndarray) -> np.ndarray:

@@ -103,8 +103,12 @@ def dispersion_check(batch_sizes: Sequence[int], sampling_rate: float, dataset_s
     centre = round(sampling_rate * dataset_size)
     seen = sum((size - centre) ** 2 for size in batch_sizes)
     expected = len(batch_sizes) * dataset_size * sampling_rate * (1 - sampling_rate)
-    chance = 1.0 if seen >= expected / 2 else _chance_of_sum(seen, centre, len(batch_sizes), sampling_rate, dataset_size)
-    return Check("batch sizes vary, sum of squares", round(expected, 3), seen, chance >= FALSE_ALARM or sampling_rate == 1)
+    chance = (
+        1.0 if seen >= expected / 2 else _chance_of_sum(seen, centre, len(batch_sizes), sampling_rate, dataset_size)
+    )
+    return Check(
+        "batch sizes vary, sum of squares", round(expected, 3), seen, chance >= FALSE_ALARM or sampling_rate == 1
+    )
 
 
 def repeats_check(batch_sizes: Sequence[int], sampling_rate: float, dataset_size: int) -> Check:
@@ -116,7 +120,9 @@ def repeats_check(batch_sizes: Sequence[int], sampling_rate: float, dataset_size
     most = Counter(batch_sizes).most_common(1)[0][1]
     share = binom.pmf(np.arange(dataset_size + 1), dataset_size, sampling_rate)
     chance = float(binom.sf(most - 1, len(batch_sizes), share).sum())
-    return Check("commonest batch size, times", f"chance >= {FALSE_ALARM:g}", most, chance >= FALSE_ALARM or sampling_rate == 1)
+    return Check(
+        "commonest batch size, times", f"chance >= {FALSE_ALARM:g}", most, chance >= FALSE_ALARM or sampling_rate == 1
+    )
 
 
 def _chance_of_sum(limit: int, centre: int, steps: int, sampling_rate: float, dataset_size: int) -> float:
@@ -146,16 +152,24 @@ def released_law_checks(law: Mapping[str, Any] | None) -> Iterable[Check]:
         yield Check("released sums of zero gradients", "measured", None, False)
         return
     tolerance = law["distance_tolerance"]
-    yield Check("law of released sums, distance from the noise", [0.0, tolerance], law["distance"], law["distance"] <= tolerance)
+    yield Check(
+        "law of released sums, distance from the noise", [0.0, tolerance], law["distance"], law["distance"] <= tolerance
+    )
     share, tolerance = law["share_positive"], law["share_positive_tolerance"]
     yield Check("share of positive released numbers", [0.5, tolerance], share, abs(share - 0.5) <= tolerance)
 
 
 def _noise_checks(measured: Mapping[str, Any]) -> Iterable[Check]:
-    yield Check("share of noise below its median", [0.5, measured["share_below_median_tolerance"]],
-                measured["share_below_median"],
-                abs(measured["share_below_median"] - 0.5) <= measured["share_below_median_tolerance"])
+    yield Check(
+        "share of noise below its median",
+        [0.5, measured["share_below_median_tolerance"]],
+        measured["share_below_median"],
+        abs(measured["share_below_median"] - 0.5) <= measured["share_below_median_tolerance"],
+    )
     if measured["mean_abs_ratio"] is not None:
-        yield Check("mean absolute noise, ratio to certified", [1.0, measured["mean_abs_ratio_tolerance"]],
-                    measured["mean_abs_ratio"],
-                    abs(measured["mean_abs_ratio"] - 1) <= measured["mean_abs_ratio_tolerance"])
+        yield Check(
+            "mean absolute noise, ratio to certified",
+            [1.0, measured["mean_abs_ratio_tolerance"]],
+            measured["mean_abs_ratio"],
+            abs(measured["mean_abs_ratio"] - 1) <= measured["mean_abs_ratio_tolerance"],
+        )

@@ -88,7 +88,7 @@ class StepLaw:
         keep, stay, move = self._tables[included]
         found = np.zeros(trials)
         for start in range(0, trials, _BLOCK):
-            block = found[start:start + _BLOCK]
+            block = found[start : start + _BLOCK]
             for _ in range(steps):
                 position = generator.random(len(block)) * len(keep)
                 index = position.astype(np.int64)

@@ -97,4 +97,6 @@ def cell_masses(noise: Noise, edges: np.ndarray) -> np.ndarray:
     ends = np.concatenate([[0.0], tail, [0.0]])
     left = np.concatenate([[True], edges < 0, [False]])
     both_left, both_right = left[:-1] & left[1:], ~left[:-1] & ~left[1:]
-    return np.where(both_left, ends[1:] - ends[:-1], np.where(both_right, ends[:-1] - ends[1:], 1 - ends[:-1] - ends[1:]))
+    return np.where(
+        both_left, ends[1:] - ends[:-1], np.where(both_right, ends[:-1] - ends[1:], 1 - ends[:-1] - ends[1:])
+    )

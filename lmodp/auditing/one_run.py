@@ -73,7 +73,12 @@ def p_value(*, canaries: int, guesses: int, correct: int, epsilon: float, delta:
     References:
         arXiv 2305.08846, Corollary 5.4.
     """
-    require(0 <= correct <= guesses <= canaries, "correct", correct, f"must be in [0, {guesses}] and guesses at most {canaries}")
+    require(
+        0 <= correct <= guesses <= canaries,
+        "correct",
+        correct,
+        f"must be in [0, {guesses}] and guesses at most {canaries}",
+    )
     success = 1 / (1 + math.exp(-epsilon))
     tail = float(binom.sf(correct - 1, guesses, success))
     if delta == 0 or correct == 0:
@@ -89,6 +94,7 @@ def epsilon_one_run(*, canaries: int, guesses: int, correct: int, delta: float, 
     References:
         arXiv 2305.08846, Algorithm 1 and Appendix D (m 1000, r 100, v 75, delta 1e-4, error 0.05: 0.673).
     """
+
     def excess(epsilon: float) -> float:
         return p_value(canaries=canaries, guesses=guesses, correct=correct, epsilon=epsilon, delta=delta) - error
 
@@ -101,8 +107,9 @@ def epsilon_one_run(*, canaries: int, guesses: int, correct: int, delta: float, 
     return root if excess(root) < 0 else max(root - 1e-9, 0.0)  # on the refuted side
 
 
-def bound_from_run(coins: np.ndarray, scores: np.ndarray, *, guesses: list[Guesses], delta: float,
-                   confidence: float = 0.95) -> OneRunBound:
+def bound_from_run(
+    coins: np.ndarray, scores: np.ndarray, *, guesses: list[Guesses], delta: float, confidence: float = 0.95
+) -> OneRunBound:
     """Return the bound that one run's scores support.
 
     Each column of the scores is an adversary of its own; with k of them every one is
@@ -119,26 +126,41 @@ def bound_from_run(coins: np.ndarray, scores: np.ndarray, *, guesses: list[Guess
         equal scores at the edge of the guessed ones are taken in the canaries' order,
         which says nothing of the coins.
     """
-    require(scores.ndim == 2 and scores.shape == (len(coins), len(guesses)), "scores", scores.shape,
-            f"must have the shape ({len(coins)}, {len(guesses)})")
+    require(
+        scores.ndim == 2 and scores.shape == (len(coins), len(guesses)),
+        "scores",
+        scores.shape,
+        f"must have the shape ({len(coins)}, {len(guesses)})",
+    )
     error = (1 - confidence) / len(guesses)
     bounds = [_one_column(coins, scores[:, column], number, delta, error) for column, number in enumerate(guesses)]
     best = int(np.argmax([epsilon for epsilon, _ in bounds]))
-    return OneRunBound(epsilon_lower=bounds[best][0], confidence=confidence, delta=delta, canaries=len(coins),
-                       guesses=guesses[best].total, correct=bounds[best][1], statistic=best)
+    return OneRunBound(
+        epsilon_lower=bounds[best][0],
+        confidence=confidence,
+        delta=delta,
+        canaries=len(coins),
+        guesses=guesses[best].total,
+        correct=bounds[best][1],
+        statistic=best,
+    )
 
 
-def _one_column(coins: np.ndarray, scores: np.ndarray, number: Guesses, delta: float, error: float) -> tuple[float, int]:
+def _one_column(
+    coins: np.ndarray, scores: np.ndarray, number: Guesses, delta: float, error: float
+) -> tuple[float, int]:
     correct = count_correct(coins, scores, number)
-    return epsilon_one_run(canaries=len(coins), guesses=number.total, correct=correct, delta=delta, error=error), correct
+    return epsilon_one_run(
+        canaries=len(coins), guesses=number.total, correct=correct, delta=delta, error=error
+    ), correct
 
 
 def count_correct(coins: np.ndarray, scores: np.ndarray, number: Guesses) -> int:
     """Return how many of the guesses are right."""
     require(number.total <= len(coins), "guesses", number.total, f"must be at most the {len(coins)} canaries")
     order = np.argsort(-scores, kind="stable")
-    guessed_out = order[len(order) - number.excluded:]
-    return int(coins[order[:number.included]].sum() + (~coins[guessed_out]).sum())
+    guessed_out = order[len(order) - number.excluded :]
+    return int(coins[order[: number.included]].sum() + (~coins[guessed_out]).sum())
 
 
 def plan_guesses(included: np.ndarray, excluded: np.ndarray, *, canaries: int, delta: float, error: float) -> Guesses:
@@ -151,17 +173,27 @@ def plan_guesses(included: np.ndarray, excluded: np.ndarray, *, canaries: int, d
         included, excluded: reference scores of both worlds.
     """
     sizes = np.unique(np.geomspace(max(4, canaries / 128), canaries / 2, 16).astype(int)).tolist()
-    options = [option for size in sizes
-               for option in (Guesses(included=size, excluded=size), Guesses(included=size, excluded=0),
-                              Guesses(included=0, excluded=size))]
+    options = [
+        option
+        for size in sizes
+        for option in (
+            Guesses(included=size, excluded=size),
+            Guesses(included=size, excluded=0),
+            Guesses(included=0, excluded=size),
+        )
+    ]
     scores = np.concatenate([included, excluded])
     coins = np.arange(len(scores)) < len(included)
     return max(options, key=lambda option: _promise(coins, scores, option, canaries, delta, error))
 
 
-def _promise(coins: np.ndarray, scores: np.ndarray, option: Guesses, canaries: int, delta: float, error: float) -> float:
+def _promise(
+    coins: np.ndarray, scores: np.ndarray, option: Guesses, canaries: int, delta: float, error: float
+) -> float:
     """The bound at the number of right guesses that the reference scores lead to expect."""
     copies = len(coins) / canaries
     scaled = Guesses(included=int(option.included * copies), excluded=int(option.excluded * copies))
     share = count_correct(coins, scores, scaled) / max(scaled.total, 1)
-    return epsilon_one_run(canaries=canaries, guesses=option.total, correct=int(share * option.total), delta=delta, error=error)
+    return epsilon_one_run(
+        canaries=canaries, guesses=option.total, correct=int(share * option.total), delta=delta, error=error
+    )

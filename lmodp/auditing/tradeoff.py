@@ -28,8 +28,9 @@ def claimed_tradeoff(false_positive: np.ndarray, *, epsilon: float, delta: float
     return np.maximum(0.0, np.maximum(steep, math.exp(-epsilon) * (1 - delta - a)))
 
 
-def tradeoff_curves(included: np.ndarray, excluded: np.ndarray, *, delta: float,
-                    epsilons: dict[str, float | None]) -> dict[str, Any]:
+def tradeoff_curves(
+    included: np.ndarray, excluded: np.ndarray, *, delta: float, epsilons: dict[str, float | None]
+) -> dict[str, Any]:
     """Return the empirical curve and beside it the curves of (epsilon, delta) statements.
 
     The empirical points are shares of the trials; unlike the bound they carry no
@@ -45,8 +46,10 @@ def tradeoff_curves(included: np.ndarray, excluded: np.ndarray, *, delta: float,
     thresholds = np.unique(ordered[ranks])
     false_positive = 1 - np.searchsorted(ordered, thresholds, side="right") / len(ordered)
     false_negative = np.searchsorted(np.sort(included), thresholds, side="right") / len(included)
-    curves = {name: None if epsilon is None else claimed_tradeoff(false_positive, epsilon=epsilon, delta=delta).tolist()
-              for name, epsilon in epsilons.items()}
+    curves = {
+        name: None if epsilon is None else claimed_tradeoff(false_positive, epsilon=epsilon, delta=delta).tolist()
+        for name, epsilon in epsilons.items()
+    }
     return {"false_positive": false_positive.tolist(), "false_negative": false_negative.tolist(), **curves}
 
 

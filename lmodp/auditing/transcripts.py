@@ -73,6 +73,8 @@ def fit_to_reference(coins: np.ndarray, likelihood: np.ndarray, reference: Refer
         `FIT_FALSE_ALARM`, which an honest run brings about with twice that probability.
     """
     worlds = {"included": (likelihood[coins], reference.included), "excluded": (likelihood[~coins], reference.excluded)}
-    found = {f"p_value_{name}": float(ks_2samp(seen, known, method="asymp").pvalue) if len(seen) else 1.0
-             for name, (seen, known) in worlds.items()}
+    found = {
+        f"p_value_{name}": float(ks_2samp(seen, known, method="asymp").pvalue) if len(seen) else 1.0
+        for name, (seen, known) in worlds.items()
+    }
     return {**found, "false_alarm": 2 * FIT_FALSE_ALARM, "fits": min(found.values()) >= FIT_FALSE_ALARM}

@@ -13,9 +13,16 @@ from lmodp.plan import Plan
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--noise", required=True, metavar="FILE|NAME", help="JSON file, or a published setting such as lmo-0.3")
-    parser.add_argument("--relative-sensitivity", type=float, default=1.0, metavar="S",
-                        help="clip norm over the factor that multiplies the noise (1: noise scaled by the clip norm)")
+    parser.add_argument(
+        "--noise", required=True, metavar="FILE|NAME", help="JSON file, or a published setting such as lmo-0.3"
+    )
+    parser.add_argument(
+        "--relative-sensitivity",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="clip norm over the factor that multiplies the noise (1: noise scaled by the clip norm)",
+    )
     parser.add_argument("--sampling-rate", type=float, required=True, metavar="Q")
     parser.add_argument("--steps", type=int, required=True, metavar="T")
     parser.add_argument("--delta", type=float, required=True, metavar="D")
@@ -26,13 +33,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the certificate."""
     plan = Plan(
-        noise=load_noise(args.noise), sampling_rate=args.sampling_rate, steps=args.steps, delta=args.delta,
-        clip_norm=args.relative_sensitivity, noise_scale=1.0,
+        noise=load_noise(args.noise),
+        sampling_rate=args.sampling_rate,
+        steps=args.steps,
+        delta=args.delta,
+        clip_norm=args.relative_sensitivity,
+        noise_scale=1.0,
     )
     # A published step epsilon is for sensitivity 1.
     setting = PUBLISHED.get(args.noise) if args.relative_sensitivity == 1 else None
     certificate = account_mechanism(
-        plan, nominal_step_epsilon=setting.nominal_step_epsilon if setting else None, dimension=args.dimension)
+        plan, nominal_step_epsilon=setting.nominal_step_epsilon if setting else None, dimension=args.dimension
+    )
     show(certificate, as_json=args.json, text=_text)
     return 0
 
@@ -43,16 +55,25 @@ def _text(certificate: dict[str, Any]) -> str:
         ("claimed", number(claimed["epsilon_step"]), number(claimed["epsilon_total"]), _claimed_note(claimed)),
         ("theorem", number(theorem["epsilon_step"]), number(theorem["epsilon_total"]), _theorem_note(theorem)),
         ("pure scalar", number(certificate["pure_scalar"]["epsilon"]), "", "one release of one number, delta = 0"),
-        ("verified", "", f"{number(verified['epsilon_lower'])} to {number(verified['epsilon_upper'])}", _verified_note(verified)),
+        (
+            "verified",
+            "",
+            f"{number(verified['epsilon_lower'])} to {number(verified['epsilon_upper'])}",
+            _verified_note(verified),
+        ),
     ]
-    facts = "\n".join(f"  {key:20s} {number(noise[key])}" for key in ("std", "mean_abs", "sigma_effective", "efficiency"))
+    facts = "\n".join(
+        f"  {key:20s} {number(noise[key])}" for key in ("std", "mean_abs", "sigma_effective", "efficiency")
+    )
     return f"{table(('epsilon', 'one step', 'whole run', ''), rows)}\n\nnoise\n{facts}"
 
 
 def _claimed_note(claimed: dict[str, Any]) -> str:
     if claimed["status"] != "ok":
         return claimed["reason"]
-    outside = "" if claimed["order_in_domain"] in (True, None) else f"; order {claimed['order']} is outside the MGF's domain"
+    outside = (
+        "" if claimed["order_in_domain"] in (True, None) else f"; order {claimed['order']} is outside the MGF's domain"
+    )
     nominal = claimed["epsilon_total_nominal"]
     published = "" if nominal is None else f"; from the published step epsilon {number(nominal)}"
     return f"as published{published}{outside}"

@@ -11,18 +11,33 @@ from lmodp.plan import Plan
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--noise", required=True, help="JSON file, or a published name such as lmo-0.3 or lmo-0.3-as_drawn")
+    parser.add_argument(
+        "--noise", required=True, help="JSON file, or a published name such as lmo-0.3 or lmo-0.3-as_drawn"
+    )
     parser.add_argument("--sampling-rate", type=float, required=True, help="q, chance of an example in each step")
     parser.add_argument("--steps", type=int, required=True, help="T, noisy sums released")
-    parser.add_argument("--delta", type=float, required=True, help="delta of the statement; larger where samples cannot resolve it")
-    parser.add_argument("--trials", type=int, default=1_000_000, help="transcripts in both worlds together (default %(default)s)")
+    parser.add_argument(
+        "--delta", type=float, required=True, help="delta of the statement; larger where samples cannot resolve it"
+    )
+    parser.add_argument(
+        "--trials", type=int, default=1_000_000, help="transcripts in both worlds together (default %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--relative-sensitivity", type=float, default=1.0,
-                        help="clip norm over the factor of the noise (default %(default)s)")
-    parser.add_argument("--coordinates", type=int, help="M, coordinates that the worst-case gradient is spread over (default 16)")
-    parser.add_argument("--draw", choices=("law", "coordinates"),
-                        help="'coordinates': the device's sampler draws every coordinate (default where --coordinates is "
-                             "given); 'law': the law of the log-likelihood ratio is drawn, which is much faster (default otherwise)")
+    parser.add_argument(
+        "--relative-sensitivity",
+        type=float,
+        default=1.0,
+        help="clip norm over the factor of the noise (default %(default)s)",
+    )
+    parser.add_argument(
+        "--coordinates", type=int, help="M, coordinates that the worst-case gradient is spread over (default 16)"
+    )
+    parser.add_argument(
+        "--draw",
+        choices=("law", "coordinates"),
+        help="'coordinates': the device's sampler draws every coordinate (default where --coordinates is "
+        "given); 'law': the law of the log-likelihood ratio is drawn, which is much faster (default otherwise)",
+    )
     parser.add_argument("--confidence", type=float, default=0.95, help="of the bound (default %(default)s)")
     parser.add_argument("--claim-noise", help="the noise that the claim was computed for, where it is not --noise")
 
@@ -32,11 +47,21 @@ def run(arguments: argparse.Namespace) -> int:
     from lmodp.stages.audit_mechanism import COORDINATES, Sampling, audit_noise  # imports torch
 
     sensitivity = arguments.relative_sensitivity
-    plan = Plan(noise=load_noise(arguments.noise), sampling_rate=arguments.sampling_rate, steps=arguments.steps,
-                delta=arguments.delta, clip_norm=sensitivity, noise_scale=1.0)
-    sampling = Sampling(trials=arguments.trials, seed=arguments.seed, confidence=arguments.confidence,
-                        coordinates=arguments.coordinates or COORDINATES,
-                        draw=arguments.draw or ("coordinates" if arguments.coordinates else "law"))
+    plan = Plan(
+        noise=load_noise(arguments.noise),
+        sampling_rate=arguments.sampling_rate,
+        steps=arguments.steps,
+        delta=arguments.delta,
+        clip_norm=sensitivity,
+        noise_scale=1.0,
+    )
+    sampling = Sampling(
+        trials=arguments.trials,
+        seed=arguments.seed,
+        confidence=arguments.confidence,
+        coordinates=arguments.coordinates or COORDINATES,
+        draw=arguments.draw or ("coordinates" if arguments.coordinates else "law"),
+    )
     claim = load_noise(arguments.claim_noise) if arguments.claim_noise else None
     print(json.dumps(audit_noise(plan, sampling, claim_noise=claim), indent=1))
     return 0

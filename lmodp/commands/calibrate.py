@@ -16,8 +16,12 @@ DEFAULT_SHAPE = "lmo-0.3"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--family", required=True, choices=("gaussian", "laplace", "laplace_mixture"))
-    parser.add_argument("--shape", default=DEFAULT_SHAPE, metavar="FILE|NAME",
-                        help=f"the laplace_mixture whose shape is kept and scale is found (default {DEFAULT_SHAPE})")
+    parser.add_argument(
+        "--shape",
+        default=DEFAULT_SHAPE,
+        metavar="FILE|NAME",
+        help=f"the laplace_mixture whose shape is kept and scale is found (default {DEFAULT_SHAPE})",
+    )
     parser.add_argument("--epsilon", type=float, required=True, metavar="E")
     parser.add_argument("--delta", type=float, required=True, metavar="D")
     parser.add_argument("--accountant", required=True, choices=ACCOUNTANTS)
@@ -25,7 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, required=True, metavar="T")
     parser.add_argument("--relative-sensitivity", type=float, default=1.0, metavar="S")
     parser.add_argument("--dimension", type=int, metavar="N", help="coordinates released; many if left out")
-    parser.add_argument("--scope", choices=SCOPES, help="what epsilon is of (default: the step if claimed, else the run)")
+    parser.add_argument(
+        "--scope", choices=SCOPES, help="what epsilon is of (default: the step if claimed, else the run)"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the noise here instead of printing it")
     parser.add_argument("--json", action="store_true", help="the noise is JSON in any case")
 
@@ -33,9 +39,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the calibrated noise."""
     noise = scale_to_target(
-        _shape(args), accountant=args.accountant, epsilon=args.epsilon, delta=args.delta,
-        sampling_rate=args.sampling_rate, steps=args.steps, relative_sensitivity=args.relative_sensitivity,
-        dimension=args.dimension, scope=args.scope,
+        _shape(args),
+        accountant=args.accountant,
+        epsilon=args.epsilon,
+        delta=args.delta,
+        sampling_rate=args.sampling_rate,
+        steps=args.steps,
+        relative_sensitivity=args.relative_sensitivity,
+        dimension=args.dimension,
+        scope=args.scope,
     )
     text = json.dumps(noise.to_dict(), indent=2, allow_nan=False)
     if args.output is None:

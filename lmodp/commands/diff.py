@@ -32,5 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _results(folder: Path) -> dict:
     path = folder / "tables" / "results.json"
     if not path.is_file():
-        raise MissingFile(f"folder = {str(folder)!r}: holds no tables/results.json. Give a finished grid's results folder.")
+        raise MissingFile(
+            f"folder = {str(folder)!r}: holds no tables/results.json. Give a finished grid's results folder."
+        )
     return read_record(path)

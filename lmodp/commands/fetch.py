@@ -12,7 +12,9 @@ from lmodp.data.lockfile import locked_packages
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("packages", nargs="*", help="entries of data.lock (default: all)")
-    parser.add_argument("--cache-root", type=Path, default=Path(".cache"), help="folder for bulky files (default: .cache)")
+    parser.add_argument(
+        "--cache-root", type=Path, default=Path(".cache"), help="folder for bulky files (default: .cache)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -25,10 +25,12 @@ def run(arguments: argparse.Namespace) -> int:
     own = arguments.folder.resolve() == BASELINES
     further = "" if own else f" --baselines-folder={arguments.folder}"
     config = "" if own else f" and baselines_folder: {arguments.folder}"
-    print(f"wrote {path}\n"
-          f"1. Say what it is and turn the target into noise: edit {path} (contract: baselines/README.md).\n"
-          f"2. Check it: pytest --baseline {arguments.name}{further}\n"
-          f"3. Run it: add {arguments.name} to methods{config} in a configuration, then: snakemake --configfile THAT_FILE")
+    print(
+        f"wrote {path}\n"
+        f"1. Say what it is and turn the target into noise: edit {path} (contract: baselines/README.md).\n"
+        f"2. Check it: pytest --baseline {arguments.name}{further}\n"
+        f"3. Run it: add {arguments.name} to methods{config} in a configuration, then: snakemake --configfile THAT_FILE"
+    )
     return 0
 
 
@@ -39,8 +41,13 @@ def write_baseline(name: str, folder: Path) -> Path:
         InvalidValue: the name cannot be one, or is taken.
         MissingFile: there is no such folder.
     """
-    require(re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None, "name", name,
-            "must be lower-case letters, digits and underscores, a letter first", "For example my_method.")
+    require(
+        re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None,
+        "name",
+        name,
+        "must be lower-case letters, digits and underscores, a letter first",
+        "For example my_method.",
+    )
     if not folder.is_dir():
         raise MissingFile(f"folder = {str(folder)!r}: is not there. Make it first.")
     path = folder / f"{name}.py"

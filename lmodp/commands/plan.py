@@ -30,10 +30,18 @@ NOTES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--configfile", type=Path, default=Path("config/quick.yaml"), help="the grid; config/quick.yaml unless named")
+    parser.add_argument(
+        "--configfile", type=Path, default=Path("config/quick.yaml"), help="the grid; config/quick.yaml unless named"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--rate", type=float, metavar="FLOPS", help="products and sums a second, in place of a measurement here")
-    parser.add_argument("--without-privacy", action="store_true", help="leave out the verified epsilon, which takes about a second a mechanism")
+    parser.add_argument(
+        "--rate", type=float, metavar="FLOPS", help="products and sums a second, in place of a measurement here"
+    )
+    parser.add_argument(
+        "--without-privacy",
+        action="store_true",
+        help="leave out the verified epsilon, which takes about a second a mechanism",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,7 +63,13 @@ def plan_grid(grid: Grid, *, rate: float, privacy: bool = True) -> dict[str, Any
     """
     sizes: dict[str, dict[str, Any]] = {}
     cells = [_plan_cell(cell, grid, sizes, rate, privacy) for cell in grid.cells.values()]
-    return {"grid": grid.config.grid, "rate": rate, "models": list(sizes.values()), "cells": cells, "notes": list(NOTES)}
+    return {
+        "grid": grid.config.grid,
+        "rate": rate,
+        "models": list(sizes.values()),
+        "cells": cells,
+        "notes": list(NOTES),
+    }
 
 
 def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: float, privacy: bool) -> dict[str, Any]:
@@ -86,7 +100,10 @@ def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: f
 
 def _unpinned(spec: Mapping[str, Any], grid: Grid) -> str | None:
     """Which of the cell's files the hub cannot be asked for, because no commit of them is known here."""
-    wanted = {"dataset": (spec["dataset"], spec["source"]), "model": (spec["model"], spec["model_source"] or spec["source"])}
+    wanted = {
+        "dataset": (spec["dataset"], spec["source"]),
+        "model": (spec["model"], spec["model_source"] or spec["source"]),
+    }
     faults = []
     for kind, (name, source) in wanted.items():
         try:
@@ -119,9 +136,18 @@ def _mean_length(tokens_id: str, grid: Grid) -> float | None:
 
 def _size(spec: Mapping[str, Any]) -> dict[str, Any]:
     data = DATASETS[spec["dataset"]]
-    asked = {"model": spec["model"], "classes": len(data.labels) or None, **{name: spec[name] for name in ("trainable", "pooling", "max_length", "layers")},
-             "training": {name: spec["training"][name] for name in ("micro_batch_size", "precision")}}
-    return {"experiment": spec["experiment"], "model": MODELS[spec["model"]].title, "dataset": data.title, **_size_of(json.dumps(asked))}
+    asked = {
+        "model": spec["model"],
+        "classes": len(data.labels) or None,
+        **{name: spec[name] for name in ("trainable", "pooling", "max_length", "layers")},
+        "training": {name: spec["training"][name] for name in ("micro_batch_size", "precision")},
+    }
+    return {
+        "experiment": spec["experiment"],
+        "model": MODELS[spec["model"]].title,
+        "dataset": data.title,
+        **_size_of(json.dumps(asked)),
+    }
 
 
 @cache
@@ -133,13 +159,18 @@ def _size_of(asked: str) -> dict[str, Any]:
     try:
         return vars(true_size(MODELS[values.pop("model")], **values))
     except Unsupported as error:
-        return {**dict.fromkeys(("parameters", "trainable", "tapped", "memory_bytes", "flops_per_example")), "problem": str(error)}
+        return {
+            **dict.fromkeys(("parameters", "trainable", "tapped", "memory_bytes", "flops_per_example")),
+            "problem": str(error),
+        }
 
 
 def _verified(cell: Cell, grid: Grid, dimension: int | None) -> dict[str, Any]:
     """The upper bound of the mechanism that the cell would be trained under."""
     try:
-        return _verified_of(cell.mechanism, grid, dimension if grid.mechanisms[cell.mechanism].spec["released"] else None)
+        return _verified_of(
+            cell.mechanism, grid, dimension if grid.mechanisms[cell.mechanism].spec["released"] else None
+        )
     except Unsupported as error:
         return {"reason": str(error)}
 
@@ -154,7 +185,9 @@ def _verified_of(mechanism_id: str, grid: Grid, dimension: int | None) -> dict[s
     if answer["noise"] is None:
         return {"reason": answer.get("reason")}
     rate = spec["expected_batch_size"] / spec["dataset_size"]
-    upper = verified_upper(noise_from_dict(answer["noise"]), sampling_rate=rate, steps=spec["steps"], delta=spec["delta"])
+    upper = verified_upper(
+        noise_from_dict(answer["noise"]), sampling_rate=rate, steps=spec["steps"], delta=spec["delta"]
+    )
     return {"verified": upper}
 
 
@@ -181,14 +214,51 @@ def _measured_rate() -> float:
 def _text(plan: Mapping[str, Any]) -> str:
     models = table(
         ("experiment", "model", "data set", "parameters", "trained", "clipped layers", "memory"),
-        [(item["experiment"], item["model"], item["dataset"], _whole(item["parameters"]), _whole(item["trainable"]),
-          _whole(item["tapped"]), _gigabytes(item["memory_bytes"])) for item in plan["models"]],
+        [
+            (
+                item["experiment"],
+                item["model"],
+                item["dataset"],
+                _whole(item["parameters"]),
+                _whole(item["trainable"]),
+                _whole(item["tapped"]),
+                _gigabytes(item["memory_bytes"]),
+            )
+            for item in plan["models"]
+        ],
     )
     cells = table(
-        ("experiment", "method", "calibration", "epsilon", "delta", "rate", "steps", "runs", "verified", "memory", "time", "remark"),
-        [(cell["experiment"], cell["method"], cell["calibration"] or "-", number(cell["epsilon"]), number(cell["delta"]),
-          number(cell["sampling_rate"]), str(cell["steps"]), str(cell["runs"]), number(cell["verified"]),
-          _gigabytes(cell["memory_bytes"]), _duration(cell["seconds"]), cell["reason"] or "") for cell in plan["cells"]],
+        (
+            "experiment",
+            "method",
+            "calibration",
+            "epsilon",
+            "delta",
+            "rate",
+            "steps",
+            "runs",
+            "verified",
+            "memory",
+            "time",
+            "remark",
+        ),
+        [
+            (
+                cell["experiment"],
+                cell["method"],
+                cell["calibration"] or "-",
+                number(cell["epsilon"]),
+                number(cell["delta"]),
+                number(cell["sampling_rate"]),
+                str(cell["steps"]),
+                str(cell["runs"]),
+                number(cell["verified"]),
+                _gigabytes(cell["memory_bytes"]),
+                _duration(cell["seconds"]),
+                cell["reason"] or "",
+            )
+            for cell in plan["cells"]
+        ],
     )
     total = sum(cell["seconds"] or 0 for cell in plan["cells"])
     head = f"{plan['grid']}: {len(plan['cells'])} cells, {_duration(total)} in all at {plan['rate'] / 1e9:.3g} GFLOP/s"

@@ -11,15 +11,23 @@ from lmodp.reporting.page.readme import write_readme
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--results", type=Path, default=Path("results/quick"), help="a grid's results folder (default: results/quick)")
-    parser.add_argument("--readme", type=Path, default=Path("README.md"), help="file with the markers (default: README.md)")
-    parser.add_argument("--copies", type=Path, default=Path("docs/readme"), help="folder of the copies (default: docs/readme)")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results/quick"), help="a grid's results folder (default: results/quick)"
+    )
+    parser.add_argument(
+        "--readme", type=Path, default=Path("README.md"), help="file with the markers (default: README.md)"
+    )
+    parser.add_argument(
+        "--copies", type=Path, default=Path("docs/readme"), help="folder of the copies (default: docs/readme)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the block and print what was written."""
     if not (arguments.results / "report.json").is_file():
-        raise MissingFile(f"results = {str(arguments.results)!r}: holds no finished grid. Run it first: snakemake --cores all")
+        raise MissingFile(
+            f"results = {str(arguments.results)!r}: holds no finished grid. Run it first: snakemake --cores all"
+        )
     for path in write_readme(results_folder=arguments.results, readme=arguments.readme, copies=arguments.copies):
         print(path)
     return 0

@@ -16,10 +16,16 @@ from lmodp.search.grid_search import OBJECTIVES, SearchResult, find_noise, write
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--space", default="published", metavar="published|FILE")
-    parser.add_argument("--epsilon", type=float, required=True, metavar="E", help="the noise found has an epsilon below this")
+    parser.add_argument(
+        "--epsilon", type=float, required=True, metavar="E", help="the noise found has an epsilon below this"
+    )
     parser.add_argument("--delta", type=float, required=True, metavar="D")
-    parser.add_argument("--accountant", required=True, choices=ACCOUNTANTS,
-                        help="claimed and theorem: epsilon of one step; verified: of the whole run")
+    parser.add_argument(
+        "--accountant",
+        required=True,
+        choices=ACCOUNTANTS,
+        help="claimed and theorem: epsilon of one step; verified: of the whole run",
+    )
     parser.add_argument("--objective", required=True, choices=OBJECTIVES)
     parser.add_argument("--gamma", type=float, default=0.9, metavar="G", help="usefulness is P(|noise| <= G)")
     parser.add_argument("--sampling-rate", type=float, default=1.0, metavar="Q")
@@ -31,8 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Search and print what was found."""
     found = find_noise(
-        args.space, accountant=args.accountant, objective=args.objective, epsilon=args.epsilon, delta=args.delta,
-        gamma=args.gamma, sampling_rate=args.sampling_rate, steps=args.steps,
+        args.space,
+        accountant=args.accountant,
+        objective=args.objective,
+        epsilon=args.epsilon,
+        delta=args.delta,
+        gamma=args.gamma,
+        sampling_rate=args.sampling_rate,
+        steps=args.steps,
     )
     if args.trace:
         write_trace(found.trace, args.trace)
@@ -43,8 +55,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _answer(found: SearchResult, certificate: dict[str, Any]) -> dict[str, Any]:
     return {
-        "noise": found.noise.to_dict(), "epsilon": found.epsilon, "value": found.value, "point": found.point,
-        "qualifying": found.qualifying, "valid": found.valid, "points": found.points,
+        "noise": found.noise.to_dict(),
+        "epsilon": found.epsilon,
+        "value": found.value,
+        "point": found.point,
+        "qualifying": found.qualifying,
+        "valid": found.valid,
+        "points": found.points,
         "accounts": {key: certificate[key] for key in ("claimed", "theorem", "pure_scalar", "verified")},
     }
 
@@ -58,5 +75,7 @@ def _text(answer: dict[str, Any]) -> str:
         ("verified", "", number(accounts["verified"]["epsilon_upper"])),
     ]
     parts = "\n".join(f"  {key}: {values}" for key, values in answer["noise"]["rate"].items())
-    return (f"{answer['qualifying']} of {answer['points']} points qualify; the best is number {answer['point']}\n{parts}\n"
-            f"objective {number(answer['value'])}\n\n{table(('epsilon', 'one step', 'whole run'), rows)}")
+    return (
+        f"{answer['qualifying']} of {answer['points']} points qualify; the best is number {answer['point']}\n{parts}\n"
+        f"objective {number(answer['value'])}\n\n{table(('epsilon', 'one step', 'whole run'), rows)}"
+    )

@@ -23,7 +23,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the cells, or one cell with its scores, answers, provenance, timing and commit."""
     path = arguments.folder / "tables" / "results.json"
     if not path.is_file():
-        raise MissingFile(f"folder = {str(arguments.folder)!r}: holds no tables/results.json. Give a finished grid's results folder.")
+        raise MissingFile(
+            f"folder = {str(arguments.folder)!r}: holds no tables/results.json. Give a finished grid's results folder."
+        )
     cells = read_record(path)["cells"]
     if arguments.cell is None:
         for cell in cells:
@@ -36,11 +38,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _find(wanted: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
-    found = [cell for cell in cells if cell["cell"] == wanted] or [cell for cell in cells if cell["cell"].startswith(wanted)]
+    found = [cell for cell in cells if cell["cell"] == wanted] or [
+        cell for cell in cells if cell["cell"].startswith(wanted)
+    ]
     if len(found) == 1:
         return found[0]
     if found:
-        raise InvalidValue(f"cell = {wanted!r}: begins {len(found)} ids: {', '.join(cell['cell'] for cell in found)}. Give one of them.")
+        raise InvalidValue(
+            f"cell = {wanted!r}: begins {len(found)} ids: {', '.join(cell['cell'] for cell in found)}. Give one of them."
+        )
     raise InvalidValue(f"cell = {wanted!r}: is not in this grid. {nearest(wanted, [cell['cell'] for cell in cells])}")
 
 
@@ -53,7 +59,12 @@ def _commit(cell: dict[str, Any], root: Path) -> str | None:
     """The commit that last changed the cell's records, where the folder is kept in git."""
     place = root / "cells" / cell["cell"]
     try:
-        done = subprocess.run(["git", "-C", str(root), "log", "-1", "--format=%H", "--", str(place.resolve())], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(root), "log", "-1", "--format=%H", "--", str(place.resolve())],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except FileNotFoundError:
         return None
     return done.stdout.strip() or None

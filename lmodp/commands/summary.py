@@ -14,7 +14,9 @@ from lmodp.reporting.tables.terminal import comparison_text
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--configfile", type=Path, default=Path("config/quick.yaml"), help="the grid (default: config/quick.yaml)")
+    parser.add_argument(
+        "--configfile", type=Path, default=Path("config/quick.yaml"), help="the grid (default: config/quick.yaml)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,6 +29,11 @@ def run(arguments: argparse.Namespace) -> int:
     results = read_record(path)
     print(comparison_text(results))
     print("", *answer(results), sep="\n")
-    print("", f"table    {root / 'tables' / 'comparison.md'}", f"figures  {root / 'figures'}",
-          f"report   {(root / 'report.html').resolve().as_uri()}", sep="\n")
+    print(
+        "",
+        f"table    {root / 'tables' / 'comparison.md'}",
+        f"figures  {root / 'figures'}",
+        f"report   {(root / 'report.html').resolve().as_uri()}",
+        sep="\n",
+    )
     return 0

@@ -100,7 +100,9 @@ def _unpack(package: LockedPackage, file: Path, folder: Path) -> None:
             (scratch / Path(member).name).write_bytes(read(member))
         hashes = {Path(member).name: sha256_file(scratch / Path(member).name) for member in package.members}
         # Its bytes are an input of records: in another layout all that was made from the package would be outdated.
-        fetched = json.dumps({"package": package.name, "version": package.version, "files": hashes}, indent=1, ensure_ascii=False)
+        fetched = json.dumps(
+            {"package": package.name, "version": package.version, "files": hashes}, indent=1, ensure_ascii=False
+        )
         write_bytes(scratch / "fetched.json", f"{fetched}\n".encode())
         shutil.rmtree(folder, ignore_errors=True)
         scratch.replace(folder)

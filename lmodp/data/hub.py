@@ -81,10 +81,14 @@ def hub_entry(name: str, *, kind: str, revisions: Mapping[str, str] | None = Non
     if name in (revisions or {}):
         entry = replace(entry, revision=revisions[name], sha256={})
     if entry.revision is None:
-        raise InvalidValue(f"hub_revisions.{name} = None: {entry.repository} is unpinned. Give one of its commits, of 40 hexadecimal digits, "
-                           "under hub_revisions in the config.")
+        raise InvalidValue(
+            f"hub_revisions.{name} = None: {entry.repository} is unpinned. Give one of its commits, of 40 hexadecimal digits, "
+            "under hub_revisions in the config."
+        )
     if not re.fullmatch(r"[0-9a-f]{40}", entry.revision):
-        raise InvalidValue(f"hub_revisions.{name} = {entry.revision!r}: must be a commit of 40 hexadecimal digits, which cannot move.")
+        raise InvalidValue(
+            f"hub_revisions.{name} = {entry.revision!r}: must be a commit of 40 hexadecimal digits, which cannot move."
+        )
     return entry
 
 
@@ -104,12 +108,24 @@ def hub_files(entry: HubEntry, *, cache_root: Path) -> Path:
     patterns = list(entry.files.values()) or list(MODEL_FILES)
     offline = constants.HF_HUB_OFFLINE
     try:
-        folder = Path(snapshot_download(
-            entry.repository, repo_type=entry.kind, revision=entry.revision, allow_patterns=patterns,
-            cache_dir=cache_root / "hub", local_files_only=offline,
-        ))
-    except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError, LocalEntryNotFoundError,
-            OfflineModeIsEnabled, HfHubHTTPError) as error:
+        folder = Path(
+            snapshot_download(
+                entry.repository,
+                repo_type=entry.kind,
+                revision=entry.revision,
+                allow_patterns=patterns,
+                cache_dir=cache_root / "hub",
+                local_files_only=offline,
+            )
+        )
+    except (
+        GatedRepoError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        HfHubHTTPError,
+    ) as error:
         raise LmodpError(_explain(entry, error, cache_root, offline)) from None
     _check(entry, folder)
     return folder
@@ -128,8 +144,10 @@ def _explain(entry: HubEntry, error: Exception, cache_root: Path, offline: bool)
         others = _cached_revisions(entry, cache_root)
         beside = f" (there: {', '.join(revision[:12] for revision in others)})" if others else ""
         gate = " It is gated: accept its licence and set HF_TOKEN there." if entry.gated else ""
-        return (f"{what}: is not in the cache{beside}, and {why}. Fetch it on a machine with network "
-                f"and copy {str(cache_root / 'hub')!r}, or use source 'local' or 'embedded'.{gate}")
+        return (
+            f"{what}: is not in the cache{beside}, and {why}. Fetch it on a machine with network "
+            f"and copy {str(cache_root / 'hub')!r}, or use source 'local' or 'embedded'.{gate}"
+        )
     return f"{what}: the hub answered with an error ({error}). Try again later, or use source 'local'."
 
 
@@ -141,7 +159,9 @@ def _cached_revisions(entry: HubEntry, cache_root: Path) -> list[str]:
 def _check(entry: HubEntry, folder: Path) -> None:
     for name in [*entry.files.values(), *entry.sha256]:
         if not (folder / name).is_file():
-            raise MissingFile(f"file = {name!r}: is not in {entry.repository}@{entry.revision[:12]}. Give another revision in hub_revisions.")
+            raise MissingFile(
+                f"file = {name!r}: is not in {entry.repository}@{entry.revision[:12]}. Give another revision in hub_revisions."
+            )
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             _check_file(path, path.relative_to(folder).as_posix(), entry)
@@ -155,7 +175,9 @@ def _check_file(path: Path, name: str, entry: HubEntry) -> None:
     for known in wanted:
         found = checksum(path, known)
         if found != known:
-            raise DamagedFile(f"file = {name!r} of {entry.repository}: has checksum {found}, must have {known}. Delete it and fetch again.")
+            raise DamagedFile(
+                f"file = {name!r} of {entry.repository}: has checksum {found}, must have {known}. Delete it and fetch again."
+            )
 
 
 def checksum(path: Path, like: str) -> str:

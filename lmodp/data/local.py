@@ -66,9 +66,13 @@ def local_paths(
     if layout not in LAYOUTS:
         raise InvalidValue(f"local_layout = {layout!r}: unknown layout. {nearest(layout, LAYOUTS)}")
     if name not in LAYOUTS[layout]:
-        raise InvalidValue(f"dataset = {name!r}: has no reader for local files. Known: {', '.join(sorted(LAYOUTS[layout]))}.")
+        raise InvalidValue(
+            f"dataset = {name!r}: has no reader for local files. Known: {', '.join(sorted(LAYOUTS[layout]))}."
+        )
     if data_root is None:
-        raise MissingFile("data_root = None: local files need a folder. Set data_root in the config, or LMODP_DATA_ROOT.")
+        raise MissingFile(
+            "data_root = None: local files need a folder. Set data_root in the config, or LMODP_DATA_ROOT."
+        )
     return {split: data_root / path for split, path in {**LAYOUTS[layout][name], **(files or {})}.items()}
 
 

@@ -17,8 +17,10 @@ def load_made_up() -> Examples:
     """Return 288 labelled sentences, the same on every machine."""
     draw = random.Random("made_up")
     labels = [draw.randrange(2) for _ in range(sum(SIZES.values()))]
-    sentences = [" ".join((draw.choice(SUBJECTS), draw.choice((NEGATIVE, POSITIVE)[label]), draw.choice(ENDINGS))).strip()
-                 for label in labels]
+    sentences = [
+        " ".join((draw.choice(SUBJECTS), draw.choice((NEGATIVE, POSITIVE)[label]), draw.choice(ENDINGS))).strip()
+        for label in labels
+    ]
     starts = {"train": 0, "validation": SIZES["train"], "test": SIZES["train"] + SIZES["validation"]}
     splits = {name: list(range(start, start + SIZES[name])) for name, start in starts.items()}
     return Examples(columns={"sentence": sentences, "label": labels}, splits=splits)

@@ -63,7 +63,9 @@ def linearise_dart(triples: Sequence[Sequence[str]], *, place: str = "record") -
         DamagedFile: there is no triple, or one has not three parts.
     """
     if not triples or any(len(triple) != 3 for triple in triples):
-        raise DamagedFile(f"{place}: tripleset = {str(triples)[:80]}: must hold triples of subject, relation and object.")
+        raise DamagedFile(
+            f"{place}: tripleset = {str(triples)[:80]}: must hold triples of subject, relation and object."
+        )
     return " | ".join(f"{subject} : {relation.lower()} : {value}" for subject, relation, value in triples)
 
 
@@ -78,8 +80,10 @@ def group_references(records: Iterable[str], texts: Iterable[str]) -> dict[str, 
 def _read_e2e(path: Path) -> Examples:
     read = read_parquet if path.suffix == ".parquet" else read_csv
     table = read(path, E2E_COLUMNS)
-    pairs = [(linearise_e2e(record, place=f"file = {str(path)!r} line {line}, mr"), text)
-             for (record, text), line in zip(table.rows, table.lines, strict=True)]
+    pairs = [
+        (linearise_e2e(record, place=f"file = {str(path)!r} line {line}, mr"), text)
+        for (record, text), line in zip(table.rows, table.lines, strict=True)
+    ]
     return _examples(pairs)
 
 
@@ -98,7 +102,9 @@ def _json_rows(path: Path) -> list[tuple[Any, Any]]:
     for number, item in enumerate(read_list(path), start=1):
         missing = [name for (name,) in DART_COLUMNS if not isinstance(item, dict) or name not in item]
         if missing:
-            raise DamagedFile(f"file = {str(path)!r} record {number}: lacks {', '.join(missing)}. Fetch the file again.")
+            raise DamagedFile(
+                f"file = {str(path)!r} record {number}: lacks {', '.join(missing)}. Fetch the file again."
+            )
         rows.append((item["tripleset"], item["annotations"]))
     return rows
 

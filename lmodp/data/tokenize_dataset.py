@@ -17,7 +17,9 @@ from lmodp.errors import require
 from lmodp.records.record import write_json
 
 
-def tokenize_dataset(spec: Mapping[str, Any], *, dataset_folder: Path, model_folder: Path, folder: Path) -> dict[str, Any]:
+def tokenize_dataset(
+    spec: Mapping[str, Any], *, dataset_folder: Path, model_folder: Path, folder: Path
+) -> dict[str, Any]:
     """Tokenise every split and write one safetensors file a split.
 
     Of a table-to-text set, the references of each record are written beside the

@@ -81,7 +81,9 @@ def load_tokenizer(model_folder: Path) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(model_folder, local_files_only=True)
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token_id is None:
-            raise InvalidValue(f"tokenizer of {model_folder.name} = no padding token: batches cannot be padded. Set pad_token.")
+            raise InvalidValue(
+                f"tokenizer of {model_folder.name} = no padding token: batches cannot be padded. Set pad_token."
+            )
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
@@ -113,7 +115,9 @@ def prompt_tokens(tokenizer: Any, records: list[str]) -> list[list[int]]:
     if not records:
         return []
     single = tokenizer.bos_token_id in (None, tokenizer.eos_token_id)
-    before, after = ([], [tokenizer.eos_token_id]) if single else ([tokenizer.bos_token_id], plain_tokens(tokenizer, ["\n"])[0])
+    before, after = (
+        ([], [tokenizer.eos_token_id]) if single else ([tokenizer.bos_token_id], plain_tokens(tokenizer, ["\n"])[0])
+    )
     return [[*before, *tokens, *after] for tokens in plain_tokens(tokenizer, [" " + record for record in records])]
 
 

@@ -25,9 +25,29 @@ _FIRST = ("Amber", "Brass", "Copper", "Crooked", "Drifting", "Early", "Gentle", 
 _SECOND = ("Anchor", "Badger", "Bell", "Candle", "Clock", "Feather", "Ferry", "Harp", "Heron", "Kettle", "Lantern", "Maple",
            "Mirror", "Orchard", "Otter", "Pepper", "Plough", "Rook", "Saddle", "Sparrow", "Teapot", "Thistle", "Wheel", "Willow")  # fmt: skip
 _VALUES: Mapping[str, Sequence[str]] = {
-    "kind": ("bakery", "book shop", "coffee house", "diner", "flower shop", "guest house", "tea room", "tavern", "wine bar"),
-    "offers": ("apple cake", "fish soup", "fresh bread", "garden tours", "live music", "local cider", "old maps", "pottery lessons",
-               "roast dinners", "used novels"),  # fmt: skip
+    "kind": (
+        "bakery",
+        "book shop",
+        "coffee house",
+        "diner",
+        "flower shop",
+        "guest house",
+        "tea room",
+        "tavern",
+        "wine bar",
+    ),
+    "offers": (
+        "apple cake",
+        "fish soup",
+        "fresh bread",
+        "garden tours",
+        "live music",
+        "local cider",
+        "old maps",
+        "pottery lessons",
+        "roast dinners",
+        "used novels",
+    ),  # fmt: skip
     "price": ("cheap", "fair", "high"),
     "rating": ("1 star", "2 stars", "3 stars", "4 stars", "5 stars"),
     "area": ("by the harbour", "in the old town", "near the hills", "on the east side", "on the market square"),
@@ -42,25 +62,45 @@ _OPENINGS = (
     "{name}, a {kind}, is worth a visit",
 )
 _CLAUSES: Mapping[str, Sequence[str]] = {
-    "offers": ("it offers {value}", "it is known for {value}", "people go there for {value}", "you can have {value} there"),
+    "offers": (
+        "it offers {value}",
+        "it is known for {value}",
+        "people go there for {value}",
+        "you can have {value} there",
+    ),
     "price": ("prices are {value}", "the price range is {value}", "what you pay is {value}", "its bills are {value}"),
     "rating": ("it is rated {value}", "customers give it {value}", "guests award it {value}", "it has earned {value}"),
     "area": ("it is {value}", "it lies {value}", "you will find it {value}", "it stands {value}"),
-    "near": ("it is close to {value}", "it is near {value}", "its neighbour is {value}", "{value} is just around the corner"),
+    "near": (
+        "it is close to {value}",
+        "it is near {value}",
+        "its neighbour is {value}",
+        "{value} is just around the corner",
+    ),
 }
 _DOGS = {
-    "yes": ("dogs are welcome", "you may bring your dog", "it is friendly to dogs", "four-legged guests are no problem"),
-    "no": ("dogs are not allowed", "you may not bring your dog", "it is no place for dogs", "four-legged guests must wait outside"),
+    "yes": (
+        "dogs are welcome",
+        "you may bring your dog",
+        "it is friendly to dogs",
+        "four-legged guests are no problem",
+    ),
+    "no": (
+        "dogs are not allowed",
+        "you may not bring your dog",
+        "it is no place for dogs",
+        "four-legged guests must wait outside",
+    ),
 }
 _PUBLIC_WAYS, _PRIVATE_WAYS = slice(0, 2), slice(1, None)
 
 
 def load_venues() -> Examples:
     """Return the private part, split; the same on every machine."""
-    records = _records()[PUBLIC[0]:]
+    records = _records()[PUBLIC[0] :]
     parts, start = {}, 0
     for split, (count, references) in PRIVATE.items():
-        parts[split] = _say(records[start:start + count], references, _PRIVATE_WAYS, salt=split)
+        parts[split] = _say(records[start : start + count], references, _PRIVATE_WAYS, salt=split)
         start += count
     return join_splits(parts)
 

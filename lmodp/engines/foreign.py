@@ -90,7 +90,9 @@ def load_engine(method: Method) -> Engine:
     return _guarded(method.load_engine)
 
 
-def probe(engine: Engine, model: nn.Module, *, plan: Plan, loss: Loss, seeds: Mapping[str, int], **run: Any) -> dict[str, Any]:
+def probe(
+    engine: Engine, model: nn.Module, *, plan: Plan, loss: Loss, seeds: Mapping[str, int], **run: Any
+) -> dict[str, Any]:
     """Return ``noise_measured`` and ``released_law`` of sums that an engine released with zero gradients."""
     expected = sum(value.numel() for value in model.parameters() if value.requires_grad)
     sums: list[Tensor] = []

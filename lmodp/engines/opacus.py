@@ -43,8 +43,16 @@ class OpacusEngine:
 
     packages = ("opacus",)
 
-    def train(self, model: nn.Module, *, plan: Plan, examples: Examples, loss: Loss, settings: TrainingSettings,
-              seeds: Mapping[str, int]) -> TrainingResult:
+    def train(
+        self,
+        model: nn.Module,
+        *,
+        plan: Plan,
+        examples: Examples,
+        loss: Loss,
+        settings: TrainingSettings,
+        seeds: Mapping[str, int],
+    ) -> TrainingResult:
         """Train under a plan with Opacus."""
         started, log = time.perf_counter(), RunLog()
         with _assembled(model, plan, examples, loss, settings, seeds) as run:
@@ -53,17 +61,32 @@ class OpacusEngine:
                     group["lr"] = settings.rate_at(step, steps=plan.steps)
                 log.add(run.advance(drawn))
             record = {**log.record(plan=plan, settings=settings, meter=None, trainable=run.trainable), **run.facts()}
-        timing = {"wall_seconds": time.perf_counter() - started, "steps_run": plan.steps, "device": str(run.device),
-                  "threads": torch.get_num_threads(), **peak_memory(run.device)}
+        timing = {
+            "wall_seconds": time.perf_counter() - started,
+            "steps_run": plan.steps,
+            "device": str(run.device),
+            "threads": torch.get_num_threads(),
+            **peak_memory(run.device),
+        }
         return TrainingResult(record=record, timing=timing)
 
-    def probe_step(self, model: nn.Module, *, plan: Plan, examples: Examples, loss: Loss, settings: TrainingSettings,
-                   seeds: Mapping[str, int]) -> Tensor:
+    def probe_step(
+        self,
+        model: nn.Module,
+        *,
+        plan: Plan,
+        examples: Examples,
+        loss: Loss,
+        settings: TrainingSettings,
+        seeds: Mapping[str, int],
+    ) -> Tensor:
         """Return the noisy sum of one step."""
         with _assembled(model, plan, examples, loss, settings, seeds) as run:
             run.accumulate(next(iter(run.sampler)))
             run.optimizer.pre_step()
-            return torch.cat([value.grad.flatten() for value in run.optimizer.params]) * run.optimizer.expected_batch_size
+            return (
+                torch.cat([value.grad.flatten() for value in run.optimizer.params]) * run.optimizer.expected_batch_size
+            )
 
 
 @contextmanager
@@ -82,8 +105,15 @@ def _assembled(*arguments: object) -> Iterator[_Run]:
 class _Run:
     """Opacus's parts for one run."""
 
-    def __init__(self, model: nn.Module, plan: Plan, examples: Examples, loss: Loss, settings: TrainingSettings,
-                 seeds: Mapping[str, int]):
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: Plan,
+        examples: Examples,
+        loss: Loss,
+        settings: TrainingSettings,
+        seeds: Mapping[str, int],
+    ):
         if not isinstance(plan.noise, Gaussian) or plan.clipping != "flat":
             raise Unsupported("Opacus adds Gaussian noise under flat clipping only")
         self.device, self.plan, self.examples, self.settings = next(model.parameters()).device, plan, examples, settings

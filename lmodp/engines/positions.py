@@ -17,8 +17,11 @@ class RowAnExample:
 
     def __init__(self, model: nn.Module):
         self.size = 1
-        self.handles = [module.register_forward_pre_hook(self._expand)
-                        for module in model.modules() if isinstance(module, nn.Embedding)]
+        self.handles = [
+            module.register_forward_pre_hook(self._expand)
+            for module in model.modules()
+            if isinstance(module, nn.Embedding)
+        ]
 
     def _expand(self, module: nn.Module, arguments: tuple) -> tuple:
         index, *rest = arguments

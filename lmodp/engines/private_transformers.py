@@ -38,8 +38,16 @@ class PrivateTransformersEngine:
 
     packages = ("private-transformers", "ml-swissknife")
 
-    def train(self, model: nn.Module, *, plan: Plan, examples: Examples, loss: Loss, settings: TrainingSettings,
-              seeds: Mapping[str, int]) -> TrainingResult:
+    def train(
+        self,
+        model: nn.Module,
+        *,
+        plan: Plan,
+        examples: Examples,
+        loss: Loss,
+        settings: TrainingSettings,
+        seeds: Mapping[str, int],
+    ) -> TrainingResult:
         """Train under a plan with private-transformers."""
         started, log = time.perf_counter(), RunLog()
         with _attached(model, plan, examples, loss, settings, seeds) as run:
@@ -47,14 +55,30 @@ class PrivateTransformersEngine:
                 for group in run.optimizer.param_groups:
                     group["lr"] = settings.rate_at(step, steps=plan.steps)
                 log.add(run.advance(step))
-            record = {**log.record(plan=plan, settings=settings, meter=None, trainable=run.engine.num_params), **run.facts(),
-                      "clipped": []}  # the package does not say how many examples it clipped
-        timing = {"wall_seconds": time.perf_counter() - started, "steps_run": plan.steps, "device": str(run.device),
-                  "threads": torch.get_num_threads(), **peak_memory(run.device)}
+            record = {
+                **log.record(plan=plan, settings=settings, meter=None, trainable=run.engine.num_params),
+                **run.facts(),
+                "clipped": [],
+            }  # the package does not say how many examples it clipped
+        timing = {
+            "wall_seconds": time.perf_counter() - started,
+            "steps_run": plan.steps,
+            "device": str(run.device),
+            "threads": torch.get_num_threads(),
+            **peak_memory(run.device),
+        }
         return TrainingResult(record=record, timing=timing)
 
-    def probe_step(self, model: nn.Module, *, plan: Plan, examples: Examples, loss: Loss, settings: TrainingSettings,
-                   seeds: Mapping[str, int]) -> Tensor:
+    def probe_step(
+        self,
+        model: nn.Module,
+        *,
+        plan: Plan,
+        examples: Examples,
+        loss: Loss,
+        settings: TrainingSettings,
+        seeds: Mapping[str, int],
+    ) -> Tensor:
         """Return the noisy sum of one step."""
         with _attached(model, plan, examples, loss, settings, seeds) as run:
             last, _ = run.accumulate(0)
@@ -88,8 +112,15 @@ class _Whole(nn.Module):
 class _Run:
     """The package's engine for one run."""
 
-    def __init__(self, model: nn.Module, plan: Plan, examples: Examples, loss: Loss, settings: TrainingSettings,
-                 seeds: Mapping[str, int]):
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: Plan,
+        examples: Examples,
+        loss: Loss,
+        settings: TrainingSettings,
+        seeds: Mapping[str, int],
+    ):
         _refuse(model, plan)
         self.device, self.plan, self.examples, self.settings = next(model.parameters()).device, plan, examples, settings
         self.loss = in_precision(loss, settings.precision)
@@ -129,8 +160,9 @@ class _Run:
             self.optimizer.virtual_step(loss=batches.pop())
             batches.append(self._losses(piece))
             total += float(batches[0].detach().sum())
-        return batches[0], StepReport(batch_size=len(drawn), clipped=0, non_finite=0,
-                                      loss=total / len(drawn) if len(drawn) else None)
+        return batches[0], StepReport(
+            batch_size=len(drawn), clipped=0, non_finite=0, loss=total / len(drawn) if len(drawn) else None
+        )
 
     def _losses(self, piece: np.ndarray) -> Tensor:
         self.rows.size = len(piece)

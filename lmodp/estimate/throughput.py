@@ -31,9 +31,13 @@ def measure_throughput(device: torch.device) -> float:
         torch.manual_seed(0)
         model = SequenceClassifier(RobertaForSequenceClassification(config), "first").to(device)
     rows = np.random.default_rng(0).integers(5, 1000, size=(BATCH, LENGTH))
-    examples = TokenColumns({"input_ids": list(rows)}, padding={"input_ids": 1}, values={"labels": np.arange(BATCH) % 2}, device=device)
+    examples = TokenColumns(
+        {"input_ids": list(rows)}, padding={"input_ids": 1}, values={"labels": np.arange(BATCH) % 2}, device=device
+    )
     seconds: list[float] = []
-    plan = Plan.for_batches(expected_batch_size=BATCH, dataset_size=BATCH, steps=STEPS + 1, noise=Gaussian(std=1.0), clip_norm=1.0)
+    plan = Plan.for_batches(
+        expected_batch_size=BATCH, dataset_size=BATCH, steps=STEPS + 1, noise=Gaussian(std=1.0), clip_norm=1.0
+    )
     train(model, plan=plan, examples=examples, loss=classification_loss,
           settings=TrainingSettings(learning_rate=1e-4, micro_batch_size=BATCH), seeds={"sampling": 0, "dropout": 0, "noise": 0},
           progress=lambda step, steps: seconds.append(time.perf_counter()))  # fmt: skip

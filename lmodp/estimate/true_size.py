@@ -124,7 +124,9 @@ def true_size(
         parameters=summary["total"],
         trainable=summary["trainable"],
         tapped=tapped,
-        memory_bytes=training_memory(model, precision=training["precision"], batch=training["micro_batch_size"], length=max_length),
+        memory_bytes=training_memory(
+            model, precision=training["precision"], batch=training["micro_batch_size"], length=max_length
+        ),
         flops_per_example=training_flops(model, length=max_length),
         problem=problem,
     )
@@ -166,6 +168,9 @@ def training_flops(model: nn.Module, *, length: int) -> int:
     output = inner.get_output_embeddings() if not isinstance(model, SequenceClassifier) else None
     used = {id(value) for value in looked_up} - ({id(output.weight)} if output is not None else set())
     weights = [value for value in inner.parameters() if value.dim() == 2 and id(value) not in used]
-    total, trained = sum(value.numel() for value in weights), sum(value.numel() for value in weights if value.requires_grad)
+    total, trained = (
+        sum(value.numel() for value in weights),
+        sum(value.numel() for value in weights if value.requires_grad),
+    )
     attention = 12 * length * inner.config.hidden_size * inner.config.num_hidden_layers
     return length * (4 * total + 2 * trained + attention)

@@ -93,7 +93,9 @@ class Grid:
     @cached_property
     def certified(self) -> list[Cell]:
         """Cells whose mechanism is certified: those that are computed, and those of plans that are only certified."""
-        plans = [cell for name, item in self.config.experiments.items() if item.certify_only for cell in self._cells(name)]
+        plans = [
+            cell for name, item in self.config.experiments.items() if item.certify_only for cell in self._cells(name)
+        ]
         return [*self.active, *(cell for cell in plans if cell.skip is None)]
 
     def _cells(self, name: str) -> list[Cell]:
@@ -144,7 +146,9 @@ class Grid:
             InvalidValue: there is none of that id.
         """
         if cell_id not in self.cells:
-            raise InvalidValue(f"cell = {cell_id!r}: is not in grid {self.config.grid!r}. {nearest(cell_id, self.cells)}")
+            raise InvalidValue(
+                f"cell = {cell_id!r}: is not in grid {self.config.grid!r}. {nearest(cell_id, self.cells)}"
+            )
         return self.cells[cell_id]
 
     def cells_of(self, mechanism_id: str) -> list[Cell]:
@@ -156,8 +160,12 @@ class Grid:
         if mechanism_spec["search"] is None:
             return None
         spec = mechanism_spec["search"]
-        return Item(f"{spec['space']}-{spec['accountant']}-{spec['objective']}-e{spec['epsilon']:g}-{short_hash(spec)}"
-                    .replace("/", "_"), spec)
+        return Item(
+            f"{spec['space']}-{spec['accountant']}-{spec['objective']}-e{spec['epsilon']:g}-{short_hash(spec)}".replace(
+                "/", "_"
+            ),
+            spec,
+        )
 
     def _needed(self, item_of: Any) -> dict[str, Item]:
         items = [item_of(cell.spec) for cell in self.active]
@@ -177,19 +185,25 @@ class Grid:
         wanted = privacy.published_points
         return [
             *(Point(*target) for target in product(privacy.calibrations, privacy.epsilon, privacy.delta)),
-            *(Point(point.calibration, point.epsilon, point.delta or privacy.delta[0], point.setting)
-              for point in own if wanted == "all" or point.setting in wanted),
+            *(
+                Point(point.calibration, point.epsilon, point.delta or privacy.delta[0], point.setting)
+                for point in own
+                if wanted == "all" or point.setting in wanted
+            ),
         ]
 
     def _cell(self, name: str, method: Method, point: Point) -> Cell:
         experiment = self.config.experiments[name]
         spec = self._spec(name, experiment, method, point)
         label = _label(name, method.name, point.calibration, point.epsilon)
-        runs = tuple(f"{label}-r{number:02d}-{short_hash({**spec, 'repetition': number})}"
-                     for number in range(experiment.repetitions))
+        runs = tuple(
+            f"{label}-r{number:02d}-{short_hash({**spec, 'repetition': number})}"
+            for number in range(experiment.repetitions)
+        )
         prefix = activations_item(spec)
-        left_out = why_left_out(method, spec, task=DATASETS[experiment.dataset].task,
-                                architecture=MODELS[experiment.model].architecture)
+        left_out = why_left_out(
+            method, spec, task=DATASETS[experiment.dataset].task, architecture=MODELS[experiment.model].architecture
+        )
         return Cell(
             id=f"{label}-{short_hash(spec)}",
             spec=spec,
@@ -205,7 +219,9 @@ class Grid:
         )
 
     def _spec(self, name: str, experiment: Experiment, method: Method, point: Point) -> dict[str, Any]:
-        values = experiment.model_dump(mode="json", exclude={"title", "repetitions", "methods", "privacy", "certify_only", "learning_rates"})
+        values = experiment.model_dump(
+            mode="json", exclude={"title", "repetitions", "methods", "privacy", "certify_only", "learning_rates"}
+        )
         if method.name in experiment.learning_rates:
             values["training"]["learning_rate"] = experiment.learning_rates[method.name]
         return {

@@ -44,7 +44,8 @@ class Privacy(Section):
     delta: Annotated[list[Probability], Field(min_length=1)] = [1e-10]
     calibrations: Annotated[list[Calibration], Field(min_length=1)] = ["claimed", "verified"]
     published_points: Literal["all"] | list[str] = Field(
-        "all", description="settings of the methods' own published points, which run beside these targets")
+        "all", description="settings of the methods' own published points, which run beside these targets"
+    )
 
 
 class Search(Section):
@@ -59,8 +60,12 @@ class Search(Section):
 class Audit(Section):
     """Claims tried by experiment: of every mechanism, and in one run a method."""
 
-    trials: Annotated[int, Field(ge=100)] = Field(400_000, description="transcripts a mechanism, half of them with the canary")
-    sampler_trials: Annotated[int, Field(ge=100)] = Field(20_000, description="transcripts whose every coordinate the device's sampler draws")
+    trials: Annotated[int, Field(ge=100)] = Field(
+        400_000, description="transcripts a mechanism, half of them with the canary"
+    )
+    sampler_trials: Annotated[int, Field(ge=100)] = Field(
+        20_000, description="transcripts whose every coordinate the device's sampler draws"
+    )
     coordinates: Count = Field(16, description="coordinates that the worst-case gradient is spread over")
     canaries: Annotated[int, Field(ge=10)] = Field(1000, description="canaries of the audited run")
     confidence: Probability = 0.95
@@ -77,7 +82,9 @@ class Lora(Section):
 
     rank: Count = 8
     alpha: Positive = 16.0
-    targets: list[str] | None = Field(None, description="module names; null takes the architecture's attention projections")
+    targets: list[str] | None = Field(
+        None, description="module names; null takes the architecture's attention projections"
+    )
 
 
 class LoraPart(Section):
@@ -95,8 +102,12 @@ class Tuning(Section):
     Its privacy cost is not counted, for no method.
     """
 
-    learning_rate: Annotated[list[Positive], Field(min_length=1)] | None = Field(None, description="null for the experiment's")
-    clip_norm: Annotated[list[Positive], Field(min_length=1)] | None = Field(None, description="null for the experiment's")
+    learning_rate: Annotated[list[Positive], Field(min_length=1)] | None = Field(
+        None, description="null for the experiment's"
+    )
+    clip_norm: Annotated[list[Positive], Field(min_length=1)] | None = Field(
+        None, description="null for the experiment's"
+    )
 
 
 class Training(Section):
@@ -146,7 +157,9 @@ class Experiment(Section):
     training: Training
     generation: Generation | None = Field(None, description="table-to-text only; null for the published search")
     methods: list[str] | None = Field(None, description="null takes the grid's methods")
-    learning_rates: dict[str, Positive] = Field({}, description="of methods that want another than training.learning_rate")
+    learning_rates: dict[str, Positive] = Field(
+        {}, description="of methods that want another than training.learning_rate"
+    )
     privacy: Privacy | None = Field(None, description="null takes the grid's targets")
 
 
@@ -157,13 +170,19 @@ class Config(Section):
     title: str = ""
     base_seed: Annotated[int, Field(ge=0)] = 0
     threads: Count = 1
-    keep_records: bool = Field(False, description="records made by other versions of the code stand; tables and figures are always made anew")
-    unfinished: Literal["compute", "pending"] = Field("compute", description="what is without records: compute it, or report it as pending")
+    keep_records: bool = Field(
+        False, description="records made by other versions of the code stand; tables and figures are always made anew"
+    )
+    unfinished: Literal["compute", "pending"] = Field(
+        "compute", description="what is without records: compute it, or report it as pending"
+    )
     results_root: str = "results"
     cache_root: str = ".cache"
     data_root: str | None = Field(None, description="folder of local files; LMODP_DATA_ROOT stands in for null")
     local_layout: Literal["plain", "official"] = Field("plain", description="names of the files under data_root")
-    local_files: dict[str, dict[str, str]] = Field({}, description="data set to split to path under data_root, where it has another name")
+    local_files: dict[str, dict[str, str]] = Field(
+        {}, description="data set to split to path under data_root, where it has another name"
+    )
     local_models: dict[str, str] = Field({}, description="model to folder under data_root; models/NAME unless named")
     hub_revisions: dict[str, Commit] = Field({}, description="data set or model to commit, in place of hub.lock's")
     baselines_folder: str | None = Field(None, description="a further folder of methods, beside baselines/")
@@ -222,7 +241,12 @@ def check_config(values: Any, *, source: str = "config") -> Config:
         config = Config.model_validate(_numbers(values))
     except ValidationError as error:
         raise ConfigError(source, [_fault(item) for item in error.errors()]) from None
-    faults = [*_unknown_names(config), *_impossible_batches(config), *_impossible_rates(config), *_impossible_tasks(config)]
+    faults = [
+        *_unknown_names(config),
+        *_impossible_batches(config),
+        *_impossible_rates(config),
+        *_impossible_tasks(config),
+    ]
     if faults:
         raise ConfigError(source, faults)
     return config
@@ -265,7 +289,15 @@ def _is_branch(part: Any) -> bool:
 def _keys_at(path: list[Any]) -> list[str]:
     """The keys allowed at a place of the configuration."""
     model: type[BaseModel] = Config
-    sections = {"privacy": Privacy, "search": Search, "audit": Audit, "training": Training, "tuning": Tuning, "lora": Lora, "generation": Generation}
+    sections = {
+        "privacy": Privacy,
+        "search": Search,
+        "audit": Audit,
+        "training": Training,
+        "tuning": Tuning,
+        "lora": Lora,
+        "generation": Generation,
+    }
     for part in path:
         if part in sections:
             model = sections[part]
@@ -294,7 +326,9 @@ def _unknown_names(config: Config) -> list[Fault]:
         named += [(f"experiments.{key}.model", "model", item.model, MODELS)]
     named += [(f"local_files.{name}", "data set", name, DATASETS) for name in config.local_files]
     named += [(f"local_models.{name}", "model", name, MODELS) for name in config.local_models]
-    named += [(f"hub_revisions.{name}", "data set or model", name, {**DATASETS, **MODELS}) for name in config.hub_revisions]
+    named += [
+        (f"hub_revisions.{name}", "data set or model", name, {**DATASETS, **MODELS}) for name in config.hub_revisions
+    ]
     return [
         Fault(place, name, f"unknown {kind}", nearest(name, known))
         for place, kind, name, known in named
@@ -318,9 +352,15 @@ def _impossible_rates(config: Config) -> list[Fault]:
     faults = []
     for key, item in config.experiments.items():
         place, methods = f"experiments.{key}.learning_rates", config.methods if item.methods is None else item.methods
-        faults += [Fault(place, name, "is no method of this experiment", "Leave it out.") for name in item.learning_rates if name not in methods]
+        faults += [
+            Fault(place, name, "is no method of this experiment", "Leave it out.")
+            for name in item.learning_rates
+            if name not in methods
+        ]
         if item.learning_rates and item.training.tuning is not None:
-            faults.append(Fault(place, "...", "beside training.tuning, which chooses every method's rate", "Leave one out."))
+            faults.append(
+                Fault(place, "...", "beside training.tuning, which chooses every method's rate", "Leave one out.")
+            )
     return faults
 
 
@@ -332,9 +372,25 @@ def _impossible_tasks(config: Config) -> list[Fault]:
         if data is None or model is None:
             continue
         if data.task == "table_to_text" and not model.generates:
-            faults.append(Fault(f"experiments.{key}.model", item.model, f"cannot generate, as {item.dataset} asks", "Use a GPT-2 or a Llama."))
+            faults.append(
+                Fault(
+                    f"experiments.{key}.model",
+                    item.model,
+                    f"cannot generate, as {item.dataset} asks",
+                    "Use a GPT-2 or a Llama.",
+                )
+            )
         if data.task != "table_to_text" and item.generation is not None:
-            faults.append(Fault(f"experiments.{key}.generation", "...", f"is for table-to-text, {item.dataset} is not", "Leave it out."))
+            faults.append(
+                Fault(
+                    f"experiments.{key}.generation",
+                    "...",
+                    f"is for table-to-text, {item.dataset} is not",
+                    "Leave it out.",
+                )
+            )
         if item.layers is not None and not model.depth:
-            faults.append(Fault(f"experiments.{key}.layers", item.layers, f"model {item.model} is used whole", "Leave it out."))
+            faults.append(
+                Fault(f"experiments.{key}.layers", item.layers, f"model {item.model} is used whole", "Leave it out.")
+            )
     return faults

@@ -202,8 +202,7 @@ class LaplaceMixture(RateMixture):
     uniform: UniformPart | None = None
 
     def __post_init__(self) -> None:
-        require(bool(self.active), "rate", self.to_dict()["rate"],
-                "needs at least one part of weight above 0")
+        require(bool(self.active), "rate", self.to_dict()["rate"], "needs at least one part of weight above 0")
 
     @property
     def parts(self) -> tuple[RatePart, ...]:

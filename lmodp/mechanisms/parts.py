@@ -43,12 +43,21 @@ class RatePart(ABC):
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            require(isinstance(value, (int, float)) and not isinstance(value, bool),
-                    self._name(field.name), value, "must be a number")
+            require(
+                isinstance(value, (int, float)) and not isinstance(value, bool),
+                self._name(field.name),
+                value,
+                "must be a number",
+            )
             object.__setattr__(self, field.name, float(value))
             require(not math.isnan(value), self._name(field.name), value, "must not be NaN")
-        require(0 <= self.weight < math.inf, self._name("weight"), self.weight,
-                "must be finite and at least 0", "Leave the part out to switch it off.")
+        require(
+            0 <= self.weight < math.inf,
+            self._name("weight"),
+            self.weight,
+            "must be finite and at least 0",
+            "Leave the part out to switch it off.",
+        )
         self._validate()
 
     def _name(self, field: str) -> str:
@@ -60,10 +69,14 @@ class RatePart(ABC):
             require(0 < value < math.inf, self._name(name), value, "must be finite and above 0")
 
     def _interval(self, *, bounded: bool) -> None:
-        require(0 <= self.low < math.inf, self._name("low"), self.low,
-                "must be finite and at least 0", "A rate is never negative.")
-        require(self.low < self.high, self._name("high"), self.high,
-                f"must be above low = {self.low!r}")
+        require(
+            0 <= self.low < math.inf,
+            self._name("low"),
+            self.low,
+            "must be finite and at least 0",
+            "A rate is never negative.",
+        )
+        require(self.low < self.high, self._name("high"), self.high, f"must be above low = {self.low!r}")
         require(not bounded or self.high < math.inf, self._name("high"), self.high, "must be finite")
 
     @abstractmethod

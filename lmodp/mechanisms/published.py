@@ -61,11 +61,19 @@ def _noise(row: Mapping[str, str]) -> LaplaceMixture:
 def _read() -> Mapping[str, PublishedNoise]:
     text = files("lmodp.mechanisms").joinpath("published.tsv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines(), delimiter="\t")
-    return MappingProxyType({row["name"]: PublishedNoise(
-        name=row["name"], method=row["method"], noise=_noise(row), source=row["source"],
-        nominal_step_epsilon=_number(row["nominal_step_epsilon"]),
-        nominal_epsilon=_number(row["nominal_epsilon"]),
-    ) for row in rows})
+    return MappingProxyType(
+        {
+            row["name"]: PublishedNoise(
+                name=row["name"],
+                method=row["method"],
+                noise=_noise(row),
+                source=row["source"],
+                nominal_step_epsilon=_number(row["nominal_step_epsilon"]),
+                nominal_epsilon=_number(row["nominal_epsilon"]),
+            )
+            for row in rows
+        }
+    )
 
 
 PUBLISHED: Mapping[str, PublishedNoise] = _read()
@@ -105,8 +113,9 @@ def load_noise(source: str | Path) -> Noise:
 
 def _from_file(path: Path) -> Noise:
     if not path.is_file():
-        raise MissingFile(str(Fault("noise", str(path), "is neither a file nor a published name",
-                                    nearest(str(path), PUBLISHED))))
+        raise MissingFile(
+            str(Fault("noise", str(path), "is neither a file nor a published name", nearest(str(path), PUBLISHED)))
+        )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -78,10 +78,16 @@ class SamplerTable:
         count = len(inside) if inside.all() else int(np.argmin(inside))
         limit = min(self.limit, count / self.inverse_step)
         if -limit > _UNREPRESENTABLE:
-            raise Unsupported(f"noise exceeds {largest:.3g} with probability {math.exp(-limit):.3g} "
-                              "per coordinate: its tail is too heavy for this floating type")
-        return SamplerTable(coefficients=self.coefficients[:count], inverse_step=self.inverse_step,
-                            limit=limit, relative_error=self.relative_error)
+            raise Unsupported(
+                f"noise exceeds {largest:.3g} with probability {math.exp(-limit):.3g} "
+                "per coordinate: its tail is too heavy for this floating type"
+            )
+        return SamplerTable(
+            coefficients=self.coefficients[:count],
+            inverse_step=self.inverse_step,
+            limit=limit,
+            relative_error=self.relative_error,
+        )
 
 
 def sampler_table(noise: Noise) -> SamplerTable:
@@ -94,8 +100,10 @@ def sampler_table(noise: Noise) -> SamplerTable:
         table = _build(noise, 2.0**level)
         if table.relative_error <= TARGET_ERROR:
             return table
-    raise Unsupported(f"no sampler table of {_FINEST} bits a unit reaches a relative error of "
-                      f"{TARGET_ERROR:.1e} for {noise.to_dict()}: its tail is too heavy")
+    raise Unsupported(
+        f"no sampler table of {_FINEST} bits a unit reaches a relative error of "
+        f"{TARGET_ERROR:.1e} for {noise.to_dict()}: its tail is too heavy"
+    )
 
 
 def _build(noise: Noise, inverse_step: float) -> SamplerTable:
@@ -106,8 +114,9 @@ def _build(noise: Noise, inverse_step: float) -> SamplerTable:
     coefficients = _hermite(ratio[:count], slope[:count] / inverse_step)
     limit = min((count - 1) / inverse_step, LARGEST_EXPONENT)
     table = SamplerTable(coefficients=coefficients, inverse_step=inverse_step, limit=limit, relative_error=0.0)
-    return SamplerTable(coefficients=coefficients, inverse_step=inverse_step, limit=limit,
-                        relative_error=_largest_error(noise, table))
+    return SamplerTable(
+        coefficients=coefficients, inverse_step=inverse_step, limit=limit, relative_error=_largest_error(noise, table)
+    )
 
 
 def _ratio_and_slope(noise: Noise, exponent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

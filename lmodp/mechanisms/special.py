@@ -14,9 +14,16 @@ from numpy.polynomial.legendre import leggauss
 _SERIES_BELOW = 1.0
 # Bernoulli numbers B_2n / (2n)! for n = 1..10: x / expm1(x) = 1 - x/2 + sum B_2n x^2n / (2n)!
 _BERNOULLI = (
-    1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160,
-    -691 / 1307674368000, 1 / 74724249600, -3617 / 10670622842880000,
-    43867 / 5109094217170944000, -174611 / 802857662698291200000,
+    1 / 12,
+    -1 / 720,
+    1 / 30240,
+    -1 / 1209600,
+    1 / 47900160,
+    -691 / 1307674368000,
+    1 / 74724249600,
+    -3617 / 10670622842880000,
+    43867 / 5109094217170944000,
+    -174611 / 802857662698291200000,
 )
 _INTEGRATED = tuple(b / (2 * n) for n, b in enumerate(_BERNOULLI, start=1))
 _DIFFERENTIATED = tuple((2 * n - 1) * b for n, b in enumerate(_BERNOULLI, start=1))
@@ -34,7 +41,9 @@ def _bernoulli_sum(y: np.ndarray, factors: tuple[float, ...]) -> np.ndarray:
     return total
 
 
-def _piecewise(y: np.ndarray, series: Callable[[np.ndarray], np.ndarray], direct: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _piecewise(
+    y: np.ndarray, series: Callable[[np.ndarray], np.ndarray], direct: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     """Return ``direct(y)``, and ``series(y)`` where y is small; each is computed where it is used."""
     y = np.asarray(y, dtype=np.float64)
     small = y < _SERIES_BELOW
@@ -57,7 +66,9 @@ def uniform_tilted_mean(y: np.ndarray) -> np.ndarray:
 
 def uniform_tilted_variance(y: np.ndarray) -> np.ndarray:
     """Return ``1/y**2 - exp(y)/(exp(y) - 1)**2`` for ``y >= 0``: variance of the tilted Uniform(0, 1)."""
-    return _piecewise(y, lambda y: _bernoulli_sum(y, _DIFFERENTIATED), lambda y: (1 / y) ** 2 - np.exp(-y) / np.expm1(-y) ** 2)
+    return _piecewise(
+        y, lambda y: _bernoulli_sum(y, _DIFFERENTIATED), lambda y: (1 / y) ** 2 - np.exp(-y) / np.expm1(-y) ** 2
+    )
 
 
 def half_normal_moments(a: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

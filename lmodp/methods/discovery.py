@@ -148,8 +148,11 @@ def _method_in(source: ModuleType | type, name: str) -> Method:
     A base class without a name of its own is no method, and neither is one that
     the module imports from another.
     """
-    classes = [source] if inspect.isclass(source) else [
-        item for _, item in inspect.getmembers(source, inspect.isclass) if item.__module__ == source.__name__]
+    classes = (
+        [source]
+        if inspect.isclass(source)
+        else [item for _, item in inspect.getmembers(source, inspect.isclass) if item.__module__ == source.__name__]
+    )
     methods = [item for item in classes if issubclass(item, Method) and "name" in vars(item)]
     if len(methods) != 1:
         raise InvalidValue(f"{name!r} defines {len(methods)} methods, must define one. {_CONTRACT}")
@@ -169,9 +172,16 @@ def check_method(method: Method, name: str) -> None:
     require(method.name == name, "name", method.name, f"must be {name!r}, where it was found", "Rename one of the two.")
     unknown = [item for item in method.calibrations if item not in CALIBRATIONS]
     require(not unknown, "calibrations", method.calibrations, f"may hold {', '.join(CALIBRATIONS)}", _CONTRACT)
-    require(method.clipping in CLIPPINGS, "clipping", method.clipping, f"must be one of {', '.join(CLIPPINGS)}", _CONTRACT)
-    require(not method.private or method.clipping != "none", "clipping", method.clipping,
-            "bounds nothing, so a privacy statement cannot rest on it", "Use 'flat', or state calibrations = ().")
+    require(
+        method.clipping in CLIPPINGS, "clipping", method.clipping, f"must be one of {', '.join(CLIPPINGS)}", _CONTRACT
+    )
+    require(
+        not method.private or method.clipping != "none",
+        "clipping",
+        method.clipping,
+        "bounds nothing, so a privacy statement cannot rest on it",
+        "Use 'flat', or state calibrations = ().",
+    )
 
 
 def _import(path: Path) -> ModuleType:

@@ -26,8 +26,14 @@ class Engine(Protocol):
     packages: tuple[str, ...]
 
     def train(
-        self, model: nn.Module, *, plan: Plan, examples: Examples, loss: Callable[[nn.Module, Mapping[str, Any]], Tensor],
-        settings: TrainingSettings, seeds: Mapping[str, int],
+        self,
+        model: nn.Module,
+        *,
+        plan: Plan,
+        examples: Examples,
+        loss: Callable[[nn.Module, Mapping[str, Any]], Tensor],
+        settings: TrainingSettings,
+        seeds: Mapping[str, int],
     ) -> TrainingResult:
         """Train the parameters that require gradients, in place, under a plan.
 
@@ -41,8 +47,14 @@ class Engine(Protocol):
         ...
 
     def probe_step(
-        self, model: nn.Module, *, plan: Plan, examples: Examples, loss: Callable[[nn.Module, Mapping[str, Any]], Tensor],
-        settings: TrainingSettings, seeds: Mapping[str, int],
+        self,
+        model: nn.Module,
+        *,
+        plan: Plan,
+        examples: Examples,
+        loss: Callable[[nn.Module, Mapping[str, Any]], Tensor],
+        settings: TrainingSettings,
+        seeds: Mapping[str, int],
     ) -> Tensor:
         """Return the noisy sum that one step releases, flat, before it is divided by anything.
 

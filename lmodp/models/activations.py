@@ -26,8 +26,13 @@ def flat_store(tokens: int, width: int, *, memory_bound: int, folder: Path | str
     size = 4 * tokens * width
     if size <= memory_bound:
         return torch.empty(tokens, width)
-    require(folder is not None, "memory_bound", memory_bound,
-            f"the cached activations need {size} bytes", "Raise it, or name a folder to keep them in.")
+    require(
+        folder is not None,
+        "memory_bound",
+        memory_bound,
+        f"the cached activations need {size} bytes",
+        "Raise it, or name a folder to keep them in.",
+    )
     path = Path(folder) / "activations.f32"
     path.parent.mkdir(parents=True, exist_ok=True)
     mapped = np.memmap(path, dtype=np.float32, mode="w+", shape=(tokens, width))

@@ -47,19 +47,41 @@ class Architecture:
 _ENCODER_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
 ARCHITECTURES = {
-    "roberta": Architecture(backbone="roberta", blocks="roberta.encoder.layer", head=("classifier", "lm_head"),
-                            lora_targets=("query", "value"), embeddings="roberta.embeddings",
-                            dropouts=_ENCODER_DROPOUTS),
-    "bert": Architecture(backbone="bert", blocks="bert.encoder.layer", head=("bert.pooler", "classifier", "cls"),
-                         lora_targets=("query", "value"), embeddings="bert.embeddings",
-                         dropouts=_ENCODER_DROPOUTS),
-    "gpt2": Architecture(backbone="transformer", blocks="transformer.h", final_norm="transformer.ln_f",
-                         head=("score", "lm_head"), lora_targets=("c_attn",), native_pooling="last",
-                         added_embeddings="transformer.wpe",
-                         dropouts=("resid_pdrop", "embd_pdrop", "attn_pdrop")),
-    "llama": Architecture(backbone="model", blocks="model.layers", final_norm="model.norm",
-                          head=("score", "lm_head"), lora_targets=("q_proj", "v_proj"), native_pooling="last",
-                          dropouts=("attention_dropout",)),
+    "roberta": Architecture(
+        backbone="roberta",
+        blocks="roberta.encoder.layer",
+        head=("classifier", "lm_head"),
+        lora_targets=("query", "value"),
+        embeddings="roberta.embeddings",
+        dropouts=_ENCODER_DROPOUTS,
+    ),
+    "bert": Architecture(
+        backbone="bert",
+        blocks="bert.encoder.layer",
+        head=("bert.pooler", "classifier", "cls"),
+        lora_targets=("query", "value"),
+        embeddings="bert.embeddings",
+        dropouts=_ENCODER_DROPOUTS,
+    ),
+    "gpt2": Architecture(
+        backbone="transformer",
+        blocks="transformer.h",
+        final_norm="transformer.ln_f",
+        head=("score", "lm_head"),
+        lora_targets=("c_attn",),
+        native_pooling="last",
+        added_embeddings="transformer.wpe",
+        dropouts=("resid_pdrop", "embd_pdrop", "attn_pdrop"),
+    ),
+    "llama": Architecture(
+        backbone="model",
+        blocks="model.layers",
+        final_norm="model.norm",
+        head=("score", "lm_head"),
+        lora_targets=("q_proj", "v_proj"),
+        native_pooling="last",
+        dropouts=("attention_dropout",),
+    ),
 }
 
 
@@ -71,8 +93,10 @@ def architecture_of(model: nn.Module) -> Architecture:
     """
     kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
     if kind not in ARCHITECTURES:
-        raise Unsupported(f"model_type = {kind!r}: must be one of {', '.join(ARCHITECTURES)}. "
-                          "Add an entry to lmodp/models/architectures.py.")
+        raise Unsupported(
+            f"model_type = {kind!r}: must be one of {', '.join(ARCHITECTURES)}. "
+            "Add an entry to lmodp/models/architectures.py."
+        )
     return ARCHITECTURES[kind]
 
 

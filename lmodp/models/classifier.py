@@ -53,8 +53,13 @@ class SequenceClassifier(nn.Module):
         """The transformers config."""
         return self.model.config
 
-    def forward(self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
-                pooled: Tensor | None = None, **inputs: Tensor) -> Tensor:
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        pooled: Tensor | None = None,
+        **inputs: Tensor,
+    ) -> Tensor:
         """Return logits (B, classes).
 
         Args:

@@ -72,7 +72,9 @@ def model_facts(model: PreTrainedModel) -> dict[str, Any]:
 def check_size(card: ModelCard, parameters: int) -> None:
     """Raise `DamagedFile` unless the number of parameters is the card's."""
     if card.parameters is not None and parameters != card.parameters:
-        raise DamagedFile(f"model {card.name} = {parameters} parameters: must be {card.parameters}. The weights are other ones.")
+        raise DamagedFile(
+            f"model {card.name} = {parameters} parameters: must be {card.parameters}. The weights are other ones."
+        )
 
 
 def model_on_meta(config: PretrainedConfig, card: ModelCard) -> PreTrainedModel:
@@ -84,7 +86,9 @@ def model_on_meta(config: PretrainedConfig, card: ModelCard) -> PreTrainedModel:
 def _check_architecture(source: Path, card: ModelCard, values: Mapping[str, Any]) -> PreTrainedModel:
     kind = values.get("model_type")
     if kind != card.architecture:
-        raise DamagedFile(f"file = {str(source / CONFIG)!r}: model_type is {kind!r}, {card.name} is {card.architecture!r}. It is another model.")
+        raise DamagedFile(
+            f"file = {str(source / CONFIG)!r}: model_type is {kind!r}, {card.name} is {card.architecture!r}. It is another model."
+        )
     model = model_on_meta(AutoConfig.from_pretrained(source, local_files_only=True), card)
     check_size(card, model_facts(model)["parameters"])
     return model
@@ -92,11 +96,15 @@ def _check_architecture(source: Path, card: ModelCard, values: Mapping[str, Any]
 
 def _weight_files(source: Path) -> list[Path]:
     if not source.is_dir():
-        raise MissingFile(f"model folder = {str(source)!r}: is not there. Put the model there, or name its folder in local_models.")
+        raise MissingFile(
+            f"model folder = {str(source)!r}: is not there. Put the model there, or name its folder in local_models."
+        )
     weights = sorted(source.glob("*.safetensors"))
     if not weights or not (source / CONFIG).is_file():
-        raise MissingFile(f"model folder = {str(source)!r}: must hold config.json, the tokenizer's files and *.safetensors. "
-                          "Older formats can execute code when they are loaded, and are not read.")
+        raise MissingFile(
+            f"model folder = {str(source)!r}: must hold config.json, the tokenizer's files and *.safetensors. "
+            "Older formats can execute code when they are loaded, and are not read."
+        )
     return weights
 
 
@@ -110,9 +118,13 @@ def _check_tensors(weights: list[Path], model: PreTrainedModel) -> None:
         except SafetensorError as error:
             raise DamagedFile(f"file = {str(path)!r}: is not a safetensors file ({error}). Fetch it again.") from None
     needed = {_bare(name, model) for name, _ in model.named_parameters()}
-    missing = sorted(name for name in needed - found if not name.startswith("pooler."))  # checkpoints without a pooler are usual
+    missing = sorted(
+        name for name in needed - found if not name.startswith("pooler.")
+    )  # checkpoints without a pooler are usual
     if missing:
-        raise DamagedFile(f"weights of {str(weights[0].parent)!r}: lack {len(missing)} tensors, {missing[0]} among them. Fetch them again.")
+        raise DamagedFile(
+            f"weights of {str(weights[0].parent)!r}: lack {len(missing)} tensors, {missing[0]} among them. Fetch them again."
+        )
 
 
 def _bare(name: str, model: PreTrainedModel) -> str:

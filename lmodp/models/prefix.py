@@ -103,14 +103,15 @@ def cache_prefix(
     if prefix.blocks == 0:
         raise Unsupported(f"the frozen prefix cannot be cached: {prefix.reason}")
     if prefix.pooled:
-        return model, TensorExamples({"pooled": _pooled(model, examples, batch_size), **_values(examples)},
-                                     device=examples.device)
+        return model, TensorExamples(
+            {"pooled": _pooled(model, examples, batch_size), **_values(examples)}, device=examples.device
+        )
     width = transformers_model(model).config.hidden_size
     store = flat_store(int(examples.lengths.sum()), width, memory_bound=memory_bound, folder=folder)
     for indices, hidden, batch in _forwards(model, examples, batch_size, _hidden_state(prefix.blocks)):
         for row, index in enumerate(indices):
             start, length = examples.starts[index], examples.lengths[index]
-            store[start:start + length] = hidden[row, :length]
+            store[start : start + length] = hidden[row, :length]
     return suffix_of(model, prefix.blocks), CachedActivations(store, examples)
 
 
@@ -121,7 +122,9 @@ def _values(examples: TokenColumns) -> dict[str, Tensor]:
 def _pooled(model: SequenceClassifier, examples: TokenColumns, batch_size: int) -> Tensor:
     """Return the pooled states (N, H)."""
     found = torch.empty(len(examples), transformers_model(model).config.hidden_size)
-    for indices, pooled, _ in _forwards(model, examples, batch_size, lambda model, inputs: model.pooled_state(**inputs)):
+    for indices, pooled, _ in _forwards(
+        model, examples, batch_size, lambda model, inputs: model.pooled_state(**inputs)
+    ):
         found[torch.from_numpy(indices)] = pooled
     return found
 
@@ -131,7 +134,7 @@ def _forwards(model: nn.Module, examples: TokenColumns, batch_size: int, forward
     order, training = examples.arrange(np.arange(len(examples))), model.training
     model.eval()
     for start in range(0, len(order), batch_size):
-        indices = order[start:start + batch_size]
+        indices = order[start : start + batch_size]
         batch = examples.batch(indices)
         inputs = {name: value for name, value in batch.items() if name not in ("labels", *examples.values)}
         with torch.no_grad():

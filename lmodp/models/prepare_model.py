@@ -132,11 +132,15 @@ def keep_first_layers(model: PreTrainedModel, layers: int) -> None:
         model.config.layer_types = model.config.layer_types[:layers]
 
 
-def _source_folder(card: ModelCard, source: str, cache_root: Path, data_root: Path | None, settings: SourceSettings) -> Path:
+def _source_folder(
+    card: ModelCard, source: str, cache_root: Path, data_root: Path | None, settings: SourceSettings
+) -> Path:
     if not card.published:
         raise InvalidValue(f"source = {source!r}: is not offered for model {card.name!r}. Use embedded.")
     if source == "hub":
         return hub_files(hub_entry(card.name, kind="model", revisions=settings.hub_revisions), cache_root=cache_root)
     if data_root is None:
-        raise MissingFile("data_root = None: local models need a folder. Set data_root in the config, or LMODP_DATA_ROOT.")
+        raise MissingFile(
+            "data_root = None: local models need a folder. Set data_root in the config, or LMODP_DATA_ROOT."
+        )
     return data_root / settings.local_models.get(card.name, f"models/{card.name}")

@@ -118,11 +118,22 @@ def train_tokenizer(texts: Sequence[str], settings: PretrainingSettings) -> PreT
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=settings.vocabulary, special_tokens=[END], show_progress=False,
-                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
+    trainer = trainers.BpeTrainer(
+        vocab_size=settings.vocabulary,
+        special_tokens=[END],
+        show_progress=False,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+    )
     tokenizer.train_from_iterator([" " + text for text in texts], trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=END, eos_token=END, unk_token=END, pad_token=END,
-                                   model_max_length=settings.positions, model_input_names=["input_ids", "attention_mask"])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=END,
+        eos_token=END,
+        unk_token=END,
+        pad_token=END,
+        model_max_length=settings.positions,
+        model_input_names=["input_ids", "attention_mask"],
+    )
 
 
 def _config(tokenizer: PreTrainedTokenizerFast, settings: PretrainingSettings) -> GPT2Config:
@@ -137,7 +148,7 @@ def _stream(tokenizer: Any, sentences: list[str], records: list[str], texts: lis
     end = tokenizer.eos_token_id
     plain = tokenizer([" " + text for text in [*sentences, *texts]], add_special_tokens=False)["input_ids"]
     prompts = prompt_tokens(tokenizer, records)
-    said = [[*prompt, *text] for prompt, text in zip(prompts, plain[len(sentences):], strict=True)]
+    said = [[*prompt, *text] for prompt, text in zip(prompts, plain[len(sentences) :], strict=True)]
     documents = [*plain[: len(sentences)], *said]
     order = np.random.default_rng(seed).permutation(len(documents))
     return np.array([token for place in order for token in (*documents[place], end)], dtype=np.int64)
@@ -150,7 +161,9 @@ def _train(model: GPT2LMHeadModel, blocks: Tensor, settings: PretrainingSettings
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
     model.train()
-    for step, batch in enumerate(tqdm(_batches(blocks, settings), total=settings.steps, desc="pretraining", unit="step")):
+    for step, batch in enumerate(
+        tqdm(_batches(blocks, settings), total=settings.steps, desc="pretraining", unit="step")
+    ):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _share(step, settings)
         optimizer.zero_grad()
@@ -168,7 +181,7 @@ def _batches(blocks: Tensor, settings: PretrainingSettings) -> Iterator[Tensor]:
         while len(order) < settings.batch_size:
             order = torch.cat([order, torch.randperm(len(blocks), generator=generator)])
         yield blocks[order[: settings.batch_size]]
-        order = order[settings.batch_size:]
+        order = order[settings.batch_size :]
 
 
 def _share(step: int, settings: PretrainingSettings) -> float:
@@ -182,7 +195,9 @@ def _share(step: int, settings: PretrainingSettings) -> float:
 @torch.no_grad()
 def _mean_loss(model: GPT2LMHeadModel, blocks: Tensor) -> float:
     """Mean cross entropy a token; every block has the same number of targets."""
-    losses = [model(input_ids=part, labels=part, use_cache=False).loss.double() * len(part) for part in blocks.split(64)]
+    losses = [
+        model(input_ids=part, labels=part, use_cache=False).loss.double() * len(part) for part in blocks.split(64)
+    ]
     return float(sum(losses) / len(blocks))
 
 

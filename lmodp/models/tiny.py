@@ -18,8 +18,15 @@ def load_tiny(card: ModelCard) -> RobertaModel:
     """Return a randomly initialised encoder, the same on every call."""
     if card.architecture != "roberta":
         raise InvalidValue(f"model = {card.name!r}: no tiny {card.architecture} is defined.")
-    config = RobertaConfig(**card.random, type_vocab_size=1, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-                           hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    config = RobertaConfig(
+        **card.random,
+        type_vocab_size=1,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         return RobertaModel(config, add_pooling_layer=False).eval()
@@ -36,6 +43,11 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
         single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<unk>",
-        model_max_length=64, model_input_names=["input_ids", "attention_mask"],
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=64,
+        model_input_names=["input_ids", "attention_mask"],
     )

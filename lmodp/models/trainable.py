@@ -45,8 +45,9 @@ def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int)
     if not trained:
         raise Unsupported(f"trainable_part = {part!r}: the model has nothing to train there. Choose another part.")
     return {
-        "part": part if isinstance(part, str) else {key: dict(value) if isinstance(value, Mapping) else value
-                                                    for key, value in part.items()},
+        "part": part
+        if isinstance(part, str)
+        else {key: dict(value) if isinstance(value, Mapping) else value for key, value in part.items()},
         "names": [key for key, _ in trained],
         "trainable": sum(value.numel() for _, value in trained),
         "total": sum(value.numel() for value in model.parameters()),
@@ -60,8 +61,13 @@ def _read_part(part: str | Mapping[str, Any]) -> tuple[str, Any]:
         require(len(part) == 1, "trainable_part", dict(part), "must name one part")
         name, options = next(iter(part.items()))
     require(name in PARTS, "trainable_part", name, "unknown part", nearest(str(name), PARTS))
-    require(options is not None or name != "last_layers", "trainable_part", part, "needs a number of blocks",
-            "Write {last_layers: 2}.")
+    require(
+        options is not None or name != "last_layers",
+        "trainable_part",
+        part,
+        "needs a number of blocks",
+        "Write {last_layers: 2}.",
+    )
     return name, options
 
 
@@ -90,9 +96,13 @@ def _tied(model: nn.Module, module: nn.Module) -> bool:
 
 def _last_layers(model: nn.Module, count: int, seed: int) -> None:
     blocks = at_path(model, architecture_of(model).blocks)
-    require(isinstance(count, int) and 1 <= count <= len(blocks), "last_layers", count,
-            f"must be a whole number from 1 to {len(blocks)}, the number of blocks")
-    for block in blocks[len(blocks) - count:]:
+    require(
+        isinstance(count, int) and 1 <= count <= len(blocks),
+        "last_layers",
+        count,
+        f"must be a whole number from 1 to {len(blocks)}, the number of blocks",
+    )
+    for block in blocks[len(blocks) - count :]:
         block.requires_grad_(True)
     final_norm = architecture_of(model).final_norm
     if final_norm is not None:
@@ -107,10 +117,16 @@ def _lora(model: nn.Module, options: Mapping[str, Any] | None, seed: int) -> Non
     for key in chosen:
         require(key in LORA_DEFAULTS, f"lora.{key}", chosen[key], "unknown option", nearest(key, LORA_DEFAULTS))
     targets = list(chosen["targets"] or architecture_of(model).lora_targets)
-    transposed = any(isinstance(module, Conv1D) and name.split(".")[-1] in targets
-                     for name, module in model.named_modules())
-    config = LoraConfig(r=chosen["rank"], lora_alpha=chosen["alpha"], lora_dropout=chosen["dropout"],
-                        target_modules=targets, fan_in_fan_out=transposed)
+    transposed = any(
+        isinstance(module, Conv1D) and name.split(".")[-1] in targets for name, module in model.named_modules()
+    )
+    config = LoraConfig(
+        r=chosen["rank"],
+        lora_alpha=chosen["alpha"],
+        lora_dropout=chosen["dropout"],
+        target_modules=targets,
+        fan_in_fan_out=transposed,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:

@@ -71,8 +71,17 @@ class Layout:
 
     def outdated(self, record: Path) -> bool:
         """Whether a record must be made (again)."""
-        return why_outdated(record, root=self.results, method_files=self._method_files, any_code=self.config.keep_records,
-                            made_otherwise=self._made_otherwise, seen=self._verdicts) is not None
+        return (
+            why_outdated(
+                record,
+                root=self.results,
+                method_files=self._method_files,
+                any_code=self.config.keep_records,
+                made_otherwise=self._made_otherwise,
+                seen=self._verdicts,
+            )
+            is not None
+        )
 
     def _made_otherwise(self, values: Mapping[str, Any]) -> str | None:
         """Whether what is asked of a record that has no id of its own is now another thing: an audit's settings, a map's spec."""
@@ -88,7 +97,9 @@ class Layout:
     def _audited_otherwise(self, values: Mapping[str, Any]) -> str | None:
         """Which settings of an audit, no part of its id, are not the configuration's."""
         wanted = self.config.audit.model_dump(mode="json")
-        changed = [name for name in AUDIT_SETTINGS.get(values["kind"], ()) if values["spec"]["audit"].get(name) != wanted[name]]
+        changed = [
+            name for name in AUDIT_SETTINGS.get(values["kind"], ()) if values["spec"]["audit"].get(name) != wanted[name]
+        ]
         return f"other settings of the audit ({', '.join(changed)})" if changed else None
 
     def packages_of_dataset(self, wildcards: Any) -> list[str]:
@@ -142,6 +153,7 @@ class Layout:
 
     def model_of_mechanism(self, file: str | None) -> Callable[[Any], list[str]]:
         """A function from a mechanism's id to the record (or stamp) of the model whose parameters its method counts."""
+
         def found(wildcards: Any) -> list[str]:
             released = self.grid.mechanisms[wildcards.id].spec["released"]
             return [self._place("models", released["model"], file)] if released else []
@@ -158,7 +170,11 @@ class Layout:
 
     def cell_records(self, file: str) -> list[str]:
         """One record of every computed cell."""
-        return [str(self.results / "cells" / cell.id / file) for cell in self.grid.active if self._wanted(*cell_records(self.results, cell.id))]
+        return [
+            str(self.results / "cells" / cell.id / file)
+            for cell in self.grid.active
+            if self._wanted(*cell_records(self.results, cell.id))
+        ]
 
     def _wanted(self, *records: Path) -> bool:
         """Whether to ask for records: always, or where they are there."""
@@ -168,7 +184,11 @@ class Layout:
         """The last records of one experiment's cells; of a plan that is only certified, the audits of its mechanisms."""
         cells = [cell for cell in self.grid.certified if cell.spec["experiment"] == experiment]
         if experiment in self.grid.trained:
-            return [str(self.results / "cells" / cell.id / name) for cell in cells for name in ("evaluate.json", "verify.json")]
+            return [
+                str(self.results / "cells" / cell.id / name)
+                for cell in cells
+                for name in ("evaluate.json", "verify.json")
+            ]
         wanted = {cell.mechanism for cell in cells}
         return [path for path in self.mechanism_audits() if Path(path).parent.name in wanted]
 
@@ -290,5 +310,7 @@ class Job:
         for name in names:
             value = self.snakemake.input.get(name, [])
             files = [value] if isinstance(value, str) else list(value)
-            found |= {name if len(files) == 1 else f"{name} {number}": Path(str(file)) for number, file in enumerate(files)}
+            found |= {
+                name if len(files) == 1 else f"{name} {number}": Path(str(file)) for number, file in enumerate(files)
+            }
         return found

@@ -157,9 +157,13 @@ def read_json(path: Path | str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MissingFile(f"file = {str(path)!r}: is not there. Run the stage that makes it, or check the name.") from None
+        raise MissingFile(
+            f"file = {str(path)!r}: is not there. Run the stage that makes it, or check the name."
+        ) from None
     except ValueError as error:
-        raise DamagedFile(f"file = {str(path)!r}: is not valid JSON ({error}). Delete it; its stage writes it again.") from None
+        raise DamagedFile(
+            f"file = {str(path)!r}: is not valid JSON ({error}). Delete it; its stage writes it again."
+        ) from None
 
 
 def read_record(path: Path | str) -> dict[str, Any]:
@@ -181,7 +185,9 @@ def read_record(path: Path | str) -> dict[str, Any]:
     return record
 
 
-def is_current(path: Path | str, *, code: str | None, inputs: Mapping[str, str], content: Mapping[str, Any] | None = None) -> bool:
+def is_current(
+    path: Path | str, *, code: str | None, inputs: Mapping[str, str], content: Mapping[str, Any] | None = None
+) -> bool:
     """Whether a record was made by the same code from the same inputs (and spec).
 
     ``code`` None takes any code. A damaged or missing record is simply not current. ``content`` names fields

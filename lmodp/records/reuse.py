@@ -119,7 +119,10 @@ def run_stage(
     hashes = dict(sorted((name_in(root, path), sha256_file(path)) for path in inputs.values()))
     wanted = {"code": stage_code(name, method_file), "inputs": hashes, "content": {"spec": dict(spec)}}
     stamp = artefact / STAMP if artefact else record
-    if is_current(stamp, **{**wanted, "code": None if any_code else wanted["code"]}) and files_changed(stamp, root) is None:
+    if (
+        is_current(stamp, **{**wanted, "code": None if any_code else wanted["code"]})
+        and files_changed(stamp, root) is None
+    ):
         if artefact:
             write_bytes(record, stamp.read_bytes())
         os.utime(record)  # newer than its inputs again, so that the workflow rests
@@ -140,7 +143,12 @@ def run_stage(
 
 def _says(record: Path, made: Mapping[str, Any]) -> bool:
     """Whether a record says what was made just now, by whatever code."""
-    return is_current(record, code=None, inputs=made["inputs"], content={name: value for name, value in made.items() if name != "created_by"})
+    return is_current(
+        record,
+        code=None,
+        inputs=made["inputs"],
+        content={name: value for name, value in made.items() if name != "created_by"},
+    )
 
 
 def files_changed(record: Path, root: Path) -> str | None:
@@ -153,11 +161,20 @@ def files_changed(record: Path, root: Path) -> str | None:
     return None
 
 
-def _do(name: str, spec: Mapping[str, Any], work: Callable[[], Mapping[str, Any]], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _do(
+    name: str, spec: Mapping[str, Any], work: Callable[[], Mapping[str, Any]], wanted: Mapping[str, Any]
+) -> dict[str, Any]:
     content = {"spec": dict(spec), **work()}
     status, reason = content.pop("status", "done"), content.pop("reason", None)
-    return make_record(name, content, code=wanted["code"], packages=get_stage(name).packages, inputs=wanted["inputs"],
-                       status=status, reason=reason)
+    return make_record(
+        name,
+        content,
+        code=wanted["code"],
+        packages=get_stage(name).packages,
+        inputs=wanted["inputs"],
+        status=status,
+        reason=reason,
+    )
 
 
 def _say(name: str, record: Path, root: Path, what: str, started: float) -> None:
@@ -200,13 +217,26 @@ def why_outdated(
     """
     seen = {} if seen is None else seen
     if record not in seen:
-        again = partial(why_outdated, root=root, method_files=method_files, any_code=any_code, made_otherwise=made_otherwise, seen=seen)
+        again = partial(
+            why_outdated,
+            root=root,
+            method_files=method_files,
+            any_code=any_code,
+            made_otherwise=made_otherwise,
+            seen=seen,
+        )
         seen[record] = _judge(record, root, method_files, any_code, made_otherwise, again)
     return seen[record]
 
 
-def _judge(record: Path, root: Path, method_files: Mapping[str, Path], any_code: bool,
-           made_otherwise: Callable[[Mapping[str, Any]], str | None], again: Callable[[Path], str | None]) -> str | None:
+def _judge(
+    record: Path,
+    root: Path,
+    method_files: Mapping[str, Path],
+    any_code: bool,
+    made_otherwise: Callable[[Mapping[str, Any]], str | None],
+    again: Callable[[Path], str | None],
+) -> str | None:
     try:
         values = read_record(record)
     except (MissingFile, DamagedFile) as error:
@@ -215,7 +245,9 @@ def _judge(record: Path, root: Path, method_files: Mapping[str, Path], any_code:
     if stage not in STAGES:
         return f"{name_in(root, record)} was written by an unknown stage {stage!r}"
     any_will_do = any_code and not STAGES[stage].reports
-    if not any_will_do and values["created_by"].get("code") != stage_code(stage, plug_in_of(stage, values.get("spec", {}), method_files)):
+    if not any_will_do and values["created_by"].get("code") != stage_code(
+        stage, plug_in_of(stage, values.get("spec", {}), method_files)
+    ):
         return f"{name_in(root, record)} was made by other code of {stage}"
     if otherwise := made_otherwise(values):
         return f"{name_in(root, record)} was made by {otherwise}"

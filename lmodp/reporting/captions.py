@@ -39,7 +39,9 @@ def _size(results: Mapping[str, Any], experiment: str) -> str:
     """How many examples were scored; sentences are generated for distinct records, and not for all where the configuration says so."""
     facts = results["experiments"][experiment]
     examples = f"{count(facts['evaluation_size'])} examples"
-    scored = next((cell["examples"] for cell in results["cells"] if cell["experiment"] == experiment and cell["examples"]), None)
+    scored = next(
+        (cell["examples"] for cell in results["cells"] if cell["experiment"] == experiment and cell["examples"]), None
+    )
     if scored in (None, facts["evaluation_size"]):
         return examples
     return f"sentences for {count(scored)} distinct records; perplexity over {examples}"

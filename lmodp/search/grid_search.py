@@ -95,8 +95,13 @@ def find_noise(
     if point is None:
         raise Unsupported(_none_qualifies(space, accountant, epsilon, epsilons))
     return SearchResult(
-        noise=space.noise(point), epsilon=float(epsilons[point]), value=float(abs(score[point])), point=point,
-        qualifying=int(below.sum()), valid=int(np.isfinite(epsilons).sum()), points=space.points,
+        noise=space.noise(point),
+        epsilon=float(epsilons[point]),
+        value=float(abs(score[point])),
+        point=point,
+        qualifying=int(below.sum()),
+        valid=int(np.isfinite(epsilons).sum()),
+        points=space.points,
         trace={**space.columns(), "epsilon": epsilons, "usefulness": useful, "std": std, "qualifies": below},
     )
 
@@ -210,8 +215,9 @@ def fisher_informations(space: SearchSpace) -> np.ndarray:
 
 
 def _information(space: SearchSpace, log_x: np.ndarray, points: slice) -> np.ndarray:
-    value, first, second = (space.gather(lambda part, i=i: part.log_mgf(-np.exp(log_x))[i], np.add, points=points)
-                            for i in range(3))
+    value, first, second = (
+        space.gather(lambda part, i=i: part.log_mgf(-np.exp(log_x))[i], np.add, points=points) for i in range(3)
+    )
     score = first + second / first
     return (np.exp(value + log_x) * first * score**2).sum(axis=-1) * (log_x[1] - log_x[0])
 
@@ -235,7 +241,15 @@ def write_trace(columns: Mapping[str, np.ndarray], path: Path) -> None:
     from pyarrow import parquet
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = {name: column.astype(np.float32) if column.dtype == np.float64 else column for name, column in columns.items()}
-    measured = [name for name in ("epsilon", "usefulness", "std", "step_claimed", "step_theorem", "step_verified") if name in values]
+    values = {
+        name: column.astype(np.float32) if column.dtype == np.float64 else column for name, column in columns.items()
+    }
+    measured = [
+        name
+        for name in ("epsilon", "usefulness", "std", "step_claimed", "step_theorem", "step_verified")
+        if name in values
+    ]
     others = [name for name in values if name not in measured]
-    parquet.write_table(pyarrow.table(values), path, compression="zstd", use_dictionary=others, use_byte_stream_split=measured)
+    parquet.write_table(
+        pyarrow.table(values), path, compression="zstd", use_dictionary=others, use_byte_stream_split=measured
+    )

@@ -98,21 +98,34 @@ def optimise_noise(
     Raises:
         Unsupported: the target is below what Renyi orders resolve.
     """
-    target = {"epsilon": epsilon, "delta": delta, "sampling_rate": sampling_rate, "steps": steps, "dimension": dimension}
+    target = {
+        "epsilon": epsilon,
+        "delta": delta,
+        "sampling_rate": sampling_rate,
+        "steps": steps,
+        "dimension": dimension,
+    }
     point, evaluations = _search(_objective(target))
     shape = shape_of(point)
     noise, laplace = (scale_to_target(each, accountant="verified", **target) for each in (shape, Laplace(scale=1.0)))
     gaussian = scale_to_target("gaussian", accountant="verified", **target)
     run = {key: target[key] for key in ("delta", "sampling_rate", "steps", "dimension")}
     return OptimisedNoise(
-        noise=noise, std=noise.std, epsilon=verified_upper(noise, **run), active_bounds=active_bounds(point),
-        gaussian_std=gaussian.std, laplace_std=laplace.std, over_gaussian=noise.std / gaussian.std,
-        over_better=noise.std / min(gaussian.std, laplace.std), evaluations=evaluations,
+        noise=noise,
+        std=noise.std,
+        epsilon=verified_upper(noise, **run),
+        active_bounds=active_bounds(point),
+        gaussian_std=gaussian.std,
+        laplace_std=laplace.std,
+        over_gaussian=noise.std / gaussian.std,
+        over_better=noise.std / min(gaussian.std, laplace.std),
+        evaluations=evaluations,
     )
 
 
 def _objective(target: dict[str, float]) -> Callable[[np.ndarray], float]:
     """Return log of the standard deviation, up to a constant, as a function of the point."""
+
     def many(point: np.ndarray) -> float:
         return -math.log(max(shape_of(point).efficiency, 1e-12)) / 2
 
@@ -129,8 +142,13 @@ def _search(objective: Callable[[np.ndarray], float]) -> tuple[np.ndarray, int]:
     starts = [np.array(point) for point in itertools.product(*axes)]
     values = [objective(point) for point in starts]
     best = starts[int(np.argmin(values))]
-    found = minimize(objective, best, method="Nelder-Mead", bounds=[(0.0, 1.0)] * 4,
-                     options={"maxfev": _FINITE_EVALUATIONS if finite else _MANY_EVALUATIONS, "xatol": 1e-4, "fatol": 1e-7})
+    found = minimize(
+        objective,
+        best,
+        method="Nelder-Mead",
+        bounds=[(0.0, 1.0)] * 4,
+        options={"maxfev": _FINITE_EVALUATIONS if finite else _MANY_EVALUATIONS, "xatol": 1e-4, "fatol": 1e-7},
+    )
     return np.clip(found.x, 0, 1), len(starts) + int(found.nfev)
 
 

@@ -48,8 +48,10 @@ class SearchSpace:
     @cached_property
     def parts(self) -> dict[str, list[RatePart]]:
         """Every part of the grid by key, weights fastest."""
-        return {key: [_LAWS[key][1](weight, law) for law in axis[_LAWS[key][0]] for weight in axis["weight"]]
-                for key, axis in self.axes.items()}
+        return {
+            key: [_LAWS[key][1](weight, law) for law in axis[_LAWS[key][0]] for weight in axis["weight"]]
+            for key, axis in self.axes.items()
+        }
 
     @cached_property
     def index(self) -> dict[str, np.ndarray]:
@@ -70,7 +72,9 @@ class SearchSpace:
         """Return the noise of a point, numbered in the order of the walk."""
         return LaplaceMixture(**{key: parts[self.index[key][point]] for key, parts in self.parts.items()})
 
-    def gather(self, of: Callable[[RatePart], Any], combine: np.ufunc, *, points: np.ndarray | slice = slice(None)) -> np.ndarray:
+    def gather(
+        self, of: Callable[[RatePart], Any], combine: np.ufunc, *, points: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
         """Combine a quantity of the parts, an array or number each, at ``points``, shape (points, ...)."""
         total = None
         for key, parts in self.parts.items():
@@ -90,8 +94,11 @@ class SearchSpace:
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return every parameter of every point, one column each, in the order of the walk."""
-        return {f"{key}_{field}": np.array([getattr(part, field) for part in parts])[self.index[key]]
-                for key, parts in self.parts.items() for field in parts[0].to_dict()}
+        return {
+            f"{key}_{field}": np.array([getattr(part, field) for part in parts])[self.index[key]]
+            for key, parts in self.parts.items()
+            for field in parts[0].to_dict()
+        }
 
 
 def load_space(source: str | Path | Mapping[str, Any]) -> SearchSpace:
@@ -126,8 +133,13 @@ def _space(name: str, values: Any) -> SearchSpace:
     axes = {key: _axis(key, values[key]) for key in _LAWS if key in values}
     space = SearchSpace(name, axes)
     for key, parts in space.parts.items():  # every part validates itself
-        require(all(part.active for part in parts), f"space.{key}.weight", axes[key]["weight"],
-                "must hold values above 0", "Leave the part out to search without it.")
+        require(
+            all(part.active for part in parts),
+            f"space.{key}.weight",
+            axes[key]["weight"],
+            "must hold values above 0",
+            "Leave the part out to search without it.",
+        )
     return space
 
 
@@ -135,8 +147,13 @@ def _axis(key: str, axis: Any) -> dict[str, tuple]:
     law, _, numbers = _LAWS[key]
     require(isinstance(axis, Mapping), f"space.{key}", axis, "must be a table of lists")
     for name in axis:
-        require(name in ("weight", law), f"space.{key}.{name}", axis[name], "is not a known key",
-                nearest(str(name), ("weight", law)))
+        require(
+            name in ("weight", law),
+            f"space.{key}.{name}",
+            axis[name],
+            "is not a known key",
+            nearest(str(name), ("weight", law)),
+        )
     for name in ("weight", law):
         require(name in axis, f"space.{key}", dict(axis), f"lacks {name}", f"Add {name!r}.")
         listed = isinstance(axis[name], (list, tuple)) and len(axis[name]) > 0

@@ -16,8 +16,19 @@ from lmodp.errors import Unsupported
 from lmodp.mechanisms import PUBLISHED, Laplace, Noise
 
 COLUMNS = (
-    "family", "dimension", "steps", "epsilon", "delta", "sampling_rate", "efficiency", "std", "gaussian_std",
-    "over_gaussian", "bound", "status", "reason",
+    "family",
+    "dimension",
+    "steps",
+    "epsilon",
+    "delta",
+    "sampling_rate",
+    "efficiency",
+    "std",
+    "gaussian_std",
+    "over_gaussian",
+    "bound",
+    "status",
+    "reason",
 )
 DIMENSIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, None)
 
@@ -53,15 +64,28 @@ def win_map(
     for count in steps:
         for target in epsilon:
             run = {"epsilon": target, "delta": delta, "sampling_rate": sampling_rate, "steps": count}
-            rows += [_row(name, shape, dimension, run, rigorous) for name, shape in shapes.items() for dimension in dimensions]
+            rows += [
+                _row(name, shape, dimension, run, rigorous)
+                for name, shape in shapes.items()
+                for dimension in dimensions
+            ]
     return rows
 
 
 def _row(name: str, shape: Noise, dimension: int | None, run: dict[str, Any], rigorous: bool) -> dict[str, Any]:
     exact = rigorous or dimension in (None, 1)
-    row = {"family": name, "dimension": dimension, **run, "efficiency": shape.efficiency,
-           "bound": "supremum" if exact else "even_split", "std": None, "gaussian_std": None, "over_gaussian": None,
-           "status": "ok", "reason": ""}
+    row = {
+        "family": name,
+        "dimension": dimension,
+        **run,
+        "efficiency": shape.efficiency,
+        "bound": "supremum" if exact else "even_split",
+        "std": None,
+        "gaussian_std": None,
+        "over_gaussian": None,
+        "status": "ok",
+        "reason": "",
+    }
     try:
         gaussian = scale_to_target("gaussian", accountant="verified", **run).std
         std = _std(shape, dimension, run, exact)

@@ -79,7 +79,13 @@ class Sampling:
     confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
-        require(self.trials >= 100, "trials", self.trials, "must be at least 100", "A million takes seconds with draw 'law'.")
+        require(
+            self.trials >= 100,
+            "trials",
+            self.trials,
+            "must be at least 100",
+            "A million takes seconds with draw 'law'.",
+        )
         require(self.draw in DRAWS, "draw", self.draw, "is no way to draw", nearest(self.draw, DRAWS))
         require(self.coordinates >= 1, "coordinates", self.coordinates, "must be at least 1")
         require(0 < self.confidence < 1, "confidence", self.confidence, "must be in (0, 1)")
@@ -87,7 +93,9 @@ class Sampling:
 
 def sampling_of(spec: Mapping[str, Any]) -> Sampling:
     """Return how a grid's mechanism is audited; its spec carries "audit" and "base_seed"."""
-    seed = derive_seed(spec["base_seed"], "sampling", audit=short_hash({name: spec[name] for name in spec if name != "audit"}))
+    seed = derive_seed(
+        spec["base_seed"], "sampling", audit=short_hash({name: spec[name] for name in spec if name != "audit"})
+    )
     audit = spec["audit"]
     return Sampling(trials=audit["trials"], seed=seed, coordinates=audit["coordinates"], confidence=audit["confidence"])
 
@@ -103,8 +111,15 @@ def resolved_delta(trials: int) -> float:
     return _RESOLVED / math.sqrt(trials)
 
 
-def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = None, drawn_noise: Noise | None = None,
-                own_claim: Mapping[str, Any] | None = None, at_delta: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def audit_noise(
+    plan: Plan,
+    sampling: Sampling,
+    *,
+    claim_noise: Noise | None = None,
+    drawn_noise: Noise | None = None,
+    own_claim: Mapping[str, Any] | None = None,
+    at_delta: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Audit a plan's mechanism and return the content of an audit, see the module.
 
     Args:
@@ -122,19 +137,35 @@ def audit_noise(plan: Plan, sampling: Sampling, *, claim_noise: Noise | None = N
     bound = bound_from_scores(included, excluded, delta=tested, confidence=sampling.confidence)
     accounts = accounts_at(plan, tested, claim_noise=claim_noise, own_claim=own_claim)
     asked = at_delta or accounts_at(plan, plan.delta, claim_noise=claim_noise, own_claim=own_claim)
-    curve = tradeoff_curves(included, excluded, delta=tested,
-                            epsilons={"claimed": accounts["claimed"], "verified": accounts["verified"]["upper"]})
+    curve = tradeoff_curves(
+        included,
+        excluded,
+        delta=tested,
+        epsilons={"claimed": accounts["claimed"], "verified": accounts["verified"]["upper"]},
+    )
     return {
-        "epsilon_lower": bound.epsilon_lower, "confidence": bound.confidence, **verdict(bound.epsilon_lower, accounts),
+        "epsilon_lower": bound.epsilon_lower,
+        "confidence": bound.confidence,
+        **verdict(bound.epsilon_lower, accounts),
         "refutes_claimed_at_delta": exceeds(bound.epsilon_lower, asked["claimed"]),
-        "trials": sampling.trials, "seed": sampling.seed, "draw": sampling.draw, "coordinates": sampling.coordinates,
+        "trials": sampling.trials,
+        "seed": sampling.seed,
+        "draw": sampling.draw,
+        "coordinates": sampling.coordinates,
         "law": LAW if sampling.draw == "law" else _COORDINATES,
-        "delta": plan.delta, "delta_tested": tested, "delta_note": _delta_note(plan.delta, tested, sampling.trials),
+        "delta": plan.delta,
+        "delta_tested": tested,
+        "delta_note": _delta_note(plan.delta, tested, sampling.trials),
         **accounts,
         "at_delta": asked,
-        "sampling_rate": plan.sampling_rate, "steps": plan.steps, "relative_sensitivity": plan.relative_sensitivity,
-        "adjacency": plan.adjacency, "sampler_assumed": plan.sampler,
-        "test": {name: value for name, value in asdict(bound).items() if name not in ("epsilon_lower", "confidence", "delta")},
+        "sampling_rate": plan.sampling_rate,
+        "steps": plan.steps,
+        "relative_sensitivity": plan.relative_sensitivity,
+        "adjacency": plan.adjacency,
+        "sampler_assumed": plan.sampler,
+        "test": {
+            name: value for name, value in asdict(bound).items() if name not in ("epsilon_lower", "confidence", "delta")
+        },
         "curve": curve,
     }
 
@@ -156,29 +187,51 @@ def exceeds(lower: float, stated: float | None) -> bool | None:
 def _delta_note(asked: float, tested: float, trials: int) -> str:
     if tested == asked:
         return f"tested at the delta asked for, which {trials} trials resolve"
-    return (f"{trials} trials cannot resolve delta = {asked:g}; tested at {tested:.3g}, where every accountant's epsilon is "
-            f"compared. The bound holds at delta = {asked:g} too, where epsilon can only be larger")
+    return (
+        f"{trials} trials cannot resolve delta = {asked:g}; tested at {tested:.3g}, where every accountant's epsilon is "
+        f"compared. The bound holds at delta = {asked:g} too, where epsilon can only be larger"
+    )
 
 
-def scores_of_mechanism(plan: Plan, sampling: Sampling, *, drawn_noise: Noise | None = None) -> tuple[np.ndarray, np.ndarray]:
+def scores_of_mechanism(
+    plan: Plan, sampling: Sampling, *, drawn_noise: Noise | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of transcripts with and without the canary, half of the trials each."""
-    score = CanaryScore(noise=plan.noise, relative_sensitivity=plan.relative_sensitivity,
-                        coordinates=sampling.coordinates, sampling_rate=plan.sampling_rate)
+    score = CanaryScore(
+        noise=plan.noise,
+        relative_sensitivity=plan.relative_sensitivity,
+        coordinates=sampling.coordinates,
+        sampling_rate=plan.sampling_rate,
+    )
     if sampling.draw == "law":
         require(drawn_noise is None, "draw", "law", "draws the plan's own noise", "Draw coordinates to try another.")
         law, generator = StepLaw(score), np.random.Generator(np.random.Philox(sampling.seed))
-        draws = [law.draw(trials=sampling.trials // 2, steps=plan.steps, included=world, generator=generator)
-                 for world in (True, False)]
+        draws = [
+            law.draw(trials=sampling.trials // 2, steps=plan.steps, included=world, generator=generator)
+            for world in (True, False)
+        ]
     else:
-        draws = [draw_scores(drawn_noise or plan.noise, shift=score.shift, coordinates=sampling.coordinates,
-                             sampling_rate=plan.sampling_rate, steps=plan.steps, trials=sampling.trials // 2,
-                             included=world, key=stream_key(sampling.seed, entropy="seeded"),
-                             of_coordinates=score.of_coordinates, of_steps=score.of_steps) for world in (True, False)]
+        draws = [
+            draw_scores(
+                drawn_noise or plan.noise,
+                shift=score.shift,
+                coordinates=sampling.coordinates,
+                sampling_rate=plan.sampling_rate,
+                steps=plan.steps,
+                trials=sampling.trials // 2,
+                included=world,
+                key=stream_key(sampling.seed, entropy="seeded"),
+                of_coordinates=score.of_coordinates,
+                of_steps=score.of_steps,
+            )
+            for world in (True, False)
+        ]
     return draws[0], draws[1]
 
 
-def accounts_at(plan: Plan, delta: float, *, claim_noise: Noise | None = None,
-                own_claim: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def accounts_at(
+    plan: Plan, delta: float, *, claim_noise: Noise | None = None, own_claim: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return each accountant's epsilon of the whole run at ``delta``; null where it is infinite.
 
     Args:
@@ -194,7 +247,8 @@ def accounts_at(plan: Plan, delta: float, *, claim_noise: Noise | None = None,
     verified = verified_run(unit, **run)
     claimed, note = own_claim_at(own_claim, delta, stated_at=plan.delta) if own_claim else _published_claim(claim, run)
     return {
-        "claimed": claimed, "claimed_note": note,
+        "claimed": claimed,
+        "claimed_note": note,
         "theorem": _finite(paper_bound_run(claim, **run).epsilon),
         "verified": {"lower": _finite(verified.lower), "upper": _finite(verified.upper)},
     }
@@ -217,8 +271,10 @@ def own_claim_at(claim: Mapping[str, Any], delta: float, *, stated_at: float) ->
     stated = [] if claim["epsilon"] is None else [(stated_at, claim["epsilon"])]
     known = [(at, epsilon) for at, epsilon in [*claim.get("epsilon_at", ()), *stated] if at <= delta]
     if not known:
-        return None, (f"{claim['formula']}: its epsilon is not recorded at delta = {delta:.3g} or a little below; "
-                      "refutes_claimed_at_delta compares with the claim at the delta asked for")
+        return None, (
+            f"{claim['formula']}: its epsilon is not recorded at delta = {delta:.3g} or a little below; "
+            "refutes_claimed_at_delta compares with the claim at the delta asked for"
+        )
     at, epsilon = max(known)
     return epsilon, f"{claim['formula']}, at delta = {at:.3g}, which implies it at {delta:.3g}"
 
@@ -231,13 +287,27 @@ def accounts_of(certificate: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `accounts_at` would say at the certificate's own delta, from the certificate."""
     verified = certificate["verified"]
     claimed = certificate["claimed"]
-    note = claimed.get("formula") or claimed["reason"] or f"the published route at delta = {certificate['plan']['delta']:.3g}"
-    return {"claimed": claimed["epsilon_total"], "claimed_note": note, "theorem": certificate["theorem"]["epsilon_total"],
-            "verified": {"lower": verified["epsilon_lower"], "upper": verified["epsilon_upper"]}}
+    note = (
+        claimed.get("formula")
+        or claimed["reason"]
+        or f"the published route at delta = {certificate['plan']['delta']:.3g}"
+    )
+    return {
+        "claimed": claimed["epsilon_total"],
+        "claimed_note": note,
+        "theorem": certificate["theorem"]["epsilon_total"],
+        "verified": {"lower": verified["epsilon_lower"], "upper": verified["epsilon_upper"]},
+    }
 
 
-def audit_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any], certificate: Mapping[str, Any],
-                    sampling: Sampling, *, sampler_trials: int) -> dict[str, Any]:
+def audit_mechanism(
+    spec: Mapping[str, Any],
+    noise_record: Mapping[str, Any],
+    certificate: Mapping[str, Any],
+    sampling: Sampling,
+    *,
+    sampler_trials: int,
+) -> dict[str, Any]:
     """Return the content of a mechanism's ``audit.json``.
 
     Args:
@@ -250,17 +320,34 @@ def audit_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any], ce
         return {"audit": None, "status": noise_record["status"], "reason": noise_record["reason"]}
     if noise_record["noise"] is None:
         return {"audit": None}
-    plan = Plan.for_batches(expected_batch_size=spec["expected_batch_size"], dataset_size=spec["dataset_size"],
-                            steps=spec["steps"], delta=spec["delta"], noise=noise_from_dict(noise_record["noise"]))
+    plan = Plan.for_batches(
+        expected_batch_size=spec["expected_batch_size"],
+        dataset_size=spec["dataset_size"],
+        steps=spec["steps"],
+        delta=spec["delta"],
+        noise=noise_from_dict(noise_record["noise"]),
+    )
     claim = noise_record["claim_noise"]
-    audit = audit_noise(plan, sampling, claim_noise=noise_from_dict(claim) if claim else None,
-                        own_claim=noise_record["claim"], at_delta=accounts_of(certificate["certificate"]))
+    audit = audit_noise(
+        plan,
+        sampling,
+        claim_noise=noise_from_dict(claim) if claim else None,
+        own_claim=noise_record["claim"],
+        at_delta=accounts_of(certificate["certificate"]),
+    )
     every = replace(sampling, draw="coordinates", trials=sampler_trials)
-    return {"audit": {**audit, "sampler": _audit_sampler(plan, every, audit["delta_tested"], audit["verified"]["upper"])}}
+    return {
+        "audit": {**audit, "sampler": _audit_sampler(plan, every, audit["delta_tested"], audit["verified"]["upper"])}
+    }
 
 
 def _audit_sampler(plan: Plan, sampling: Sampling, delta: float, upper: float | None) -> dict[str, Any]:
     """The short audit in which the device's sampler draws every coordinate."""
     bound = bound_from_scores(*scores_of_mechanism(plan, sampling), delta=delta, confidence=sampling.confidence)
-    return {"epsilon_lower": bound.epsilon_lower, "confidence": bound.confidence, "trials": sampling.trials,
-            "coordinates": sampling.coordinates, "consistent_with_verified": not exceeds(bound.epsilon_lower, upper)}
+    return {
+        "epsilon_lower": bound.epsilon_lower,
+        "confidence": bound.confidence,
+        "trials": sampling.trials,
+        "coordinates": sampling.coordinates,
+        "consistent_with_verified": not exceeds(bound.epsilon_lower, upper),
+    }

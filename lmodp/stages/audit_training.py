@@ -88,8 +88,12 @@ class RunJudge:
     @cached_property
     def score(self) -> CanaryScore:
         """Score of a canary with one coordinate of its own."""
-        return CanaryScore(noise=self.plan.noise, relative_sensitivity=self.plan.relative_sensitivity, coordinates=1,
-                           sampling_rate=self.plan.sampling_rate)
+        return CanaryScore(
+            noise=self.plan.noise,
+            relative_sensitivity=self.plan.relative_sensitivity,
+            coordinates=1,
+            sampling_rate=self.plan.sampling_rate,
+        )
 
     @cached_property
     def reference(self) -> Reference:
@@ -119,11 +123,16 @@ class RunJudge:
         scores = score_releases(released, self.score)
         bound = bound_from_run(coins, scores, guesses=self.guesses, delta=self.delta, confidence=self.confidence)
         return {
-            "epsilon_lower": bound.epsilon_lower, "confidence": self.confidence,
+            "epsilon_lower": bound.epsilon_lower,
+            "confidence": self.confidence,
             **verdict(bound.epsilon_lower, self.accounts),
-            "canaries": self.canaries, "guesses": bound.guesses, "correct": bound.correct,
+            "canaries": self.canaries,
+            "guesses": bound.guesses,
+            "correct": bound.correct,
             "statistic": STATISTICS[bound.statistic],
-            "delta": self.plan.delta, "delta_tested": self.delta, **self.accounts,
+            "delta": self.plan.delta,
+            "delta_tested": self.delta,
+            **self.accounts,
             "fit": fit_to_reference(coins, scores[:, 0], self.reference),
         }
 
@@ -149,26 +158,44 @@ def audit_training(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path], se
     torch.set_num_threads(cell.spec["threads"])
     released, scores = _train(cell, layout, plan, coins)
     claim = noise_from_dict(noise["claim_noise"]) if noise["claim_noise"] else None
-    judge = RunJudge(plan=plan, canaries=len(coins), confidence=settings.confidence, claim_noise=claim,
-                     own_claim=noise["claim"],
-                     seed=derive_seed(cell.spec["base_seed"], "sampling", audit="reference", cell=cell.id))
-    return {"audit": {**judge.judge(released, coins), "run": cell.runs[0],
-                      "utility": _utility(scores, evaluate["runs"][0])}}
+    judge = RunJudge(
+        plan=plan,
+        canaries=len(coins),
+        confidence=settings.confidence,
+        claim_noise=claim,
+        own_claim=noise["claim"],
+        seed=derive_seed(cell.spec["base_seed"], "sampling", audit="reference", cell=cell.id),
+    )
+    return {
+        "audit": {**judge.judge(released, coins), "run": cell.runs[0], "utility": _utility(scores, evaluate["runs"][0])}
+    }
 
 
 def _utility(scores: Mapping[str, Any], without: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """The numbers that both scorings have."""
     names = [name for name, value in scores.items() if isinstance(value, (int, float)) and name in without]
-    return {"with_canaries": {name: scores[name] for name in names}, "without_canaries": {name: without[name] for name in names}}
+    return {
+        "with_canaries": {name: scores[name] for name in names},
+        "without_canaries": {name: without[name] for name in names},
+    }
 
 
 def _train(cell: Cell, layout: Layout, plan: Plan, coins: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
     """Return what the run released and its scores."""
     spec, task = cell.spec, task_of(cell, layout)
-    seeds = run_seeds(spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=0, method=spec["method"])
+    seeds = run_seeds(
+        spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=0, method=spec["method"]
+    )
     _, running, _ = task.model(seeds["head_init"])
     model = CanaryModel(running, len(coins))
     recorder = ReleaseRecorder(model, scale=plan.effective_noise_scale)
-    train(model, plan=plan, examples=CanaryExamples(task.examples("train"), coins),
-          loss=canary_loss(task.loss, clip_norm=plan.clip_norm), settings=settings_of(spec), seeds=seeds, hooks=[recorder])
+    train(
+        model,
+        plan=plan,
+        examples=CanaryExamples(task.examples("train"), coins),
+        loss=canary_loss(task.loss, clip_norm=plan.clip_norm),
+        settings=settings_of(spec),
+        seeds=seeds,
+        hooks=[recorder],
+    )
     return recorder.released, task.score(running)

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def calibrate_noise(
-    spec: Mapping[str, Any], method: Method, search: Mapping[str, Any] | None, *, model_folder: Path | None = None,
+    spec: Mapping[str, Any],
+    method: Method,
+    search: Mapping[str, Any] | None,
+    *,
+    model_folder: Path | None = None,
     dimension: int | None = None,
 ) -> dict[str, Any]:
     """Ask a method for its mechanism and return the content of ``noise.json``.
@@ -43,7 +47,11 @@ def calibrate_noise(
     except LmodpError as error:
         return {"noise": None, "status": "failed", "reason": str(error)}
     except Exception as error:  # a plug-in may raise anything; its author must see what, and the grid goes on
-        return {"noise": None, "status": "failed", "reason": f"mechanism() of {method.name!r} raised {describe_error(error)}"}
+        return {
+            "noise": None,
+            "status": "failed",
+            "reason": f"mechanism() of {method.name!r} raised {describe_error(error)}",
+        }
     fault = fault_of(answer, method)
     if fault:
         return {"noise": None, "status": "failed", "reason": fault}

@@ -29,7 +29,9 @@ def certify_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any]) 
     nominal = noise_record["nominal_step_epsilon"]
     certificate = accounting.certificate_of(_plan(spec, noise_record["noise"]), nominal_step_epsilon=nominal)
     if noise_record["claim_noise"] is not None:
-        certificate["claimed"] = accounting.published_claim(_plan(spec, noise_record["claim_noise"]), nominal_step_epsilon=nominal)
+        certificate["claimed"] = accounting.published_claim(
+            _plan(spec, noise_record["claim_noise"]), nominal_step_epsilon=nominal
+        )
     if noise_record["claim"] is not None:
         certificate["claimed"] = own_claim(noise_record["claim"])
     return {"certificate": certificate, "noise": noise_record["noise"]}
@@ -41,9 +43,15 @@ def own_claim(claim: Mapping[str, Any]) -> dict[str, Any]:
     Such a formula speaks of the whole run; there is nothing it says of one step.
     """
     return {
-        "epsilon_step": None, "order": None, "order_in_domain": None, "sigma_classic": None, "epsilon_step_nominal": None,
-        "epsilon_total": claim["epsilon"], "epsilon_total_nominal": claim["nominal_epsilon"],
-        "formula": claim["formula"], "status": "ok" if claim["epsilon"] is not None else "unsupported",
+        "epsilon_step": None,
+        "order": None,
+        "order_in_domain": None,
+        "sigma_classic": None,
+        "epsilon_step_nominal": None,
+        "epsilon_total": claim["epsilon"],
+        "epsilon_total_nominal": claim["nominal_epsilon"],
+        "formula": claim["formula"],
+        "status": "ok" if claim["epsilon"] is not None else "unsupported",
         "reason": claim["reason"] or f"no claim of one step: {claim['formula']}",
     }
 

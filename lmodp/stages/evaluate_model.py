@@ -23,7 +23,11 @@ def evaluate_model(cell: Cell, *, layout: Layout, finetune: Mapping[str, Any]) -
     """
     torch.set_num_threads(cell.spec["threads"])
     if all(run["status"] != "done" for run in finetune["runs"]):
-        return {"runs": [_unscored(run) for run in finetune["runs"]], "status": finetune["status"], "reason": finetune["reason"]}
+        return {
+            "runs": [_unscored(run) for run in finetune["runs"]],
+            "status": finetune["status"],
+            "reason": finetune["reason"],
+        }
     task = task_of(cell, layout)
     return {"runs": [_evaluate_run(run, cell, layout, task) for run in finetune["runs"]]}
 
@@ -39,10 +43,20 @@ def _evaluate_run(run: Mapping[str, Any], cell: Cell, layout: Layout, task: Any)
     training = read_record(folder / "training.json")
     weights = layout.cache / "cells" / cell.id / f"{run['run']}.safetensors"
     scores = task.score(load_trained(task, training["seeds"]["head_init"], weights))
-    record = make_record("evaluate_model", {"spec": training["spec"], **scores}, code=stage_code("evaluate_model"),
-                         packages=("numpy", "torch", "transformers"),
-                         inputs={f"runs/{run['run']}/training.json": run["record_sha256"]})
+    record = make_record(
+        "evaluate_model",
+        {"spec": training["spec"], **scores},
+        code=stage_code("evaluate_model"),
+        packages=("numpy", "torch", "transformers"),
+        inputs={f"runs/{run['run']}/training.json": run["record_sha256"]},
+    )
     write_json(folder / "evaluation.json", record)
     numbers = {name: value for name, value in scores.items() if isinstance(value, float)}
-    return {"run": run["run"], "status": "done", "reason": None, "examples": scores["examples"],
-            "reasons": scores.get("reasons", {}), **numbers}
+    return {
+        "run": run["run"],
+        "status": "done",
+        "reason": None,
+        "examples": scores["examples"],
+        "reasons": scores.get("reasons", {}),
+        **numbers,
+    }

@@ -99,8 +99,12 @@ def task_of(cell: Cell, layout: Layout) -> Task:
     """Return the task of a cell, over its prepared files."""
     activations = layout.cache / "activations" / cell.activations if cell.activations else None
     kind = TASKS[DATASETS[cell.spec["dataset"]].task]
-    return kind(cell.spec, model_folder=layout.cache / "models" / cell.model,
-                tokens_folder=layout.cache / "tokens" / cell.tokens, activations_folder=activations)
+    return kind(
+        cell.spec,
+        model_folder=layout.cache / "models" / cell.model,
+        tokens_folder=layout.cache / "tokens" / cell.tokens,
+        activations_folder=activations,
+    )
 
 
 def settings_of(spec: Mapping[str, Any]) -> TrainingSettings:
@@ -134,10 +138,24 @@ class _Trainer:
     def _attempt(self, candidate: Mapping[str, float]) -> float:
         """Train with a candidate and return the mean loss on the validation split."""
         spec = tuned(self.cell.spec, candidate)
-        seeds = run_seeds(spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=REPETITION, method=spec["method"])
+        seeds = run_seeds(
+            spec["base_seed"],
+            dataset=spec["dataset"],
+            model=spec["model"],
+            repetition=REPETITION,
+            method=spec["method"],
+        )
         _, running, _ = self.task.model(seeds["head_init"])
-        self.train(running, plan=plan_of(spec, self.noise), examples=self.examples, loss=self.task.loss, settings=settings_of(spec),
-                   seeds=seeds, checkpoint_path=None, evaluate=None)
+        self.train(
+            running,
+            plan=plan_of(spec, self.noise),
+            examples=self.examples,
+            loss=self.task.loss,
+            settings=settings_of(spec),
+            seeds=seeds,
+            checkpoint_path=None,
+            evaluate=None,
+        )
         return mean_loss(running, self.task.examples(SPLIT), self.task.loss, spec["training"]["micro_batch_size"])
 
     @property
@@ -155,8 +173,13 @@ class _Trainer:
         if not self._there(record, weights, spec):
             self._train(spec, number, run_id, record, weights)
         made = read_record(record)
-        return {"run": run_id, "status": made["status"], "reason": made["reason"], "record_sha256": sha256_file(record),
-                "clipped_share": mean_clipped_share(made)}
+        return {
+            "run": run_id,
+            "status": made["status"],
+            "reason": made["reason"],
+            "record_sha256": sha256_file(record),
+            "clipped_share": mean_clipped_share(made),
+        }
 
     def _there(self, record: Path, weights: Path, spec: Mapping[str, Any]) -> bool:
         code = None if self.layout.config.keep_records else self.code
@@ -168,19 +191,38 @@ class _Trainer:
         return weights.is_file() and weights_hash(load_file(weights)) == made["weights_sha256"]
 
     def _train(self, spec: Mapping[str, Any], number: int, run_id: str, record: Path, weights: Path) -> None:
-        seeds = run_seeds(spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=number, method=spec["method"])
+        seeds = run_seeds(
+            spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=number, method=spec["method"]
+        )
         try:
             model, running, summary = self.task.model(seeds["head_init"])
-            result = self.train(running, plan=self.plan, examples=self.examples, loss=self.task.loss,
-                                settings=settings_of(self.spec), seeds=seeds, checkpoint_path=self._checkpoint(run_id), evaluate=self._evaluate())
+            result = self.train(
+                running,
+                plan=self.plan,
+                examples=self.examples,
+                loss=self.task.loss,
+                settings=settings_of(self.spec),
+                seeds=seeds,
+                checkpoint_path=self._checkpoint(run_id),
+                evaluate=self._evaluate(),
+            )
         except Unsupported as error:
             self._write(record, {"spec": spec}, status="skipped", reason=str(error))
             return
         except LmodpError as error:
             self._write(record, {"spec": spec}, status="failed", reason=str(error))
             return
-        content = {"spec": spec, "seeds": seeds, "plan": self.plan.to_dict(), "tuning": self.tuning, "trained": summary, **result.record}
-        trained = {name: value.detach().cpu().contiguous() for name, value in model.named_parameters() if value.requires_grad}
+        content = {
+            "spec": spec,
+            "seeds": seeds,
+            "plan": self.plan.to_dict(),
+            "tuning": self.tuning,
+            "trained": summary,
+            **result.record,
+        }
+        trained = {
+            name: value.detach().cpu().contiguous() for name, value in model.named_parameters() if value.requires_grad
+        }
         if not all(bool(torch.isfinite(value).all()) for value in trained.values()):
             self._write(record, content, status="diverged", reason="a trained weight is not finite after the last step")
             return
@@ -199,8 +241,18 @@ class _Trainer:
             return None
         return lambda model: {name: value for name, value in self.task.score(model).items() if isinstance(value, float)}
 
-    def _write(self, record: Path, content: Mapping[str, Any], *, status: str = "done", reason: str | None = None) -> None:
-        made = make_record("finetune_model", content, code=self.code, packages=self.packages, inputs=self.hashes, status=status, reason=reason)
+    def _write(
+        self, record: Path, content: Mapping[str, Any], *, status: str = "done", reason: str | None = None
+    ) -> None:
+        made = make_record(
+            "finetune_model",
+            content,
+            code=self.code,
+            packages=self.packages,
+            inputs=self.hashes,
+            status=status,
+            reason=reason,
+        )
         write_json(record, made)
 
 
@@ -211,7 +263,7 @@ def mean_loss(model: nn.Module, examples: Examples, loss: Loss, batch_size: int)
     with torch.no_grad():
         order = arranged(examples, np.arange(len(examples)))
         for start in range(0, len(order), batch_size):
-            batch = examples.batch(order[start:start + batch_size])
+            batch = examples.batch(order[start : start + batch_size])
             total += float(loss(model, batch).double().sum())
     return total / len(examples)
 

@@ -29,5 +29,8 @@ def map_space(spec: Mapping[str, Any], *, points_file: Path) -> dict[str, Any]:
     space = load_space(spec["space"])
     steps = landscape(space, delta=spec["delta"])
     write_trace({**space.columns(), "std": deviations(space), **steps}, points_file)
-    qualifying = [{"epsilon": target, **{name: int((steps[f"step_{name}"] < target).sum()) for name in ACCOUNTANTS}} for target in spec["epsilon"]]
+    qualifying = [
+        {"epsilon": target, **{name: int((steps[f"step_{name}"] < target).sum()) for name in ACCOUNTANTS}}
+        for target in spec["epsilon"]
+    ]
     return {"points": space.points, "qualifying": qualifying}

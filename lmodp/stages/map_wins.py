@@ -19,4 +19,7 @@ def map_wins(delta: float) -> dict[str, Any]:
     Args:
         delta: of every target.
     """
-    return {"delta": delta, "rows": win_map(steps=STEPS, epsilon=EPSILON, delta=delta, dimensions=DIMENSIONS, families=FAMILIES)}
+    return {
+        "delta": delta,
+        "rows": win_map(steps=STEPS, epsilon=EPSILON, delta=delta, dimensions=DIMENSIONS, families=FAMILIES),
+    }

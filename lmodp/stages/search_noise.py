@@ -23,6 +23,11 @@ def search_noise(spec: Mapping[str, Any]) -> dict[str, Any]:
     except Unsupported as error:
         return {"noise": None, "status": "skipped", "reason": str(error)}
     return {
-        "noise": found.noise.to_dict(), "epsilon": found.epsilon, "value": found.value, "point": found.point,
-        "qualifying": found.qualifying, "valid": found.valid, "points": found.points,
+        "noise": found.noise.to_dict(),
+        "epsilon": found.epsilon,
+        "value": found.value,
+        "point": found.point,
+        "qualifying": found.qualifying,
+        "valid": found.valid,
+        "points": found.points,
     }

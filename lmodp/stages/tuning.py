@@ -47,10 +47,16 @@ def tune(spec: Mapping[str, Any], attempt: Callable[[Mapping[str, float]], float
     ranked = [loss if math.isfinite(loss) else math.inf for loss in losses]
     return {
         "budget": len(known),
-        "trials": [{**candidate, "validation_loss": loss if math.isfinite(loss) else None}
-                   for candidate, loss in zip(known, losses, strict=True)] if len(known) > 1 else [],
+        "trials": [
+            {**candidate, "validation_loss": loss if math.isfinite(loss) else None}
+            for candidate, loss in zip(known, losses, strict=True)
+        ]
+        if len(known) > 1
+        else [],
         "chosen": known[ranked.index(min(ranked))],
-        "criterion": f"least mean loss on the {SPLIT} split" if len(known) > 1 else "one setting for all methods, from the configuration",
+        "criterion": f"least mean loss on the {SPLIT} split"
+        if len(known) > 1
+        else "one setting for all methods, from the configuration",
         "scored_on_the_same_split": len(known) > 1 and DATASETS[spec["dataset"]].evaluation_split == SPLIT,
         "privacy_cost": PRIVACY_COST,
     }

@@ -71,8 +71,13 @@ def _verify(run: Mapping[str, Any], certified: Mapping[str, Any], root: Path) ->
     result = compare_run(certified=certified, ran=read_record(folder / "training.json"))
     status = "done" if result["conforms"] else "failed"
     reason = None if result["conforms"] else f"what ran is not what was certified: {result['reason']}"
-    record = make_record("verify_run", {"run": run["run"], "conforms": result["conforms"], "checks": result["checks"]},
-                         code=stage_code("verify_run"), inputs={f"runs/{run['run']}/training.json": run["record_sha256"]},
-                         status=status, reason=reason)
+    record = make_record(
+        "verify_run",
+        {"run": run["run"], "conforms": result["conforms"], "checks": result["checks"]},
+        code=stage_code("verify_run"),
+        inputs={f"runs/{run['run']}/training.json": run["record_sha256"]},
+        status=status,
+        reason=reason,
+    )
     write_json(folder / "verification.json", record)
     return {"run": run["run"], "status": status, "reason": reason, "conforms": result["conforms"]}

@@ -52,7 +52,9 @@ class ClassificationTask:
 
     loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(classification_loss)
 
-    def __init__(self, spec: Mapping[str, Any], *, model_folder: Path, tokens_folder: Path, activations_folder: Path | None):
+    def __init__(
+        self, spec: Mapping[str, Any], *, model_folder: Path, tokens_folder: Path, activations_folder: Path | None
+    ):
         self.spec = spec
         self.card = DATASETS[spec["dataset"]]
         self.model_folder, self.tokens_folder, self.activations_folder = model_folder, tokens_folder, activations_folder
@@ -65,7 +67,10 @@ class ClassificationTask:
         logging.set_verbosity_error()  # it would warn of the new head, which is meant to be new
         logging.disable_progress_bar()
         inner = AutoModelForSequenceClassification.from_pretrained(
-            self.model_folder, local_files_only=True, dtype=frozen_dtype(self.spec), num_labels=len(self.card.labels),
+            self.model_folder,
+            local_files_only=True,
+            dtype=frozen_dtype(self.spec),
+            num_labels=len(self.card.labels),
             **dropout_options(self.model_folder, self.spec["training"]["dropout"]),
         )
         return SequenceClassifier(inner, self.spec["pooling"]).to(self.device)
@@ -92,13 +97,19 @@ class ClassificationTask:
             return tokens
         cached = load_file(self.activations_folder / f"{split}.safetensors")
         if "pooled" in cached:
-            return TensorExamples({"pooled": cached["pooled"], "labels": torch.from_numpy(tokens.values["labels"])}, device=self.device)
+            return TensorExamples(
+                {"pooled": cached["pooled"], "labels": torch.from_numpy(tokens.values["labels"])}, device=self.device
+            )
         return CachedActivations(cached["hidden"], tokens)
 
     def _tokens(self, split: str) -> TokenColumns:
         found = load_tokens(self.tokens_folder, split)
-        return TokenColumns(found.columns(), padding={"input_ids": self.pretrained.config.pad_token_id},
-                            values={"labels": found.labels}, device=self.device)
+        return TokenColumns(
+            found.columns(),
+            padding={"input_ids": self.pretrained.config.pad_token_id},
+            values={"labels": found.labels},
+            device=self.device,
+        )
 
     def score(self, model: nn.Module) -> dict[str, Any]:
         """Return the scores of a trained model on the evaluation split."""
@@ -115,7 +126,7 @@ def predict(model: nn.Module, examples: Examples, batch_size: int) -> tuple[np.n
     logits, labels = [], []
     with torch.no_grad():
         for start in range(0, len(order), batch_size):
-            batch = examples.batch(order[start:start + batch_size])
+            batch = examples.batch(order[start : start + batch_size])
             labels.append(batch.pop("labels").cpu().numpy())
             logits.append(model(**batch).float().cpu().numpy())
     back = np.argsort(order)

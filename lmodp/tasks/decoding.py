@@ -64,12 +64,17 @@ def generate_sentences(
     """
     longest = max(map(len, prompts), default=0) + settings.max_new_tokens
     limit = model.config.max_position_embeddings
-    require(longest <= limit, "max_new_tokens", settings.max_new_tokens,
-            f"with the longest record needs {longest} positions, the model has {limit}", "Lower max_new_tokens.")
+    require(
+        longest <= limit,
+        "max_new_tokens",
+        settings.max_new_tokens,
+        f"with the longest record needs {longest} positions, the model has {limit}",
+        "Lower max_new_tokens.",
+    )
     order = np.argsort([len(prompt) for prompt in prompts], kind="stable")
     found = [""] * len(prompts)
     for start in range(0, len(order), settings.batch_size):
-        places = order[start:start + settings.batch_size]
+        places = order[start : start + settings.batch_size]
         for place, text in zip(places, _decode([prompts[i] for i in places], model, tokenizer, settings), strict=True):
             found[place] = text
     return found
@@ -81,8 +86,8 @@ def pad_left(rows: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, Tens
     ids = torch.full((len(rows), width), pad_token_id)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
     for row, tokens in enumerate(rows):
-        ids[row, width - len(tokens):] = torch.as_tensor(tokens)
-        mask[row, width - len(tokens):] = 1
+        ids[row, width - len(tokens) :] = torch.as_tensor(tokens)
+        mask[row, width - len(tokens) :] = 1
     return {"input_ids": ids, "attention_mask": mask}
 
 
@@ -91,8 +96,10 @@ def _decode(prompts: list[Sequence[int]], model: nn.Module, tokenizer: Any, sett
     logging.set_verbosity_error()
     batch = {name: value.to(model.device) for name, value in pad_left(prompts, tokenizer.pad_token_id).items()}
     tokens = model.generate(**batch, generation_config=GenerationConfig(**_options(tokenizer, settings)))
-    return [" ".join(text.split()) for text in
-            tokenizer.batch_decode(tokens[:, batch["input_ids"].shape[1]:], skip_special_tokens=True)]
+    return [
+        " ".join(text.split())
+        for text in tokenizer.batch_decode(tokens[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+    ]
 
 
 def _options(tokenizer: Any, settings: DecodingSettings) -> Mapping[str, Any]:

@@ -46,7 +46,12 @@ def score_generation(outputs: Sequence[str], references: Sequence[Sequence[str]]
         InvalidValue: no record, or a record without references.
     """
     require(len(outputs) > 0, "outputs", 0, "there is nothing to score")
-    require(len(outputs) == len(references), "outputs", len(outputs), f"must be one a record, of which there are {len(references)}")
+    require(
+        len(outputs) == len(references),
+        "outputs",
+        len(outputs),
+        f"must be one a record, of which there are {len(references)}",
+    )
     empty = [number for number, group in enumerate(references) if not group]
     require(not empty, "references", empty[:5], "records without references")
     reasons: dict[str, str] = {}
@@ -76,7 +81,9 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 6)
 
 
-def _word_scores(outputs: Sequence[str], references: Sequence[Sequence[str]], reasons: dict[str, str]) -> dict[str, float | None]:
+def _word_scores(
+    outputs: Sequence[str], references: Sequence[Sequence[str]], reasons: dict[str, str]
+) -> dict[str, float | None]:
     most = max(map(len, references))
     columns = [[group[number] if number < len(group) else None for group in references] for number in range(most)]
     bleu = sacrebleu.BLEU(lowercase=True).corpus_score(list(outputs), columns).score
@@ -95,7 +102,9 @@ def _nist(outputs: Sequence[str], references: Sequence[Sequence[str]], reasons: 
     return corpus_nist([[words(text.lower()).split() for text in group] for group in references], split, n=NIST_ORDER)
 
 
-def _penn_scores(outputs: Sequence[str], references: Sequence[Sequence[str]], reasons: dict[str, str]) -> dict[str, float | None]:
+def _penn_scores(
+    outputs: Sequence[str], references: Sequence[Sequence[str]], reasons: dict[str, str]
+) -> dict[str, float | None]:
     missing = why_no_java()
     if missing:
         reasons.update(dict.fromkeys(("meteor", "rouge_l", "cider"), missing))
@@ -118,7 +127,7 @@ def _attempt(name: str, compute: Callable[[], float], reasons: dict[str, str]) -
 
 def _penn_groups(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
     flat = penn_tokens([*outputs, *(text for group in references for text in group)])
-    texts, rest = flat[: len(outputs)], iter(flat[len(outputs):])
+    texts, rest = flat[: len(outputs)], iter(flat[len(outputs) :])
     return texts, [[next(rest) for _ in group] for group in references]
 
 
@@ -136,6 +145,10 @@ def _cider(texts: Sequence[str], groups: Sequence[Sequence[str]]) -> float:
     return Cider().compute_score(*_numbered(texts, groups))[0]
 
 
-def _numbered(texts: Sequence[str], groups: Sequence[Sequence[str]]) -> tuple[Mapping[int, list[str]], Mapping[int, list[str]]]:
+def _numbered(
+    texts: Sequence[str], groups: Sequence[Sequence[str]]
+) -> tuple[Mapping[int, list[str]], Mapping[int, list[str]]]:
     """References and outputs by record number, the form that pycocoevalcap wants."""
-    return {number: list(group) for number, group in enumerate(groups)}, {number: [text] for number, text in enumerate(texts)}
+    return {number: list(group) for number, group in enumerate(groups)}, {
+        number: [text] for number, text in enumerate(texts)
+    }

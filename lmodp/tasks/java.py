@@ -62,12 +62,21 @@ def meteor(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> float
     """
     jar = _package() / METEOR_JAR
     command = ["-Xmx2G", "-Dfile.encoding=UTF-8", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"]
-    process = subprocess.Popen(["java", *command], cwd=jar.parent, text=True, encoding="utf-8",
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        ["java", *command],
+        cwd=jar.parent,
+        text=True,
+        encoding="utf-8",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     with process:
         # One answer a question; a question is asked when the answer before has been read, so no pipe fills up.
-        statistics = [_ask(process, ("SCORE", *_bare(group), *_bare([output])))
-                      for output, group in zip(outputs, references, strict=True)]
+        statistics = [
+            _ask(process, ("SCORE", *_bare(group), *_bare([output])))
+            for output, group in zip(outputs, references, strict=True)
+        ]
         _ask(process, ("EVAL", *statistics))
         process.stdin.close()
         rest = process.stdout.read().splitlines()  # communicate() would miss what readline() has read ahead

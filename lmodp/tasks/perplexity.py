@@ -33,7 +33,7 @@ def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict
     with torch.no_grad():
         order = arranged(examples, np.arange(len(examples)))
         for start in range(0, len(order), batch_size):
-            batch = examples.batch(order[start:start + batch_size])
+            batch = examples.batch(order[start : start + batch_size])
             targets = (batch["labels"][:, 1:] != IGNORED).sum(1)
             total += float((causal_lm_loss(model, batch).double() * targets).sum())
             count += int(targets.sum())

@@ -39,7 +39,14 @@ class TableToTextTask:
 
     loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(causal_lm_loss)
 
-    def __init__(self, spec: Mapping[str, Any], *, model_folder: Path, tokens_folder: Path, activations_folder: Path | None = None):
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        model_folder: Path,
+        tokens_folder: Path,
+        activations_folder: Path | None = None,
+    ):
         self.spec = spec
         self.card = DATASETS[spec["dataset"]]
         self.model_folder, self.tokens_folder = model_folder, tokens_folder
@@ -87,8 +94,10 @@ class TableToTextTask:
             likelihood = perplexity(model, self.examples(split), batch_size=batch)
             prompts = prompt_tokens(self.tokenizer, list(groups))
             outputs = generate_sentences(model, prompts, tokenizer=self.tokenizer, settings=self.decoding)
-        samples = [{"record": record, "output": output, "reference": references[0]}
-                   for (record, references), output in islice(zip(groups.items(), outputs, strict=True), SAMPLES)]
+        samples = [
+            {"record": record, "output": output, "reference": references[0]}
+            for (record, references), output in islice(zip(groups.items(), outputs, strict=True), SAMPLES)
+        ]
         scores = score_generation(outputs, list(groups.values()))
         reasons = {**scores["reasons"], **likelihood.pop("reasons")}
         return {**likelihood, **scores, "reasons": reasons, "decoding": self.decoding.to_dict(), "samples": samples}

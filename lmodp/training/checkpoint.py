@@ -84,11 +84,11 @@ def load_checkpoint(path: Path | str, *, identity: bytes) -> dict[str, Any] | No
     head = len(MAGIC) + _DIGEST
     if not data.startswith(MAGIC) or len(data) < head + _DIGEST:
         raise _refused(path, "is not a checkpoint of this suite")
-    if hashlib.sha256(data[head:]).digest() != data[len(MAGIC):head]:
+    if hashlib.sha256(data[head:]).digest() != data[len(MAGIC) : head]:
         raise _refused(path, "is damaged: its content does not have the hash it was written with")
-    if data[head:head + _DIGEST] != identity:
+    if data[head : head + _DIGEST] != identity:
         raise _refused(path, "belongs to another run: plan, settings, seeds, model, data or torch version differ")
-    return torch.load(io.BytesIO(data[head + _DIGEST:]), weights_only=True, map_location="cpu")
+    return torch.load(io.BytesIO(data[head + _DIGEST :]), weights_only=True, map_location="cpu")
 
 
 def _refused(path: Path | str, rule: str) -> DamagedFile:

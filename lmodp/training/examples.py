@@ -57,10 +57,13 @@ class TokenColumns:
         lengths = {name: np.fromiter((len(row) for row in rows), dtype=np.int64) for name, rows in columns.items()}
         self.lengths = next(iter(lengths.values()))
         for name, found in lengths.items():
-            require(np.array_equal(found, self.lengths), f"columns[{name!r}]", "lengths", "differ from the other columns")
+            require(
+                np.array_equal(found, self.lengths), f"columns[{name!r}]", "lengths", "differ from the other columns"
+            )
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
-        self.flat = {name: np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
-                     for name, rows in columns.items()}
+        self.flat = {
+            name: np.concatenate([np.asarray(row, dtype=np.int64) for row in rows]) for name, rows in columns.items()
+        }
         self.padding = {name: padding.get(name, IGNORED if name == "labels" else 0) for name in columns}
         self.values = {name: np.asarray(column) for name, column in (values or {}).items()}
         self.device = device

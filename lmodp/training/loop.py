@@ -74,11 +74,23 @@ def train(
         Unsupported: a trainable layer cannot be clipped per example.
         DamagedFile: the checkpoint is damaged or belongs to another run.
     """
-    require(len(examples) == plan.dataset_size, "dataset_size", plan.dataset_size,
-            f"must be the number of training examples, {len(examples)}")
+    require(
+        len(examples) == plan.dataset_size,
+        "dataset_size",
+        plan.dataset_size,
+        f"must be the number of training examples, {len(examples)}",
+    )
     started = time.perf_counter()
-    run = _Run(model, plan=plan, examples=examples, loss=loss, settings=settings, seeds=seeds,
-               checkpoint_path=checkpoint_path, hooks=hooks)
+    run = _Run(
+        model,
+        plan=plan,
+        examples=examples,
+        loss=loss,
+        settings=settings,
+        seeds=seeds,
+        checkpoint_path=checkpoint_path,
+        hooks=hooks,
+    )
     first = run.step
     while run.step < plan.steps:
         run.advance()
@@ -87,8 +99,13 @@ def train(
         run.checkpoint_if_due()
         if progress is not None:
             progress(run.step, plan.steps)
-    timing = {"wall_seconds": time.perf_counter() - started, "steps_run": plan.steps - first,
-              "device": str(run.private.device), "threads": torch.get_num_threads(), **peak_memory(run.private.device)}
+    timing = {
+        "wall_seconds": time.perf_counter() - started,
+        "steps_run": plan.steps - first,
+        "device": str(run.private.device),
+        "threads": torch.get_num_threads(),
+        **peak_memory(run.private.device),
+    }
     return TrainingResult(record=run.record(), timing=timing)
 
 
@@ -100,10 +117,14 @@ class _Run:
         self.path = checkpoint_path
         self.identity = run_identity(model, plan, settings, seeds, examples) if checkpoint_path else b""
         held = load_checkpoint(checkpoint_path, identity=self.identity) if checkpoint_path else None
-        keys = held["keys"] if held else {name: stream_key(seeds[name], entropy=settings.entropy)
-                                          for name in PURPOSES_OF_STEPS}
-        self.private = PrivateStep(model, plan=plan, examples=examples, loss=loss, settings=settings,
-                                   keys=keys, hooks=hooks)
+        keys = (
+            held["keys"]
+            if held
+            else {name: stream_key(seeds[name], entropy=settings.entropy) for name in PURPOSES_OF_STEPS}
+        )
+        self.private = PrivateStep(
+            model, plan=plan, examples=examples, loss=loss, settings=settings, keys=keys, hooks=hooks
+        )
         self.optimizer = build_optimizer(settings, self.private.parameters)
         self.log, self.step = RunLog(), 0
         if held:
@@ -154,8 +175,12 @@ class _Run:
 
     def record(self) -> dict[str, Any]:
         """Return the conformance record."""
-        return self.log.record(plan=self.plan, settings=self.settings, meter=self.private.meter,
-                               trainable=sum(parameter.numel() for parameter in self.private.parameters))
+        return self.log.record(
+            plan=self.plan,
+            settings=self.settings,
+            meter=self.private.meter,
+            trainable=sum(parameter.numel() for parameter in self.private.parameters),
+        )
 
 
 def _evaluated(model: nn.Module, evaluate: Evaluate) -> dict[str, float]:
@@ -164,16 +189,22 @@ def _evaluated(model: nn.Module, evaluate: Evaluate) -> dict[str, float]:
         return dict(evaluate(model))
 
 
-def run_identity(model: nn.Module, plan: Plan, settings: TrainingSettings, seeds: Mapping[str, int],
-                 examples: Examples) -> bytes:
+def run_identity(
+    model: nn.Module, plan: Plan, settings: TrainingSettings, seeds: Mapping[str, int], examples: Examples
+) -> bytes:
     """Return 32 bytes that differ wherever a resumed run would not end with the same bytes.
 
     Hashes plan, settings, seeds, torch version and threads, the trainable
     parameters' initial values, and the first example.
     """
     chosen = {key: value for key, value in settings.to_dict().items() if key != "checkpoint_every"}
-    facts = {"plan": plan.to_dict(), "settings": chosen, "seeds": dict(seeds),
-             "torch": torch.__version__, "threads": torch.get_num_threads()}
+    facts = {
+        "plan": plan.to_dict(),
+        "settings": chosen,
+        "seeds": dict(seeds),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     for name, tensor in {**trained, **examples.batch([0])}.items():

@@ -39,8 +39,9 @@ def causal_lm_loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the mean cross entropy (B,) over positions with a target: (B, T, V), (B, T)."""
-    flat = nn.functional.cross_entropy(_wide(logits).flatten(0, 1), targets.flatten(),
-                                       reduction="none", ignore_index=IGNORED)
+    flat = nn.functional.cross_entropy(
+        _wide(logits).flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED
+    )
     counts = (targets != IGNORED).sum(1)
     return flat.view_as(targets).sum(1) / counts.clamp_min(1)
 

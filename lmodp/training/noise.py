@@ -164,7 +164,7 @@ def _columns(table: SamplerTable, limit: float) -> tuple[list[np.ndarray], float
         values, rises, step = line
         return [values / step, rises / step], step
     step = table.inverse_step
-    found = table.coefficients[:math.ceil(limit * step)] / step
+    found = table.coefficients[: math.ceil(limit * step)] / step
     beyond = [[found[-1].sum(), found[-1] @ [0, 1, 2, 3], 0.0, 0.0]]
     return list(np.concatenate([found, beyond]).T), step
 
@@ -179,7 +179,9 @@ class _Workspace:
         self.position, self.offset, self.ratio, self.column = torch.empty(4, chunk, device=device)
 
 
-def draw(noise: Noise, shape: tuple[int, ...], generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
+def draw(
+    noise: Noise, shape: tuple[int, ...], generator: torch.Generator, device: torch.device | str = "cpu"
+) -> Tensor:
     """Return independent float32 draws of a law.
 
     Args:
@@ -215,7 +217,7 @@ class NoiseMeter:
         """Take the draws of one chunk; they are left without their signs."""
         self.draws += values.numel()
         self.sum_abs += float(values.abs_().sum())
-        sample = values[:self.SAMPLE]
+        sample = values[: self.SAMPLE]
         self.sampled += sample.numel()
         self.below_median += int((sample <= self.median).sum())
 

@@ -39,8 +39,9 @@ class RunLog:
         """Take up a checkpoint's state."""
         vars(self).update(state)
 
-    def record(self, *, plan: Plan, settings: TrainingSettings, meter: NoiseMeter | None,
-               trainable: int) -> dict[str, Any]:
+    def record(
+        self, *, plan: Plan, settings: TrainingSettings, meter: NoiseMeter | None, trainable: int
+    ) -> dict[str, Any]:
         """Return the content of ``training.json``.
 
         Lists have one entry a step: examples drawn, those whose gradient was shortened,
@@ -75,8 +76,9 @@ def mean_clipped_share(record: Mapping[str, Any]) -> float | None:
     """Return the mean over a run's steps of the share of drawn examples that were clipped; None if not counted."""
     if not record.get("clipped"):
         return None
-    return fmean(clipped / size if size else 0.0
-                 for clipped, size in zip(record["clipped"], record["batch_sizes"], strict=True))
+    return fmean(
+        clipped / size if size else 0.0 for clipped, size in zip(record["clipped"], record["batch_sizes"], strict=True)
+    )
 
 
 def _four_digits(loss: float | None) -> float | None:

@@ -40,4 +40,4 @@ class PoissonSampler:
 def micro_batches(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Yield consecutive pieces of at most ``size`` indices; nothing for an empty draw."""
     for start in range(0, len(indices), size):
-        yield indices[start:start + size]
+        yield indices[start : start + size]

@@ -57,8 +57,12 @@ class TrainingSettings:
         for name in ("micro_batch_size", "checkpoint_every", "evaluate_every"):
             value = getattr(self, name)
             optional = name != "micro_batch_size"
-            require((optional and value is None) or (isinstance(value, int) and value >= 1), name, value,
-                    "must be a whole number of at least 1")
+            require(
+                (optional and value is None) or (isinstance(value, int) and value >= 1),
+                name,
+                value,
+                "must be a whole number of at least 1",
+            )
         object.__setattr__(self, "betas", tuple(self.betas))
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,5 +79,11 @@ def build_optimizer(settings: TrainingSettings, parameters: list[torch.nn.Parame
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=settings.learning_rate, betas=settings.betas, eps=settings.adam_epsilon,
-                weight_decay=settings.weight_decay, fused=True)
+    return kind(
+        parameters,
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        eps=settings.adam_epsilon,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )

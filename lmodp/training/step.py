@@ -121,8 +121,10 @@ class PrivateStep:
         drawn = self.sampler.draw(step)
         self.engine.zero_grad()
         seed_dropout(self.keys["dropout"], step)
-        reports = [self._micro_batch(piece) for piece in
-                   micro_batches(arranged(self.examples, drawn), self.settings.micro_batch_size)]
+        reports = [
+            self._micro_batch(piece)
+            for piece in micro_batches(arranged(self.examples, drawn), self.settings.micro_batch_size)
+        ]
         self.engine.fill_missing()
         losses = sum(float(report.losses.sum()) for report in reports)
         return StepReport(
@@ -141,8 +143,9 @@ class PrivateStep:
             return
         generator = device_generator(self.keys["noise"], "noise", step, self.device)
         for parameter in self.parameters:
-            self.noise.add_to(parameter.grad, scale=self.plan.effective_noise_scale,
-                              generator=generator, meter=self.meter)
+            self.noise.add_to(
+                parameter.grad, scale=self.plan.effective_noise_scale, generator=generator, meter=self.meter
+            )
 
 
 def in_precision(loss: Loss, precision: str) -> Loss:

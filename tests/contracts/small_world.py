@@ -45,14 +45,27 @@ def model_folder():
 
 
 def tiny_config():
-    return RobertaConfig(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-                         max_position_embeddings=40, type_vocab_size=1, pad_token_id=0, hidden_dropout_prob=0.0,
-                         attention_probs_dropout_prob=0.0)
+    return RobertaConfig(
+        vocab_size=60,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=40,
+        type_vocab_size=1,
+        pad_token_id=0,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
 
 
 def search_record(spec):
     """What a search would have answered, for methods that ask."""
-    return {"status": "done", "reason": None, "noise": PUBLISHED["figure6-0.9"].noise.to_dict()} if spec["search"] else None
+    return (
+        {"status": "done", "reason": None, "noise": PUBLISHED["figure6-0.9"].noise.to_dict()}
+        if spec["search"]
+        else None
+    )
 
 
 def noise_record(grid, cell):
@@ -80,7 +93,13 @@ def run_cell(grid, cell, record):
     method, plan = grid.methods[cell.spec["method"]], plan_of(cell.spec, record["noise"])
     model = tiny_model(cell.spec["trainable"])
     trainer = train if method.engine == OWN_ENGINE else partial(train_foreign, load_engine(method))
-    result = trainer(model, plan=plan, examples=tiny_examples(plan.dataset_size), loss=classification_loss,
-                     settings=settings_of(cell.spec), seeds=SEEDS)
+    result = trainer(
+        model,
+        plan=plan,
+        examples=tiny_examples(plan.dataset_size),
+        loss=classification_loss,
+        settings=settings_of(cell.spec),
+        seeds=SEEDS,
+    )
     certified = certified_plan(cell.spec, {"noise": record["noise"], "spec": record["spec"]})
     return model, result.record, certified

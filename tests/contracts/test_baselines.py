@@ -63,7 +63,9 @@ def test_it_states_its_name_title_and_reference(name, folder):
 
 
 def test_listing_it_imports_nothing_slow(name, folder):
-    code = f"import sys; from lmodp.methods.discovery import find_methods; find_methods({folder!r}); print(*sys.modules)"
+    code = (
+        f"import sys; from lmodp.methods.discovery import find_methods; find_methods({folder!r}); print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert not SLOW_TO_IMPORT & set(done.stdout.split()), "import it inside the function that needs it"
 
@@ -98,8 +100,12 @@ def test_a_verified_target_is_reached_from_the_private_side(answers):
     for cell, record in answers:
         if cell.spec["calibration"] == "verified" and record["noise"]:
             spec = record["spec"]
-            upper = verified_upper(noise_from_dict(record["noise"]), steps=spec["steps"], delta=spec["delta"],
-                                   sampling_rate=spec["expected_batch_size"] / spec["dataset_size"])
+            upper = verified_upper(
+                noise_from_dict(record["noise"]),
+                steps=spec["steps"],
+                delta=spec["delta"],
+                sampling_rate=spec["expected_batch_size"] / spec["dataset_size"],
+            )
             assert 0.9 * spec["epsilon"] <= upper <= spec["epsilon"]
 
 
@@ -136,7 +142,9 @@ def test_what_it_trains_with_is_what_was_certified(method, grid, chosen):
         model, ran, certified = run_cell(grid, cell, record)
         result = compare_run(certified=certified, ran=ran)
         assert result["conforms"], result["reason"]
-        assert any(not old.equal(new) for old, new in zip(before, model.parameters(), strict=True)), "nothing was trained"
+        assert any(not old.equal(new) for old, new in zip(before, model.parameters(), strict=True)), (
+            "nothing was trained"
+        )
         if method.engine != OWN_ENGINE:
             assert ran["released_law"]["draws"] >= 1000
 
@@ -149,7 +157,11 @@ def test_its_published_points_have_names_of_their_own(method):
 
 def test_skip_never_raises(method, grid):
     for cell in grid.cells.values():
-        for task, architecture in (("classification", "roberta"), ("table_to_text", "gpt2"), ("classification", "llama")):
+        for task, architecture in (
+            ("classification", "roberta"),
+            ("table_to_text", "gpt2"),
+            ("classification", "llama"),
+        ):
             left_out = why_left_out(method, cell.spec, task=task, architecture=architecture)
             assert left_out is None or left_out.status == "skipped", left_out.reason
 

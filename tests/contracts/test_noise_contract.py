@@ -29,8 +29,12 @@ LAWS = {
     "lmo-0.3": load_noise("lmo-0.3"),
     "lmo-3 as drawn": load_noise("lmo-3-as_drawn"),
     "plrv_o": load_noise("plrv_o-sst2-0.2"),
-    "power tail": LaplaceMixture(gamma=GammaPart(weight=0.3, shape=1.2, scale=0.7), uniform=UniformPart(weight=0.2, low=0, high=1)),
-    "truncated normal": LaplaceMixture(truncated_normal=TruncatedNormalPart(weight=0.4, mean=0.9, std=0.3, low=0.1, high=2)),
+    "power tail": LaplaceMixture(
+        gamma=GammaPart(weight=0.3, shape=1.2, scale=0.7), uniform=UniformPart(weight=0.2, low=0, high=1)
+    ),
+    "truncated normal": LaplaceMixture(
+        truncated_normal=TruncatedNormalPart(weight=0.4, mean=0.9, std=0.3, low=0.1, high=2)
+    ),
 }
 RUN = {"sampling_rate": 0.05, "steps": 20, "delta": 1e-8}
 laws = pytest.mark.parametrize("noise", LAWS.values(), ids=LAWS)
@@ -63,7 +67,16 @@ def test_laws_are_hashable_immutable_and_round_trip(noise):
 
 @laws
 def test_facts_are_python_floats(noise):
-    for name in ("std", "variance", "mean_abs", "entropy", "fisher_information", "efficiency", "sigma_effective", "score_maximum"):
+    for name in (
+        "std",
+        "variance",
+        "mean_abs",
+        "entropy",
+        "fisher_information",
+        "efficiency",
+        "sigma_effective",
+        "score_maximum",
+    ):
         assert isinstance(getattr(noise, name), float) and not math.isnan(getattr(noise, name)), name
     assert 0 < noise.efficiency <= 1 or math.isinf(noise.variance)
 
@@ -100,4 +113,7 @@ def test_published_settings_keep_the_contract_of_efficiency():
 @pytest.mark.parametrize("module", ["lmodp.mechanisms", "lmodp.accounting", "lmodp.plan"])
 def test_nothing_here_imports_torch(module):
     code = f"import sys, {module}; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )

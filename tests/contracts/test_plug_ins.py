@@ -50,9 +50,15 @@ def configuration(folder):
     values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
     experiment = {**values["experiments"]["head"], "repetitions": 1}
     methods = ["laplace", *(name for name in FILES if name != "gaussian_too"), "gaussian_too", "installed_method"]
-    return {**values, "results_root": str(folder / "results"), "cache_root": str(folder / "cache"),
-            "baselines_folder": str(folder / "plugins"), "methods": methods, "experiments": {"head": experiment},
-            "privacy": {"epsilon": [3], "delta": [1e-6], "calibrations": ["verified"]}}
+    return {
+        **values,
+        "results_root": str(folder / "results"),
+        "cache_root": str(folder / "cache"),
+        "baselines_folder": str(folder / "plugins"),
+        "methods": methods,
+        "experiments": {"head": experiment},
+        "privacy": {"epsilon": [3], "delta": [1e-6], "calibrations": ["verified"]},
+    }
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,12 @@ def test_outputs_equal_to_their_references(without_meteor):
     # NIST: a word is worth log2(16 / 1) = 4 bits, longer n-grams log2(1 / 1) = 0, no brevity penalty.
     # CIDEr: each of the four n-gram vectors has cosine 1, times 10.
     assert {name: found[name] for name in generation.SCORES} == {
-        "bleu": 100.0, "nist": 4.0, "meteor": 0.25, "rouge_l": 100.0, "cider": 10.0}
+        "bleu": 100.0,
+        "nist": 4.0,
+        "meteor": 0.25,
+        "rouge_l": 100.0,
+        "cider": 10.0,
+    }
     assert found["reasons"] == {} and found["examples"] == 2
 
 
@@ -48,11 +53,16 @@ def test_one_word_of_six_is_wrong(without_meteor):
 
 @java
 def test_meteor_of_two_records():
-    outputs = ["The Mill is a cheap pub near the river in the city centre .",
-               "Blue Spice serves Italian food for less than £20 , it is family friendly ."]
+    outputs = [
+        "The Mill is a cheap pub near the river in the city centre .",
+        "Blue Spice serves Italian food for less than £20 , it is family friendly .",
+    ]
     references = [
         ["The Mill is a pub near the river .", "In the city centre, The Mill is a cheap pub."],
-        ["Blue Spice is a family friendly Italian place with prices below £20.", "Blue Spice serves Italian food for less than £20."],
+        [
+            "Blue Spice is a family friendly Italian place with prices below £20.",
+            "Blue Spice serves Italian food for less than £20.",
+        ],
     ]
     assert score_generation(outputs, references)["meteor"] == pytest.approx(0.5619595888, abs=1e-6)
 

@@ -45,7 +45,9 @@ def test_claimed_step_of_setting_5():
 def test_claimed_run_of_0_3():
     """Code: 0.1564 from the computed, 0.1574 from the nominal step epsilon, N = 67,350."""
     run = {"sampling_rate": 2048 / 67350, "steps": 192, "delta": DELTA}
-    assert claimed_run(claimed_step(load_noise("lmo-0.3"), delta=DELTA).epsilon, **run) == pytest.approx(0.1564, abs=5e-5)
+    assert claimed_run(claimed_step(load_noise("lmo-0.3"), delta=DELTA).epsilon, **run) == pytest.approx(
+        0.1564, abs=5e-5
+    )
     assert claimed_run(0.3, **run) == pytest.approx(0.1574, abs=5e-5)
 
 
@@ -67,7 +69,9 @@ def test_claimed_runs_of_the_classification_tasks(size, steps, computed, nominal
         assert claimed_run(PUBLISHED[name].nominal_step_epsilon, **run) == pytest.approx(from_nominal, abs=6e-4), name
 
 
-@pytest.mark.parametrize(("batch", "expected"), [(16, (0.046, 0.046, 0.068, 0.176)), (1024, (0.106, 0.267, 0.891, 1.522))])
+@pytest.mark.parametrize(
+    ("batch", "expected"), [(16, (0.046, 0.046, 0.068, 0.176)), (1024, (0.106, 0.267, 0.891, 1.522))]
+)
 def test_claimed_runs_of_e2e(batch, expected):
     """Code, from the nominal step epsilon, delta 8e-6: accounted with batch 16, trained with 1,024."""
     run = {"sampling_rate": batch / 42061, "steps": 410, "delta": 8e-6}
@@ -180,7 +184,7 @@ def test_published_search_for_usefulness():
 
 
 def test_figure_6_settings_are_answers_of_the_search():
-    """"0.2" is its answer; "4" is at the maximum below 4, one of four ties."""
+    """ "0.2" is its answer; "4" is at the maximum below 4, one of four ties."""
     found = find_noise("published", accountant="claimed", objective="epsilon", epsilon=0.2, delta=DELTA)
     assert found.noise == load_noise("figure6-0.2")
     found = find_noise("published", accountant="claimed", objective="epsilon", epsilon=4, delta=DELTA)

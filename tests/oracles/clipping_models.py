@@ -23,15 +23,32 @@ VOCABULARY = 23
 
 
 def encoder_fields(**more):
-    return {"vocab_size": VOCABULARY, "hidden_size": 12, "num_hidden_layers": 2,
-            "num_attention_heads": 3, "intermediate_size": 20, "max_position_embeddings": 20,
-            "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "pad_token_id": 1, **more}
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 12,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 3,
+        "intermediate_size": 20,
+        "max_position_embeddings": 20,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "pad_token_id": 1,
+        **more,
+    }
 
 
 def llama_fields(**more):
-    return {"vocab_size": VOCABULARY, "hidden_size": 12, "num_hidden_layers": 2,
-            "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 20,
-            "max_position_embeddings": 20, "pad_token_id": 1, **more}
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 12,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "intermediate_size": 20,
+        "max_position_embeddings": 20,
+        "pad_token_id": 1,
+        **more,
+    }
 
 
 def masked_lm_loss(model, batch):
@@ -46,19 +63,46 @@ def wide_rms_norm(self, hidden):
 
 
 BUILDERS = {
-    "roberta": lambda: (RobertaForSequenceClassification(RobertaConfig(**encoder_fields(), num_labels=3)),
-                        classification_loss, "label"),
-    "bert": lambda: (BertForSequenceClassification(BertConfig(**encoder_fields(), num_labels=3)),
-                     classification_loss, "label"),
+    "roberta": lambda: (
+        RobertaForSequenceClassification(RobertaConfig(**encoder_fields(), num_labels=3)),
+        classification_loss,
+        "label",
+    ),
+    "bert": lambda: (
+        BertForSequenceClassification(BertConfig(**encoder_fields(), num_labels=3)),
+        classification_loss,
+        "label",
+    ),
     "roberta_lm_tied": lambda: (RobertaForMaskedLM(RobertaConfig(**encoder_fields())), masked_lm_loss, "tokens"),
-    "gpt2_tied": lambda: (GPT2LMHeadModel(GPT2Config(
-        vocab_size=VOCABULARY, n_embd=12, n_layer=2, n_head=3, n_positions=20, bos_token_id=0, eos_token_id=0, resid_pdrop=0.0,
-        embd_pdrop=0.0, attn_pdrop=0.0)), causal_lm_loss, "tokens"),
+    "gpt2_tied": lambda: (
+        GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=VOCABULARY,
+                n_embd=12,
+                n_layer=2,
+                n_head=3,
+                n_positions=20,
+                bos_token_id=0,
+                eos_token_id=0,
+                resid_pdrop=0.0,
+                embd_pdrop=0.0,
+                attn_pdrop=0.0,
+            )
+        ),
+        causal_lm_loss,
+        "tokens",
+    ),
     "llama": lambda: (LlamaForCausalLM(LlamaConfig(**llama_fields())), causal_lm_loss, "tokens"),
-    "llama_tied_biased": lambda: (LlamaForCausalLM(LlamaConfig(
-        **llama_fields(tie_word_embeddings=True, attention_bias=True, mlp_bias=True))), causal_lm_loss, "tokens"),
-    "llama_classifier": lambda: (LlamaForSequenceClassification(LlamaConfig(**llama_fields(num_labels=3))),
-                                 classification_loss, "label"),
+    "llama_tied_biased": lambda: (
+        LlamaForCausalLM(LlamaConfig(**llama_fields(tie_word_embeddings=True, attention_bias=True, mlp_bias=True))),
+        causal_lm_loss,
+        "tokens",
+    ),
+    "llama_classifier": lambda: (
+        LlamaForSequenceClassification(LlamaConfig(**llama_fields(num_labels=3))),
+        classification_loss,
+        "label",
+    ),
 }
 
 
@@ -84,8 +128,9 @@ def make_batch(labels: str, lengths: list[int], *, seed: int = 9) -> dict[str, t
     mask = (torch.arange(width)[None] < torch.tensor(lengths)[:, None]).long()
     ids = torch.where(mask == 1, ids, 1)
     batch = {"input_ids": ids, "attention_mask": mask}
-    batch["labels"] = (torch.randint(0, 3, (size,), generator=generator) if labels == "label"
-                       else torch.where(mask == 1, ids, -100))
+    batch["labels"] = (
+        torch.randint(0, 3, (size,), generator=generator) if labels == "label" else torch.where(mask == 1, ids, -100)
+    )
     return batch
 
 
@@ -94,10 +139,15 @@ def explicit_gradients(model, loss, batch) -> list[dict]:
     gradients = []
     for index in range(len(batch["labels"])):
         model.zero_grad(set_to_none=True)
-        one = {name: value[index:index + 1] for name, value in batch.items()}
+        one = {name: value[index : index + 1] for name, value in batch.items()}
         loss(model, one).sum().backward()
-        gradients.append({parameter: parameter.grad.clone() for parameter in model.parameters()
-                          if parameter.requires_grad and parameter.grad is not None})
+        gradients.append(
+            {
+                parameter: parameter.grad.clone()
+                for parameter in model.parameters()
+                if parameter.requires_grad and parameter.grad is not None
+            }
+        )
     model.zero_grad(set_to_none=True)
     return gradients
 

@@ -20,16 +20,21 @@ from lmodp.accounting.rdp.supremum import finite_curve, vector_curve
 from lmodp.accounting.verified import verified_run
 from lmodp.mechanisms import ExponentialPart, GammaPart, Gaussian, Laplace, LaplaceMixture, load_noise
 
-SMALL_SHAPE = LaplaceMixture(gamma=GammaPart(weight=2.6e-4, shape=0.084, scale=4.2), exponential=ExponentialPart(weight=1.86e-3, rate=0.324))
+SMALL_SHAPE = LaplaceMixture(
+    gamma=GammaPart(weight=2.6e-4, shape=0.084, scale=4.2), exponential=ExponentialPart(weight=1.86e-3, rate=0.324)
+)
 
 
 def gaussian_epsilon(mu, delta):
     """epsilon of mu-Gaussian DP, 0 where delta allows it."""
+
     def log_delta(epsilon):
         one, two = log_ndtr(mu / 2 - epsilon / mu), epsilon + log_ndtr(-mu / 2 - epsilon / mu)
         return one + math.log(-math.expm1(min(two - one, -1e-300))) - math.log(delta)
 
-    return 0.0 if log_delta(1e-300) <= 0 else brentq(log_delta, 1e-300, mu * mu / 2 + 40 * mu + 1, xtol=1e-18, rtol=1e-13)
+    return (
+        0.0 if log_delta(1e-300) <= 0 else brentq(log_delta, 1e-300, mu * mu / 2 + 40 * mu + 1, xtol=1e-18, rtol=1e-13)
+    )
 
 
 @pytest.mark.parametrize(("std", "steps", "delta", "width"), [
@@ -75,7 +80,10 @@ def test_weak_noise_has_an_interval(noise, run):
 def test_a_finite_dimension_far_from_the_equal_split_is_bounded_in_time():
     """The best shift is not the equal split here: refinement must follow the largest value that it finds."""
     noise = LaplaceMixture(exponential=ExponentialPart(weight=553, rate=0.42))
-    finite, many = (curve(noise, largest_order=128, **kind) for curve, kind in ((finite_curve, {"dimension": 1000}), (vector_curve, {})))
+    finite, many = (
+        curve(noise, largest_order=128, **kind)
+        for curve, kind in ((finite_curve, {"dimension": 1000}), (vector_curve, {}))
+    )
     assert np.all(finite.log_moments <= many.log_moments)
     assert vector_lower(noise, sampling_rate=0.1, steps=1, delta=0.05) > 0
 
@@ -87,6 +95,8 @@ def test_a_spread_shift_is_as_many_releases_of_one_number(noise, coordinates, st
     """Without sampling, T releases of a shift spread over m coordinates are mT releases of noise sqrt(m) times as
     large: two routes, one merging coordinates first, to one number. (The accounting library's own composition is
     1e-4 too low for the first case, where its FFT rounds.)"""
-    one = scalar_interval(noise.scaled(math.sqrt(coordinates)), sampling_rate=1.0, steps=coordinates * steps, delta=delta)
+    one = scalar_interval(
+        noise.scaled(math.sqrt(coordinates)), sampling_rate=1.0, steps=coordinates * steps, delta=delta
+    )
     lower = vector_lower(noise, sampling_rate=1.0, steps=steps, delta=delta, coordinates=coordinates)
     assert 0.999 * one.upper < lower <= one.upper

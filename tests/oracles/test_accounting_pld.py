@@ -26,11 +26,17 @@ def library_epsilon(loss, steps, delta):
     return loss.self_compose(steps).get_epsilon_for_delta(delta)
 
 
-@pytest.mark.parametrize(("scale", "rate", "steps", "delta"), [(5, 0.1, 100, 1e-8), (1.3, 0.02, 30, 1e-6), (4, 1.0, 20, 1e-9)])
+@pytest.mark.parametrize(
+    ("scale", "rate", "steps", "delta"), [(5, 0.1, 100, 1e-8), (1.3, 0.02, 30, 1e-6), (4, 1.0, 20, 1e-9)]
+)
 def test_laplace_intervals_contain_the_library(scale, rate, steps, delta):
-    loss = privacy_loss_distribution.from_laplace_mechanism(scale, sampling_prob=rate, value_discretization_interval=1e-4)
-    removal, addition = (scalar_interval(Laplace(scale=scale), sampling_rate=rate, steps=steps, delta=delta, removal=removal)
-                         for removal in (True, False))
+    loss = privacy_loss_distribution.from_laplace_mechanism(
+        scale, sampling_prob=rate, value_discretization_interval=1e-4
+    )
+    removal, addition = (
+        scalar_interval(Laplace(scale=scale), sampling_rate=rate, steps=steps, delta=delta, removal=removal)
+        for removal in (True, False)
+    )
     found = library_epsilon(loss, steps, delta)
     assert max(removal.lower, addition.lower) <= found
     assert max(removal.upper, addition.upper) == pytest.approx(found, rel=2e-4)
@@ -39,7 +45,9 @@ def test_laplace_intervals_contain_the_library(scale, rate, steps, delta):
 
 @pytest.mark.parametrize(("sigma", "rate", "steps", "delta"), [(22.73, 0.0304, 192, 1e-10), (1.1, 0.01, 500, 1e-6)])
 def test_gaussian_intervals_contain_the_library(sigma, rate, steps, delta):
-    loss = privacy_loss_distribution.from_gaussian_mechanism(sigma, sampling_prob=rate, value_discretization_interval=2e-5)
+    loss = privacy_loss_distribution.from_gaussian_mechanism(
+        sigma, sampling_prob=rate, value_discretization_interval=2e-5
+    )
     interval = scalar_interval(Gaussian(std=sigma), sampling_rate=rate, steps=steps, delta=delta)
     found = library_epsilon(loss, steps, delta)
     assert interval.lower <= found
@@ -67,13 +75,16 @@ def test_gaussian_rdp_agrees_with_the_library():
     """The suite's own Poisson expansion against dp-accounting's, to 1e-9."""
     for sigma, rate, steps, delta in [(4.5, 0.03, 192, 1e-10), (1.0, 0.01, 1000, 1e-5), (12.0, 1.0, 7, 1e-8)]:
         orders = range(2, 300)
-        library = gaussian_rdp_epsilon(noise_multiplier=sigma, sampling_rate=rate, steps=steps, delta=delta, orders=orders)
+        library = gaussian_rdp_epsilon(
+            noise_multiplier=sigma, sampling_rate=rate, steps=steps, delta=delta, orders=orders
+        )
         curve = vector_curve(Gaussian(std=sigma), largest_order=299)
         assert rdp_upper(curve, sampling_rate=rate, steps=steps, delta=delta)[0] == pytest.approx(library, rel=1e-9)
 
 
 def hockey_stick(noise, epsilon, rate, removal):
     """delta(epsilon) of one sampled release of a number, by integration over the line."""
+
     def gain(x):
         p, q = float(noise.density(x)), float(noise.density(x - 1))
         sampled = (1 - rate) * p + rate * q
@@ -150,7 +161,9 @@ def test_merging_is_dominated_and_connecting_the_dots_dominates(seed, step):
 @pytest.mark.parametrize("seed", range(3))
 def test_merging_a_mirrored_pair_is_dominated_in_both_directions(seed):
     p, q, loss = random_cells(seed)
-    half_p, half_q, half = (np.concatenate([a[loss > 0], b[loss <= 0][::-1]]) / 2 for a, b in ((p, q), (q, p), (loss, -loss)))
+    half_p, half_q, half = (
+        np.concatenate([a[loss > 0], b[loss <= 0][::-1]]) / 2 for a, b in ((p, q), (q, p), (loss, -loss))
+    )
     order = np.argsort(-half)
     half_p, half_q, half = half_p[order], half_q[order], half[order]
     pair = merge_mirrored(half_p, half_q, half, step=0.05)
@@ -222,8 +235,10 @@ def test_mass_at_infinity_counts_in_an_upper_bound():
 def test_the_lower_bound_of_a_vector_is_that_of_a_sum_of_losses():
     """Two coordinates, sampled once: against integration over the plane."""
     rate, epsilon, shift = 0.4, 0.15, 1 / math.sqrt(2)
-    x = np.concatenate([-np.geomspace(400, 1e-3, 700), np.linspace(0, shift, 201)[:-1], shift + np.geomspace(1e-3, 400, 700)])
-    x = (np.concatenate([x, [shift]]) if shift not in x else x)
+    x = np.concatenate(
+        [-np.geomspace(400, 1e-3, 700), np.linspace(0, shift, 201)[:-1], shift + np.geomspace(1e-3, 400, 700)]
+    )
+    x = np.concatenate([x, [shift]]) if shift not in x else x
     x.sort()
     middle, width = (x[1:] + x[:-1]) / 2, np.diff(x)
     p, q = NOISE.density(middle) * width, NOISE.density(middle - shift) * width

@@ -145,13 +145,24 @@ def test_where_the_fourth_moment_of_the_score_moves_the_supremum_inside(shape):
     ratio = ratio_bound(noise, nodes, order=a, v0=v, v1=v)[0] / (a[0] * (a[0] - 1) * noise.fisher_information / 2)
     fourth = 2 * np.sum(np.exp(nodes.log_weight) * nodes.score**4) / noise.fisher_information**2
     assert (fourth > 3) == (shape < math.sqrt(6) - 2)
-    assert fourth == pytest.approx((shape + 1) ** 4 * shape * 1e-8 / (shape + 4) / noise.fisher_information**2, rel=1e-9)
+    assert fourth == pytest.approx(
+        (shape + 1) ** 4 * shape * 1e-8 / (shape + 4) / noise.fisher_information**2, rel=1e-9
+    )
     if shape in (0.3, 1.0):
         assert (ratio > 1) == (shape == 0.3)
 
 
 def test_published_settings_have_their_supremum_at_the_limit():
-    for name in ("lmo-0.3", "lmo-0.7", "lmo-2", "lmo-3", "lmo-5", "plrv_o-sst2-0.2", "lmo-0.3-as_drawn", "usefulness-0.3"):
+    for name in (
+        "lmo-0.3",
+        "lmo-0.7",
+        "lmo-2",
+        "lmo-3",
+        "lmo-5",
+        "plrv_o-sst2-0.2",
+        "lmo-0.3-as_drawn",
+        "usefulness-0.3",
+    ):
         assert np.all(vector_curve(load_noise(name), largest_order=128).supremum_at == 0), name
 
 
@@ -182,7 +193,9 @@ def test_finite_dimensions_bound_every_split(dimension):
         assert curve.log_moments[index] <= max(sums) * 1.003
 
 
-@pytest.mark.parametrize(("name", "rate", "order"), [("lmo-0.3", 0.03, 6), ("lmo-0.3", 0.4, 12), ("power tail", 0.2, 5), ("laplace", 0.1, 8)])
+@pytest.mark.parametrize(
+    ("name", "rate", "order"), [("lmo-0.3", 0.03, 6), ("lmo-0.3", 0.4, 12), ("power tail", 0.2, 5), ("laplace", 0.1, 8)]
+)
 def test_subsampled_bound_against_integration_in_one_dimension(name, rate, order):
     moments = finite_curve(NOISES[name], dimension=1, largest_order=64).dense()
     bound = poisson_rdp(log_moments=moments, sampling_rate=rate, orders=np.array([order]))[0]

@@ -13,8 +13,12 @@ from tests.oracles.clipping_models import BUILDERS, VOCABULARY, build, explicit_
 
 RELATIVE = 1e-9
 SHAPES = {"padded": [7, 3, 7, 1, 2], "one_example": [5], "length_one": [1, 1], "longer_than_wide": [15, 2, 9]}
-PARTS = {"head": "head", "last_layers": {"last_layers": 1}, "bitfit": "bitfit",
-         "lora": {"lora": {"rank": 3, "alpha": 5}}}
+PARTS = {
+    "head": "head",
+    "last_layers": {"last_layers": 1},
+    "bitfit": "bitfit",
+    "lora": {"lora": {"rank": 3, "alpha": 5}},
+}
 WITHOUT_BIAS, TIED = ("llama", "llama_classifier"), ("gpt2_tied", "llama_tied_biased", "roberta_lm_tied")
 
 
@@ -61,8 +65,9 @@ def has_something_to_train(name: str, part: str) -> bool:
     return not (part == "bitfit" and name in WITHOUT_BIAS) and not (part == "head" and name in TIED)
 
 
-@pytest.mark.parametrize(("name", "part"), [(name, part) for name in BUILDERS for part in PARTS
-                                            if has_something_to_train(name, part)])
+@pytest.mark.parametrize(
+    ("name", "part"), [(name, part) for name in BUILDERS for part in PARTS if has_something_to_train(name, part)]
+)
 def test_every_trainable_part_equals_explicit_gradients(name, part):
     model, loss, labels = build(name)
     set_trainable(model, PARTS[part], seed=3)

@@ -25,16 +25,35 @@ class Numbers:
 @pytest.fixture(scope="module")
 def llama():
     torch.manual_seed(5)
-    config = LlamaConfig(vocab_size=VOCABULARY, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
-                         max_position_embeddings=24, initializer_range=0.7, bos_token_id=END, eos_token_id=END, pad_token_id=PAD)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=24,
+        initializer_range=0.7,
+        bos_token_id=END,
+        eos_token_id=END,
+        pad_token_id=PAD,
+    )
     return LlamaForCausalLM(config).eval()
 
 
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(3)
-    config = GPT2Config(vocab_size=VOCABULARY, n_positions=24, n_embd=16, n_layer=2, n_head=2, initializer_range=0.7,
-                        bos_token_id=END, eos_token_id=END, pad_token_id=PAD)
+    config = GPT2Config(
+        vocab_size=VOCABULARY,
+        n_positions=24,
+        n_embd=16,
+        n_layer=2,
+        n_head=2,
+        initializer_range=0.7,
+        bos_token_id=END,
+        eos_token_id=END,
+        pad_token_id=PAD,
+    )
     return GPT2LMHeadModel(config).eval()
 
 
@@ -71,8 +90,12 @@ def test_neighbours_and_padding_change_nothing(name, beams, request):
     model = request.getfixturevalue(name)
     prompts = [[1, 2, 3, 4, 1, 2], [3], [2, 2, 4], [4, 1], [1]]
     single, batched = (
-        generate_sentences(model, prompts, tokenizer=Numbers(),
-                           settings=DecodingSettings(num_beams=beams, max_new_tokens=8, batch_size=size))
+        generate_sentences(
+            model,
+            prompts,
+            tokenizer=Numbers(),
+            settings=DecodingSettings(num_beams=beams, max_new_tokens=8, batch_size=size),
+        )
         for size in (1, 3)
     )
     assert single == batched
@@ -85,7 +108,11 @@ def test_padding_that_is_not_masked_would_show(name, request, monkeypatch):
     model, prompts = request.getfixturevalue(name), [[1, 2, 3, 4, 1, 2], [3], [2, 2, 4], [4, 1], [1]]
     settings = DecodingSettings(num_beams=1, max_new_tokens=8, batch_size=5)
     masked = generate_sentences(model, prompts, tokenizer=Numbers(), settings=settings)
-    monkeypatch.setattr(decoding, "pad_left", lambda rows, pad: {**pad_left(rows, pad), "attention_mask": torch.ones_like(pad_left(rows, pad)["input_ids"])})
+    monkeypatch.setattr(
+        decoding,
+        "pad_left",
+        lambda rows, pad: {**pad_left(rows, pad), "attention_mask": torch.ones_like(pad_left(rows, pad)["input_ids"])},
+    )
     assert generate_sentences(model, prompts, tokenizer=Numbers(), settings=settings) != masked
 
 
@@ -104,5 +131,7 @@ def test_pad_left():
 
 
 def test_no_room_for_the_sentence(model):
-    with pytest.raises(InvalidValue, match="max_new_tokens = 23: with the longest record needs 25 positions, the model has 24"):
+    with pytest.raises(
+        InvalidValue, match="max_new_tokens = 23: with the longest record needs 25 positions, the model has 24"
+    ):
         generate_sentences(model, [[1, 2]], tokenizer=Numbers(), settings=DecodingSettings(max_new_tokens=23))

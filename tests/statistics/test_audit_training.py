@@ -82,10 +82,26 @@ def many_runs(plan: Plan, trials: int) -> tuple[float, float]:
     """The bound of many runs of a small model, and the verified epsilon."""
     torch.manual_seed(1)
     net, canary = Net(), {"inputs": torch.tensor([[0.5, -1.0, 2.0, 0.3]]), "labels": torch.tensor([1])}
-    of_steps = CanaryScore(noise=plan.noise, relative_sensitivity=plan.relative_sensitivity, coordinates=1,
-                           sampling_rate=plan.sampling_rate).of_steps
-    worlds = [run_scores(net, plan=plan, canary=canary, loss=classification_loss, settings=TrainingSettings(learning_rate=0.01),
-                         trials=trials, included=included, seed=7, of_steps=of_steps) for included in (True, False)]
+    of_steps = CanaryScore(
+        noise=plan.noise,
+        relative_sensitivity=plan.relative_sensitivity,
+        coordinates=1,
+        sampling_rate=plan.sampling_rate,
+    ).of_steps
+    worlds = [
+        run_scores(
+            net,
+            plan=plan,
+            canary=canary,
+            loss=classification_loss,
+            settings=TrainingSettings(learning_rate=0.01),
+            trials=trials,
+            included=included,
+            seed=7,
+            of_steps=of_steps,
+        )
+        for included in (True, False)
+    ]
     upper = verified_run(plan.noise, sampling_rate=plan.sampling_rate, steps=plan.steps, delta=DELTA).upper
     return bound_from_scores(*worlds, delta=DELTA).epsilon_lower, upper
 

@@ -13,8 +13,12 @@ from lmodp.mechanisms import PUBLISHED, Gaussian, Laplace
 from lmodp.training.noise import draw
 from lmodp.training.randomness import device_generator
 
-LAWS = {"gaussian": Gaussian(std=1.7), "laplace": Laplace(scale=0.6), "lmo": PUBLISHED["lmo-0.3"].noise,
-        "plrv": PUBLISHED["plrv_o-sst2-0.2"].noise}
+LAWS = {
+    "gaussian": Gaussian(std=1.7),
+    "laplace": Laplace(scale=0.6),
+    "lmo": PUBLISHED["lmo-0.3"].noise,
+    "plrv": PUBLISHED["plrv_o-sst2-0.2"].noise,
+}
 COUNT = 400_000
 LEVEL = 1e-4  # of a test that should accept; one that should reject reaches far below
 
@@ -64,8 +68,9 @@ def test_neighbours_are_uncorrelated():
 
 
 def test_steps_are_independent():
-    first, second = (draw(LAWS["lmo"], (COUNT,), device_generator("statistics", "noise", step)).double().numpy()
-                     for step in (3, 4))
+    first, second = (
+        draw(LAWS["lmo"], (COUNT,), device_generator("statistics", "noise", step)).double().numpy() for step in (3, 4)
+    )
     scores = [uniform_scores(LAWS["lmo"], values) for values in (first, second)]
     assert abs(np.corrcoef(*scores)[0, 1]) < 5 / math.sqrt(COUNT)
     assert abs(np.corrcoef(np.sign(first), np.sign(second))[0, 1]) < 5 / math.sqrt(COUNT)

@@ -23,7 +23,9 @@ def sample(noise, seed):
 
 def agrees(noise, released):
     found = measure_law(released, plan(noise))
-    return all(check.agrees for check in released_law_checks(found["released_law"])), found["noise_measured"]["within_tolerance"]
+    return all(check.agrees for check in released_law_checks(found["released_law"])), found["noise_measured"][
+        "within_tolerance"
+    ]
 
 
 @pytest.mark.parametrize("name", LAWS)

@@ -30,7 +30,7 @@ def shuffled() -> np.ndarray:
     generator = np.random.default_rng(1)
     found = np.zeros((STEPS, SIZE), dtype=bool)
     for step in range(STEPS):
-        found[step, generator.permutation(SIZE)[:int(RATE * SIZE)]] = True
+        found[step, generator.permutation(SIZE)[: int(RATE * SIZE)]] = True
     return found
 
 

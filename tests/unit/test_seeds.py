@@ -23,7 +23,9 @@ def test_every_part_changes_every_purpose():
 
 
 def test_values_are_fixed_for_ever():
-    assert derive_seed(0, "sampling", dataset="d", repetition=1) == derive_seed(0, "sampling", repetition=1, dataset="d")
+    assert derive_seed(0, "sampling", dataset="d", repetition=1) == derive_seed(
+        0, "sampling", repetition=1, dataset="d"
+    )
     assert 0 <= derive_seed(0, "noise", method="gaussian") < 2**63
 
 

@@ -29,14 +29,19 @@ class Workflow:
     def run(self, *options, check=True, timeout=2400):
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(self.configfile), *options]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(self.repository), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=self.repository, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            command, cwd=self.repository, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
         done.text = done.stdout + done.stderr
         assert not check or done.returncode == 0, done.text[-6000:]
         return done
 
     def records(self):
-        return {path.relative_to(self.results).as_posix(): path.read_bytes()
-                for path in sorted(self.results.rglob("*")) if path.is_file() and path.name != "timing.json"}
+        return {
+            path.relative_to(self.results).as_posix(): path.read_bytes()
+            for path in sorted(self.results.rglob("*"))
+            if path.is_file() and path.name != "timing.json"
+        }
 
 
 @pytest.fixture(scope="session")

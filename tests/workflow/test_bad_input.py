@@ -34,10 +34,14 @@ def test_faulty_data_stop_with_one_message_each(tmp_path):
         (tmp_path / f"data/sst2/{split}.tsv").write_text("sentence\tlabel\na film\t1\nanother\tgood\n")
     workflow = Workflow(tmp_path, "smoke")
     head = workflow.values["experiments"]["head"]
-    workflow.values |= {"methods": ["nonprivate"], "data_root": str(tmp_path / "data"), "experiments": {
-        "labels": {**head, "dataset": "sst2", "source": "local", "model_source": "embedded"},
-        "unpinned": {**head, "dataset": "e2e", "source": "hub", "model": "gpt2", "trainable": "full"},
-    }}
+    workflow.values |= {
+        "methods": ["nonprivate"],
+        "data_root": str(tmp_path / "data"),
+        "experiments": {
+            "labels": {**head, "dataset": "sst2", "source": "local", "model_source": "embedded"},
+            "unpinned": {**head, "dataset": "e2e", "source": "hub", "model": "gpt2", "trainable": "full"},
+        },
+    }
     workflow.write()
     done = workflow.run("--keep-going", "--until", "prepare_dataset", check=False)
     assert done.returncode != 0 and "Traceback" not in done.text
@@ -49,8 +53,14 @@ def test_faulty_data_stop_with_one_message_each(tmp_path):
 
 
 def lmodp(*arguments):
-    done = subprocess.run([sys.executable, "-m", "lmodp.cli", *arguments], cwd=ROOT, capture_output=True, text=True,
-                          check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, "-m", "lmodp.cli", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     return done.returncode, done.stdout, done.stderr
 
 

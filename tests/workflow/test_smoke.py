@@ -107,7 +107,9 @@ def reported(smoke, folder):
     shutil.copytree(smoke.results, clone.results, copy_function=shutil.copyfile)
     for name in ("tables", "figures"):
         shutil.rmtree(clone.results / name)
-    recipe = re.search(r"^report: setup\n\t.*?(--config unfinished.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    recipe = re.search(r"^report: setup\n\t.*?(--config unfinished.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[
+        1
+    ]
     return clone, recipe.split()
 
 
@@ -130,7 +132,9 @@ def test_tables_and_figures_come_back_from_the_records_alone(smoke, tmp_path):
 def copy_of_code(tmp_path_factory):
     """The code as it is in the working tree, in a folder where it may be edited."""
     folder = tmp_path_factory.mktemp("code")
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     for name in listed.stdout.splitlines():
         if (ROOT / name).is_file() and not name.startswith("results/"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -33,8 +33,13 @@ def tracked(record, **files):
     """
 
     def inputs(wildcards):
-        places = [Path(str(item).format(**dict(wildcards))) for item in ([record] if isinstance(record, Path) else record)]
-        found = {name: file(wildcards) if callable(file) else str(file).format(**dict(wildcards)) for name, file in files.items()}
+        places = [
+            Path(str(item).format(**dict(wildcards))) for item in ([record] if isinstance(record, Path) else record)
+        ]
+        found = {
+            name: file(wildcards) if callable(file) else str(file).format(**dict(wildcards))
+            for name, file in files.items()
+        }
         if any(LAYOUT.outdated(place) for place in places):
             return {**found, "now": NOW}
         return {name: ancient(file) for name, file in found.items()}

@@ -40,7 +40,9 @@ rule make_table:
         unpack(tracked(RESULTS / "tables/table.json", results=RESULTS / "tables/results.json")),
     output:
         record=update(RESULTS / "tables/table.json"),
-        tables=update(expand(str(RESULTS / "tables/{name}.{form}"), name=["comparison", "privacy", "status"], form=FORMS)),
+        tables=update(
+            expand(str(RESULTS / "tables/{name}.{form}"), name=["comparison", "privacy", "status"], form=FORMS)
+        ),
     script:
         "../scripts/make_table.py"
 
@@ -97,7 +99,14 @@ rule make_figure:
         ),
     output:
         record=update(RESULTS / "figures/{id}.json"),
-        svg=update(report(RESULTS / "figures/{id}.svg", category="figures", caption="../report/figure.rst", labels={"figure": "{id}"})),
+        svg=update(
+            report(
+                RESULTS / "figures/{id}.svg",
+                category="figures",
+                caption="../report/figure.rst",
+                labels={"figure": "{id}"},
+            )
+        ),
         pdf=update(RESULTS / "figures/{id}.pdf"),
     wildcard_constraints:
         id="|".join(FIGURES),

@@ -32,7 +32,9 @@ rule finetune_model:
 
 use rule finetune_model as finetune_and_audit_model with:
     input:
-        unpack(tracked(list(CELL.values()), noise=LAYOUT.for_cell("mechanisms", "noise.json"), **LAYOUT.needs_of_cell())),
+        unpack(
+            tracked(list(CELL.values()), noise=LAYOUT.for_cell("mechanisms", "noise.json"), **LAYOUT.needs_of_cell())
+        ),
     output:
         **{stage: update(path) for stage, path in CELL.items()},
     wildcard_constraints:

@@ -64,7 +64,7 @@ rule cache_activations:
     output:
         record=update(RESULTS / "activations/{id}/activations.json"),
         stamp=update(CACHE / "activations/{id}/complete.json"),
-    threads: LAYOUT.config.threads
     priority: 10
+    threads: LAYOUT.config.threads
     script:
         "../scripts/cache_activations.py"

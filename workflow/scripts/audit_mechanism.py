@@ -6,7 +6,11 @@ from lmodp.stages.audit_mechanism import audit_mechanism, sampling_of
 
 job = Job(snakemake)  # noqa: F821
 config = job.layout.config
-spec = {**job.layout.grid.mechanisms[job.id].spec, "audit": config.audit.model_dump(mode="json"), "base_seed": config.base_seed}
+spec = {
+    **job.layout.grid.mechanisms[job.id].spec,
+    "audit": config.audit.model_dump(mode="json"),
+    "base_seed": config.base_seed,
+}
 job.run_stage(
     "audit_mechanism",
     record=job.output("record"),

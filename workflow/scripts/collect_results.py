@@ -11,5 +11,7 @@ job.run_stage(
     inputs=job.records("verify", "evaluate", "certificates", "audits"),
     spec={"grid": layout.config.grid, "cells": list(layout.grid.cells)},
     files=(runs, curves),
-    work=lambda: collect_results(layout.grid, layout.results, runs_file=runs, curves_file=curves, audits=job.records("audits").values()),
+    work=lambda: collect_results(
+        layout.grid, layout.results, runs_file=runs, curves_file=curves, audits=job.records("audits").values()
+    ),
 )

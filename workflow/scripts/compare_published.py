@@ -14,5 +14,7 @@ job.run_stage(
     inputs={"results": results, "published": published},
     spec={"grid": job.layout.config.grid},
     files=tuple(Path(str(path)) for path in snakemake.output.tables),  # noqa: F821
-    work=lambda: compare_published(read_record(results), read_published(published), results.with_name("curves.parquet"), record.parent),
+    work=lambda: compare_published(
+        read_record(results), read_published(published), results.with_name("curves.parquet"), record.parent
+    ),
 )

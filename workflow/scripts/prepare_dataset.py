@@ -12,6 +12,11 @@ job.run_stage(
     inputs=job.records("package"),
     spec=spec,
     artefact=folder,
-    work=lambda: prepare_dataset(spec, folder=folder, cache_root=layout.cache, data_root=layout.config.data_folder(),
-                                 settings=layout.config.sources()),
+    work=lambda: prepare_dataset(
+        spec,
+        folder=folder,
+        cache_root=layout.cache,
+        data_root=layout.config.data_folder(),
+        settings=layout.config.sources(),
+    ),
 )

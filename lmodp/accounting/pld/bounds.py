@@ -70,8 +70,9 @@ def spread_pair(noise: Noise, *, coordinates: int) -> tuple[np.ndarray, np.ndarr
     powers = [tilted_power(pair, coordinates, tilt=tilt) for tilt in _tilts(spread)]
     best = np.argmin([power.log_error for power in powers], axis=0)
     take = (best, np.arange(len(best)))
-    log_mass, log_error = (np.array([getattr(power, name) for power in powers])[take]
-                           for name in ("log_masses", "log_error"))
+    log_mass, log_error = (
+        np.array([getattr(power, name) for power in powers])[take] for name in ("log_masses", "log_error")
+    )
     keep = log_mass > log_error + math.log(1e3)
     loss = powers[0].losses[keep]
     log_q = log_mass[keep] + np.log1p(-np.exp(log_error[keep] - log_mass[keep]))
@@ -124,6 +125,7 @@ def without_ends(
 
 def chernoff(pair: LatticePair, steps: int, delta: float) -> tuple[float, float]:
     """Return (epsilon, tilt): the least (T log E[exp(t loss)] - log delta)/t, a rough upper end."""
+
     def epsilon(log_tilt: float) -> float:
         tilt = math.exp(log_tilt)
         return (steps * log_generating(pair, tilt) - math.log(delta)) / tilt
@@ -165,6 +167,7 @@ def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool
 
 def saddle_tilt(pair: LatticePair, loss: float, steps: int) -> float:
     """Return the tilt of `tilt_range`, or 0, under which the mean loss of ``steps`` releases is nearest to ``loss``."""
+
     def gap(log_tilt: float) -> float:
         return tilted_mean(pair, math.exp(log_tilt)) - loss / steps
 
@@ -206,15 +209,21 @@ def step_width(cells: tuple[np.ndarray, np.ndarray, np.ndarray], levels: int) ->
     return max(math.sqrt(float(p @ loss**2)) / levels, reach / _LARGEST_LATTICE)
 
 
-def vector_lower(
-    noise: Noise, *, sampling_rate: float, steps: int, delta: float, coordinates: int = SPREAD
-) -> float:
+def vector_lower(noise: Noise, *, sampling_rate: float, steps: int, delta: float, coordinates: int = SPREAD) -> float:
     """Return a lower bound of epsilon: a shift of norm 1 spread over ``coordinates`` coordinates.
 
     Both adjacency directions, the larger. Holds whenever the release has that many coordinates.
     """
-    pairs = (_sampled_pair(noise, coordinates=coordinates, sampling_rate=sampling_rate, removal=removal,
-                           smallest_delta=min(delta, _USUAL_DELTA)) for removal in (True, False))
+    pairs = (
+        _sampled_pair(
+            noise,
+            coordinates=coordinates,
+            sampling_rate=sampling_rate,
+            removal=removal,
+            smallest_delta=min(delta, _USUAL_DELTA),
+        )
+        for removal in (True, False)
+    )
     return max(composed_epsilon(pair, steps=steps, delta=delta, upper=False) for pair in pairs)
 
 
@@ -236,9 +245,7 @@ class Interval:
     upper: float
 
 
-def scalar_interval(
-    noise: Noise, *, sampling_rate: float, steps: int, delta: float, removal: bool = True
-) -> Interval:
+def scalar_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: float, removal: bool = True) -> Interval:
     """Return both ends of epsilon for one number, in one adjacency direction.
 
     The hockey-stick divergence grows with the shift, so the full shift 1 is the worst. Cells are cut

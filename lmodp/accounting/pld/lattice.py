@@ -193,5 +193,8 @@ def _chord_end(
         centre = (low + high) // 2
         low, high = (centre, high) if above(centre) > 0 else (low, centre)
     share = above(low) / (above(low) - above(high))
-    return (curve_p[low] + share * (curve_p[high] - curve_p[low]),
-            curve_q[low] + share * (curve_q[high] - curve_q[low]), low + share)
+    return (
+        curve_p[low] + share * (curve_p[high] - curve_p[low]),
+        curve_q[low] + share * (curve_q[high] - curve_q[low]),
+        low + share,
+    )

@@ -84,6 +84,7 @@ def _mass(noise: Noise, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 def _right_end(noise: Noise, shift: float, bounds: np.ndarray) -> np.ndarray:
     """Return sup{y >= 0: l_v(y) >= bound}, 0 where there is none."""
+
     def below(log_y: np.ndarray) -> np.ndarray:
         return right_loss(noise, shift, np.exp(log_y)) < bounds
 
@@ -95,6 +96,7 @@ def _right_end(noise: Noise, shift: float, bounds: np.ndarray) -> np.ndarray:
 
 def _middle_end(noise: Noise, shift: float, bounds: np.ndarray) -> np.ndarray:
     """Return inf{u in [0, v]: the middle's loss >= bound}, v where there is none."""
+
     def reached(u: np.ndarray) -> np.ndarray:
         return noise.log_density((shift - u) / 2) - noise.log_density((shift + u) / 2) >= bounds
 

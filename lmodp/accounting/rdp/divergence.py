@@ -73,8 +73,14 @@ def quadrature(noise: RateMixture) -> Quadrature:
     last = int(np.argmax(beyond)) if beyond.any() else len(y) - 1
     last -= (last - first) % 2
     keep = slice(first, last + 1)
-    return Quadrature(y[keep], log_p[keep], (log_p + log_y)[keep] + np.log(step), score[keep],
-                      float(-np.expm1(log_s[first]) / 2), float(np.exp(log_s[last]) / 2))
+    return Quadrature(
+        y[keep],
+        log_p[keep],
+        (log_p + log_y)[keep] + np.log(step),
+        score[keep],
+        float(-np.expm1(log_s[first]) / 2),
+        float(np.exp(log_s[last]) / 2),
+    )
 
 
 def ratio_bound(
@@ -113,8 +119,10 @@ def _outer(noise: RateMixture, nodes: Quadrature, order: np.ndarray, v0: np.ndar
         slope = np.where(start > 0, (nodes.log_density - log_far) / start, nodes.score)
     slope = np.clip(slope, score_far, nodes.score) * (1 + SLACK)
     terms = nodes.log_weight + _log_bound(slope, a, end, (end - start) * slope)
-    ends = [np.log(2 * mass) + _log_bound(s, order, v1, (v1 - v0) * s)
-            for mass, s in ((nodes.left_mass, noise.score_maximum), (nodes.right_mass, nodes.score[-1]))]
+    ends = [
+        np.log(2 * mass) + _log_bound(s, order, v1, (v1 - v0) * s)
+        for mass, s in ((nodes.left_mass, noise.score_maximum), (nodes.right_mass, nodes.score[-1]))
+    ]
     return np.logaddexp(_log_trapezoid(terms), np.logaddexp(*ends))
 
 

@@ -82,8 +82,11 @@ Intervals = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _refine(
-    noise: RateMixture, nodes: Quadrature, order: np.ndarray,
-    settled: Callable[..., np.ndarray], objective: Callable[..., np.ndarray],
+    noise: RateMixture,
+    nodes: Quadrature,
+    order: np.ndarray,
+    settled: Callable[..., np.ndarray],
+    objective: Callable[..., np.ndarray],
 ) -> np.ndarray:
     """Halve intervals of (0, 1] until each is settled; return the largest bound of each order.
 
@@ -111,8 +114,12 @@ def _middle_of(v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
 
 
 def _improve(
-    value: Callable[..., np.ndarray], intervals: Intervals, upper: np.ndarray, target: np.ndarray,
-    best: np.ndarray, where: np.ndarray,
+    value: Callable[..., np.ndarray],
+    intervals: Intervals,
+    upper: np.ndarray,
+    target: np.ndarray,
+    best: np.ndarray,
+    where: np.ndarray,
 ) -> None:
     """Raise ``best`` and ``where`` by the value in the most promising interval of each order, if it may pass ``target``."""
     open_ = upper > target[intervals[0]]
@@ -142,8 +149,9 @@ def finite_curve(noise: Noise, *, dimension: int, largest_order: int) -> RenyiCu
     bound = _dual(noise, nodes, order, dimension)
     many = vector_curve(noise, largest_order=largest_order)
     smaller = bound < many.log_moments
-    return RenyiCurve(orders, np.where(smaller, bound, many.log_moments),
-                      np.where(smaller, 1 / dimension, many.supremum_at))
+    return RenyiCurve(
+        orders, np.where(smaller, bound, many.log_moments), np.where(smaller, 1 / dimension, many.supremum_at)
+    )
 
 
 @lru_cache(maxsize=256)
@@ -203,5 +211,6 @@ def _first_intervals(order: np.ndarray, slope: float) -> tuple[np.ndarray, np.nd
 
 def _chunked(noise: RateMixture, nodes: Quadrature, order: np.ndarray, v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
     parts = [slice(i, i + _CHUNK) for i in range(0, len(order), _CHUNK)]
-    return np.concatenate([np.empty(0), *(ratio_bound(noise, nodes, order=order[p], v0=v0[p], v1=v1[p])
-                                          for p in parts)])
+    return np.concatenate(
+        [np.empty(0), *(ratio_bound(noise, nodes, order=order[p], v0=v0[p], v1=v1[p]) for p in parts)]
+    )

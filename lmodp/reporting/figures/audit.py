@@ -26,14 +26,16 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     if not items:
         return _nothing()
     rows = ceil(len(items) / COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, 1.75 * rows + 0.5), squeeze=False, sharex=True, sharey=True)
-    for panel in axes.flat[len(items):]:
+    figure, axes = plt.subplots(
+        rows, COLUMNS, figsize=(WIDTH, 1.75 * rows + 0.5), squeeze=False, sharex=True, sharey=True
+    )
+    for panel in axes.flat[len(items) :]:
         panel.set_visible(False)
     for panel, item in zip(axes.flat, items, strict=False):
         _draw_panel(panel, item, results)
     for panel in axes[:, 0]:
         panel.set_ylabel("missed detections")
-    for panel in axes.flat[max(len(items) - COLUMNS, 0):len(items)]:
+    for panel in axes.flat[max(len(items) - COLUMNS, 0) : len(items)]:
         panel.set_xlabel("false alarms")
         panel.tick_params(labelbottom=True)
     return figure
@@ -65,9 +67,17 @@ def _draw_panel(panel: Any, item: Mapping[str, Any], results: Mapping[str, Any])
         false_alarms = np.array([0, (1 - delta) * expit(-epsilon), 1 - delta, 1])  # straight between these
         least = claimed_tradeoff(false_alarms, epsilon=epsilon, delta=delta)
         panel.fill_between(false_alarms, 0, least, color=FAINT, alpha=0.7, linewidth=0)
-    panel.plot(item["audit_curve"]["false_positive"], item["audit_curve"]["false_negative"], color=look.colour, linestyle=look.dash)
+    panel.plot(
+        item["audit_curve"]["false_positive"],
+        item["audit_curve"]["false_negative"],
+        color=look.colour,
+        linestyle=look.dash,
+    )
     setting = f" {item['setting']}" if item["setting"] else ""
-    panel.set_title(f"{results['methods'][item['method']]['title']}{setting},\n{item['calibration']} {item['epsilon']:g}", fontsize=7)
+    panel.set_title(
+        f"{results['methods'][item['method']]['title']}{setting},\n{item['calibration']} {item['epsilon']:g}",
+        fontsize=7,
+    )
     panel.set_aspect("equal")
 
 
@@ -79,8 +89,11 @@ def caption(results: Mapping[str, Any]) -> str:
     verdicts = [item["audited_refutes_claimed"] for item in items]
     tried = [verdict for verdict in verdicts if verdict is not None]
     drawn = _drawn(results)
-    elsewhere = (f" Drawn are the {len(drawn)} mechanisms of one plan ({plan_words(plan_of(drawn[0]))}); the privacy table has all."
-                 if len(drawn) < len(items) else "")
+    elsewhere = (
+        f" Drawn are the {len(drawn)} mechanisms of one plan ({plan_words(plan_of(drawn[0]))}); the privacy table has all."
+        if len(drawn) < len(items)
+        else ""
+    )
     untried = f"; {len(items) - len(tried)} more have no claim at that δ to try" if len(tried) < len(items) else ""
     return (
         "What a tester of the released sums achieved: share of missed detections of one example against share of false alarms. Grey area: what the claimed "

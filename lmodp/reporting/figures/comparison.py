@@ -30,7 +30,9 @@ FAR_BELOW = 0.6  # of the scores' range
 def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     """Return the main figure: a row of two panels for every experiment that has scores yet."""
     names = _drawn(results)
-    figure, axes = plt.subplots(len(names), 2, figsize=(WIDTH, 3.1 * len(names) + 0.7), sharey="row", sharex="col", squeeze=False)
+    figure, axes = plt.subplots(
+        len(names), 2, figsize=(WIDTH, 3.1 * len(names) + 0.7), sharey="row", sharex="col", squeeze=False
+    )
     look = looks(results["methods"])
     for row, name in zip(axes, names, strict=True):
         _draw_experiment(row, results, name, look)
@@ -39,7 +41,11 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     for panel, label in zip(axes[-1], ("claimed ε of the run", "verified ε of the run"), strict=True):
         panel.set_xlabel(label)
     drawn = {cell["method"] for cell in results["cells"] if cell["experiment"] in names and _shown(cell) is not None}
-    figure.legend(handles=_legend(results, {name: item for name, item in look.items() if name in drawn}), loc="outside lower center", ncols=4)
+    figure.legend(
+        handles=_legend(results, {name: item for name, item in look.items() if name in drawn}),
+        loc="outside lower center",
+        ncols=4,
+    )
     return figure
 
 
@@ -50,11 +56,19 @@ def _drawn(results: Mapping[str, Any]) -> list[str]:
 
 
 def _private_cells(results: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    return [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and _shown(cell) is not None]
+    return [
+        cell
+        for cell in results["cells"]
+        if cell["experiment"] == name and cell["calibration"] and _shown(cell) is not None
+    ]
 
 
 def _verified_points(results: Mapping[str, Any], name: str) -> list[tuple[float, float]]:
-    return [(cell["verified_upper"], _shown(cell)) for cell in _private_cells(results, name) if cell["verified_upper"] is not None]
+    return [
+        (cell["verified_upper"], _shown(cell))
+        for cell in _private_cells(results, name)
+        if cell["verified_upper"] is not None
+    ]
 
 
 def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapping[str, Look]) -> None:
@@ -71,8 +85,14 @@ def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapp
         _draw_interval(right, cell, look[cell["method"]])
         _draw_point(right, cell, "verified_upper", look[cell["method"]])
     # Methods that claim by a formula of their own have no claimed epsilon of one step.
-    _annotate_targets(left, [cell for cell in claimed if cell["calibration"] == "claimed" and cell["claimed_step"] is not None
-                             and cell["setting"] is None])
+    _annotate_targets(
+        left,
+        [
+            cell
+            for cell in claimed
+            if cell["calibration"] == "claimed" and cell["claimed_step"] is not None and cell["setting"] is None
+        ],
+    )
     for panel, drawn in ((left, claimed), (right, verified)):
         _log_axis(panel) if drawn else _say_empty(panel)
     left.set_title(facts["title"], pad=28)
@@ -93,7 +113,9 @@ def _shown(cell: Mapping[str, Any]) -> float | None:
 
 def _say_empty(panel: Axes) -> None:
     panel.set_axis_off()
-    panel.annotate("no cell has an ε of this kind and a score", (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY)
+    panel.annotate(
+        "no cell has an ε of this kind and a score", (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY
+    )
 
 
 def _draw_lines(panel: Axes, cells: list[Mapping[str, Any]], x: str, look: Mapping[str, Look]) -> None:
@@ -103,8 +125,15 @@ def _draw_lines(panel: Axes, cells: list[Mapping[str, Any]], x: str, look: Mappi
         groups.setdefault((cell["method"], cell["delta"]), []).append(cell)
     for (method, _), group in groups.items():
         group = sorted(group, key=lambda cell: cell[x])
-        panel.plot([cell[x] for cell in group], [_shown(cell) for cell in group],
-                   color=look[method].colour, linestyle=look[method].dash, linewidth=1.1, alpha=0.75, zorder=2)
+        panel.plot(
+            [cell[x] for cell in group],
+            [_shown(cell) for cell in group],
+            color=look[method].colour,
+            linestyle=look[method].dash,
+            linewidth=1.1,
+            alpha=0.75,
+            zorder=2,
+        )
 
 
 def _draw_point(panel: Axes, cell: Mapping[str, Any], x: str, look: Look) -> None:
@@ -113,17 +142,34 @@ def _draw_point(panel: Axes, cell: Mapping[str, Any], x: str, look: Look) -> Non
     score, factor = leading_score(cell), METRICS[cell["metric"]].factor
     values = [factor * value for value in score["values"]]
     if len(values) >= FEW_SEEDS:
-        panel.errorbar(cell[x], _shown(cell), yerr=factor * score["spread"], color=look.colour, linewidth=1, capsize=2.5, zorder=3)
+        panel.errorbar(
+            cell[x], _shown(cell), yerr=factor * score["spread"], color=look.colour, linewidth=1, capsize=2.5, zorder=3
+        )
     else:
         panel.scatter([cell[x]] * len(values), values, s=9, color=look.colour, alpha=0.7, linewidths=0, zorder=3)
-    panel.plot(cell[x], _shown(cell), marker=look.marker, markerfacecolor="white" if hollow else look.colour,
-               markeredgecolor=look.colour, markeredgewidth=1.4 if hollow else 0.8, linestyle="none", zorder=4)
+    panel.plot(
+        cell[x],
+        _shown(cell),
+        marker=look.marker,
+        markerfacecolor="white" if hollow else look.colour,
+        markeredgecolor=look.colour,
+        markeredgewidth=1.4 if hollow else 0.8,
+        linestyle="none",
+        zorder=4,
+    )
 
 
 def _draw_interval(panel: Axes, cell: Mapping[str, Any], look: Look) -> None:
     if cell["verified_lower"]:
-        panel.plot([cell["verified_lower"], cell["verified_upper"]], [_shown(cell)] * 2,
-                   color=look.colour, linewidth=4, alpha=0.35, solid_capstyle="butt", zorder=2)
+        panel.plot(
+            [cell["verified_lower"], cell["verified_upper"]],
+            [_shown(cell)] * 2,
+            color=look.colour,
+            linewidth=4,
+            alpha=0.35,
+            solid_capstyle="butt",
+            zorder=2,
+        )
 
 
 def _annotate_targets(panel: Axes, cells: list[Mapping[str, Any]]) -> None:
@@ -136,10 +182,19 @@ def _annotate_targets(panel: Axes, cells: list[Mapping[str, Any]]) -> None:
             middle = exp(fmean(log(place) for place in close))
             panel.axvline(middle, color=FAINT, linewidth=0.9, zorder=0)
             crowded = middle < NEAR * last and middle >= NEAR * last_raised
-            panel.annotate(f"step ε = {target:g}", (middle, 1), xycoords=panel.get_xaxis_transform(), xytext=(0, 12 if crowded else 3),
-                           textcoords="offset points", ha="center", va="bottom", fontsize=8, color=GREY)
+            panel.annotate(
+                f"step ε = {target:g}",
+                (middle, 1),
+                xycoords=panel.get_xaxis_transform(),
+                xytext=(0, 12 if crowded else 3),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=8,
+                color=GREY,
+            )
             last, last_raised = (last, middle) if crowded else (middle, last_raised)
-            places = places[len(close):]
+            places = places[len(close) :]
 
 
 def _log_axis(panel: Axes) -> None:
@@ -171,14 +226,24 @@ def _references(right: Axes, left: Axes, values: Mapping[str, float], points: li
     for name, value in values.items():
         low, high = right.get_ylim()
         for panel in () if value < low - FAR_BELOW * (high - low) else (left, right):
-            panel.axhline(value, color=INK, linewidth=0.9, linestyle="-" if name == "non-private" else (0, (4, 3)), zorder=1)
+            panel.axhline(
+                value, color=INK, linewidth=0.9, linestyle="-" if name == "non-private" else (0, (4, 3)), zorder=1
+            )
     low, _ = right.get_ylim()
     for name, value in values.items():
         below = value < low
         edge = _emptier_edge(right, points, low if below else value)
-        right.annotate(f"{name} {value:.1f}{', below the axis' if below else ''}", (edge, 0 if below else value),
-                       xycoords=right.transAxes if below else right.get_yaxis_transform(), xytext=(2 - 4 * edge, 2),
-                       textcoords="offset points", ha="right" if edge else "left", va="bottom", fontsize=7.5, color=INK)
+        right.annotate(
+            f"{name} {value:.1f}{', below the axis' if below else ''}",
+            (edge, 0 if below else value),
+            xycoords=right.transAxes if below else right.get_yaxis_transform(),
+            xytext=(2 - 4 * edge, 2),
+            textcoords="offset points",
+            ha="right" if edge else "left",
+            va="bottom",
+            fontsize=7.5,
+            color=INK,
+        )
 
 
 def _emptier_edge(panel: Axes, points: list[tuple[float, float]], height: float) -> int:
@@ -191,10 +256,16 @@ def _emptier_edge(panel: Axes, points: list[tuple[float, float]], height: float)
 
 
 def _legend(results: Mapping[str, Any], look: Mapping[str, Look]) -> list[Line2D]:
-    handles = [Line2D([], [], color=item.colour, marker=item.marker, linestyle=item.dash, label=results["methods"][name]["title"])
-               for name, item in look.items()]
+    handles = [
+        Line2D(
+            [], [], color=item.colour, marker=item.marker, linestyle=item.dash, label=results["methods"][name]["title"]
+        )
+        for name, item in look.items()
+    ]
     for text, face in (("set to equal claimed ε of a step", GREY), ("set to equal verified ε of the run", "white")):
-        handles.append(Line2D([], [], marker="o", markerfacecolor=face, markeredgecolor=GREY, linestyle="none", label=text))
+        handles.append(
+            Line2D([], [], marker="o", markerfacecolor=face, markeredgecolor=GREY, linestyle="none", label=text)
+        )
     return handles
 
 
@@ -219,5 +290,12 @@ def _metrics(results: Mapping[str, Any]) -> str:
 
 
 def _hollow_left(results: Mapping[str, Any]) -> str:
-    calibrations = {name: {cell["calibration"] for cell in results["cells"] if cell["experiment"] == name} for name in _drawn(results)}
-    return "" if all("claimed" in found for found in calibrations.values()) else "; hollow where an experiment has none of these"
+    calibrations = {
+        name: {cell["calibration"] for cell in results["cells"] if cell["experiment"] == name}
+        for name in _drawn(results)
+    }
+    return (
+        ""
+        if all("claimed" in found for found in calibrations.values())
+        else "; hollow where an experiment has none of these"
+    )

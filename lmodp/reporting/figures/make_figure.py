@@ -15,10 +15,20 @@ from lmodp.reporting.figures import audit, comparison, noises, privacy, search, 
 from lmodp.reporting.figures.catalogue import FIGURES
 from lmodp.reporting.figures.style import save, style
 
-MODULES = {"comparison": comparison, "privacy": privacy, "noises": noises, "wins": wins, "search": search, "training": training, "audit": audit}
+MODULES = {
+    "comparison": comparison,
+    "privacy": privacy,
+    "noises": noises,
+    "wins": wins,
+    "search": search,
+    "training": training,
+    "audit": audit,
+}
 
 
-def make_figure(name: str, results: Mapping[str, Any], sources: Mapping[str, Path], *, svg: Path, pdf: Path) -> dict[str, Any]:
+def make_figure(
+    name: str, results: Mapping[str, Any], sources: Mapping[str, Path], *, svg: Path, pdf: Path
+) -> dict[str, Any]:
     """Draw one figure and return its title and caption.
 
     Args:

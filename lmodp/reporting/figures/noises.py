@@ -30,7 +30,9 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     axes[-1][0].set_xlabel("noise in one coordinate, in units of the clip norm")
     axes[-1][1].set_xlabel("x, in units of the clip norm")
     handles = {handle.get_label(): handle for row in axes for handle in row[0].get_lines()}
-    figure.legend(handles.values(), [results["methods"][name]["title"] for name in handles], loc="outside lower center", ncols=5)
+    figure.legend(
+        handles.values(), [results["methods"][name]["title"] for name in handles], loc="outside lower center", ncols=5
+    )
     return figure
 
 

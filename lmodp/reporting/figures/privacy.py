@@ -26,8 +26,14 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     """Return a panel a plan, a row a mechanism, ordered as in the privacy table."""
     plans = [list(items) for _, items in groupby(_ordered(results), key=plan_of)] or [[]]
     rows = [max(len(items), 1) for items in plans]
-    figure, axes = plt.subplots(len(plans), 1, figsize=(WIDTH, ROW_HEIGHT * sum(rows) + 0.75 * len(plans) + 0.7), sharex=True,
-                                squeeze=False, height_ratios=[count + 1 for count in rows])
+    figure, axes = plt.subplots(
+        len(plans),
+        1,
+        figsize=(WIDTH, ROW_HEIGHT * sum(rows) + 0.75 * len(plans) + 0.7),
+        sharex=True,
+        squeeze=False,
+        height_ratios=[count + 1 for count in rows],
+    )
     look = looks(results["methods"])
     for panel, items in zip(axes[:, 0], plans, strict=True):
         for row, item in enumerate(items):
@@ -50,7 +56,9 @@ def _log_axis(panel: Axes) -> None:
 
 
 def _ordered(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    items = [item for item in results["mechanisms"].values() if item["calibration"] is not None and item["status"] == "done"]
+    items = [
+        item for item in results["mechanisms"].values() if item["calibration"] is not None and item["status"] == "done"
+    ]
     return sorted(items, key=lambda item: (plan_of(item), item["calibration"], item["epsilon"]))
 
 
@@ -62,25 +70,51 @@ def _label(item: Mapping[str, Any], results: Mapping[str, Any]) -> str:
 def _draw_row(panel: Axes, row: int, item: Mapping[str, Any], look: Look) -> None:
     if item["verified_upper"] is not None:
         lower = item["verified_lower"] or item["verified_upper"]
-        panel.plot([lower, item["verified_upper"]], [row, row], color=look.colour, linewidth=6, alpha=0.35, solid_capstyle="butt", zorder=2)
+        panel.plot(
+            [lower, item["verified_upper"]],
+            [row, row],
+            color=look.colour,
+            linewidth=6,
+            alpha=0.35,
+            solid_capstyle="butt",
+            zorder=2,
+        )
         panel.plot(item["verified_upper"], row, marker="D", color=look.colour, markersize=5, zorder=4)
     for name, (marker, face, _) in MARKS.items():
         if item[name]:
-            panel.plot(item[name], row, marker=marker, markerfacecolor=face, markeredgecolor=INK, markeredgewidth=1.6 if marker == "|" else 1,
-                       markersize=9 if marker == "|" else 5.5, linestyle="none", zorder=3)
+            panel.plot(
+                item[name],
+                row,
+                marker=marker,
+                markerfacecolor=face,
+                markeredgecolor=INK,
+                markeredgewidth=1.6 if marker == "|" else 1,
+                markersize=9 if marker == "|" else 5.5,
+                linestyle="none",
+                zorder=3,
+            )
 
 
 def _legend() -> list[Line2D]:
-    handles = [Line2D([], [], marker=marker, markerfacecolor=face, markeredgecolor=INK, linestyle="none", label=label)
-               for marker, face, label in MARKS.values()]
-    return [*handles, Line2D([], [], marker="D", color=GREY, linewidth=5, alpha=0.6, label="verified lower to upper (marker)")]
+    handles = [
+        Line2D([], [], marker=marker, markerfacecolor=face, markeredgecolor=INK, linestyle="none", label=label)
+        for marker, face, label in MARKS.values()
+    ]
+    return [
+        *handles,
+        Line2D([], [], marker="D", color=GREY, linewidth=5, alpha=0.6, label="verified lower to upper (marker)"),
+    ]
 
 
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows and what it leaves out."""
     items = _ordered(results)
     confidence = sorted({item["audited_confidence"] for item in items if item["audited_confidence"]})
-    audited = f" Audited: a lower bound from samples, each at {100 * confidence[0]:g} % confidence." if confidence else " No audit was made."
+    audited = (
+        f" Audited: a lower bound from samples, each at {100 * confidence[0]:g} % confidence."
+        if confidence
+        else " No audit was made."
+    )
     missing = sum(item["verified_upper"] is None for item in items)
     left_out = f" {missing} mechanisms have no finite verified ε; the privacy table says why." if missing else ""
     return (

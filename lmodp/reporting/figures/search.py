@@ -21,7 +21,14 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     """Return a row a search and a panel an accountant: epsilon of one step against standard deviation."""
     searches = [read_record(path) for name, path in sources.items() if name.startswith("searches")]
     points, landscape = pd.read_parquet(sources["landscape"].with_suffix(".parquet")), read_record(sources["landscape"])
-    figure, axes = plt.subplots(len(searches), len(ACCOUNTANTS), figsize=(WIDTH, 0.6 + 2.4 * len(searches)), squeeze=False, sharey=True, sharex="col")
+    figure, axes = plt.subplots(
+        len(searches),
+        len(ACCOUNTANTS),
+        figsize=(WIDTH, 0.6 + 2.4 * len(searches)),
+        squeeze=False,
+        sharey=True,
+        sharex="col",
+    )
     for row, record in zip(axes, searches, strict=True):
         qualifying = next(item for item in landscape["qualifying"] if item["epsilon"] == record["spec"]["epsilon"])
         for panel, accountant in zip(row, ACCOUNTANTS, strict=True):
@@ -38,12 +45,23 @@ def _draw_panel(panel: Any, accountant: str, record: Mapping[str, Any], points: 
     finite = points[np.isfinite(points[column]) & np.isfinite(points["std"])]
     fits = finite[column] < target
     # Tens of thousands of points: as a picture inside the vector file, which else has megabytes.
-    panel.scatter(finite[column][~fits], finite["std"][~fits], s=3, color=GREY, alpha=0.25, linewidths=0, rasterized=True)
-    panel.scatter(finite[column][fits], finite["std"][fits], s=4, color=LOOKS[0].colour, alpha=0.5, linewidths=0, rasterized=True)
+    panel.scatter(
+        finite[column][~fits], finite["std"][~fits], s=3, color=GREY, alpha=0.25, linewidths=0, rasterized=True
+    )
+    panel.scatter(
+        finite[column][fits], finite["std"][fits], s=4, color=LOOKS[0].colour, alpha=0.5, linewidths=0, rasterized=True
+    )
     panel.axvline(target, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
     if record["status"] == "done" and record["point"] in finite.index:
         found = finite.loc[record["point"]]
-        panel.plot(found[column], found["std"], marker="*", markersize=13, markerfacecolor=LOOKS[2].colour, markeredgecolor="white")
+        panel.plot(
+            found[column],
+            found["std"],
+            marker="*",
+            markersize=13,
+            markerfacecolor=LOOKS[2].colour,
+            markeredgecolor="white",
+        )
     panel.set_xscale("log")
     panel.set_yscale("log")
     for axis in (panel.xaxis, panel.yaxis):

@@ -51,8 +51,24 @@ LOOKS = (
 )
 
 # Beyond eight methods colours repeat, markers and dashes do not.
-MORE_LOOKS = tuple(Look(first.colour, marker, dash) for first, marker, dash in zip(LOOKS, (">", "p", "h", "*", "d", "8", "H", "."), (
-    (0, (8, 2)), (0, (4, 2, 1, 2, 1, 2)), (0, (2, 2)), (0, (1, 3)), (0, (7, 1, 2, 1)), (0, (3, 3)), (0, (5, 2, 2, 2)), (0, (1, 1, 4, 1))), strict=True))
+MORE_LOOKS = tuple(
+    Look(first.colour, marker, dash)
+    for first, marker, dash in zip(
+        LOOKS,
+        (">", "p", "h", "*", "d", "8", "H", "."),
+        (
+            (0, (8, 2)),
+            (0, (4, 2, 1, 2, 1, 2)),
+            (0, (2, 2)),
+            (0, (1, 3)),
+            (0, (7, 1, 2, 1)),
+            (0, (3, 3)),
+            (0, (5, 2, 2, 2)),
+            (0, (1, 1, 4, 1)),
+        ),
+        strict=True,
+    )
+)
 
 
 def looks(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:

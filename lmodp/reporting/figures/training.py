@@ -24,19 +24,27 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     beside = {cell["cell"] for cell in results["cells"] if cell["setting"] is not None}
     curves = curves[~curves.cell.isin(beside)]
     targets = {name: _targets(results, name, curves) for name in results["experiments"]}
-    rows = [(name, found[first:first + COLUMNS]) for name, found in targets.items() for first in range(0, len(found), COLUMNS)]
+    rows = [
+        (name, found[first : first + COLUMNS])
+        for name, found in targets.items()
+        for first in range(0, len(found), COLUMNS)
+    ]
     columns = max((len(row) for _, row in rows), default=1)
-    figure, axes = plt.subplots(max(len(rows), 1), columns, figsize=(WIDTH, 2.5 * max(len(rows), 1) + 0.6), squeeze=False, sharey="row")
+    figure, axes = plt.subplots(
+        max(len(rows), 1), columns, figsize=(WIDTH, 2.5 * max(len(rows), 1) + 0.6), squeeze=False, sharey="row"
+    )
     before = None
     for line, (name, row) in zip(axes, rows, strict=False):
         metric = _measured(curves, results, name)
         of_it = curves[(curves.experiment == name) & (curves.quantity == (metric.name if metric else "training_loss"))]
         for panel, target in zip(line, row, strict=False):
             _draw_panel(panel, of_it, target, results, metric.factor if metric else 1)
-        for panel in line[len(row):]:
+        for panel in line[len(row) :]:
             panel.set_visible(False)
         line[0].set_ylabel(metric.head(" on the evaluation split") if metric else LOSS, fontsize=8)
-        if name != before:  # of a title the layout heeds the height alone; as a text it would make its column as wide as itself
+        if (
+            name != before
+        ):  # of a title the layout heeds the height alone; as a text it would make its column as wide as itself
             line[0].set_title(f"{results['experiments'][name]['title']}\n{line[0].get_title(loc='left')}", fontsize=9)
         before = name
     _legend(figure, axes, results)
@@ -46,7 +54,11 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
 def _targets(results: Mapping[str, Any], name: str, curves: pd.DataFrame) -> list[tuple[str, float] | None]:
     """The targets of the grid that have curves, None where only non-private runs have; settings published beside the grid are left out."""
     there = set(curves.cell)
-    cells = [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and cell["setting"] is None]
+    cells = [
+        cell
+        for cell in results["cells"]
+        if cell["experiment"] == name and cell["calibration"] and cell["setting"] is None
+    ]
     found = sorted({(cell["calibration"], cell["epsilon"]) for cell in cells if cell["cell"] in there})
     alone = not found and any(cell["experiment"] == name and cell["cell"] in there for cell in results["cells"])
     return [None] if alone else found
@@ -58,7 +70,9 @@ def _measured(curves: pd.DataFrame, results: Mapping[str, Any], name: str) -> Me
     return metric if metric.name in set(curves.quantity[curves.experiment == name]) else None
 
 
-def _draw_panel(panel: Any, curves: pd.DataFrame, target: tuple[str, float] | None, results: Mapping[str, Any], factor: float) -> None:
+def _draw_panel(
+    panel: Any, curves: pd.DataFrame, target: tuple[str, float] | None, results: Mapping[str, Any], factor: float
+) -> None:
     calibration, epsilon = target or (None, None)
     look = looks(results["methods"])
     for method, facts in results["methods"].items():
@@ -77,7 +91,12 @@ def _draw_panel(panel: Any, curves: pd.DataFrame, target: tuple[str, float] | No
 def _legend(figure: Figure, axes: Any, results: Mapping[str, Any]) -> None:
     handles = {line.get_label(): line for panel in axes.flat for line in panel.get_lines()}
     names = [name for name in results["methods"] if name in handles]
-    figure.legend([handles[name] for name in names], [results["methods"][name]["title"] for name in names], loc="outside lower center", ncols=4)
+    figure.legend(
+        [handles[name] for name in names],
+        [results["methods"][name]["title"] for name in names],
+        loc="outside lower center",
+        ncols=4,
+    )
 
 
 def caption(results: Mapping[str, Any]) -> str:
@@ -88,6 +107,5 @@ def caption(results: Mapping[str, Any]) -> str:
     return (
         "Mean over seeds, and the range from the lowest to the highest seed. The loss is that of the examples drawn at a step, before the update; it is a "
         "diagnostic computed from private data without noise, shown for experiments that were not scored along the way, and no part of what a "
-        "mechanism releases. Settings that a method published beside the grid's targets are left out."
-        + left_out
+        "mechanism releases. Settings that a method published beside the grid's targets are left out." + left_out
     )

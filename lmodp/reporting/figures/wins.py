@@ -20,7 +20,9 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
     """Return a heat map for every family (row) and number of releases (column)."""
     rows = read_record(sources["wins"])["rows"]
     families, steps = list(dict.fromkeys(row["family"] for row in rows)), sorted({row["steps"] for row in rows})
-    figure, axes = plt.subplots(len(families), len(steps), figsize=(WIDTH, 2.3 * len(families) + 0.6), squeeze=False, sharex=True, sharey=True)
+    figure, axes = plt.subplots(
+        len(families), len(steps), figsize=(WIDTH, 2.3 * len(families) + 0.6), squeeze=False, sharex=True, sharey=True
+    )
     for number, (line, family) in enumerate(zip(axes, families, strict=True), 1):
         for panel, count in zip(line, steps, strict=True):
             _draw_panel(panel, [row for row in rows if row["family"] == family and row["steps"] == count])
@@ -32,15 +34,29 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
 
 def _draw_panel(panel: Any, rows: list[Mapping[str, Any]]) -> None:
     """Ratio of standard deviations; below 1 (blue) the family needs less noise than the Gaussian."""
-    dimensions, targets = list(dict.fromkeys(row["dimension"] for row in rows)), sorted({row["epsilon"] for row in rows}, reverse=True)
+    dimensions, targets = (
+        list(dict.fromkeys(row["dimension"] for row in rows)),
+        sorted({row["epsilon"] for row in rows}, reverse=True),
+    )
     grid = np.full((len(targets), len(dimensions)), np.nan)
     for row in rows:
         if row["over_gaussian"] is not None:
             grid[targets.index(row["epsilon"]), dimensions.index(row["dimension"])] = row["over_gaussian"]
     texts = np.array([["" if np.isnan(value) else f"{value:.2f}" for value in line] for line in grid])
-    sns.heatmap(grid, ax=panel, annot=texts, fmt="", annot_kws={"fontsize": 7}, cmap="RdBu_r", norm=TwoSlopeNorm(1, 0.3, 3), cbar=False,
-                linewidths=0.5, linecolor="white", xticklabels=["many" if item is None else f"{item:,}" for item in dimensions],
-                yticklabels=[f"{item:g}" for item in targets])
+    sns.heatmap(
+        grid,
+        ax=panel,
+        annot=texts,
+        fmt="",
+        annot_kws={"fontsize": 7},
+        cmap="RdBu_r",
+        norm=TwoSlopeNorm(1, 0.3, 3),
+        cbar=False,
+        linewidths=0.5,
+        linecolor="white",
+        xticklabels=["many" if item is None else f"{item:,}" for item in dimensions],
+        yticklabels=[f"{item:g}" for item in targets],
+    )
     panel.set_facecolor("#e8e8e8")
     panel.tick_params(axis="both", length=0, labelsize=7.5)
     panel.tick_params(axis="x", rotation=0)

@@ -13,9 +13,7 @@ from lmodp.reporting.formats import interval, number, plain_list
 from lmodp.reporting.results.metrics import METRICS, Metric, leading_score
 
 ASKED, STANDARD = "lmo_dp", "gaussian"
-QUESTION = (
-    "How useful is a model fine-tuned with LMO-DP noise compared with Gaussian noise, and which privacy loss ε truly holds for it?"
-)
+QUESTION = "How useful is a model fine-tuned with LMO-DP noise compared with Gaussian noise, and which privacy loss ε truly holds for it?"
 Cell = Mapping[str, Any]
 Pair = tuple[Cell, Cell]
 
@@ -38,7 +36,11 @@ def pairs(results: Mapping[str, Any], experiment: str, calibration: str) -> list
     """Return the asked method's cell and the standard's at every target where both have scores."""
     found: dict[tuple[float, float], dict[str, Cell]] = {}
     for cell in results["cells"]:
-        if cell["experiment"] == experiment and cell["calibration"] == calibration and leading_score(cell)["mean"] is not None:
+        if (
+            cell["experiment"] == experiment
+            and cell["calibration"] == calibration
+            and leading_score(cell)["mean"] is not None
+        ):
             found.setdefault((cell["delta"], cell["epsilon"]), {})[cell["method"]] = cell
     return [(both[ASKED], both[STANDARD]) for _, both in sorted(found.items()) if ASKED in both and STANDARD in both]
 
@@ -100,7 +102,9 @@ def find_paired(results: Mapping[str, Any], first: Cell, second: Cell) -> Mappin
 def _do_claims_hold(results: Mapping[str, Any], experiment: str) -> str:
     """Count claims of a run that lie below what is verified as a lower bound."""
     cells = [cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] == "claimed"]
-    asked = [cell for cell in cells if cell["method"].startswith(ASKED) and cell["claimed_run"] and cell["verified_lower"]]
+    asked = [
+        cell for cell in cells if cell["method"].startswith(ASKED) and cell["claimed_run"] and cell["verified_lower"]
+    ]
     if not asked:
         return "No claimed ε of LMO-DP noise could be compared with a verified one."
     refuted = [cell for cell in asked if cell["claimed_run"] < cell["verified_lower"]]
@@ -118,7 +122,9 @@ def _do_claims_hold(results: Mapping[str, Any], experiment: str) -> str:
 
 
 def _targets(found: list[Pair]) -> str:
-    return f"ε = {_numbers([pair[0]['epsilon'] for pair in found])}, δ = {_numbers([pair[0]['delta'] for pair in found])}"
+    return (
+        f"ε = {_numbers([pair[0]['epsilon'] for pair in found])}, δ = {_numbers([pair[0]['delta'] for pair in found])}"
+    )
 
 
 def _numbers(values: list[float]) -> str:

@@ -31,7 +31,9 @@ def write_readme(*, results_folder: Path, readme: Path, copies: Path) -> list[Pa
     grid, text = results["grid"], readme.read_text(encoding="utf-8")
     begin, end = f"<!-- results:{grid}:begin -->", f"<!-- results:{grid}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise DamagedFile(f"readme = {str(readme)!r}: must hold the lines {begin} and {end} once, in this order. Put them back.")
+        raise DamagedFile(
+            f"readme = {str(readme)!r}: must hold the lines {begin} and {end} once, in this order. Put them back."
+        )
     figure, table = copies / f"{grid}.svg", copies / f"{grid}.md"
     copies.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(results_folder / "figures" / "comparison.svg", figure)

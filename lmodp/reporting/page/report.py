@@ -47,22 +47,28 @@ def report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], ht
     """
     sentences = answer(results)
     cost = read_record(root / "tables" / "cost.json")["rows"]
-    page = _environment().get_template("report.html").render(
-        title=results["title"] or results["grid"],
-        grid=results["grid"],
-        question=QUESTION,
-        answer=sentences,
-        main=_figure(root, "comparison"),
-        parts=_parts(results, root, figures, cost),
-        provenance=[_provenance(cell, root, cost) for cell in results["cells"]],
-        style=_asset("report.css"),
-        script=_asset("report.js"),
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=results["title"] or results["grid"],
+            grid=results["grid"],
+            question=QUESTION,
+            answer=sentences,
+            main=_figure(root, "comparison"),
+            parts=_parts(results, root, figures, cost),
+            provenance=[_provenance(cell, root, cost) for cell in results["cells"]],
+            style=_asset("report.css"),
+            script=_asset("report.js"),
+        )
     )
     write_bytes(html, page.encode())
     return {"question": QUESTION, "answer": sentences}
 
 
-def _parts(results: Mapping[str, Any], root: Path, figures: Sequence[str], cost: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _parts(
+    results: Mapping[str, Any], root: Path, figures: Sequence[str], cost: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     pages: dict[str, list[Page]] = {
         "utility": comparison_pages(results),
         "privacy": privacy_pages(results),
@@ -70,13 +76,25 @@ def _parts(results: Mapping[str, Any], root: Path, figures: Sequence[str], cost:
         "cost": cost_pages(results, cost),
         "status": status_pages(results),
     }
-    return [{"id": name, "title": PARTS[name][0], "pages": pages[name], "figures": [_figure(root, item) for item in PARTS[name][1] if item in figures]}
-            for name in pages]
+    return [
+        {
+            "id": name,
+            "title": PARTS[name][0],
+            "pages": pages[name],
+            "figures": [_figure(root, item) for item in PARTS[name][1] if item in figures],
+        }
+        for name in pages
+    ]
 
 
 def _environment() -> Environment:
-    environment = Environment(loader=PackageLoader("lmodp.reporting", "page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("lmodp.reporting", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["bold"] = _bold
     return environment
 
@@ -94,7 +112,7 @@ def _asset(name: str) -> Markup:
 def _figure(root: Path, name: str) -> dict[str, Any]:
     record = read_record(root / "figures" / f"{name}.json")
     svg = (root / "figures" / f"{name}.svg").read_text(encoding="utf-8")
-    svg = svg[svg.index("<svg"):]
+    svg = svg[svg.index("<svg") :]
     # Ids are unique within a figure only; on one page they would refer to each other's glyphs.
     for mark in ('id="', 'href="#', "url(#"):
         svg = svg.replace(mark, f"{mark}{name}-")
@@ -105,5 +123,8 @@ def _provenance(cell: Mapping[str, Any], root: Path, cost: list[dict[str, Any]])
     facts = cell_provenance(cell, root)
     timing = next((row for row in cost if row["cell"] == cell["cell"] and row["seconds_a_run"] is not None), None)
     if timing:
-        facts["time"] = {name: timing[name] for name in ("seconds_a_run", "seconds_a_step", "peak_memory_bytes", "device", "threads", "runs")}
+        facts["time"] = {
+            name: timing[name]
+            for name in ("seconds_a_run", "seconds_a_step", "peak_memory_bytes", "device", "threads", "runs")
+        }
     return {"cell": cell["cell"], "status": cell["status"], "text": json.dumps(facts, indent=1, ensure_ascii=False)}

@@ -24,7 +24,21 @@ from lmodp.reporting.results.metrics import METRICS
 from lmodp.reporting.tables.make_table import table_files
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
 
-FIELDS = ("name", "kind", "dataset", "model", "method", "metric", "epsilon_step", "epsilon", "delta", "published", "digits", "source", "note")
+FIELDS = (
+    "name",
+    "kind",
+    "dataset",
+    "model",
+    "method",
+    "metric",
+    "epsilon_step",
+    "epsilon",
+    "delta",
+    "published",
+    "digits",
+    "source",
+    "note",
+)
 KINDS = ("claimed_run", "claimed_run_nominal", "claimed_run_batch_16", "classic_std", "utility", "hours")
 # What the published accounting was computed with: examples, batch, steps (arXiv 2405.18776 and its public code).
 PLANS = {
@@ -48,11 +62,15 @@ def read_published(path: Path) -> list[dict[str, str]]:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     wrong = [row["name"] for row in rows if tuple(row) != FIELDS or row["kind"] not in KINDS]
     if not rows or wrong:
-        raise DamagedFile(f"published = {str(path)!r}: rows {wrong} break the columns {', '.join(FIELDS)} or the kinds {', '.join(KINDS)}.")
+        raise DamagedFile(
+            f"published = {str(path)!r}: rows {wrong} break the columns {', '.join(FIELDS)} or the kinds {', '.join(KINDS)}."
+        )
     return rows
 
 
-def compare_published(results: Mapping[str, Any], published: list[dict[str, str]], curves: Path, folder: Path) -> dict[str, Any]:
+def compare_published(
+    results: Mapping[str, Any], published: list[dict[str, str]], curves: Path, folder: Path
+) -> dict[str, Any]:
     """Write the table of published against reproduced numbers and return its rows.
 
     Args:
@@ -64,11 +82,15 @@ def compare_published(results: Mapping[str, Any], published: list[dict[str, str]
     best = _best_along_the_way(pd.read_parquet(curves))
     rows = [{**row, **_reproduce(row, results, best)} for row in published]
     frame = pd.DataFrame(rows, columns=[*FIELDS, "reproduced", "maximum", "difference", "reason"])
-    write_table(published_pages(rows), title="Published against reproduced", frame=frame, files=table_files(folder, "published"))
+    write_table(
+        published_pages(rows), title="Published against reproduced", frame=frame, files=table_files(folder, "published")
+    )
     return {"rows": rows}
 
 
-def _reproduce(row: Mapping[str, str], results: Mapping[str, Any], best: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+def _reproduce(
+    row: Mapping[str, str], results: Mapping[str, Any], best: Mapping[tuple[str, str], float]
+) -> dict[str, Any]:
     """Return the suite's number for a row, or why there is none."""
     if row["kind"] == "hours":
         return _empty("hours depend on the machine; they are not compared")
@@ -82,7 +104,12 @@ def _reproduce(row: Mapping[str, str], results: Mapping[str, Any], best: Mapping
     value, maximum = scale * cell["scores"][row["metric"]]["mean"], best.get((cell["cell"], row["metric"]))
     at_best = scale * maximum if maximum is not None and row["source"] == EVALUATED_EVERY_STEP else None
     if not row["published"]:
-        return {"reproduced": value, "maximum": at_best, "difference": None, "reason": "the published value is not available"}
+        return {
+            "reproduced": value,
+            "maximum": at_best,
+            "difference": None,
+            "reason": "the published value is not available",
+        }
     difference = (value if at_best is None else at_best) - float(row["published"])
     return {"reproduced": value, "maximum": at_best, "difference": difference, "reason": ""}
 
@@ -107,11 +134,22 @@ def _epsilon(row: Mapping[str, str]) -> float:
 def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
     """The finished cell of the same model, data, method and target; an adapter method has its own part, all others were fully trained."""
     wanted = (row["dataset"], row["model"], "full")
-    same = [name for name, facts in results["experiments"].items() if (facts["dataset_name"], facts["model_name"], facts["trainable"]) == wanted]
+    same = [
+        name
+        for name, facts in results["experiments"].items()
+        if (facts["dataset_name"], facts["model_name"], facts["trainable"]) == wanted
+    ]
     if not same:
         return None, f"this grid has no run of {row['model']} on {row['dataset']}, all parameters trained"
-    found = [cell for cell in results["cells"] if cell["experiment"] in same and cell["method"] == row["method"] and _same_target(row, cell)]
-    scores = [(cell, cell["scores"].get(row["metric"], {"mean": None, "reason": "not a score of this data set"})) for cell in found]
+    found = [
+        cell
+        for cell in results["cells"]
+        if cell["experiment"] in same and cell["method"] == row["method"] and _same_target(row, cell)
+    ]
+    scores = [
+        (cell, cell["scores"].get(row["metric"], {"mean": None, "reason": "not a score of this data set"}))
+        for cell in found
+    ]
     cell = next((cell for cell, score in scores if score["mean"] is not None), None)
     reasons = (score["reason"] for _, score in scores if score["reason"])
     return cell, "" if cell else next(reasons, "this grid has no finished cell of this method at this target")
@@ -144,7 +182,14 @@ TITLES = {
 
 def published_pages(rows: list[dict[str, Any]]) -> list[Page]:
     """Return what was not reproduced and how to, and a table a kind of number."""
-    return [_not_reproduced(rows), *(_page(kind, [row for row in rows if row["kind"] == kind]) for kind in KINDS if any(row["kind"] == kind for row in rows))]
+    return [
+        _not_reproduced(rows),
+        *(
+            _page(kind, [row for row in rows if row["kind"] == kind])
+            for kind in KINDS
+            if any(row["kind"] == kind for row in rows)
+        ),
+    ]
 
 
 def _not_reproduced(rows: list[dict[str, Any]]) -> Page:
@@ -154,8 +199,10 @@ def _not_reproduced(rows: list[dict[str, Any]]) -> Page:
     names = dict.fromkeys(MODELS[row["model"]].title if row["model"] in MODELS else row["model"] for row in without)
     text = f"{len(scores) - len(without)} of {len(scores)} published scores have a counterpart in this grid."
     if without:
-        text += (f" Not reproduced: those of {plain_list(list(names))}. Their weights come from a model hub, and training them takes a GPU. Where both are "
-                 f"at hand, `{PAPER}` runs the published grid, Llama-2-7B included, for which no number was published.")
+        text += (
+            f" Not reproduced: those of {plain_list(list(names))}. Their weights come from a model hub, and training them takes a GPU. Where both are "
+            f"at hand, `{PAPER}` runs the published grid, Llama-2-7B included, for which no number was published."
+        )
     return Page("What was not reproduced", text, [])
 
 
@@ -164,10 +211,13 @@ def _page(kind: str, rows: list[dict[str, Any]]) -> Page:
     heads = ("what", "ε of a step", "ε", "δ", "published", "reproduced", "difference", "source")
     caption = {
         "utility": "Accuracy in percent, else the metric named. Reproduced: mean over seeds after the last step; where the published figure shows the maximum over "
-                   "evaluations on the validation split, that maximum stands in brackets and the difference is taken from it. Empty where model and data "
-                   "are not the same.",
+        "evaluations on the validation split, that maximum stands in brackets and the difference is taken from it. Empty where model and data "
+        "are not the same.",
         "hours": "As published, for the record.",
-    }.get(kind, "Recomputed along the published route at the data-set sizes, batches and steps of the published accounting.")
+    }.get(
+        kind,
+        "Recomputed along the published route at the data-set sizes, batches and steps of the published accounting.",
+    )
     return Page(TITLES[kind], caption, [Table("", heads, [_texts(row, notes) for row in rows])], notes)
 
 

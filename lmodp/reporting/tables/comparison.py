@@ -49,7 +49,10 @@ def sections(results: Mapping[str, Any], experiment: str, notes: Notes) -> list[
     best = best_cells(results["cells"], results["comparisons"])
     found = []
     for calibration in SECTIONS:
-        rows = sorted((cell for cell in cells if cell["calibration"] == calibration), key=lambda cell: (cell["delta"], cell["epsilon"]))
+        rows = sorted(
+            (cell for cell in cells if cell["calibration"] == calibration),
+            key=lambda cell: (cell["delta"], cell["epsilon"]),
+        )
         if rows:
             found.append(Section(calibration, [(_texts(cell, notes, results, best), cell) for cell in rows]))
     return found
@@ -65,8 +68,13 @@ def _page(results: Mapping[str, Any], name: str) -> Page:
     heads = heads_of(results, name)
     before = tuple(references(results, name, notes))
     tables = [
-        Table(title=f"Noise {SECTIONS[section.calibration]}", heads=tuple(heads.values()), rows=[tuple(texts.values()) for texts, _ in section.rows],
-              values=[tuple(_value(key, cell) for key in heads) for _, cell in section.rows], links=[cell["cell"] for _, cell in section.rows])
+        Table(
+            title=f"Noise {SECTIONS[section.calibration]}",
+            heads=tuple(heads.values()),
+            rows=[tuple(texts.values()) for texts, _ in section.rows],
+            values=[tuple(_value(key, cell) for key in heads) for _, cell in section.rows],
+            links=[cell["cell"] for _, cell in section.rows],
+        )
         for section in sections(results, name, notes)
     ]
     return Page(results["experiments"][name]["title"], experiment_caption(results, name), tables, notes, before)
@@ -100,7 +108,9 @@ def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> lis
         return [*found, f"non-private: {NOTHING} (not among its methods)"]
     if plain["status"] != "done":
         return [*found, f"non-private: {NOTHING} ({plain['status']}: {plain['reason']})"]
-    scores = (f"{metric.title} {_score(metric, plain, notes)}{metric.sign}" for metric in metrics_in(results, experiment))
+    scores = (
+        f"{metric.title} {_score(metric, plain, notes)}{metric.sign}" for metric in metrics_in(results, experiment)
+    )
     return [*found, f"non-private: {', '.join(scores)}"]
 
 
@@ -152,7 +162,9 @@ def _paired(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
     """The paired difference from the standard method at the same target."""
     if cell["method"] == STANDARD:
         return NOTHING
-    item = next((item for item in results["comparisons"] if item["cell"] == cell["cell"] and item["against"] == STANDARD), None)
+    item = next(
+        (item for item in results["comparisons"] if item["cell"] == cell["cell"] and item["against"] == STANDARD), None
+    )
     if item is None or item["difference"] is None:
         return f"{NOTHING} {notes.mark(cell['reason'] or 'no run of the other method to compare with')}"
     difference = METRICS[cell["metric"]].difference
@@ -168,5 +180,3 @@ def _status(cell: Cell, notes: Notes) -> str:
     if cell["runs_done"] < cell["repetitions"]:
         return f"{cell['runs_done']} of {cell['repetitions']} runs {notes.mark(cell['runs_reason'] or 'not every run has a score')}"
     return "done"
-
-

@@ -22,7 +22,19 @@ AFTER_SCORES = (
     "majority_accuracy", "nonprivate", "missing_scores", "status", "reason",
     "claimed_reason", "pure_scalar_reason", "theorem_reason", "verified_reason", "noise_reason", "cell", "mechanism",
 )  # fmt: skip
-STATUS = ("cell", "experiment", "method", "calibration", "epsilon", "delta", "status", "runs_done", "repetitions", "reason", "missing_scores")
+STATUS = (
+    "cell",
+    "experiment",
+    "method",
+    "calibration",
+    "epsilon",
+    "delta",
+    "status",
+    "runs_done",
+    "repetitions",
+    "reason",
+    "missing_scores",
+)
 
 
 def make_table(results: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -35,7 +47,12 @@ def make_table(results: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     sizes = {}
     for name, (title, pages, frame) in TABLES.items():
         content = frame(results)
-        write_table(pages(results), title=f"{title}: {results['title'] or results['grid']}", frame=content, files=table_files(folder, name))
+        write_table(
+            pages(results),
+            title=f"{title}: {results['title'] or results['grid']}",
+            frame=content,
+            files=table_files(folder, name),
+        )
         sizes[name] = {"rows": len(content), "columns": list(content.columns)}
     return {"tables": sizes}
 
@@ -57,7 +74,11 @@ def comparison_frame(results: Mapping[str, Any]) -> pd.DataFrame:
 
 def _numbers(cell: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
     plain = nonprivate_cell(results, cell["experiment"])
-    scores = {f"{name}{part}": score[key] for name, score in cell["scores"].items() for part, key in (("", "mean"), ("_spread", "spread"))}
+    scores = {
+        f"{name}{part}": score[key]
+        for name, score in cell["scores"].items()
+        for part, key in (("", "mean"), ("_spread", "spread"))
+    }
     return {
         **cell,
         **scores,
@@ -69,9 +90,13 @@ def _numbers(cell: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, A
 
 def status_pages(results: Mapping[str, Any]) -> list[Page]:
     """Return every cell's status, with the reason in the row."""
-    rows = [(cell["cell"], cell["status"], f"{cell['runs_done']} of {cell['repetitions']}", _reason(cell))
-            for cell in results["cells"]]
-    caption = "Every cell of the grid, computed or not, and why not. Runs are those with a score after a conformance check."
+    rows = [
+        (cell["cell"], cell["status"], f"{cell['runs_done']} of {cell['repetitions']}", _reason(cell))
+        for cell in results["cells"]
+    ]
+    caption = (
+        "Every cell of the grid, computed or not, and why not. Runs are those with a score after a conformance check."
+    )
     table = Table("", ("cell", "status", "runs", "reason"), rows, links=[cell["cell"] for cell in results["cells"]])
     return [Page("Status of every cell", caption, [table], Notes())]
 
@@ -82,7 +107,9 @@ def _reason(cell: Mapping[str, Any]) -> str:
 
 def status_frame(results: Mapping[str, Any]) -> pd.DataFrame:
     """Return every cell's status as plain columns."""
-    return pd.DataFrame([{**cell, "missing_scores": missing_scores(cell) or None} for cell in results["cells"]]).reindex(columns=list(STATUS))
+    return pd.DataFrame(
+        [{**cell, "missing_scores": missing_scores(cell) or None} for cell in results["cells"]]
+    ).reindex(columns=list(STATUS))
 
 
 _Pages = Callable[[Mapping[str, Any]], list[Page]]

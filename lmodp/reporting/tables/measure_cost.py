@@ -36,13 +36,24 @@ def measure_cost(results: Mapping[str, Any], root: Path, folder: Path) -> dict[s
     for row in rows:
         row["over_nonprivate"] = _ratio(row, rows)
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    write_table(cost_pages(results, rows), title=f"Cost: {results['title'] or results['grid']}", frame=frame, files=table_files(folder, "cost"))
+    write_table(
+        cost_pages(results, rows),
+        title=f"Cost: {results['title'] or results['grid']}",
+        frame=frame,
+        files=table_files(folder, "cost"),
+    )
     return {"rows": rows}
 
 
 def _cell(cell: Mapping[str, Any], results: Mapping[str, Any], root: Path) -> dict[str, Any]:
     names = ("experiment", "method", "calibration", "epsilon", "delta", "cell")
-    row = {**dict.fromkeys(COLUMNS), **{name: cell[name] for name in names}, "runs": 0, "status": cell["status"], "reason": cell["reason"]}
+    row = {
+        **dict.fromkeys(COLUMNS),
+        **{name: cell[name] for name in names},
+        "runs": 0,
+        "status": cell["status"],
+        "reason": cell["reason"],
+    }
     steps = results["experiments"][cell["experiment"]]["steps"]
     timings = [item for item in _timings(cell, results, root) if item["steps_run"] == steps]
     if not timings:
@@ -67,20 +78,40 @@ def _timings(cell: Mapping[str, Any], results: Mapping[str, Any], root: Path) ->
 
 def _ratio(row: Mapping[str, Any], rows: list[dict[str, Any]]) -> float | None:
     """Time a step over that of the experiment's non-private cell on the same device."""
-    plain = next((item for item in rows if item["experiment"] == row["experiment"] and item["calibration"] is None), None)
-    if plain is None or row["seconds_a_step"] is None or plain["seconds_a_step"] is None or plain["device"] != row["device"]:
+    plain = next(
+        (item for item in rows if item["experiment"] == row["experiment"] and item["calibration"] is None), None
+    )
+    if (
+        plain is None
+        or row["seconds_a_step"] is None
+        or plain["seconds_a_step"] is None
+        or plain["device"] != row["device"]
+    ):
         return None
     return row["seconds_a_step"] / plain["seconds_a_step"]
 
 
 def cost_pages(results: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[Page]:
     """Return a table an experiment, a row a cell."""
-    return [_page(name, facts, [row for row in rows if row["experiment"] == name], results) for name, facts in results["experiments"].items()]
+    return [
+        _page(name, facts, [row for row in rows if row["experiment"] == name], results)
+        for name, facts in results["experiments"].items()
+    ]
 
 
 def _page(name: str, facts: Mapping[str, Any], rows: list[dict[str, Any]], results: Mapping[str, Any]) -> Page:
     notes = Notes()
-    heads = ("method", "set to equal", "target ε", "ms a step", "over non-private", "s a run", "peak memory, MiB", "device", "runs")
+    heads = (
+        "method",
+        "set to equal",
+        "target ε",
+        "ms a step",
+        "over non-private",
+        "s a run",
+        "peak memory, MiB",
+        "device",
+        "runs",
+    )
     devices = sorted({row["peak_memory_of"] for row in rows if row["peak_memory_of"]})
     caption = (
         "Median over the runs of a cell; sampling, passes, clipping, noise and update, without preparing data and model. Peak memory: "
@@ -97,6 +128,10 @@ def _row(row: Mapping[str, Any], results: Mapping[str, Any], notes: Notes) -> tu
             NOTHING if row["epsilon"] is None else f"{row['epsilon']:g}")  # fmt: skip
     if row["seconds_a_step"] is None:
         return (*head, *[f"{NOTHING} {notes.mark(row['reason'])}"] * 5, "0")
-    ratio = number(row["over_nonprivate"], 3) if row["over_nonprivate"] else f"{NOTHING} {notes.mark('no non-private run on the same device')}"
+    ratio = (
+        number(row["over_nonprivate"], 3)
+        if row["over_nonprivate"]
+        else f"{NOTHING} {notes.mark('no non-private run on the same device')}"
+    )
     return (*head, number(1000 * row["seconds_a_step"], 3), ratio, number(row["seconds_a_run"], 3),
             f"{row['peak_memory_bytes'] / 2**20:,.0f}", f"{row['device']}, {row['threads']} threads", str(row["runs"]))  # fmt: skip

@@ -78,7 +78,9 @@ def _markdown_page(page: Page) -> str:
 
 def _markdown_table(table: Table) -> list[str]:
     rule = [":---" if number == 0 else "---:" for number in range(len(table.heads))]
-    return ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in (table.heads, rule, *table.rows)]
+    return [
+        "| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in (table.heads, rule, *table.rows)
+    ]
 
 
 def to_latex(pages: Sequence[Page]) -> str:

@@ -46,7 +46,10 @@ def _experiment(results: Mapping[str, Any], name: str) -> str:
 
 def _section(section: Section, metrics: Sequence[Metric]) -> list[str]:
     """The privacy answers with the leading score; where there are more scores, they follow in a table of their own."""
-    scores = {metric.name: (metric.title, "%" if metric.share else "(lower is better)" if metric.lower_is_better else "") for metric in metrics}
+    scores = {
+        metric.name: (metric.title, "%" if metric.share else "(lower is better)" if metric.lower_is_better else "")
+        for metric in metrics
+    }
     lead = metrics[0].name
     lines = _columns(section, {**HEADS, lead: scores[lead]})
     if len(metrics) > 1:
@@ -56,8 +59,14 @@ def _section(section: Section, metrics: Sequence[Metric]) -> list[str]:
 
 def _columns(section: Section, heads: Mapping[str, tuple[str, str]]) -> list[str]:
     """A table of some columns; answers that no row has are left out, scores never."""
-    columns = [key for key in heads if key not in HEADS or key == "method" or any(not texts[key].startswith(NOTHING) for texts, _ in section.rows)]
-    return _table([heads[key] for key in columns], [[_with_status(texts, key) for key in columns] for texts, _ in section.rows])
+    columns = [
+        key
+        for key in heads
+        if key not in HEADS or key == "method" or any(not texts[key].startswith(NOTHING) for texts, _ in section.rows)
+    ]
+    return _table(
+        [heads[key] for key in columns], [[_with_status(texts, key) for key in columns] for texts, _ in section.rows]
+    )
 
 
 def _with_status(texts: Mapping[str, str], key: str) -> str:
@@ -74,6 +83,11 @@ def _with_status(texts: Mapping[str, str], key: str) -> str:
 def _table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [[head[0] for head in heads], [head[1] for head in heads], *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    texts = ["  ".join(text.ljust(width) if column == 0 else text.rjust(width)
-                       for column, (text, width) in enumerate(zip(line, widths, strict=True))).rstrip() for line in lines]
+    texts = [
+        "  ".join(
+            text.ljust(width) if column == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
     return [*texts[:2], "─" * max(map(len, texts)), *texts[2:]]

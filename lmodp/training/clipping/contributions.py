@@ -205,7 +205,7 @@ def _joint(parts: list[Contribution], terms: list[tuple[Tensor, Tensor]]) -> tup
     """Return `_norm_and_size` of a sum of contributions, cross terms included."""
     total = sum(norm for norm, _ in terms)
     for position, first in enumerate(parts):
-        for second in parts[position + 1:]:
+        for second in parts[position + 1 :]:
             total = total + 2 * inner(first, second)
     return total, sum(size.sqrt() for _, size in terms).square()
 
@@ -232,8 +232,10 @@ def same_row(first: Tensor, second: Tensor) -> Tensor:
 
 def cross(first: Tensor, second: Tensor) -> Tensor:
     """Return all inner products of positions: (B, T, d), (B, S, d) -> (B, T, S)."""
-    pieces = [torch.bmm(wide_enough(left), wide_enough(right).transpose(1, 2))
-              for left, right in example_pieces(first, second)]
+    pieces = [
+        torch.bmm(wide_enough(left), wide_enough(right).transpose(1, 2))
+        for left, right in example_pieces(first, second)
+    ]
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
 

@@ -17,7 +17,6 @@ from lmodp.training.losses import Loss
 AUTOMATIC_OFFSET = 0.01  # gamma of Bu et al. 2022, equation 3: keeps the factor finite at norm 0
 
 
-
 @dataclass(frozen=True)
 class ClippedBatch:
     """What a micro-batch of B examples yielded beside its clipped sum, each (B,).
@@ -171,5 +170,7 @@ class ClippingEngine:
 def require_per_example(losses: Tensor, batch_size: int) -> None:
     """Raise `InvalidValue` unless the loss function returned one loss an example."""
     if losses.shape != (batch_size,):
-        raise InvalidValue(f"loss = shape {tuple(losses.shape)}: must be one loss an example, "
-                           f"shape ({batch_size},). Use reduction='none' and average per example.")
+        raise InvalidValue(
+            f"loss = shape {tuple(losses.shape)}: must be one loss an example, "
+            f"shape ({batch_size},). Use reduction='none' and average per example."
+        )

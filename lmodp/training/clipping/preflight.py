@@ -45,7 +45,7 @@ def check_engine(engine: ClippingEngine, loss: Loss, batch: Mapping[str, Tensor]
 
 
 def _example(batch: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
-    return {name: value[index:index + 1] for name, value in batch.items()}
+    return {name: value[index : index + 1] for name, value in batch.items()}
 
 
 def _plain_norm(engine: ClippingEngine, loss: Loss, batch: Mapping[str, Tensor]) -> Tensor:
@@ -56,6 +56,8 @@ def _plain_norm(engine: ClippingEngine, loss: Loss, batch: Mapping[str, Tensor])
 
 
 def _explanation(model: nn.Module, found: Tensor, expected: Tensor) -> str:
-    return (f"per-example gradient norms of {type(model).__name__} come out as {found.tolist()} but are "
-            f"{expected.tolist()}: a trained weight is used outside its layer, or a layer mixes the examples "
-            "of a batch. Freeze the layer at fault (halve the trainable part to find it).")
+    return (
+        f"per-example gradient norms of {type(model).__name__} come out as {found.tolist()} but are "
+        f"{expected.tolist()}: a trained weight is used outside its layer, or a layer mixes the examples "
+        "of a batch. Freeze the layer at fault (halve the trainable part to find it)."
+    )

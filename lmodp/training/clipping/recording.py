@@ -129,7 +129,8 @@ def _per_example(tensor: Tensor, batch_size: int, layer: TappedLayer) -> Tensor:
         raise Unsupported(
             f"{layer.name} ({type(layer.module).__name__}) saw a tensor of shape "
             f"{tuple(tensor.shape)}: its first dimension must be the {batch_size} examples of the "
-            "micro-batch (or 1, shared by all). Freeze the layer, or reshape inside it.")
+            "micro-batch (or 1, shared by all). Freeze the layer, or reshape inside it."
+        )
     return tensor
 
 
@@ -143,8 +144,7 @@ def recording(layers: list[TappedLayer], batch_size: int) -> Iterator[Tape]:
     parameters = {parameter: None for layer in layers for parameter in layer.parameters.values()}
     tape = Tape(batch_size, VectorBank(parameters, batch_size))
     anchor = torch.zeros((), requires_grad=True)
-    handles = [layer.module.register_forward_hook(_hook(layer, tape, anchor), with_kwargs=True)
-               for layer in layers]
+    handles = [layer.module.register_forward_hook(_hook(layer, tape, anchor), with_kwargs=True) for layer in layers]
     try:
         for parameter in parameters:
             parameter.requires_grad_(False)
@@ -197,11 +197,14 @@ def tapped_layers(model: nn.Module) -> list[TappedLayer]:
 def _uncovered(model: nn.Module, covered: set[nn.Parameter]) -> list[str]:
     faults = []
     for name, module in model.named_modules():
-        missing = [key for key, value in module.named_parameters(recurse=False)
-                   if value.requires_grad and value not in covered]
+        missing = [
+            key for key, value in module.named_parameters(recurse=False) if value.requires_grad and value not in covered
+        ]
         if missing:
-            faults.append(f"{name or 'the model itself'} ({type(module).__name__}) trains "
-                          f"{', '.join(missing)}, and no clipping rule is registered for its class. "
-                          "Freeze it (requires_grad_(False)) or register one with "
-                          "lmodp.training.layer_rule.")
+            faults.append(
+                f"{name or 'the model itself'} ({type(module).__name__}) trains "
+                f"{', '.join(missing)}, and no clipping rule is registered for its class. "
+                "Freeze it (requires_grad_(False)) or register one with "
+                "lmodp.training.layer_rule."
+            )
     return faults

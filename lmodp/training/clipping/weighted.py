@@ -45,7 +45,11 @@ class WeightedSums:
             if left.shape[2] < right.shape[2]:
                 left = left * factors.to(total.dtype)[:, None, None]
             else:
-                right = self._scaled_right(right, factors) if part.right.dtype == total.dtype else right * factors.to(total.dtype)[:, None, None]
+                right = (
+                    self._scaled_right(right, factors)
+                    if part.right.dtype == total.dtype
+                    else right * factors.to(total.dtype)[:, None, None]
+                )
             total.addmm_(left.flatten(0, 1).t(), right.flatten(0, 1), beta=beta)
             beta = 1
 

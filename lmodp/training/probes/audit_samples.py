@@ -54,9 +54,11 @@ def draw_scores(
     size = max(1, _BLOCK // (coordinates * steps))
     world = "included" if included else "excluded"
     for block, start in enumerate(range(0, trials, size)):
-        part = found[start:start + size]
+        part = found[start : start + size]
         generator = device_generator(key, f"audit {world}", block, device)
-        coins = sampling_generator(f"{key} {world}", block).random((steps, len(part), 1)) < (sampling_rate if included else 0.0)
+        coins = sampling_generator(f"{key} {world}", block).random((steps, len(part), 1)) < (
+            sampling_rate if included else 0.0
+        )
         noises = draw(noise, (steps, len(part), coordinates), generator, device).cpu().numpy()
         for values, coin in zip(noises, coins, strict=True):
             part += of_steps(of_coordinates(values + shift * coin.astype(np.float32)))

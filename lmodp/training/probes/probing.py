@@ -39,8 +39,15 @@ def probe_step(
     """
     capture = _Capture()
     keys = {name: stream_key(seeds[name], entropy=settings.entropy) for name in PURPOSES_OF_STEPS}
-    PrivateStep(model, plan=plan, examples=examples, loss=lambda model, batch: 0.0 * loss(model, batch),
-                settings=settings, keys=keys, hooks=(capture,)).run(step)
+    PrivateStep(
+        model,
+        plan=plan,
+        examples=examples,
+        loss=lambda model, batch: 0.0 * loss(model, batch),
+        settings=settings,
+        keys=keys,
+        hooks=(capture,),
+    ).run(step)
     for parameter in model.parameters():
         parameter.grad = None
     return capture.released

@@ -25,14 +25,20 @@ def answer(accountant, scope, noise):
     if accountant == "verified":
         return verified_upper(noise, **run)
     if accountant == "theorem":
-        return paper_bound_run(noise, **run).epsilon if scope == "run" else paper_bound_step(noise, delta=RUN["delta"]).epsilon
+        return (
+            paper_bound_run(noise, **run).epsilon
+            if scope == "run"
+            else paper_bound_step(noise, delta=RUN["delta"]).epsilon
+        )
     step = claimed_step(noise, delta=RUN["delta"]).epsilon
     return claimed_run(step, **run) if scope == "run" else step
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=["gaussian", "laplace", "mixture"])
-@pytest.mark.parametrize(("accountant", "scope"), [("claimed", "step"), ("claimed", "run"), ("theorem", "step"), ("theorem", "run"),
-                                                   ("verified", "run")])
+@pytest.mark.parametrize(
+    ("accountant", "scope"),
+    [("claimed", "step"), ("claimed", "run"), ("theorem", "step"), ("theorem", "run"), ("verified", "run")],
+)
 def test_the_target_is_reached_from_the_private_side(family, accountant, scope):
     noise = scale_to_target(family, accountant=accountant, scope=scope, epsilon=1.3, **RUN)
     assert answer(accountant, scope, noise) <= 1.3 < answer(accountant, scope, noise.scaled(0.999))
@@ -40,11 +46,15 @@ def test_the_target_is_reached_from_the_private_side(family, accountant, scope):
 
 def test_the_scope_is_the_step_under_claimed_and_the_run_otherwise():
     classic = math.sqrt(2 * math.log(1.25 / 1e-9))
-    assert scale_to_target("gaussian", accountant="claimed", epsilon=0.5, **RUN).std == pytest.approx(classic / 0.5, rel=1e-6)
+    assert scale_to_target("gaussian", accountant="claimed", epsilon=0.5, **RUN).std == pytest.approx(
+        classic / 0.5, rel=1e-6
+    )
     assert scale_to_target("laplace", accountant="claimed", epsilon=0.5, **RUN).scale == pytest.approx(2.0, rel=1e-6)
     step = scale_to_target("gaussian", accountant="verified", scope="step", epsilon=1.3, **RUN)
     assert verified_upper(step, sampling_rate=1.0, steps=1, delta=1e-9) <= 1.3
-    assert step.std != pytest.approx(scale_to_target("gaussian", accountant="verified", epsilon=1.3, **RUN).std, rel=0.05)
+    assert step.std != pytest.approx(
+        scale_to_target("gaussian", accountant="verified", epsilon=1.3, **RUN).std, rel=0.05
+    )
 
 
 def test_equal_verified_epsilon_costs_every_laplace_mixture_at_least_root_two():
@@ -64,7 +74,9 @@ def test_the_shape_is_kept_and_the_sensitivity_scales():
 @pytest.mark.parametrize("dimension", [1, 300])
 def test_finite_dimensions_need_less_noise(dimension):
     many = scale_to_target("laplace", accountant="verified", epsilon=2.0, delta=1e-9, sampling_rate=1.0, steps=2)
-    some = scale_to_target("laplace", accountant="verified", epsilon=2.0, delta=1e-9, sampling_rate=1.0, steps=2, dimension=dimension)
+    some = scale_to_target(
+        "laplace", accountant="verified", epsilon=2.0, delta=1e-9, sampling_rate=1.0, steps=2, dimension=dimension
+    )
     assert some.std < many.std
     found = verified_upper(some, sampling_rate=1.0, steps=2, delta=1e-9, dimension=dimension)
     assert found <= 2.0 and found == pytest.approx(2.0, rel=2e-3)
@@ -78,7 +90,9 @@ def test_a_supremum_inside_is_calibrated_on_the_bound_not_on_sigma_effective():
     assert noise.sigma_effective > 1.05 * gaussian.std
 
 
-@pytest.mark.parametrize(("accountant", "scope", "epsilon"), [("claimed", "step", 0.1), ("theorem", "step", 0.1), ("verified", "run", 0.001)])
+@pytest.mark.parametrize(
+    ("accountant", "scope", "epsilon"), [("claimed", "step", 0.1), ("theorem", "step", 0.1), ("verified", "run", 0.001)]
+)
 def test_targets_below_what_the_orders_resolve_are_unsupported(accountant, scope, epsilon):
     with pytest.raises(Unsupported, match="epsilon = 0"):
         scale_to_target(SHAPE, accountant=accountant, scope=scope, epsilon=epsilon, **RUN)

@@ -14,7 +14,15 @@ from lmodp.plan import Plan
 REQUIRED = {
     "claimed": {"epsilon_step", "order", "order_in_domain", "sigma_classic", "epsilon_total", "epsilon_total_nominal"},
     "theorem": {"epsilon_step", "order", "epsilon_pure_scalar", "epsilon_total", "status"},
-    "verified": {"sigma_effective", "supremum_at", "epsilon_lower", "epsilon_gaussian_limit", "epsilon_upper", "mu", "zcdp"},
+    "verified": {
+        "sigma_effective",
+        "supremum_at",
+        "epsilon_lower",
+        "epsilon_gaussian_limit",
+        "epsilon_upper",
+        "mu",
+        "zcdp",
+    },
     "noise": {"std", "mean_abs", "fisher_information", "efficiency"},
 }
 
@@ -23,8 +31,16 @@ def plan(noise, **changes):
     return Plan(**{"noise": noise, "sampling_rate": 0.05, "steps": 40, "delta": 1e-9, **changes})
 
 
-@pytest.mark.parametrize("noise", [load_noise("lmo-0.3"), load_noise("usefulness-0.3"), Gaussian(std=4), Laplace(scale=3),
-                                   LaplaceMixture(gamma=GammaPart(weight=1, shape=0.5, scale=2))])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        load_noise("lmo-0.3"),
+        load_noise("usefulness-0.3"),
+        Gaussian(std=4),
+        Laplace(scale=3),
+        LaplaceMixture(gamma=GammaPart(weight=1, shape=0.5, scale=2)),
+    ],
+)
 def test_every_certificate_has_the_keys_and_is_strict_json(noise):
     found = certificate_of(plan(noise))
     for section, keys in REQUIRED.items():
@@ -37,8 +53,15 @@ def test_every_certificate_has_the_keys_and_is_strict_json(noise):
 
 def test_the_plan_and_its_adjacency_are_written():
     found = certificate_of(plan(load_noise("lmo-0.3"), clip_norm=0.3, noise_scale=1.0), dimension=5000)
-    assert found["plan"] == {"sampling_rate": 0.05, "steps": 40, "delta": 1e-9, "relative_sensitivity": 0.3, "dimension": 5000,
-                             "adjacency": "add_or_remove_one", "sampler": "poisson"}
+    assert found["plan"] == {
+        "sampling_rate": 0.05,
+        "steps": 40,
+        "delta": 1e-9,
+        "relative_sensitivity": 0.3,
+        "dimension": 5000,
+        "adjacency": "add_or_remove_one",
+        "sampler": "poisson",
+    }
     assert found["customary"]["delta"] == 1e-5
     assert found["customary"]["verified"]["epsilon_upper"] < found["verified"]["epsilon_upper"]
 
@@ -76,7 +99,10 @@ def test_answers_that_do_not_exist_are_null_with_a_reason():
     assert found["noise"]["efficiency"] == 0
     assert found["verified"]["epsilon_upper"] > 0  # the mechanism itself is private
     assert certificate_of(plan(Gaussian(std=2)))["pure_scalar"] == {
-        "epsilon": None, "status": "infinite", "reason": "a Gaussian has no epsilon at delta = 0"}
+        "epsilon": None,
+        "status": "infinite",
+        "reason": "a Gaussian has no epsilon at delta = 0",
+    }
 
 
 def test_plans_that_cannot_be_certified():

@@ -17,8 +17,11 @@ DELTA = 1e-6
 
 
 def noise_with(gamma=(0.1, 1, 0.5), rate=5.0, a3=0.1):
-    return LaplaceMixture(gamma=GammaPart(weight=gamma[0], shape=gamma[1], scale=gamma[2]),
-                          exponential=ExponentialPart(weight=a3, rate=rate), uniform=UniformPart(weight=0.1, low=1, high=2))
+    return LaplaceMixture(
+        gamma=GammaPart(weight=gamma[0], shape=gamma[1], scale=gamma[2]),
+        exponential=ExponentialPart(weight=a3, rate=rate),
+        uniform=UniformPart(weight=0.1, low=1, high=2),
+    )
 
 
 def test_orders_are_the_published_ones():
@@ -57,6 +60,7 @@ def test_orders_whose_rdp_is_no_real_number_above_zero_are_dropped(moment):
 def test_claimed_step_written_out():
     """The published formula in plain Python at every order."""
     noise, best = noise_with(gamma=(0.3, 1.5, 0.9), rate=4.0, a3=0.7), math.inf
+
     def mgf(t):
         gamma = (1 - 0.3 * 0.9 * t) ** -1.5
         uniform = (math.exp(0.1 * 2 * t) - math.exp(0.1 * t)) / (0.1 * t)
@@ -79,7 +83,9 @@ def test_the_claimed_run_is_the_librarys_gaussian():
     """Two accountants, one number: dp-accounting's RDP of the replacing Gaussian at the same orders."""
     for step, rate, steps, delta in [(0.2932, 0.0304, 192, 1e-10), (3.0, 0.0243, 410, 8e-6)]:
         sigma = math.sqrt(2 * math.log(1.25 / delta)) / step
-        library = gaussian_rdp_epsilon(noise_multiplier=sigma, sampling_rate=rate, steps=steps, delta=delta, orders=range(2, 129))
+        library = gaussian_rdp_epsilon(
+            noise_multiplier=sigma, sampling_rate=rate, steps=steps, delta=delta, orders=range(2, 129)
+        )
         assert claimed_run(step, sampling_rate=rate, steps=steps, delta=delta) == pytest.approx(library, rel=1e-9)
 
 

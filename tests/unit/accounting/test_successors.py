@@ -60,7 +60,9 @@ def test_shares_are_differences_of_roots_without_cancellation():
 
 
 def test_plrv_o_without_a_valid_order():
-    found = plrv_o_epsilon(load_noise("lmo-0.3"), coordinates=5, sampling_rate=0.1, steps=2, delta=1e-5, clip_norm=100.0)
+    found = plrv_o_epsilon(
+        load_noise("lmo-0.3"), coordinates=5, sampling_rate=0.1, steps=2, delta=1e-5, clip_norm=100.0
+    )
     assert math.isinf(found.epsilon) and "no lambda" in found.reason
     with pytest.raises(InvalidValue, match="sampling_rate = 1.0"):
         plrv_o_epsilon(NOISE, coordinates=5, sampling_rate=1.0, steps=2, delta=1e-5)

@@ -14,8 +14,17 @@ RUN = {"sampling_rate": 0.05, "steps": 100, "delta": 1e-8}
 NOISE = load_noise("lmo-0.3")
 
 
-@pytest.mark.parametrize("noise", [NOISE, load_noise("lmo-3"), Laplace(scale=3), Gaussian(std=5), load_noise("lmo-5"),
-                                   LaplaceMixture(gamma=GammaPart(weight=1, shape=0.1, scale=1))])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        NOISE,
+        load_noise("lmo-3"),
+        Laplace(scale=3),
+        Gaussian(std=5),
+        load_noise("lmo-5"),
+        LaplaceMixture(gamma=GammaPart(weight=1, shape=0.1, scale=1)),
+    ],
+)
 def test_the_lower_end_is_below_the_upper(noise):
     found = verified_run(noise, **RUN)
     assert 0 < found.lower < found.upper < math.inf
@@ -93,4 +102,4 @@ def test_the_orders_of_a_curve():
     assert np.all(np.diff(orders) > 0)
     assert set(np.arange(2, 33)) <= set(orders) and orders[-1] == 128
     assert np.all(FRACTIONS < 2) and np.all(orders[: len(FRACTIONS)] == FRACTIONS)
-    assert np.all(orders[len(FRACTIONS):] % 1 == 0)
+    assert np.all(orders[len(FRACTIONS) :] % 1 == 0)

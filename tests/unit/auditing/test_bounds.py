@@ -98,13 +98,16 @@ def test_a_gaussian_is_bounded_below_its_curve_and_not_far():
     assert 0.9 * exact < bound.epsilon_lower < exact
 
 
-@pytest.mark.parametrize(("changes", "text"), [
-    ({"included": np.zeros(9)}, "must have the shape of excluded"),
-    ({"included": np.zeros(4), "excluded": np.zeros(4)}, "at least 8"),
-    ({"included": np.full(10, np.nan)}, "must be numbers"),
-    ({"delta": 1.0}, "delta"),
-    ({"confidence": 1.0}, "confidence"),
-])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"included": np.zeros(9)}, "must have the shape of excluded"),
+        ({"included": np.zeros(4), "excluded": np.zeros(4)}, "at least 8"),
+        ({"included": np.full(10, np.nan)}, "must be numbers"),
+        ({"delta": 1.0}, "delta"),
+        ({"confidence": 1.0}, "confidence"),
+    ],
+)
 def test_refuses(changes, text):
     arguments = {"included": np.zeros(10), "excluded": np.zeros(10), "delta": 0.1, "confidence": 0.9, **changes}
     with pytest.raises(InvalidValue, match=text):

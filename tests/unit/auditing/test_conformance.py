@@ -22,15 +22,28 @@ N, B, T = 5000, 300.0, 24
 
 @pytest.fixture
 def plan():
-    return Plan.for_batches(expected_batch_size=B, dataset_size=N, steps=T, delta=1e-6, clip_norm=0.7, noise=Gaussian(std=2.0))
+    return Plan.for_batches(
+        expected_batch_size=B, dataset_size=N, steps=T, delta=1e-6, clip_norm=0.7, noise=Gaussian(std=2.0)
+    )
 
 
 @pytest.fixture
 def honest(plan):
     sizes = np.random.default_rng(3).binomial(N, plan.sampling_rate, T).tolist()
     return {
-        **{name: plan.to_dict()[name] for name in
-           ("sampling_rate", "steps", "dataset_size", "clip_norm", "clipping", "noise", "sampler", "adjacency")},
+        **{
+            name: plan.to_dict()[name]
+            for name in (
+                "sampling_rate",
+                "steps",
+                "dataset_size",
+                "clip_norm",
+                "clipping",
+                "noise",
+                "sampler",
+                "adjacency",
+            )
+        },
         "noise_scale": 0.7,
         "divisor": B,
         "batch_sizes": sizes,
@@ -70,7 +83,10 @@ def test_each_field_that_differs_is_the_reason(plan, honest, name, value):
 
 def test_noise_of_two_thirds_the_scale_is_found(plan, honest):
     measured = {**honest["noise_measured"], "mean_abs_ratio": 2 / 3}
-    assert "ratio to certified" in compare_run(certified=plan.to_dict(), ran={**honest, "noise_measured": measured})["reason"]
+    assert (
+        "ratio to certified"
+        in compare_run(certified=plan.to_dict(), ran={**honest, "noise_measured": measured})["reason"]
+    )
 
 
 def test_a_wrong_rate_shows_in_the_batches_and_a_right_one_does_not():
@@ -96,13 +112,20 @@ def test_the_law_of_the_sum_of_squares_against_enumeration():
     size, rate, centre, limit = 9, 0.4, 4, 6
     pmf = binom.pmf(np.arange(size + 1), size, rate)
     squares = (np.arange(size + 1) - centre) ** 2
-    exact = sum(pmf[a] * pmf[b] * pmf[c] for a in range(10) for b in range(10) for c in range(10)
-                if squares[a] + squares[b] + squares[c] <= limit)
+    exact = sum(
+        pmf[a] * pmf[b] * pmf[c]
+        for a in range(10)
+        for b in range(10)
+        for c in range(10)
+        if squares[a] + squares[b] + squares[c] <= limit
+    )
     assert math.isclose(_chance_of_sum(limit, centre, 3, rate, size), exact, rel_tol=1e-12)
 
 
 def test_a_run_without_privacy_is_compared_too(honest):
-    plan = Plan.for_batches(expected_batch_size=B, dataset_size=N, steps=T, clip_norm=math.inf, clipping="none", noise=None)
+    plan = Plan.for_batches(
+        expected_batch_size=B, dataset_size=N, steps=T, clip_norm=math.inf, clipping="none", noise=None
+    )
     ran = {**honest, "clip_norm": None, "clipping": "none", "noise": None, "noise_measured": None, "noise_scale": None}
     assert compare_run(certified=plan.to_dict(), ran=ran)["conforms"]
     assert compare_run(certified=plan.to_dict(), ran={**ran, "steps": 3})["reason"].startswith("steps")

@@ -10,12 +10,18 @@ from lmodp.auditing.likelihood import CanaryScore, cell_masses
 from lmodp.errors import InvalidValue
 from lmodp.mechanisms import PUBLISHED, Gaussian, Laplace, as_drawn
 
-NOISES = {"gaussian": Gaussian(std=1.7), "laplace": Laplace(scale=2.3), "lmo": PUBLISHED["lmo-0.3"].noise,
-          "lmo as drawn": as_drawn(PUBLISHED["usefulness-3"].noise)}
+NOISES = {
+    "gaussian": Gaussian(std=1.7),
+    "laplace": Laplace(scale=2.3),
+    "lmo": PUBLISHED["lmo-0.3"].noise,
+    "lmo as drawn": as_drawn(PUBLISHED["usefulness-3"].noise),
+}
 
 
 def score(noise, **changes) -> CanaryScore:
-    return CanaryScore(**{"noise": noise, "relative_sensitivity": 0.8, "coordinates": 5, "sampling_rate": 0.07, **changes})
+    return CanaryScore(
+        **{"noise": noise, "relative_sensitivity": 0.8, "coordinates": 5, "sampling_rate": 0.07, **changes}
+    )
 
 
 @pytest.mark.parametrize("name", NOISES)
@@ -25,7 +31,9 @@ def test_masses_are_the_law_and_add_up(name):
         assert mass.min() > 0 and mass.sum() == pytest.approx(1, abs=1e-12)
     edges = np.array([-2.0, -0.5, 0.3, 4.0])
     masses = cell_masses(NOISES[name], edges)
-    integrals = [quad(NOISES[name].density, a, b, points=[0.0] if a < 0 < b else None)[0] for a, b in zip(edges, edges[1:])]
+    integrals = [
+        quad(NOISES[name].density, a, b, points=[0.0] if a < 0 < b else None)[0] for a, b in zip(edges, edges[1:])
+    ]
     assert masses[1:-1] == pytest.approx(integrals, rel=1e-7)
 
 
@@ -40,7 +48,10 @@ def test_the_grid_keeps_the_divergence_of_one_coordinate(name):
         ratio = noise.log_density(x - v) - noise.log_density(x)
         return float((noise.density(x - v) - noise.density(x)) * ratio)
 
-    exact = sum(quad(integrand, a, b, limit=400)[0] for a, b in ((-2000, -60), (-60, -5), (-5, 0), (0, v), (v, 5), (5, 60), (60, 2000)))
+    exact = sum(
+        quad(integrand, a, b, limit=400)[0]
+        for a, b in ((-2000, -60), (-60, -5), (-5, 0), (0, v), (v, 5), (5, 60), (60, 2000))
+    )
     assert 0.998 * exact < gridded <= exact * (1 + 1e-6) + 1e-12
 
 

@@ -12,7 +12,9 @@ from lmodp.errors import InvalidValue
 
 def test_published_example():
     """arXiv 2305.08846, Appendix D."""
-    assert epsilon_one_run(canaries=1000, guesses=100, correct=75, delta=1e-4, error=0.05) == pytest.approx(0.673, abs=5e-4)
+    assert epsilon_one_run(canaries=1000, guesses=100, correct=75, delta=1e-4, error=0.05) == pytest.approx(
+        0.673, abs=5e-4
+    )
 
 
 def slow_p_value(m: int, r: int, v: int, epsilon: float, delta: float) -> float:
@@ -21,7 +23,9 @@ def slow_p_value(m: int, r: int, v: int, epsilon: float, delta: float) -> float:
     return min(1.0, sum(law[v:]) + 2 * m * delta * steepest)
 
 
-@pytest.mark.parametrize(("r", "v", "epsilon", "delta"), [(20, 15, 0.4, 1e-3), (50, 50, 3.0, 1e-5), (33, 20, 0.0, 0.01)])
+@pytest.mark.parametrize(
+    ("r", "v", "epsilon", "delta"), [(20, 15, 0.4, 1e-3), (50, 50, 3.0, 1e-5), (33, 20, 0.0, 0.01)]
+)
 def test_p_value_term_by_term(r, v, epsilon, delta):
     found = p_value(canaries=60, guesses=r, correct=v, epsilon=epsilon, delta=delta)
     assert found == pytest.approx(slow_p_value(60, r, v, epsilon, delta), rel=1e-10)
@@ -35,7 +39,9 @@ def test_delta_zero_is_the_binomial_tail_and_delta_costs():
 
 def test_the_bound_is_on_the_refuted_side():
     epsilon = epsilon_one_run(canaries=800, guesses=120, correct=100, delta=1e-5, error=0.05)
-    values = [p_value(canaries=800, guesses=120, correct=100, epsilon=epsilon + shift, delta=1e-5) for shift in (0, 1e-6)]
+    values = [
+        p_value(canaries=800, guesses=120, correct=100, epsilon=epsilon + shift, delta=1e-5) for shift in (0, 1e-6)
+    ]
     assert values[0] < 0.05 <= values[1] + 1e-6
 
 
@@ -67,8 +73,13 @@ def test_randomised_response_is_not_refuted_more_often_than_permitted():
     for _ in range(400):
         coins = generator.random(m) < 0.5
         told = np.where(generator.random(m) < 1 / (1 + math.exp(-epsilon)), coins, ~coins)
-        bound = bound_from_run(coins, (told + generator.random(m) / 2)[:, None], guesses=[Guesses(included=60, excluded=60)],
-                               delta=0.0, confidence=0.9)
+        bound = bound_from_run(
+            coins,
+            (told + generator.random(m) / 2)[:, None],
+            guesses=[Guesses(included=60, excluded=60)],
+            delta=0.0,
+            confidence=0.9,
+        )
         refuted += bound.epsilon_lower > epsilon
     assert 1 <= refuted <= binom.ppf(1 - 1e-4, 400, 0.1)
 
@@ -80,8 +91,10 @@ def test_planned_guesses_promise_more_than_a_poor_choice():
     assert 20 < best.total < 1000
     coins = generator.random(1000) < 0.5
     scores = np.where(coins, generator.normal(2.5, 1, 1000), generator.normal(0, 1, 1000))[:, None]
-    bounds = [bound_from_run(coins, scores, guesses=[number], delta=1e-5).epsilon_lower
-              for number in (best, Guesses(included=500, excluded=500))]
+    bounds = [
+        bound_from_run(coins, scores, guesses=[number], delta=1e-5).epsilon_lower
+        for number in (best, Guesses(included=500, excluded=500))
+    ]
     assert bounds[0] > bounds[1] > 0.5
 
 

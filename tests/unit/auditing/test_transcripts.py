@@ -48,9 +48,16 @@ def test_noise_used_twice_is_seen_at_every_change_of_the_draw():
     assert repeats[coins].mean() > 1.5 and repeats[~coins].mean() < 0.02
 
 
-@pytest.mark.parametrize(("changes", "fits"), [
-    ({}, True), ({"std": 0.4}, False), ({"std": 0.9}, False), ({"gradient": 0.4}, False), ({"gradient": 1.5}, False),
-])
+@pytest.mark.parametrize(
+    ("changes", "fits"),
+    [
+        ({}, True),
+        ({"std": 0.4}, False),
+        ({"std": 0.9}, False),
+        ({"gradient": 0.4}, False),
+        ({"gradient": 1.5}, False),
+    ],
+)
 def test_fit_accepts_the_certified_law_and_rejects_others(changes, fits):
     score = canary_score()
     reference = reference_scores(score, steps=STEPS, seed=3)

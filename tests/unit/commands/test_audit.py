@@ -23,8 +23,15 @@ def test_a_noise_file_is_audited_by_its_law(capsys, tmp_path):
 
 
 def test_named_coordinates_are_drawn_by_the_sampler(capsys):
-    found = audit(capsys, "--noise", "lmo-3", "--coordinates", "3", "--relative-sensitivity", "1.5", "--confidence", "0.8")
-    assert (found["draw"], found["coordinates"], found["relative_sensitivity"], found["confidence"]) == ("coordinates", 3, 1.5, 0.8)
+    found = audit(
+        capsys, "--noise", "lmo-3", "--coordinates", "3", "--relative-sensitivity", "1.5", "--confidence", "0.8"
+    )
+    assert (found["draw"], found["coordinates"], found["relative_sensitivity"], found["confidence"]) == (
+        "coordinates",
+        3,
+        1.5,
+        0.8,
+    )
 
 
 def test_the_claim_of_another_noise(capsys):
@@ -34,12 +41,15 @@ def test_the_claim_of_another_noise(capsys):
     assert own["epsilon_lower"] == other["epsilon_lower"]
 
 
-@pytest.mark.parametrize(("arguments", "text"), [
-    (["--noise", "lmo-4"], "is neither a file nor a published name"),
-    (["--noise", "lmo-3", "--steps", "0"], "steps = 0"),
-    (["--noise", "lmo-3", "--delta", "2"], "delta = 2.0"),
-    (["--noise", "lmo-3", "--trials", "5"], "trials = 5"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--noise", "lmo-4"], "is neither a file nor a published name"),
+        (["--noise", "lmo-3", "--steps", "0"], "steps = 0"),
+        (["--noise", "lmo-3", "--delta", "2"], "delta = 2.0"),
+        (["--noise", "lmo-3", "--trials", "5"], "trials = 5"),
+    ],
+)
 def test_bad_values_are_named(capsys, arguments, text):
     assert main([*RUN, *arguments]) == 2
     assert text in capsys.readouterr().err

@@ -17,10 +17,23 @@ SMALL = {
     "methods": ["nonprivate", "gaussian"],
     "privacy": {"epsilon": [0.3], "delta": [1e-10], "calibrations": ["claimed", "verified"]},
     "experiments": {
-        "sst2": {"title": "t", "dataset": "sst2", "model": "roberta_large", "source": "hub", "max_length": 256,
-                 "training": {"expected_batch_size": 2048, "steps": 192}},
-        "head": {"title": "t", "dataset": "sst2", "model": "roberta_large", "source": "hub", "trainable": "head", "repetitions": 3,
-                 "training": {"expected_batch_size": 2048, "steps": 192}},
+        "sst2": {
+            "title": "t",
+            "dataset": "sst2",
+            "model": "roberta_large",
+            "source": "hub",
+            "max_length": 256,
+            "training": {"expected_batch_size": 2048, "steps": 192},
+        },
+        "head": {
+            "title": "t",
+            "dataset": "sst2",
+            "model": "roberta_large",
+            "source": "hub",
+            "trainable": "head",
+            "repetitions": 3,
+            "training": {"expected_batch_size": 2048, "steps": 192},
+        },
     },
 }
 
@@ -32,8 +45,10 @@ def plan():
 
 def test_one_entry_a_cell_and_one_size_an_experiment(plan):
     assert [(cell["experiment"], cell["method"], cell["calibration"]) for cell in plan["cells"]] == [
-        (name, method, calibration) for name in ("sst2", "head")
-        for method, calibration in (("nonprivate", None), ("gaussian", "claimed"), ("gaussian", "verified"))]
+        (name, method, calibration)
+        for name in ("sst2", "head")
+        for method, calibration in (("nonprivate", None), ("gaussian", "claimed"), ("gaussian", "verified"))
+    ]
     assert [item["parameters"] for item in plan["models"]] == [355361794, 355361794]
     assert all(item["problem"] is None for item in plan["models"])
 
@@ -49,7 +64,14 @@ def test_lengths_that_were_counted_are_taken(plan, tmp_path):
     cell = next(iter(grid.cells.values()))
     record = grid.config.results / "tokens" / cell.tokens / "tokens.json"
     record.parent.mkdir(parents=True)
-    heads = {"schema_version": 1, "kind": "tokenize_dataset", "created_by": {}, "inputs": {}, "status": "done", "reason": None}
+    heads = {
+        "schema_version": 1,
+        "kind": "tokenize_dataset",
+        "created_by": {},
+        "inputs": {},
+        "status": "done",
+        "reason": None,
+    }
     record.write_text(json.dumps({**heads, "splits": {"train": {"mean_length": 16.0}}}))
     found = plan_grid(grid, rate=1e12, privacy=False)["cells"]
     assert found[0]["seconds"] == pytest.approx(plan["cells"][0]["seconds"] * 16 / 256)
@@ -89,9 +111,19 @@ def paper(*names, **changes):
 
 def test_the_published_grid_is_the_published_one():
     config = load_config(CONFIG / "paper.yaml")
-    assert {(item.dataset, item.training.expected_batch_size, item.training.steps) for item in config.experiments.values()} == {
-        ("sst2", 2048, 192), ("qnli", 2048, 306), ("mnli", 2048, 1146), ("qqp", 2048, 1062), ("e2e", 1024, 410), ("dart", 1024, 610)}
-    assert len(config.experiments) == 20 and len(Grid(config).cells) >= 20 * (1 + 3 * 2 * 4)  # and the methods' own points
+    assert {
+        (item.dataset, item.training.expected_batch_size, item.training.steps) for item in config.experiments.values()
+    } == {
+        ("sst2", 2048, 192),
+        ("qnli", 2048, 306),
+        ("mnli", 2048, 1146),
+        ("qqp", 2048, 1062),
+        ("e2e", 1024, 410),
+        ("dart", 1024, 610),
+    }
+    assert len(config.experiments) == 20 and len(Grid(config).cells) >= 20 * (
+        1 + 3 * 2 * 4
+    )  # and the methods' own points
 
 
 def test_the_published_grid_can_be_trained_and_unpinned_files_are_told():
@@ -101,8 +133,14 @@ def test_the_published_grid_can_be_trained_and_unpinned_files_are_told():
     for cell in plan["cells"]:
         reasons.setdefault(cell["experiment"], set()).add(cell["reason"])
     pinned = {name for name, found in reasons.items() if found == {None}}
-    assert pinned == {*(f"{model}_{data}" for model in ("roberta_base", "roberta_large", "bert_base") for data in ("sst2", "qnli", "mnli", "qqp")),
-                      "llama2_sst2"}
+    assert pinned == {
+        *(
+            f"{model}_{data}"
+            for model in ("roberta_base", "roberta_large", "bert_base")
+            for data in ("sst2", "qnli", "mnli", "qqp")
+        ),
+        "llama2_sst2",
+    }
     for name in reasons.keys() - pinned:
         (reason,) = reasons[name]
         key = "bert_large" if name.startswith("bert_large") else name.split("_")[1]
@@ -115,5 +153,7 @@ def test_a_revision_in_the_config_or_another_source_needs_no_pin():
         assert {cell["reason"] is None for cell in cells} == {"e2e" in changes["hub_revisions"]}
     values = yaml.safe_load((CONFIG / "paper.yaml").read_text())
     local = {**values["experiments"]["gpt2_e2e"], "source": "local"}
-    cells = plan_grid(Grid(check_config({**values, "experiments": {"gpt2_e2e": local}})), rate=1e12, privacy=False)["cells"]
+    cells = plan_grid(Grid(check_config({**values, "experiments": {"gpt2_e2e": local}})), rate=1e12, privacy=False)[
+        "cells"
+    ]
     assert {cell["reason"] for cell in cells} == {None}

@@ -45,14 +45,43 @@ def test_relative_sensitivity_counts_and_takes_the_published_claim_with_it(capsy
 
 def test_calibrate_writes_what_account_reads(capsys, tmp_path):
     path = tmp_path / "noise.json"
-    assert main(["calibrate", "--family", "laplace", "--epsilon", "0.6", "--accountant", "verified", *RUN, "--output", str(path)]) == 0
+    assert (
+        main(
+            [
+                "calibrate",
+                "--family",
+                "laplace",
+                "--epsilon",
+                "0.6",
+                "--accountant",
+                "verified",
+                *RUN,
+                "--output",
+                str(path),
+            ]
+        )
+        == 0
+    )
     assert isinstance(load_noise(path), Laplace)
     found = answer(capsys, "account", "--noise", str(path), *RUN)
-    assert found["verified"]["epsilon_upper"] == pytest.approx(0.6, rel=1e-4) and found["verified"]["epsilon_upper"] <= 0.6
+    assert (
+        found["verified"]["epsilon_upper"] == pytest.approx(0.6, rel=1e-4) and found["verified"]["epsilon_upper"] <= 0.6
+    )
 
 
 def test_calibrate_keeps_the_shape_of_a_mixture(capsys):
-    arguments = ["calibrate", "--family", "laplace_mixture", "--shape", "lmo-3", "--epsilon", "2", "--accountant", "claimed", *RUN]
+    arguments = [
+        "calibrate",
+        "--family",
+        "laplace_mixture",
+        "--shape",
+        "lmo-3",
+        "--epsilon",
+        "2",
+        "--accountant",
+        "claimed",
+        *RUN,
+    ]
     assert main(arguments) == 0
     noise = noise_from_dict(json.loads(capsys.readouterr().out))
     assert noise.efficiency == pytest.approx(load_noise("lmo-3").efficiency)
@@ -60,8 +89,20 @@ def test_calibrate_keeps_the_shape_of_a_mixture(capsys):
 
 def test_search_prints_the_noise_and_every_account(capsys, tmp_path):
     trace = tmp_path / "trace.parquet"
-    found = answer(capsys, "search", "--epsilon", "0.3", "--delta", "1e-10", "--accountant", "claimed", "--objective", "epsilon",
-                   "--trace", str(trace))
+    found = answer(
+        capsys,
+        "search",
+        "--epsilon",
+        "0.3",
+        "--delta",
+        "1e-10",
+        "--accountant",
+        "claimed",
+        "--objective",
+        "epsilon",
+        "--trace",
+        str(trace),
+    )
     assert noise_from_dict(found["noise"]) == load_noise("lmo-0.3")
     assert (found["points"], found["valid"]) == (40824, 11088)
     assert set(found["accounts"]) == {"claimed", "theorem", "pure_scalar", "verified"}

@@ -38,10 +38,14 @@ def test_summary_fits_a_terminal_and_names_the_places(folder, tmp_path, capsys):
 def test_readme_replaces_only_its_block(folder, tmp_path, capsys):
     readme = tmp_path / "README.md"
     arguments = ["readme", "--results", str(folder), "--readme", str(readme), "--copies", str(tmp_path / "docs/readme")]
-    readme.write_text("above\n<!-- results:made_up:begin -->\nSTALE\n<!-- results:made_up:end -->\nbelow\n<!-- results:quick:begin -->\n")
+    readme.write_text(
+        "above\n<!-- results:made_up:begin -->\nSTALE\n<!-- results:made_up:end -->\nbelow\n<!-- results:quick:begin -->\n"
+    )
     assert main(arguments) == 0
     first = readme.read_text()
-    assert first.startswith("above\n") and first.endswith("below\n<!-- results:quick:begin -->\n") and "STALE" not in first
+    assert (
+        first.startswith("above\n") and first.endswith("below\n<!-- results:quick:begin -->\n") and "STALE" not in first
+    )
     assert "docs/readme/made_up.svg" in first and "docs/readme/made_up.md" in first
     assert (tmp_path / "docs/readme/made_up.svg").read_text() == "<svg/>"
     assert main(arguments) == 0 and readme.read_text() == first

@@ -30,18 +30,31 @@ def a_nested_tar(member, content):
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
         return stream.getvalue()
+
     return tar("p/inner.tar.gz", tar(member, content))
 
 
 @pytest.fixture
 def locked(monkeypatch, tmp_path):
     """Lock a made-up package whose file 'the registry' serves from memory."""
+
     def lock(data, file="p-1.0-py3-none-any.whl", members=("p/model.bin",), sha256=None, archive=None, served=None):
-        package = LockedPackage(name="p", version="1.0", file=file, sha256=sha256 or hashlib.sha256(data).hexdigest(),
-                                licence="MIT", holds="", members=members, archive=archive)
+        package = LockedPackage(
+            name="p",
+            version="1.0",
+            file=file,
+            sha256=sha256 or hashlib.sha256(data).hexdigest(),
+            licence="MIT",
+            holds="",
+            members=members,
+            archive=archive,
+        )
         monkeypatch.setattr(fetch, "locked_package", lambda name: package)
-        monkeypatch.setattr(fetch, "_pip_download", lambda package, folder: Path(folder, file).write_bytes(served or data))
+        monkeypatch.setattr(
+            fetch, "_pip_download", lambda package, folder: Path(folder, file).write_bytes(served or data)
+        )
         return tmp_path / "cache"
+
     return lock
 
 
@@ -54,7 +67,12 @@ def test_members_are_unpacked_under_their_own_names(locked):
 
 
 def test_an_archive_within_a_source_distribution(locked):
-    cache = locked(a_nested_tar("d/ratings.txt", b"1\t2\tx"), file="p-1.0.tar.gz", members=("d/ratings.txt",), archive="p/inner.tar.gz")
+    cache = locked(
+        a_nested_tar("d/ratings.txt", b"1\t2\tx"),
+        file="p-1.0.tar.gz",
+        members=("d/ratings.txt",),
+        archive="p/inner.tar.gz",
+    )
     assert (fetch_package("p", cache) / "ratings.txt").read_bytes() == b"1\t2\tx"
 
 
@@ -81,6 +99,7 @@ def test_what_was_not_fetched_is_told_with_the_command(locked):
 def test_a_failed_download_is_told(monkeypatch, tmp_path):
     class Failed:
         returncode, stderr = 1, "WARNING: slow\nERROR: No matching distribution found for p==1.0\n"
+
     monkeypatch.setattr(fetch.subprocess, "run", lambda *args, **options: Failed())
     with pytest.raises(LmodpError, match="could not be downloaded .No matching distribution found"):
         fetch_package("vaderSentiment", tmp_path)

@@ -85,7 +85,9 @@ def test_git_hash_of_small_files(tmp_path):
 
 
 def test_pinned_checksum_and_pinned_file(tmp_path):
-    entry = HubEntry(kind="model", name="m", repository="a/b", revision=REVISION, sha256={"model.safetensors": "1" * 64})
+    entry = HubEntry(
+        kind="model", name="m", repository="a/b", revision=REVISION, sha256={"model.safetensors": "1" * 64}
+    )
     put(tmp_path, entry, "config.json", b"{}")
     with pytest.raises(MissingFile, match="'model.safetensors': is not in a/b@0123456789ab"):
         hub_files(entry, cache_root=tmp_path)
@@ -97,7 +99,9 @@ def test_pinned_checksum_and_pinned_file(tmp_path):
 def test_offline_says_what_is_there_and_what_to_do(tmp_path):
     entry = HubEntry(kind="model", name="llama", repository="a/b", revision=REVISION, gated=True)
     put(tmp_path, entry, "config.json", b"{}", revision=OTHER)
-    with pytest.raises(LmodpError, match=r"is not in the cache \(there: ffffffffffff\), and HF_HUB_OFFLINE is set.*HF_TOKEN"):
+    with pytest.raises(
+        LmodpError, match=r"is not in the cache \(there: ffffffffffff\), and HF_HUB_OFFLINE is set.*HF_TOKEN"
+    ):
         hub_files(entry, cache_root=tmp_path)
 
 
@@ -107,7 +111,10 @@ def test_offline_says_what_is_there_and_what_to_do(tmp_path):
         (GatedRepoError, "is gated. Accept its licence"),
         (RevisionNotFoundError, "has no such revision"),
         (RepositoryNotFoundError, "is not there, or needs a token"),
-        (LocalEntryNotFoundError, "is not in the cache, and the hub cannot be reached. Fetch it on a machine with network and copy"),
+        (
+            LocalEntryNotFoundError,
+            "is not in the cache, and the hub cannot be reached. Fetch it on a machine with network and copy",
+        ),
     ],
 )
 def test_answers_of_the_hub(tmp_path, monkeypatch, error, message):
@@ -121,7 +128,10 @@ def test_answers_of_the_hub(tmp_path, monkeypatch, error, message):
 
 
 def test_unpinned_and_movable_revisions_are_refused():
-    with pytest.raises(InvalidValue, match="hub_revisions.e2e = None: tuetschek/e2e_nlg is unpinned. Give one of its commits.*under hub_revisions in the config"):
+    with pytest.raises(
+        InvalidValue,
+        match="hub_revisions.e2e = None: tuetschek/e2e_nlg is unpinned. Give one of its commits.*under hub_revisions in the config",
+    ):
         hub_entry("e2e", kind="dataset")
     with pytest.raises(InvalidValue, match="'main': must be a commit"):
         hub_entry("e2e", kind="dataset", revisions={"e2e": "main"})

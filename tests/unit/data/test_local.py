@@ -14,10 +14,15 @@ PUBLISHED = {
     "qnli": 'index\tquestion\tsentence\tlabel\n0\twho?\the "said\tnot_entailment\n1\tq\ts\tentailment\n',
     "qqp": "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n0\t1\t2\thow?\twhy?\t0\n1\t1\t2\thow?\n2\t1\t2\ta\tb\t1\n",
     "e2e": 'mr,ref\n"name[A], eatType[pub], familyFriendly[yes]","A is a pub."\n"name[A], eatType[pub], familyFriendly[yes]",A: a pub.\n',
-    "dart": json.dumps([
-        {"tripleset": [["A", "KIND_OF", "b"], ["A", "AT", "c"]], "annotations": [{"source": "s", "text": "A is b."}, {"source": "s", "text": None}]},
-        {"tripleset": [["D", "IS", "e"]], "annotations": [{"source": "s", "text": "D  is\ne."}]},
-    ]),
+    "dart": json.dumps(
+        [
+            {
+                "tripleset": [["A", "KIND_OF", "b"], ["A", "AT", "c"]],
+                "annotations": [{"source": "s", "text": "A is b."}, {"source": "s", "text": None}],
+            },
+            {"tripleset": [["D", "IS", "e"]], "annotations": [{"source": "s", "text": "D  is\ne."}]},
+        ]
+    ),
 }
 EXPECTED = {
     "sst2": {"sentence": ["a fine film", "dull"], "label": [1, 0]},
@@ -94,5 +99,6 @@ def test_faults_of_the_request(tmp_path):
 
 
 def test_published_sizes_differ_by_one_where_they_do():
-    assert {name: DATASETS[name].published_size - DATASETS[name].train_size for name in ("sst2", "mnli", "qnli", "qqp")} == {
-        "sst2": 1, "mnli": 1, "qnli": 1, "qqp": 1}
+    assert {
+        name: DATASETS[name].published_size - DATASETS[name].train_size for name in ("sst2", "mnli", "qnli", "qqp")
+    } == {"sst2": 1, "mnli": 1, "qnli": 1, "qqp": 1}

@@ -43,7 +43,9 @@ def test_the_label_is_the_sign_of_the_rating(reviews):
 
 def test_it_goes_through_the_datasets_library_and_back(fetched, cache_root, tmp_path):
     fetched("vaderSentiment")
-    facts = prepare_dataset({"dataset": "movie_reviews", "source": "embedded"}, folder=tmp_path / "d", cache_root=cache_root, data_root=None)
+    facts = prepare_dataset(
+        {"dataset": "movie_reviews", "source": "embedded"}, folder=tmp_path / "d", cache_root=cache_root, data_root=None
+    )
     splits = load_splits(tmp_path / "d")
     assert facts["sizes"] == {name: len(rows) for name, rows in splits.items()}
     assert facts["label_counts"]["test"]["negative"] == list(splits["test"]["label"]).count(0)

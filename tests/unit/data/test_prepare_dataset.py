@@ -8,7 +8,9 @@ from lmodp.data.source_settings import SourceSettings
 from lmodp.data.tables import Examples, load_splits
 from lmodp.errors import DamagedFile, InvalidValue
 
-CARD = DatasetCard(name="e2e", title="E2E", task="table_to_text", train_size=3, evaluation_split="test", evaluation_size=2)
+CARD = DatasetCard(
+    name="e2e", title="E2E", task="table_to_text", train_size=3, evaluation_split="test", evaluation_size=2
+)
 
 
 def examples(training, evaluation, **refused):
@@ -28,11 +30,19 @@ def test_sizes():
 
 def test_the_record_counts_shared_records(tmp_path, monkeypatch):
     monkeypatch.setitem(DATASETS, "e2e", CARD)
-    for name, lines in {"a.csv": ["name[A],x", "name[A],y y", "name[B],z"], "b.csv": ["name[C],x", "name[C],y"]}.items():
+    for name, lines in {
+        "a.csv": ["name[A],x", "name[A],y y", "name[B],z"],
+        "b.csv": ["name[C],x", "name[C],y"],
+    }.items():
         (tmp_path / name).write_text("\n".join(["mr,ref", *lines]))
     settings = SourceSettings(local_files={"e2e": {"train": "a.csv", "validation": "b.csv", "test": "b.csv"}})
-    record = prepare_dataset({"dataset": "e2e", "source": "local"}, folder=tmp_path / "d", cache_root=tmp_path, data_root=tmp_path,
-                             settings=settings)
+    record = prepare_dataset(
+        {"dataset": "e2e", "source": "local"},
+        folder=tmp_path / "d",
+        cache_root=tmp_path,
+        data_root=tmp_path,
+        settings=settings,
+    )
     assert record["records"]["train"] == {"distinct": 2, "references_mean": 1.5, "references_most": 2}
     assert record["sizes"] == {"train": 3, "validation": 2, "test": 2} and record["refused"] == {}
     assert load_splits(tmp_path / "d")["train"]["text"][1] == "y y"
@@ -41,7 +51,9 @@ def test_the_record_counts_shared_records(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("source", "message"), [("embedded", "is not offered for data set 'sst2'. Use local or hub")])
 def test_a_source_that_does_not_offer_it(tmp_path, source, message):
     with pytest.raises(InvalidValue, match=message):
-        prepare_dataset({"dataset": "sst2", "source": source}, folder=tmp_path / "d", cache_root=tmp_path, data_root=None)
+        prepare_dataset(
+            {"dataset": "sst2", "source": source}, folder=tmp_path / "d", cache_root=tmp_path, data_root=None
+        )
 
 
 def test_e2e_says_that_rows_share_records():

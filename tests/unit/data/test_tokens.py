@@ -41,7 +41,13 @@ def test_only_the_sentence_and_its_end_are_targets(tmp_path):
         [NO_TARGET] * 8 + [3, 0],
     ]
     assert record["splits"]["train"] == {
-        "examples": 2, "truncated": 0, "tokens": 17, "longest": 10, "mean_length": 8.5, "without_target": 0}
+        "examples": 2,
+        "truncated": 0,
+        "tokens": 17,
+        "longest": 10,
+        "mean_length": 8.5,
+        "without_target": 0,
+    }
     assert split.labels is None and len(split) == 2
 
 
@@ -73,8 +79,14 @@ def test_the_end_token_stands_in_for_padding(tmp_path):
 
 
 def test_pairs_are_cut_on_the_longer_side(tmp_path):
-    places = prepared(tmp_path, tiny_tokenizer(), RobertaConfig(max_position_embeddings=66, pad_token_id=0),
-                      sentence=["the film shines", "drags"], sentence2=["the film drags in the end", "drags"], label=[1, 0])
+    places = prepared(
+        tmp_path,
+        tiny_tokenizer(),
+        RobertaConfig(max_position_embeddings=66, pad_token_id=0),
+        sentence=["the film shines", "drags"],
+        sentence2=["the film drags in the end", "drags"],
+        label=[1, 0],
+    )
     record = tokenize_dataset({"max_length": 9}, **places)
     split = load_tokens(places["folder"], "train")
     tokenizer = tiny_tokenizer()
@@ -96,11 +108,14 @@ def test_position_limit(config, limit):
 
 
 @pytest.mark.parametrize("pair", [True, False])
-@pytest.mark.parametrize(("config", "typed"), [(BertConfig(), True), (RobertaConfig(type_vocab_size=1, pad_token_id=0), False)])
+@pytest.mark.parametrize(
+    ("config", "typed"), [(BertConfig(), True), (RobertaConfig(type_vocab_size=1, pad_token_id=0), False)]
+)
 def test_bert_is_told_the_second_sentence(tmp_path, config, typed, pair):
     tokenizer = word_tokenizer(bos_token="<s>", eos_token="<e>", pad_token="<e>")
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A <e>", pair="<s> $A <e> $B:1 <e>:1", special_tokens=[("<s>", 1), ("<e>", 0)])
+        single="<s> $A <e>", pair="<s> $A <e> $B:1 <e>:1", special_tokens=[("<s>", 1), ("<e>", 0)]
+    )
     second = {"sentence2": ["c c"]} if pair else {}
     places = prepared(tmp_path, tokenizer, config, sentence=["a b"], label=[1], **second)
     tokenize_dataset({"max_length": 12}, **places)

@@ -8,8 +8,15 @@ from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.trainable import set_trainable
 from lmodp.training import TokenColumns, causal_lm_loss, classification_loss
 
-_ENCODER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 50,
-            "max_position_embeddings": 40, "pad_token_id": 0}
+_ENCODER = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "vocab_size": 50,
+    "max_position_embeddings": 40,
+    "pad_token_id": 0,
+}
 CONFIGS = {
     "roberta": {**_ENCODER, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
     "bert": {**_ENCODER, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
@@ -36,4 +43,8 @@ def tiny(architecture, *, language_model, part, size=40):
     if language_model:
         return model, TokenColumns({"input_ids": rows, "labels": rows}, padding={"input_ids": 0}), causal_lm_loss
     labels = draw.integers(0, 2, size)
-    return model, TokenColumns({"input_ids": rows}, padding={"input_ids": 0}, values={"labels": labels}), classification_loss
+    return (
+        model,
+        TokenColumns({"input_ids": rows}, padding={"input_ids": 0}, values={"labels": labels}),
+        classification_loss,
+    )

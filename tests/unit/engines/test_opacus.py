@@ -17,7 +17,11 @@ from tests.unit.engines.models import tiny
 SETTINGS = TrainingSettings(learning_rate=1e-2, micro_batch_size=7, optimizer="sgd")
 SEEDS = {"sampling": 1, "dropout": 2, "noise": 3}
 CELLS = [
-    *((name, False, part) for name in ("roberta", "bert", "gpt2") for part in ("full", {"last_layers": 1}, "bitfit", {"lora": {}})),
+    *(
+        (name, False, part)
+        for name in ("roberta", "bert", "gpt2")
+        for part in ("full", {"last_layers": 1}, "bitfit", {"lora": {}})
+    ),
     *((name, False, "head") for name in ("roberta", "bert", "gpt2", "llama")),
     *((name, True, part) for name in ("gpt2", "llama") for part in ("full", {"last_layers": 1}, {"lora": {}})),
 ]
@@ -36,7 +40,7 @@ def test_its_clipped_sum_is_the_suites(architecture, language_model, part):
     drawn = examples.arrange(np.arange(20))
     own.zero_grad()
     for start in range(0, 20, 7):
-        piece = drawn[start:start + 7]
+        piece = drawn[start : start + 7]
         own.accumulate(loss, examples.batch(piece), len(piece))
     own.fill_missing()
     expected = torch.cat([value.grad.flatten() for value in own.parameters])
@@ -45,13 +49,17 @@ def test_its_clipped_sum_is_the_suites(architecture, language_model, part):
         run.optimizer.pre_step()
         found = torch.cat([value.grad.flatten() for value in run.optimizer.params]) * 20
     assert report.batch_size == 20
-    assert (found - expected).norm() < 2e-4 * expected.norm()  # Opacus divides by norm + 1e-6: 1e-6/0.05 at most, a few roundings
+    assert (
+        found - expected
+    ).norm() < 2e-4 * expected.norm()  # Opacus divides by norm + 1e-6: 1e-6/0.05 at most, a few roundings
 
 
 def test_its_record_is_read_back_from_opacus_and_its_noise_is_tested():
     model, examples, loss = tiny("roberta", language_model=False, part="head")
     asked = plan(noise=Gaussian(std=2.0))
-    record = train_foreign(OpacusEngine(), model, plan=asked, examples=examples, loss=loss, settings=SETTINGS, seeds=SEEDS).record
+    record = train_foreign(
+        OpacusEngine(), model, plan=asked, examples=examples, loss=loss, settings=SETTINGS, seeds=SEEDS
+    ).record
     assert (record["sampling_rate"], record["divisor"], record["steps"]) == (0.5, 20.0, 3)
     assert record["noise"] == {"family": "gaussian", "std": 2.0} and record["noise_scale"] == 0.05
     assert len(record["batch_sizes"]) == 3 and len(set(record["batch_sizes"])) > 1

@@ -26,10 +26,27 @@ SEEDS = {"sampling": 1, "dropout": 2, "noise": 3}
 
 
 class PrivacyEngine:
-    def __init__(self, module, *, batch_size, sample_size, max_grad_norm, epochs, noise_multiplier, target_delta=None,
-                 clipping_mode="default", record_snr=True, accounting_mode="rdp"):
+    def __init__(
+        self,
+        module,
+        *,
+        batch_size,
+        sample_size,
+        max_grad_norm,
+        epochs,
+        noise_multiplier,
+        target_delta=None,
+        clipping_mode="default",
+        record_snr=True,
+        accounting_mode="rdp",
+    ):
         assert epochs > 0
-        self.module, self.batch_size, self.sample_size, self.sample_rate = module, batch_size, sample_size, batch_size / sample_size
+        self.module, self.batch_size, self.sample_size, self.sample_rate = (
+            module,
+            batch_size,
+            sample_size,
+            batch_size / sample_size,
+        )
         self.max_grad_norm, self.noise_multiplier = max_grad_norm, noise_multiplier
         self.named_params = tuple((name, value) for name, value in module.named_parameters() if value.requires_grad)
         self.num_params = sum(value.numel() for _, value in self.named_params)
@@ -85,7 +102,9 @@ def test_a_run_conforms_and_its_noise_is_tested(engine):
     from lmodp.engines.foreign import train_foreign
 
     model, examples, loss = tiny("roberta", language_model=False, part="head")
-    record = train_foreign(engine, model, plan=plan(), examples=examples, loss=loss, settings=SETTINGS, seeds=SEEDS).record
+    record = train_foreign(
+        engine, model, plan=plan(), examples=examples, loss=loss, settings=SETTINGS, seeds=SEEDS
+    ).record
     assert compare_run(certified={**plan().to_dict(), "engine": "private_transformers"}, ran=record)["conforms"]
 
 

@@ -14,7 +14,15 @@ ADAPTERS = {"lora": {"rank": 8, "alpha": 16}}
 
 def size(name, classes, trainable="full", **options):
     pooling = "last" if MODELS[name].generates else "first"
-    return true_size(MODELS[name], classes=classes, trainable=trainable, pooling=pooling, training=TRAINING, max_length=100, **options)
+    return true_size(
+        MODELS[name],
+        classes=classes,
+        trainable=trainable,
+        pooling=pooling,
+        training=TRAINING,
+        max_length=100,
+        **options,
+    )
 
 
 @pytest.mark.parametrize(

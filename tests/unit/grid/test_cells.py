@@ -71,13 +71,17 @@ def test_experiments_that_train_alike_share_mechanisms(values):
     values["experiments"]["again"] = {**values["experiments"]["head"], "trainable": "full"}
     grid = grid_of(values)
     assert len(grid.cells) == 2 * len(grid_of({**values, "experiments": {"head": values["experiments"]["head"]}}).cells)
-    assert len(grid.mechanisms) == len(grid_of({**values, "experiments": {"head": values["experiments"]["head"]}}).mechanisms)
+    assert len(grid.mechanisms) == len(
+        grid_of({**values, "experiments": {"head": values["experiments"]["head"]}}).mechanisms
+    )
 
 
 def test_only_a_frozen_deterministic_prefix_is_cached(values):
     head = values["experiments"]["head"]
+
     def activations():
         return next(iter(grid_of(values).cells.values())).activations
+
     assert activations()
     for part, cached in (({"last_layers": 1}, True), ("full", False), ("bitfit", False)):
         head["trainable"] = part
@@ -96,10 +100,13 @@ def test_a_methods_own_points_run_beside_the_grids(values):
     values["methods"] = ["plrv_o"]
     points = [cell.spec for cell in grid_of(values).cells.values() if cell.spec["setting"]]
     assert [(spec["setting"], spec["epsilon"], spec["calibration"]) for spec in points] == [
-        (f"plrv_o-sst2-{epsilon:g}", epsilon, "claimed") for epsilon in (0.2, 0.5, 1, 2.5)]
+        (f"plrv_o-sst2-{epsilon:g}", epsilon, "claimed") for epsilon in (0.2, 0.5, 1, 2.5)
+    ]
     assert {spec["delta"] for spec in points} == {1 / (2 * 192)}
     values["privacy"]["published_points"] = ["plrv_o-sst2-1"]
-    assert [cell.spec["setting"] for cell in grid_of(values).cells.values() if cell.spec["setting"]] == ["plrv_o-sst2-1"]
+    assert [cell.spec["setting"] for cell in grid_of(values).cells.values() if cell.spec["setting"]] == [
+        "plrv_o-sst2-1"
+    ]
 
 
 def test_a_method_may_train_another_part_by_another_engine(values):

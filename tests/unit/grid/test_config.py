@@ -68,12 +68,17 @@ def test_each_fault_names_value_rule_and_remedy(values, path, value, parts):
 
 def test_a_rate_is_for_a_method_that_is_there(values):
     values["experiments"]["head"] |= {"methods": ["gaussian"], "learning_rates": {"gaussian": 1e-3, "laplace": 1e-3}}
-    assert [fault for fault in faults_of(values) if "learning_rates = 'laplace': is no method of this experiment" in fault]
+    assert [
+        fault for fault in faults_of(values) if "learning_rates = 'laplace': is no method of this experiment" in fault
+    ]
 
 
 def test_a_rate_is_given_or_searched_for(values):
     head = values["experiments"]["head"]
-    head |= {"learning_rates": {"gaussian": 1e-3}, "training": {**head["training"], "tuning": {"learning_rate": [1e-3, 1e-2]}}}
+    head |= {
+        "learning_rates": {"gaussian": 1e-3},
+        "training": {**head["training"], "tuning": {"learning_rate": [1e-3, 1e-2]}},
+    }
     assert any("experiments.head.learning_rates" in fault and "training.tuning" in fault for fault in faults_of(values))
 
 

@@ -32,8 +32,10 @@ def half_line(function, scale):
     pieces = np.log(scale) + np.array([-45.0, -12, -4, 0, 3, 8, 30, 120, 600])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of panels whose integral is lost in rounding
-        return sum(quad(lambda u: function(math.exp(u)) * math.exp(u), a, b, epsabs=1e-300, epsrel=1e-10, limit=200)[0]
-                   for a, b in zip(pieces[:-1], pieces[1:], strict=True))
+        return sum(
+            quad(lambda u: function(math.exp(u)) * math.exp(u), a, b, epsabs=1e-300, epsrel=1e-10, limit=200)[0]
+            for a, b in zip(pieces[:-1], pieces[1:], strict=True)
+        )
 
 
 @CHEAP
@@ -71,7 +73,9 @@ def test_no_laplace_mixture_is_more_efficient_than_one_half(noise):
 
 def test_truncated_normal_rates_are_at_most_one_half_efficient():
     for low, mean in [(0.5, 1.0), (0.1, 3.0), (1.0, -2.0)]:
-        noise = LaplaceMixture(truncated_normal=TruncatedNormalPart(weight=0.7, mean=mean, std=0.6, low=low, high=low + 4))
+        noise = LaplaceMixture(
+            truncated_normal=TruncatedNormalPart(weight=0.7, mean=mean, std=0.6, low=low, high=low + 4)
+        )
         assert 0.05 < noise.efficiency <= 0.5
 
 
@@ -151,8 +155,11 @@ def test_laplace_moments_are_the_quadrature_of_its_own_density():
     noise = Laplace(scale=0.8)
     assert noise.variance == pytest.approx(2 * half_line(lambda y: y * float(noise.survival(y)), 1), rel=1e-9)
     assert noise.fisher_information == pytest.approx(
-        2 * half_line(lambda y: float(noise.density(y) * noise.score(y) ** 2), 1), rel=1e-9)
-    assert noise.entropy == pytest.approx(-2 * half_line(lambda y: float(noise.density(y) * noise.log_density(y)), 1), rel=1e-9)
+        2 * half_line(lambda y: float(noise.density(y) * noise.score(y) ** 2), 1), rel=1e-9
+    )
+    assert noise.entropy == pytest.approx(
+        -2 * half_line(lambda y: float(noise.density(y) * noise.log_density(y)), 1), rel=1e-9
+    )
 
 
 def test_gaussian_closed_forms():
@@ -163,7 +170,9 @@ def test_gaussian_closed_forms():
     entropy = -2 * quad(lambda y: float(noise.density(y) * noise.log_density(y)), 0, 40)[0]
     assert noise.entropy == pytest.approx(entropy, rel=1e-9)
     with mp.workdps(40):
-        assert noise.log_survival(30.0) == pytest.approx(float(mp.log(mp.erfc(30 / mp.mpf(1.7) / mp.sqrt(2)))), rel=1e-13)
+        assert noise.log_survival(30.0) == pytest.approx(
+            float(mp.log(mp.erfc(30 / mp.mpf(1.7) / mp.sqrt(2)))), rel=1e-13
+        )
     assert noise.log_survival(noise.inverse_log_survival(700.0)) == pytest.approx(-700.0, rel=1e-12)
 
 

@@ -60,7 +60,9 @@ def test_noise_from_a_file(tmp_path):
 
 
 def test_files_that_are_no_noise(tmp_path):
-    with pytest.raises(MissingFile, match=r"noise = 'lmo-03': is neither a file nor a published name. Did you mean 'lmo-0.3'\?"):
+    with pytest.raises(
+        MissingFile, match=r"noise = 'lmo-03': is neither a file nor a published name. Did you mean 'lmo-0.3'\?"
+    ):
         load_noise("lmo-03")
     path = tmp_path / "noise.json"
     path.write_text("{")

@@ -27,7 +27,9 @@ def exact(noise, exponent):
     return np.exp(brentq(lambda u: float(noise.log_survival(np.exp(u))) + exponent, -80, 680, xtol=1e-14, rtol=1e-14))
 
 
-@pytest.mark.parametrize("name", ["lmo-0.3", "lmo-3", "lmo-5", "usefulness-0.3", "figure6-0.2", "plrv_o-sst2-0.2", "lmo-0.3-as_drawn"])
+@pytest.mark.parametrize(
+    "name", ["lmo-0.3", "lmo-3", "lmo-5", "usefulness-0.3", "figure6-0.2", "plrv_o-sst2-0.2", "lmo-0.3-as_drawn"]
+)
 def test_inversion_is_good_to_a_fraction_of_a_float32_unit_in_the_last_place(name):
     noise, rng = load_noise(name), np.random.default_rng(20240529)
     table = sampler_table(noise)
@@ -49,8 +51,15 @@ def test_random_mixtures_reach_the_stated_error_or_are_refused(noise):
     assert np.max(np.abs(table.invert(draws) / noise.inverse_log_survival(draws) - 1)) < 2 * TARGET_ERROR
 
 
-@pytest.mark.parametrize("noise", [Laplace(scale=0.7), Gaussian(std=1.3), load_noise("lmo-2"),
-                                   LaplaceMixture(truncated_normal=TruncatedNormalPart(weight=1, mean=1, std=0.3, low=0.2, high=2))])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        Laplace(scale=0.7),
+        Gaussian(std=1.3),
+        load_noise("lmo-2"),
+        LaplaceMixture(truncated_normal=TruncatedNormalPart(weight=1, mean=1, std=0.3, low=0.2, high=2)),
+    ],
+)
 def test_behaviour_at_zero_and_at_the_end(noise):
     table = sampler_table(noise)
     assert table.invert(0.0) == 0

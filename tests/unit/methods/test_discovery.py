@@ -40,11 +40,21 @@ def test_the_suites_own_methods_are_all_there():
 
 def test_listing_is_cheap():
     """User time beyond Python's own start, which other processes on the machine do not add to."""
+
     def seconds(code):
         times = []
         for _ in range(3):
-            done = subprocess.run([sys.executable, "-c", f"{code}; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_utime)"],
-                                  cwd=ROOT, capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    "-c",
+                    f"{code}; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_utime)",
+                ],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             times.append(float(done.stdout))
         return min(times)
 
@@ -71,8 +81,10 @@ def test_an_entry_point_may_name_the_class(site):
 def test_a_name_defined_twice_is_neither_of_the_two(site):
     install(site, package="second_gaussian", name="gaussian", text=plug_in("gaussian"))
     found = find_methods()["gaussian"]
-    assert found.status == ("duplicate name: 'gaussian' is defined by gaussian.py and entry point 'second_gaussian' of "
-                            "second_gaussian. Rename all but one.")
+    assert found.status == (
+        "duplicate name: 'gaussian' is defined by gaussian.py and entry point 'second_gaussian' of "
+        "second_gaussian. Rename all but one."
+    )
     assert isinstance(get_method("gaussian"), BrokenMethod) and "gaussian" not in method_files()
 
 
@@ -86,7 +98,10 @@ def test_a_name_defined_twice_is_neither_of_the_two(site):
         (plug_in("odd") + plug_in("odd").replace("class Mine", "class Yours"), "not a method: 'odd' defines 2 methods"),
         (plug_in("even"), "not a method: name = 'even': must be 'odd'"),
         (plug_in("odd").replace('title = "plug-in odd"', ""), "not a method: class = 'Mine': must state title"),
-        (plug_in("odd", body="clipping = 'sharp'"), "not a method: clipping = 'sharp': must be one of flat, automatic, none"),
+        (
+            plug_in("odd", body="clipping = 'sharp'"),
+            "not a method: clipping = 'sharp': must be one of flat, automatic, none",
+        ),
         (plug_in("odd", body="clipping = 'none'"), "bounds nothing, so a privacy statement cannot rest on it"),
         (plug_in("odd", body="calibrations = ('hoped',)"), "calibrations = ('hoped',): may hold claimed, verified"),
     ],
@@ -142,7 +157,9 @@ def test_a_new_baseline_is_a_method_and_says_the_next_steps(tmp_path, capsys):
     assert found.status == "ok" and type(found.method).__name__ == "MyNoise" and found.method.title == "my noise"
 
 
-@pytest.mark.parametrize(("name", "told"), [("My-Noise", "must be lower-case letters"), ("gaussian", "there is such a method")])
+@pytest.mark.parametrize(
+    ("name", "told"), [("My-Noise", "must be lower-case letters"), ("gaussian", "there is such a method")]
+)
 def test_a_name_that_cannot_be_is_refused(tmp_path, capsys, name, told):
     assert main(["new-baseline", name, "--folder", str(tmp_path)]) == 2
     assert told in capsys.readouterr().err and not list(tmp_path.iterdir())
@@ -151,6 +168,11 @@ def test_a_name_that_cannot_be_is_refused(tmp_path, capsys, name, told):
 @pytest.mark.slow
 def test_the_template_passes_the_contract_suite_as_it_is_copied(tmp_path):
     main(["new-baseline", "my_noise", "--folder", str(tmp_path)])
-    done = subprocess.run([sys.executable, "-m", "pytest", "--baseline", "my_noise", f"--baselines-folder={tmp_path}"],
-                          cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--baseline", "my_noise", f"--baselines-folder={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-3000:]

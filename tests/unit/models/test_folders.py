@@ -18,7 +18,15 @@ from lmodp.models.cards import ModelCard
 from lmodp.models.folders import link_model
 from lmodp.models.prepare_model import load_encoder, load_language_model, prepare_model
 
-SMALL = {"vocab_size": 40, "n_positions": 16, "n_embd": 8, "n_layer": 2, "n_head": 2, "bos_token_id": 0, "eos_token_id": 0}
+SMALL = {
+    "vocab_size": 40,
+    "n_positions": 16,
+    "n_embd": 8,
+    "n_layer": 2,
+    "n_head": 2,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+}
 
 
 def tokenizer(**special):
@@ -61,7 +69,13 @@ def test_a_local_model_is_linked_and_equal(tmp_path, card):
 def test_its_folder_may_have_another_name(tmp_path, card):
     put_gpt2(tmp_path / "mine")
     settings = SourceSettings(local_models={"gpt2": "mine"})
-    prepare_model({"model": "gpt2", "source": "local"}, folder=tmp_path / "made", cache_root=tmp_path, data_root=tmp_path, settings=settings)
+    prepare_model(
+        {"model": "gpt2", "source": "local"},
+        folder=tmp_path / "made",
+        cache_root=tmp_path,
+        data_root=tmp_path,
+        settings=settings,
+    )
     assert (tmp_path / "made" / "config.json").is_file()
 
 
@@ -85,8 +99,15 @@ def test_from_the_hubs_cache_at_a_pinned_revision(tmp_path, card, monkeypatch):
 
 
 def test_a_masked_language_model_serves_as_encoder(tmp_path):
-    config = RobertaConfig(vocab_size=40, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
-                           max_position_embeddings=20, type_vocab_size=1)
+    config = RobertaConfig(
+        vocab_size=40,
+        hidden_size=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=20,
+        type_vocab_size=1,
+    )
     RobertaForMaskedLM(config).save_pretrained(tmp_path / "source")
     tokenizer(pad_token="<e>").save_pretrained(tmp_path / "source")
     card = ModelCard(name="roberta_base", title="RoBERTa", architecture="roberta", config={})
@@ -100,7 +121,9 @@ def test_weights_in_several_files(tmp_path, card):
     tokenizer(eos_token="<e>").save_pretrained(tmp_path / "many")
     facts = link_model(tmp_path / "many", tmp_path / "made", card)
     assert len(facts["files"]) > 1
-    assert torch.equal(load_language_model(tmp_path / "made").lm_head.weight, load_language_model(tmp_path / "one").lm_head.weight)
+    assert torch.equal(
+        load_language_model(tmp_path / "made").lm_head.weight, load_language_model(tmp_path / "one").lm_head.weight
+    )
 
 
 def damage(folder, name, **values):

@@ -17,7 +17,9 @@ def folder(fetched):
 
 def hidden_states(model, batch):
     with torch.no_grad():
-        return model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], output_hidden_states=True).hidden_states
+        return model(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], output_hidden_states=True
+        ).hidden_states
 
 
 def test_hidden_states_are_the_same_on_every_token_that_is_not_padding(folder):
@@ -34,13 +36,26 @@ def test_a_sequence_at_the_limit_fits(folder):
     roberta = load_minilm_roberta(folder)
     assert roberta.config.max_position_embeddings == 513 and roberta.config.type_vocab_size == 1
     tokens = torch.full((1, 512), 2003)
-    assert hidden_states(roberta, {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)})[-1].shape == (1, 512, 384)
+    assert hidden_states(roberta, {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)})[-1].shape == (
+        1,
+        512,
+        384,
+    )
 
 
 def test_the_shift_matters():
     """The same weights without the shift give other hidden states: the test above can fail."""
-    config = BertConfig(vocab_size=50, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
-                        max_position_embeddings=16, pad_token_id=0, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    config = BertConfig(
+        vocab_size=50,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=16,
+        pad_token_id=0,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
     torch.manual_seed(5)
     bert = BertModel(config).eval()
     roberta = roberta_from_bert(bert)

@@ -25,23 +25,39 @@ def problem(name, part, pooling=None):
     batch = make_batch(labels, LENGTHS)
     rows = [batch["input_ids"][index, :length].tolist() for index, length in enumerate(LENGTHS)]
     if labels == "label":
-        examples = TokenColumns({"input_ids": rows}, padding={"input_ids": 1}, values={"labels": batch["labels"].tolist()})
+        examples = TokenColumns(
+            {"input_ids": rows}, padding={"input_ids": 1}, values={"labels": batch["labels"].tolist()}
+        )
     else:
         examples = TokenColumns({"input_ids": rows, "labels": rows}, padding={"input_ids": 1})
     return model, loss, examples
 
 
-@pytest.mark.parametrize(("name", "part", "expected"), [
-    ("roberta", "head", (2, True)), ("roberta", {"last_layers": 1}, (1, False)), ("bert", "head", (2, True)),
-    ("llama_classifier", "head", (2, True)), ("llama_classifier", {"last_layers": 1}, (1, False)),
-    ("llama", "head", (2, False)), ("gpt2_tied", {"last_layers": 1}, (1, False))])
+@pytest.mark.parametrize(
+    ("name", "part", "expected"),
+    [
+        ("roberta", "head", (2, True)),
+        ("roberta", {"last_layers": 1}, (1, False)),
+        ("bert", "head", (2, True)),
+        ("llama_classifier", "head", (2, True)),
+        ("llama_classifier", {"last_layers": 1}, (1, False)),
+        ("llama", "head", (2, False)),
+        ("gpt2_tied", {"last_layers": 1}, (1, False)),
+    ],
+)
 def test_the_prefix_is_found(name, part, expected):
     assert find_prefix(problem(name, part)[0]) == Prefix(*expected)
 
 
-@pytest.mark.parametrize(("name", "part", "reason"), [
-    ("roberta", "full", "embeddings are trained"), ("roberta", {"last_layers": 2}, "first block"),
-    ("bert", "lora", "first block"), ("gpt2_tied", "bitfit", "first block")])
+@pytest.mark.parametrize(
+    ("name", "part", "reason"),
+    [
+        ("roberta", "full", "embeddings are trained"),
+        ("roberta", {"last_layers": 2}, "first block"),
+        ("bert", "lora", "first block"),
+        ("gpt2_tied", "bitfit", "first block"),
+    ],
+)
 def test_no_prefix_has_a_reason(name, part, reason):
     model, _, examples = problem(name, part)
     assert find_prefix(model).blocks == 0 and reason in find_prefix(model).reason
@@ -55,10 +71,18 @@ def test_dropout_forbids_a_cache():
     assert "attention_probs_dropout_prob" in find_prefix(model).reason
 
 
-CASES = [("roberta", "head", "mean"), ("roberta", "head", "first"), ("roberta", {"last_layers": 1}, "mean"),
-         ("bert", "head", "mean"), ("bert", {"last_layers": 1}, None), ("llama_classifier", "head", "mean"),
-         ("llama_classifier", {"last_layers": 1}, None), ("llama", "head", None), ("llama", {"last_layers": 1}, None),
-         ("gpt2_tied", {"last_layers": 1}, None)]
+CASES = [
+    ("roberta", "head", "mean"),
+    ("roberta", "head", "first"),
+    ("roberta", {"last_layers": 1}, "mean"),
+    ("bert", "head", "mean"),
+    ("bert", {"last_layers": 1}, None),
+    ("llama_classifier", "head", "mean"),
+    ("llama_classifier", {"last_layers": 1}, None),
+    ("llama", "head", None),
+    ("llama", {"last_layers": 1}, None),
+    ("gpt2_tied", {"last_layers": 1}, None),
+]
 
 
 @pytest.mark.parametrize(("name", "part", "pooling"), CASES)
@@ -70,7 +94,9 @@ def test_losses_and_clipped_sums_are_the_same(name, part, pooling):
         engine = ClippingEngine(network, clip_norm=0.2, clipping="flat")
         found = engine.accumulate(loss, source.batch(indices), len(indices))
         engine.fill_missing()
-        sums.append((found.losses, found.norms, *(value.grad.clone() for value in model.parameters() if value.requires_grad)))
+        sums.append(
+            (found.losses, found.norms, *(value.grad.clone() for value in model.parameters() if value.requires_grad))
+        )
         engine.zero_grad()
     for whole, short in zip(*sums, strict=True):
         torch.testing.assert_close(short, whole, rtol=1e-4, atol=1e-6)
@@ -91,7 +117,9 @@ def test_training_the_suffix_trains_the_model():
         for value in suffix.parameters():
             value.add_(0.01) if value.requires_grad else None
     indices = np.arange(5)
-    torch.testing.assert_close(loss(model, examples.batch(indices)), loss(suffix, cached.batch(indices)), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        loss(model, examples.batch(indices)), loss(suffix, cached.batch(indices)), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_past_the_bound_the_cache_is_on_disk_and_the_same(tmp_path):

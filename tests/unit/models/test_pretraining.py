@@ -10,7 +10,9 @@ from lmodp.data.venues import load_venues, public_venues
 from lmodp.models.prepare_model import weights_hash
 from lmodp.models.pretraining import END, PretrainingSettings, pretrain_gpt2, public_sentences, train_tokenizer
 
-QUICK = PretrainingSettings(vocabulary=400, width=16, layers=1, heads=2, positions=64, block=32, batch_size=4, steps=12, warmup=3)
+QUICK = PretrainingSettings(
+    vocabulary=400, width=16, layers=1, heads=2, positions=64, block=32, batch_size=4, steps=12, warmup=3
+)
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,15 @@ from lmodp.tasks.decoding import DecodingSettings, generate_sentences
 
 def small_llama():
     torch.manual_seed(2)
-    config = LlamaConfig(vocab_size=30, hidden_size=16, intermediate_size=32, num_hidden_layers=4, num_attention_heads=4,
-                         num_key_value_heads=2, max_position_embeddings=32)
+    config = LlamaConfig(
+        vocab_size=30,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=32,
+    )
     return LlamaForCausalLM(config).eval()
 
 
@@ -43,9 +50,21 @@ def test_the_packages_model_speaks(fetched, cache_root, tmp_path):
     assert "quantization_config" not in model.config.to_dict()
     ids = tokenizer("The capital of France is", return_tensors="pt")
     assert "Paris" in tokenizer.decode(model.generate(**ids, max_new_tokens=3, do_sample=False)[0])
-    prompts = [tokenizer(text)["input_ids"] for text in ("The capital of France is", "Water", "One, two, three, four, five, six,", "My dog")]
-    single, batched = (generate_sentences(model, prompts, tokenizer=tokenizer, settings=DecodingSettings(num_beams=2, max_new_tokens=6, batch_size=size))
-                       for size in (1, 4))
+    prompts = [
+        tokenizer(text)["input_ids"]
+        for text in ("The capital of France is", "Water", "One, two, three, four, five, six,", "My dog")
+    ]
+    single, batched = (
+        generate_sentences(
+            model,
+            prompts,
+            tokenizer=tokenizer,
+            settings=DecodingSettings(num_beams=2, max_new_tokens=6, batch_size=size),
+        )
+        for size in (1, 4)
+    )
     assert batched == single  # padded on the left, each says what it says alone
-    cut = prepare_model({"model": "smollm2", "source": "embedded", "layers": 5}, folder=tmp_path / "cut", cache_root=cache_root)
+    cut = prepare_model(
+        {"model": "smollm2", "source": "embedded", "layers": 5}, folder=tmp_path / "cut", cache_root=cache_root
+    )
     assert cut["parameters"] == 46012608 and cut["title"] == "SmolLM2-135M (5 layers)"

@@ -23,8 +23,15 @@ def test_full_is_everything(name):
     assert found["trainable"] == found["total"] and found["part"] == "full"
 
 
-@pytest.mark.parametrize(("name", "heads"), [("roberta", {"classifier"}), ("bert", {"bert.pooler", "classifier"}),
-                                             ("llama_classifier", {"score"}), ("llama", {"lm_head"})])
+@pytest.mark.parametrize(
+    ("name", "heads"),
+    [
+        ("roberta", {"classifier"}),
+        ("bert", {"bert.pooler", "classifier"}),
+        ("llama_classifier", {"score"}),
+        ("llama", {"lm_head"}),
+    ],
+)
 def test_head(name, heads):
     names = trained(name, "head")["names"]
     assert {next(head for head in heads if key.startswith(head)) for key in names} == heads
@@ -34,9 +41,14 @@ def test_a_wrapped_model_trains_the_same():
     assert [f"model.{key}" for key in trained("bert", "head")["names"]] == trained("bert", "head", wrap=True)["names"]
 
 
-@pytest.mark.parametrize(("name", "block", "also"), [
-    ("roberta", "roberta.encoder.layer.1.", {"classifier"}), ("gpt2_tied", "transformer.h.1.", {"transformer.ln_f"}),
-    ("llama", "model.layers.1.", {"model.norm", "lm_head"})])
+@pytest.mark.parametrize(
+    ("name", "block", "also"),
+    [
+        ("roberta", "roberta.encoder.layer.1.", {"classifier"}),
+        ("gpt2_tied", "transformer.h.1.", {"transformer.ln_f"}),
+        ("llama", "model.layers.1.", {"model.norm", "lm_head"}),
+    ],
+)
 def test_last_layers(name, block, also):
     names = trained(name, {"last_layers": 1})["names"]
     others = {key for key in names if not key.startswith(block)}
@@ -50,8 +62,10 @@ def test_a_wrong_number_of_layers_is_refused(count):
         trained("bert", {"last_layers": count})
 
 
-@pytest.mark.parametrize(("name", "targets", "count"), [("roberta", "query|value", 4), ("gpt2_tied", "c_attn", 2),
-                                                        ("llama", "q_proj|v_proj", 4)])
+@pytest.mark.parametrize(
+    ("name", "targets", "count"),
+    [("roberta", "query|value", 4), ("gpt2_tied", "c_attn", 2), ("llama", "q_proj|v_proj", 4)],
+)
 def test_lora(name, targets, count):
     found = trained(name, {"lora": {"rank": 2, "alpha": 6}})
     adapters = [key for key in found["names"] if "lora_" in key]
@@ -99,10 +113,16 @@ def test_nothing_to_train_is_refused(name, part):
         trained(name, part)
 
 
-@pytest.mark.parametrize(("part", "text"), [("ful", "Did you mean 'full'"), ("last_layers", "needs a number"),
-                                            ({"lora": {"rnk": 2}}, "Did you mean 'rank'"),
-                                            ({"lora": {"targets": ["nope"]}}, "lora.targets"),
-                                            ({"head": None, "full": None}, "must name one part")])
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ("ful", "Did you mean 'full'"),
+        ("last_layers", "needs a number"),
+        ({"lora": {"rnk": 2}}, "Did you mean 'rank'"),
+        ({"lora": {"targets": ["nope"]}}, "lora.targets"),
+        ({"head": None, "full": None}, "must name one part"),
+    ],
+)
 def test_misspelt_parts_are_refused(part, text):
     with pytest.raises(InvalidValue, match=text):
         trained("bert", part)

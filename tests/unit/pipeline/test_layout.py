@@ -31,7 +31,10 @@ def test_a_map_of_another_grid_is_made_again(tmp_path):
         write_json(layout.results / f"figures/{kind}.json", make_record(kind, {"spec": spec}, code=stage_code(kind)))
         assert not layout.outdated(layout.results / f"figures/{kind}.json")
     delta = {"delta": [1e-7]}
-    experiments = {name: item | ({"privacy": item["privacy"] | delta} if "privacy" in item else {}) for name, item in values["experiments"].items()}
+    experiments = {
+        name: item | ({"privacy": item["privacy"] | delta} if "privacy" in item else {})
+        for name, item in values["experiments"].items()
+    }
     changed = Layout.from_values(values | {"privacy": values["privacy"] | delta, "experiments": experiments})
     assert changed.shown_landscape() != specs["map_space"]
     assert all(changed.outdated(layout.results / f"figures/{kind}.json") for kind in specs)

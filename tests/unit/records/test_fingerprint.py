@@ -28,7 +28,9 @@ def test_the_walls_hold_in_the_source():
         assert "lmodp.accounting" not in path.read_text(), path
 
 
-@pytest.mark.parametrize("stage", ["prepare_model", "cache_activations", "finetune_model", "evaluate_model", "verify_run"])
+@pytest.mark.parametrize(
+    "stage", ["prepare_model", "cache_activations", "finetune_model", "evaluate_model", "verify_run"]
+)
 def test_training_does_not_depend_on_accounting(stage):
     """Otherwise every changed formula would retrain the whole grid."""
     files = module_files(STAGES[stage].module)
@@ -36,7 +38,7 @@ def test_training_does_not_depend_on_accounting(stage):
     assert "lmodp.methods.contract" not in files and "lmodp.grid.cells" not in files
 
 
-BASE = 'def f(x):\n    return x + 1\n'
+BASE = "def f(x):\n    return x + 1\n"
 
 
 @pytest.mark.parametrize(

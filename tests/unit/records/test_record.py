@@ -19,7 +19,9 @@ from lmodp.records.record import (
 
 
 def record(**fields):
-    return make_record("certify_mechanism", {"spec": {"epsilon": 0.7}, **fields}, code="abc", packages=("numpy",), inputs={"a": "1"})
+    return make_record(
+        "certify_mechanism", {"spec": {"epsilon": 0.7}, **fields}, code="abc", packages=("numpy",), inputs={"a": "1"}
+    )
 
 
 def test_a_record_says_what_made_it(tmp_path):
@@ -44,8 +46,15 @@ def test_no_number_that_json_cannot_say(tmp_path):
 
 
 def test_json_is_laid_out_in_lines_and_reads_back_the_same():
-    value = {"short": [1, 2.5, None], "steps": [1000 + n / 7 for n in range(100)], "nested": {"a" * 60: {"b" * 50: [{"c": 1}]}, "empty": {}},
-             "texts": ["x y " * 20, "z " * 50], "rows": [{"name": "n" * 70, "value": number} for number in range(3)], "ü": (1, 2), 3: "key"}
+    value = {
+        "short": [1, 2.5, None],
+        "steps": [1000 + n / 7 for n in range(100)],
+        "nested": {"a" * 60: {"b" * 50: [{"c": 1}]}, "empty": {}},
+        "texts": ["x y " * 20, "z " * 50],
+        "rows": [{"name": "n" * 70, "value": number} for number in range(3)],
+        "ü": (1, 2),
+        3: "key",
+    }
     text = json_text(value)
     assert json.loads(text) == json.loads(json.dumps(value))
     lines = text.splitlines()

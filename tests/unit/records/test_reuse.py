@@ -16,8 +16,15 @@ def root(tmp_path):
 
 
 def certify(root, calls, spec=None, inputs=None, **options):
-    return run_stage("certify_mechanism", record=root / "m/certificate.json", root=root, inputs=inputs or {},
-                     spec=spec or {"epsilon": 0.7}, work=lambda: calls.append(1) or {"epsilon": 2.5}, **options)
+    return run_stage(
+        "certify_mechanism",
+        record=root / "m/certificate.json",
+        root=root,
+        inputs=inputs or {},
+        spec=spec or {"epsilon": 0.7},
+        work=lambda: calls.append(1) or {"epsilon": 2.5},
+        **options,
+    )
 
 
 def test_work_is_done_once(root):
@@ -51,8 +58,16 @@ def test_changed_code_is_other_work(root, monkeypatch):
 @pytest.mark.parametrize(("found", "stands"), [(2.5, True), (2.6, False)])
 def test_a_record_stands_whose_bulky_files_are_made_again_by_other_code(root, tmp_path, monkeypatch, found, stands):
     def prepare(value, **options):
-        return run_stage("prepare_model", record=root / "m/model.json", root=root, inputs={}, spec={"model": "m"}, artefact=tmp_path / "cache",
-                         work=lambda: {"weights": value, "shape": (2, 3)}, **options)
+        return run_stage(
+            "prepare_model",
+            record=root / "m/model.json",
+            root=root,
+            inputs={},
+            spec={"model": "m"},
+            artefact=tmp_path / "cache",
+            work=lambda: {"weights": value, "shape": (2, 3)},
+            **options,
+        )
 
     prepare(2.5)
     before = (root / "m/model.json").read_bytes()
@@ -67,7 +82,14 @@ def test_a_record_stands_whose_bulky_files_are_made_again_by_other_code(root, tm
 def test_any_code_will_do_except_for_what_reports(root, monkeypatch):
     certify(root, [])
     for stage in ("verify_run", "make_table"):
-        run_stage(stage, record=root / f"{stage}.json", root=root, inputs={"c": root / "m/certificate.json"}, spec={}, work=dict)
+        run_stage(
+            stage,
+            record=root / f"{stage}.json",
+            root=root,
+            inputs={"c": root / "m/certificate.json"},
+            spec={},
+            work=dict,
+        )
     monkeypatch.setattr(stages, "stage_code", lambda *names: "changed")
 
     def judge(name):
@@ -80,23 +102,44 @@ def test_any_code_will_do_except_for_what_reports(root, monkeypatch):
 
 
 def test_a_status_of_the_work_becomes_the_records(root):
-    made = run_stage("certify_mechanism", record=root / "c.json", root=root, inputs={}, spec={},
-                     work=lambda: {"status": "skipped", "reason": "no valid order"})
+    made = run_stage(
+        "certify_mechanism",
+        record=root / "c.json",
+        root=root,
+        inputs={},
+        spec={},
+        work=lambda: {"status": "skipped", "reason": "no valid order"},
+    )
     assert (made["status"], made["reason"]) == ("skipped", "no valid order")
 
 
 def test_work_that_raises_leaves_no_record(root):
     with pytest.raises(InvalidValue):
-        run_stage("certify_mechanism", record=root / "c.json", root=root, inputs={}, spec={},
-                  work=lambda: (_ for _ in ()).throw(InvalidValue("no")))
+        run_stage(
+            "certify_mechanism",
+            record=root / "c.json",
+            root=root,
+            inputs={},
+            spec={},
+            work=lambda: (_ for _ in ()).throw(InvalidValue("no")),
+        )
     assert not (root / "c.json").exists()
 
 
 def test_bulky_files_are_found_by_another_grid(root, tmp_path):
     calls, folder = [], tmp_path / "cache/data"
+
     def prepare(results):
-        return run_stage("prepare_dataset", record=results / "d.json", root=results, inputs={}, spec={"dataset": "x"},
-                         artefact=folder, work=lambda: calls.append(folder.mkdir(parents=True)) or {"rows": 3})
+        return run_stage(
+            "prepare_dataset",
+            record=results / "d.json",
+            root=results,
+            inputs={},
+            spec={"dataset": "x"},
+            artefact=folder,
+            work=lambda: calls.append(folder.mkdir(parents=True)) or {"rows": 3},
+        )
+
     assert prepare(root) == prepare(tmp_path / "other")
     assert len(calls) == 1 and read_record(tmp_path / "other/d.json")["rows"] == 3
 
@@ -123,7 +166,9 @@ def test_outdated_spreads_downstream(root, monkeypatch):
     certify(root, [], inputs={"noise": root / "m/noise.json"})
     assert judged(root) is None
     honest = stages.stage_code
-    monkeypatch.setattr(stages, "stage_code", lambda name, *rest: "changed" if name == "calibrate_noise" else honest(name, *rest))
+    monkeypatch.setattr(
+        stages, "stage_code", lambda name, *rest: "changed" if name == "calibrate_noise" else honest(name, *rest)
+    )
     assert "other code of calibrate_noise" in judged(root)
 
 
@@ -132,6 +177,7 @@ def test_a_result_file_that_was_touched_is_noticed(root):
         (root / "t").mkdir(parents=True, exist_ok=True)
         (root / "t/t.csv").write_text("a,b\n")
         return {}
+
     make = dict(record=root / "t/t.json", root=root, inputs={}, spec={}, files=(root / "t/t.csv",), work=table)
     run_stage("make_table", **make)
     (root / "t/t.csv").write_text("a,c\n")

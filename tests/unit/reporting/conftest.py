@@ -17,8 +17,22 @@ def results():
 def curves(tmp_path):
     """Ten steps of two runs of one cell, scored along the way."""
     cell = "head-gaussian-claimed-e3-0a1b2c3d"
-    rows = [(cell, f"run{run}", run, "gaussian", "claimed", 3.0, "head", step, "accuracy", 0.5 + 0.01 * step * (11 - step) + 0.02 * run)
-            for run in range(2) for step in range(1, 11)]
+    rows = [
+        (
+            cell,
+            f"run{run}",
+            run,
+            "gaussian",
+            "claimed",
+            3.0,
+            "head",
+            step,
+            "accuracy",
+            0.5 + 0.01 * step * (11 - step) + 0.02 * run,
+        )
+        for run in range(2)
+        for step in range(1, 11)
+    ]
     path = tmp_path / "curves.parquet"
     pd.DataFrame(rows, columns=list(CURVE_COLUMNS)).to_parquet(path, index=False)
     return path

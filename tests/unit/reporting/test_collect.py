@@ -17,17 +17,42 @@ class Grid(SimpleNamespace):
     """One cell of three runs on made-up venues; the last run diverged."""
 
     def __init__(self):
-        spec = {"experiment": "sentences", "method": "gaussian", "calibration": "verified", "epsilon": 3.0, "delta": 1e-5, "dataset": "venues"}
-        cell = Cell(id="c", spec=spec, repetitions=3, runs=("r0", "r1", "r2"), mechanism="m", dataset="d", model="w", tokens="t", activations=None, skip=None)
+        spec = {
+            "experiment": "sentences",
+            "method": "gaussian",
+            "calibration": "verified",
+            "epsilon": 3.0,
+            "delta": 1e-5,
+            "dataset": "venues",
+        }
+        cell = Cell(
+            id="c",
+            spec=spec,
+            repetitions=3,
+            runs=("r0", "r1", "r2"),
+            mechanism="m",
+            dataset="d",
+            model="w",
+            tokens="t",
+            activations=None,
+            skip=None,
+        )
         method = SimpleNamespace(title="Gaussian", reference="nowhere", private=True)
-        super().__init__(cells={"c": cell}, methods={"gaussian": method}, mechanisms={}, trained=(),
-                         config=SimpleNamespace(grid="g", title=""))
+        super().__init__(
+            cells={"c": cell},
+            methods={"gaussian": method},
+            mechanisms={},
+            trained=(),
+            config=SimpleNamespace(grid="g", title=""),
+        )
 
 
 @pytest.fixture
 def collected(tmp_path):
     done, lost = {"status": "done", "reason": None}, {"status": "diverged", "reason": "not finite"}
-    scored = [{**done, **SCORES, "bleu": bleu, "examples": 100, "reasons": {"meteor": NO_JAVA}} for bleu in (40.0, 43.0)]
+    scored = [
+        {**done, **SCORES, "bleu": bleu, "examples": 100, "reasons": {"meteor": NO_JAVA}} for bleu in (40.0, 43.0)
+    ]
     runs = {"finetune": [done, done, lost], "evaluate": [*scored, lost], "verify": [done, done, lost]}
     for stage, items in runs.items():
         named = [{**item, "run": f"r{number}"} for number, item in enumerate(items)]
@@ -35,16 +60,34 @@ def collected(tmp_path):
     for number, items in enumerate(scored):
         write_json(tmp_path / f"runs/r{number}/evaluation.json", make_record("evaluate_model", items, code="0"))
     evaluations = [{"step": 2, "bleu": 11.0, "perplexity": 20.0, "loss": 3.0}]
-    write_json(tmp_path / "runs/r0/training.json", make_record("finetune_model", {"evaluations": evaluations}, code="0"))
-    results = collect_results(Grid(), tmp_path, runs_file=tmp_path / "runs.parquet", curves_file=tmp_path / "curves.parquet")
+    write_json(
+        tmp_path / "runs/r0/training.json", make_record("finetune_model", {"evaluations": evaluations}, code="0")
+    )
+    results = collect_results(
+        Grid(), tmp_path, runs_file=tmp_path / "runs.parquet", curves_file=tmp_path / "curves.parquet"
+    )
     return results["cells"][0], pd.read_parquet(tmp_path / "runs.parquet"), pd.read_parquet(tmp_path / "curves.parquet")
 
 
 def test_a_cell_has_every_score_of_its_task(collected):
     cell = collected[0]
-    assert cell["metric"] == "bleu" and list(cell["scores"]) == ["bleu", "nist", "meteor", "rouge_l", "cider", "perplexity"]
+    assert cell["metric"] == "bleu" and list(cell["scores"]) == [
+        "bleu",
+        "nist",
+        "meteor",
+        "rouge_l",
+        "cider",
+        "perplexity",
+    ]
     assert (cell["scores"]["bleu"]["mean"], cell["scores"]["bleu"]["values"]) == (41.5, [40.0, 43.0])
-    assert cell["scores"]["meteor"] == {"mean": None, "spread": None, "lowest": None, "highest": None, "values": [], "reason": NO_JAVA}
+    assert cell["scores"]["meteor"] == {
+        "mean": None,
+        "spread": None,
+        "lowest": None,
+        "highest": None,
+        "values": [],
+        "reason": NO_JAVA,
+    }
     assert cell["scores"]["perplexity"]["mean"] == 9.0
     assert (cell["runs_done"], cell["runs_reason"], cell["examples"]) == (2, "not finite", 100)
 

@@ -7,17 +7,34 @@ from lmodp.reporting.tables.measure_cost import RESUMED, measure_cost
 
 
 def timing(seconds, steps=40, device="cpu"):
-    return {"wall_seconds": seconds, "steps_run": steps, "device": device, "threads": 1, "peak_memory_bytes": 3 * 2**20, "peak_memory_of": "process"}
+    return {
+        "wall_seconds": seconds,
+        "steps_run": steps,
+        "device": device,
+        "threads": 1,
+        "peak_memory_bytes": 3 * 2**20,
+        "peak_memory_of": "process",
+    }
 
 
 def test_medians_and_ratios(results, tmp_path):
-    by_name = {(cell["experiment"], cell["method"], cell["calibration"], cell["epsilon"]): cell for cell in results["cells"]}
-    plain, private, other = (by_name[key] for key in (("head", "nonprivate", None, None), ("head", "gaussian", "claimed", 3),
-                                                      ("head", "laplace", "claimed", 3)))
+    by_name = {
+        (cell["experiment"], cell["method"], cell["calibration"], cell["epsilon"]): cell for cell in results["cells"]
+    }
+    plain, private, other = (
+        by_name[key]
+        for key in (
+            ("head", "nonprivate", None, None),
+            ("head", "gaussian", "claimed", 3),
+            ("head", "laplace", "claimed", 3),
+        )
+    )
     for cell, seconds in ((plain, [2.0, 4.0, 90.0]), (private, [6.0, 5.0, 7.0])):
         for run, value in zip(cell["runs"], seconds, strict=False):
             write_json(tmp_path / "runs" / run / "timing.json", timing(value))
-    write_json(tmp_path / "runs" / private["runs"][3] / "timing.json", timing(0.1, steps=3))  # went on from a checkpoint
+    write_json(
+        tmp_path / "runs" / private["runs"][3] / "timing.json", timing(0.1, steps=3)
+    )  # went on from a checkpoint
     write_json(tmp_path / "runs" / other["runs"][0] / "timing.json", timing(1.0, device="cuda"))
     rows = {row["cell"]: row for row in measure_cost(results, tmp_path, tmp_path)["rows"]}
     assert rows[private["cell"]]["seconds_a_step"] == pytest.approx(6.0 / 40)

@@ -23,7 +23,11 @@ def test_every_data_set_has_metrics_and_a_leading_one_that_is_better_when_higher
 def test_a_summary_is_over_finished_runs():
     found = summarise("bleu", [run(bleu=40.0), run(bleu=44.0), run("diverged", bleu=None)])
     assert (found["mean"], found["spread"]) == (42.0, pytest.approx(8**0.5))
-    assert found["values"] == [40.0, 44.0] and (found["lowest"], found["highest"]) == (40.0, 44.0) and found["reason"] is None
+    assert (
+        found["values"] == [40.0, 44.0]
+        and (found["lowest"], found["highest"]) == (40.0, 44.0)
+        and found["reason"] is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,15 @@ def test_a_missing_score_has_its_reason(runs, mean, reason):
 
 
 def test_missing_scores_of_one_reason_are_told_together():
-    runs = [run(bleu=1.0, nist=None, meteor=None, cider=None, reasons={"nist": "too short", "meteor": NO_JAVA, "cider": NO_JAVA})]
+    runs = [
+        run(
+            bleu=1.0,
+            nist=None,
+            meteor=None,
+            cider=None,
+            reasons={"nist": "too short", "meteor": NO_JAVA, "cider": NO_JAVA},
+        )
+    ]
     cell = {"scores": {name: summarise(name, runs) for name in ("bleu", "nist", "meteor", "cider")}}
     assert missing_scores(cell) == f"no NIST: too short; no METEOR or CIDEr: {NO_JAVA}"
 

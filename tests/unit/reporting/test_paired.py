@@ -16,14 +16,26 @@ def grid(root, seeds, gain, *, shift=0.0):
     rows, runs = [], []
     ease = generator.random(EXAMPLES)
     for method, chance in (("a", 0.0), ("b", gain)):
-        rows.append({"cell": method, "method": method, "experiment": "e", "calibration": "verified", "epsilon": 1.0, "delta": 1e-6,
-                     "metric": "accuracy", "scores": {"accuracy": {"mean": 0.7}}})
+        rows.append(
+            {
+                "cell": method,
+                "method": method,
+                "experiment": "e",
+                "calibration": "verified",
+                "epsilon": 1.0,
+                "delta": 1e-6,
+                "metric": "accuracy",
+                "scores": {"accuracy": {"mean": 0.7}},
+            }
+        )
         for number in range(seeds):
             correct = ease < 0.7 + chance + shift * generator.standard_normal()
             run = f"{method}-{number}"
             runs.append({"cell": method, "run": run, "repetition": number, "status": "done"})
-            write_json(root / "runs" / run / "evaluation.json",
-                       make_record("evaluate_model", {"correct": pack_correct(correct), "examples": EXAMPLES}, code="0"))
+            write_json(
+                root / "runs" / run / "evaluation.json",
+                make_record("evaluate_model", {"correct": pack_correct(correct), "examples": EXAMPLES}, code="0"),
+            )
     return rows, runs
 
 
@@ -69,12 +81,25 @@ def test_the_width_is_that_of_the_standard_error(factor):
 def test_scores_of_a_corpus_are_compared_run_by_run(tmp_path, seeds):
     rows, runs = [], []
     for method, level in (("a", 40.0), ("b", 43.0)):
-        rows.append({"cell": method, "method": method, "experiment": "e", "calibration": "verified", "epsilon": 1.0, "delta": 1e-6,
-                     "metric": "bleu", "scores": {"bleu": {"mean": level}}})
+        rows.append(
+            {
+                "cell": method,
+                "method": method,
+                "experiment": "e",
+                "calibration": "verified",
+                "epsilon": 1.0,
+                "delta": 1e-6,
+                "metric": "bleu",
+                "scores": {"bleu": {"mean": level}},
+            }
+        )
         for number in range(seeds):
             runs.append({"cell": method, "run": f"{method}-{number}", "repetition": number, "status": "done"})
             score = {"bleu": level + number + (0.2 * number if method == "b" else 0.0), "examples": 100}
-            write_json(tmp_path / "runs" / f"{method}-{number}" / "evaluation.json", make_record("evaluate_model", score, code="0"))
+            write_json(
+                tmp_path / "runs" / f"{method}-{number}" / "evaluation.json",
+                make_record("evaluate_model", score, code="0"),
+            )
     forward, backward = compare_cells(rows, runs, tmp_path)
     assert backward["difference"] == pytest.approx(3 + 0.2 * (seeds - 1) / 2) and backward["seeds"] == seeds
     assert best_cells(rows, [forward, backward]) == ({"b"} if seeds == FEWEST_SEEDS else set())

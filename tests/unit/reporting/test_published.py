@@ -19,7 +19,9 @@ def rows(published, results, curves, tmp_path):
 
 
 def test_every_row_appears_with_a_source_and_a_number_or_a_reason(rows, published):
-    assert [row["name"] for row in rows] == [row["name"] for row in published] and len({row["name"] for row in rows}) == len(rows)
+    assert [row["name"] for row in rows] == [row["name"] for row in published] and len(
+        {row["name"] for row in rows}
+    ) == len(rows)
     assert all(row["source"] and (row["reproduced"] is not None or row["reason"]) for row in rows)
 
 
@@ -42,7 +44,11 @@ def test_a_score_is_compared_only_for_the_same_model_and_data(rows):
 
 def test_the_maximum_over_evaluations_is_taken_where_the_figure_did(results, curves, tmp_path, published):
     results["experiments"]["head"] |= {"dataset_name": "sst2", "model_name": "roberta_large", "trainable": "full"}
-    headline = {**next(row for row in published if row["name"] == "headline-gaussian-sst2"), "epsilon_step": "3", "published": "50"}
+    headline = {
+        **next(row for row in published if row["name"] == "headline-gaussian-sst2"),
+        "epsilon_step": "3",
+        "published": "50",
+    }
     row = compare_published(results, [headline], curves, tmp_path)["rows"][0]
     assert row["maximum"] == pytest.approx(100 * (0.5 + 0.30 + 0.01))
     assert row["difference"] == pytest.approx(row["maximum"] - 50) and row["reproduced"] == pytest.approx(71.0)
@@ -69,7 +75,11 @@ def test_another_part_or_target_is_no_reproduction(e2e_rows):
 
 def test_an_epsilon_of_the_run_is_not_that_of_a_step(results, curves, tmp_path, published):
     results["experiments"]["head"] |= {"dataset_name": "sst2", "model_name": "roberta_large", "trainable": "full"}
-    row = next(row for row in published if (row["dataset"], row["model"], row["method"], row["epsilon"]) == ("sst2", "roberta_large", "gaussian", "3"))
+    row = next(
+        row
+        for row in published
+        if (row["dataset"], row["model"], row["method"], row["epsilon"]) == ("sst2", "roberta_large", "gaussian", "3")
+    )
     found = compare_published(results, [row], curves, tmp_path)["rows"][0]
     verified = next(cell for cell in results["cells"] if cell["cell"].startswith("head-gaussian-verified-e3-"))
     assert found["reproduced"] == pytest.approx(100 * verified["scores"]["accuracy"]["mean"])
@@ -87,7 +97,11 @@ def test_a_file_with_other_columns_is_refused(tmp_path):
 
 def test_what_was_not_reproduced_is_said_with_the_command(rows):
     page = published_pages(rows)[0]
-    assert "RoBERTa-large" in page.caption and "GPT-2" in page.caption and "make reproduce CONFIG=config/paper.yaml" in page.caption
+    assert (
+        "RoBERTa-large" in page.caption
+        and "GPT-2" in page.caption
+        and "make reproduce CONFIG=config/paper.yaml" in page.caption
+    )
     assert not page.tables
     found = [{**row, "reproduced": 1.0, "reason": ""} for row in rows]
     assert "Not reproduced" not in published_pages(found)[0].caption

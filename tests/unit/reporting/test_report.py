@@ -21,7 +21,12 @@ def page(folder, results, curves):
     for name in ("comparison", "privacy"):
         made = make_figure(name, results, {}, svg=folder / f"figures/{name}.svg", pdf=folder / f"figures/{name}.pdf")
         write_json(folder / f"figures/{name}.json", make_record("make_figure", made, code="0"))
-    report(read_record(tables / "results.json"), root=folder, figures=["comparison", "privacy"], html=folder / "report.html")
+    report(
+        read_record(tables / "results.json"),
+        root=folder,
+        figures=["comparison", "privacy"],
+        html=folder / "report.html",
+    )
     return (folder / "report.html").read_text()
 
 

@@ -17,9 +17,23 @@ def compared(results, first, second, lower, upper):
     """Add both directions of a comparison to the results."""
     a, b = (next(cell for cell in results["cells"] if cell["cell"].startswith(name)) for name in (first, second))
     facts = {"seeds": 10, "confidence": 0.95, "separated": None if lower is None else lower > 0 or upper < 0}
-    ends = [(a, b, 0.02, lower, upper), (b, a, -0.02, None if upper is None else -upper, None if lower is None else -lower)]
-    results["comparisons"] += [{**facts, "cell": x["cell"], "against_cell": y["cell"], "method": x["method"], "against": y["method"],
-                                "difference": d, "lower": low, "upper": high} for x, y, d, low, high in ends]
+    ends = [
+        (a, b, 0.02, lower, upper),
+        (b, a, -0.02, None if upper is None else -upper, None if lower is None else -lower),
+    ]
+    results["comparisons"] += [
+        {
+            **facts,
+            "cell": x["cell"],
+            "against_cell": y["cell"],
+            "method": x["method"],
+            "against": y["method"],
+            "difference": d,
+            "lower": low,
+            "upper": high,
+        }
+        for x, y, d, low, high in ends
+    ]
 
 
 def test_a_place_without_a_number_has_a_reason_under_the_table(results):
@@ -34,29 +48,49 @@ def test_a_place_without_a_number_has_a_reason_under_the_table(results):
 def test_every_score_of_generated_sentences_is_a_column_or_has_its_reason(results, tmp_path):
     page = comparison_pages(results)[2]
     table = page.tables[0]
-    columns = [table.heads.index(head) for head in ("BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr", "perplexity (lower is better)")]
+    columns = [
+        table.heads.index(head)
+        for head in ("BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr", "perplexity (lower is better)")
+    ]
     gaussian = [table.rows[0][column] for column in columns]
     assert gaussian == ["40.9", "4.09", "– (1)", "– (1)", "– (1)", "4.40"]
     assert page.notes.texts[0] == "needs Java, which is not installed"
-    assert "difference from Gaussian, BLEU [95 %]" in table.heads and table.values[0][columns[0]] == pytest.approx(40.92)
-    assert page.before == ("non-private: BLEU 44.0, NIST 4.40, METEOR – (1), ROUGE-L – (1), CIDEr – (1), perplexity 4.09",)
-    assert "sentences for 200 distinct records; perplexity over 800 examples" in page.caption and "one seed" in page.caption
+    assert "difference from Gaussian, BLEU [95 %]" in table.heads and table.values[0][columns[0]] == pytest.approx(
+        40.92
+    )
+    assert page.before == (
+        "non-private: BLEU 44.0, NIST 4.40, METEOR – (1), ROUGE-L – (1), CIDEr – (1), perplexity 4.09",
+    )
+    assert (
+        "sentences for 200 distinct records; perplexity over 800 examples" in page.caption
+        and "one seed" in page.caption
+    )
     make_table(results, tmp_path)
     row = pd.read_csv(tmp_path / "comparison.csv").query("experiment == 'sentences' and method == 'gaussian'").iloc[0]
     assert (row.metric, row.bleu, row.nonprivate) == ("bleu", pytest.approx(40.92), pytest.approx(43.98))
-    assert pd.isna(row.accuracy) and pd.isna(row.meteor) and "no METEOR, ROUGE-L or CIDEr: needs Java" in row.missing_scores
+    assert (
+        pd.isna(row.accuracy)
+        and pd.isna(row.meteor)
+        and "no METEOR, ROUGE-L or CIDEr: needs Java" in row.missing_scores
+    )
     status = (tmp_path / "status.md").read_text()
-    assert "| sentences-gaussian-verified-e0.3-0a1b2c3d | done | 1 of 1 | no METEOR, ROUGE-L or CIDEr: needs Java, which is not installed |" in status
+    assert (
+        "| sentences-gaussian-verified-e0.3-0a1b2c3d | done | 1 of 1 | no METEOR, ROUGE-L or CIDEr: needs Java, which is not installed |"
+        in status
+    )
 
 
 def test_f1_stands_beside_accuracy(results):
     for facts in results["experiments"].values():
         facts["metrics"] = ["accuracy", "f1"]
     score = {"mean": 0.61, "spread": None, "values": [0.61], "reason": None}
-    results["cells"] = [{**cell, "metric": "accuracy", "scores": {"accuracy": score, "f1": {**score, "mean": 0.555}}} for cell in results["cells"]]
+    results["cells"] = [
+        {**cell, "metric": "accuracy", "scores": {"accuracy": score, "f1": {**score, "mean": 0.555}}}
+        for cell in results["cells"]
+    ]
     table = comparison_pages(results)[0].tables[0]
     place = table.heads.index("accuracy, %")
-    assert table.heads[place + 1] == "F1, %" and table.rows[0][place:place + 2] == ("61.0", "55.5")
+    assert table.heads[place + 1] == "F1, %" and table.rows[0][place : place + 2] == ("61.0", "55.5")
 
 
 def test_only_the_standards_own_difference_is_a_bare_dash(results):
@@ -102,7 +136,9 @@ def test_the_terminal_table_fits(results):
     assert max(map(len, text.splitlines())) <= WIDTH
     assert "BLEU  NIST  METEOR  ROUGE-L  CIDEr" in text and "(lower is better)" in text
     skipped = [line.split() for line in text.splitlines() if "skipped" in line]
-    assert len(skipped) == 6 and all(line[:3] == ["LMO-DP", "as", "drawn"] and line[3].startswith("(") for line in skipped)
+    assert len(skipped) == 6 and all(
+        line[:3] == ["LMO-DP", "as", "drawn"] and line[3].startswith("(") for line in skipped
+    )
 
 
 def test_latex_escapes_and_bold():

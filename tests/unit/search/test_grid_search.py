@@ -65,7 +65,9 @@ def test_every_point_against_a_plain_loop(space, accountant, one):
 def test_moments_of_every_point_against_the_noise_itself(space):
     noises = [space.noise(point) for point in range(space.points)]
     assert deviations(space) == pytest.approx(np.array([noise.std for noise in noises]), rel=1e-8)
-    assert fisher_informations(space) == pytest.approx(np.array([noise.fisher_information for noise in noises]), rel=1e-9)
+    assert fisher_informations(space) == pytest.approx(
+        np.array([noise.fisher_information for noise in noises]), rel=1e-9
+    )
     assert usefulness(space, 0.7) == pytest.approx(np.array([noise.usefulness(0.7) for noise in noises]), rel=1e-10)
 
 
@@ -73,8 +75,11 @@ def test_moments_of_every_point_against_the_noise_itself(space):
 def test_the_objectives_against_brute_force(space, objective):
     found = find_noise(space, accountant="claimed", objective=objective, epsilon=1.2, delta=DELTA, gamma=0.4)
     noises = [space.noise(point) for point in range(space.points)]
-    score = {"epsilon": lambda n: claimed_step(n, delta=DELTA).epsilon, "usefulness": lambda n: n.usefulness(0.4),
-             "std": lambda n: -n.std}[objective]
+    score = {
+        "epsilon": lambda n: claimed_step(n, delta=DELTA).epsilon,
+        "usefulness": lambda n: n.usefulness(0.4),
+        "std": lambda n: -n.std,
+    }[objective]
     below = [n for n in noises if claimed_step(n, delta=DELTA).epsilon < 1.2]
     assert found.qualifying == len(below)
     assert score(found.noise) == max(map(score, below))
@@ -104,7 +109,10 @@ def test_the_target_itself_does_not_qualify(space):
 
 
 def test_no_qualifying_point_is_unsupported_with_the_smallest():
-    with pytest.raises(Unsupported, match="no point of the space 'published' has epsilon below 1 under 'theorem': the smallest is 1.20838"):
+    with pytest.raises(
+        Unsupported,
+        match="no point of the space 'published' has epsilon below 1 under 'theorem': the smallest is 1.20838",
+    ):
         find_noise("published", accountant="theorem", objective="epsilon", epsilon=1, delta=1e-10)
 
 
@@ -146,12 +154,21 @@ def test_faults_of_a_space_are_named(values, message):
 ])  # fmt: skip
 def test_faults_of_a_search_are_named(space, changes, message):
     with pytest.raises(InvalidValue) as error:
-        find_noise(space, **{"accountant": "claimed", "objective": "epsilon", "epsilon": 1.0, "delta": DELTA, **changes})
+        find_noise(
+            space, **{"accountant": "claimed", "objective": "epsilon", "epsilon": 1.0, "delta": DELTA, **changes}
+        )
     assert message in str(error.value)
 
 
 def test_the_record_and_the_trace_of_a_search(tmp_path):
-    spec = {"space": "published", "accountant": "claimed", "objective": "epsilon", "gamma": 0.9, "epsilon": 0.3, "delta": 1e-10}
+    spec = {
+        "space": "published",
+        "accountant": "claimed",
+        "objective": "epsilon",
+        "gamma": 0.9,
+        "epsilon": 0.3,
+        "delta": 1e-10,
+    }
     record = search_noise(spec)
     assert noise_from_dict(record["noise"]).gamma.scale == 0.5
     json.dumps(record, allow_nan=False)
@@ -163,6 +180,13 @@ def test_the_record_and_the_trace_of_a_search(tmp_path):
 
 
 def test_the_record_of_a_search_that_finds_nothing():
-    spec = {"space": "published", "accountant": "theorem", "objective": "epsilon", "gamma": 0.9, "epsilon": 0.5, "delta": 1e-10}
+    spec = {
+        "space": "published",
+        "accountant": "theorem",
+        "objective": "epsilon",
+        "gamma": 0.9,
+        "epsilon": 0.5,
+        "delta": 1e-10,
+    }
     record = search_noise(spec)
     assert record["status"] == "skipped" and "no point" in record["reason"] and record["noise"] is None

@@ -53,12 +53,21 @@ def test_points_of_the_box():
     assert (noise.uniform.low, noise.uniform.high) == (pytest.approx(0.999), pytest.approx(1.001))
     mean_rate = float(noise.log_mgf(0.0)[1])
     assert mean_rate == pytest.approx(1.0)
-    assert active_bounds(np.array([0.3, 0.6, 1.0, 0.0])) == ("gamma_shape at its largest, 10000", "uniform_half_width at its smallest, 0.001")
+    assert active_bounds(np.array([0.3, 0.6, 1.0, 0.0])) == (
+        "gamma_shape at its largest, 10000",
+        "uniform_half_width at its smallest, 0.001",
+    )
     assert active_bounds(np.full(len(BOUNDS), 0.5)) == ()
 
 
 def test_the_map_against_the_known_corner_cases():
-    rows = win_map(steps=(1, 16, 1024), epsilon=(1.0,), delta=1e-10, dimensions=(1, 64, None), families={"laplace": Laplace(scale=1)})
+    rows = win_map(
+        steps=(1, 16, 1024),
+        epsilon=(1.0,),
+        delta=1e-10,
+        dimensions=(1, 64, None),
+        families={"laplace": Laplace(scale=1)},
+    )
     over = {(row["dimension"], row["steps"]): row["over_gaussian"] for row in rows}
     assert over[1, 1] == pytest.approx(0.231, abs=0.002)
     assert over[1, 16] == pytest.approx(0.92, abs=0.01)
@@ -83,7 +92,10 @@ def test_the_even_split_is_the_supremum_in_the_map():
     """Where the Renyi curve is concave, as for every published shape: the bound agrees to its own slack."""
     families = {"laplace": Laplace(scale=1), "lmo-0.3": load_noise("lmo-0.3")}
     for options in ({"steps": (16,), "epsilon": (1.0,)}, {"steps": (100,), "epsilon": (2.0,), "sampling_rate": 0.1}):
-        cheap, rigorous = (win_map(delta=1e-10, dimensions=(4, 64), families=families, rigorous=flag, **options) for flag in (False, True))
+        cheap, rigorous = (
+            win_map(delta=1e-10, dimensions=(4, 64), families=families, rigorous=flag, **options)
+            for flag in (False, True)
+        )
         for one, other in zip(cheap, rigorous, strict=True):
             assert other["bound"] == "supremum"
             assert one["std"] == pytest.approx(other["std"], rel=3e-3)

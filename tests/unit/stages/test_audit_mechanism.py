@@ -27,7 +27,14 @@ FEW = Sampling(trials=4000, seed=1)
 
 def test_fields_and_json():
     audit = audit_noise(PLAN, FEW)
-    assert {"epsilon_lower", "confidence", "trials", "refutes_claimed", "consistent_with_verified", "curve"} <= audit.keys()
+    assert {
+        "epsilon_lower",
+        "confidence",
+        "trials",
+        "refutes_claimed",
+        "consistent_with_verified",
+        "curve",
+    } <= audit.keys()
     assert json.loads(json.dumps(audit)) == audit
     assert len(audit["curve"]["false_positive"]) == len(audit["curve"]["verified"])
 
@@ -39,7 +46,9 @@ def test_same_seed_same_answer_other_seed_another():
 
 def test_an_unresolved_delta_is_replaced_and_said():
     audit = audit_noise(PLAN, FEW)
-    assert audit["delta"] == 1e-6 and audit["delta_tested"] == resolved_delta(4000) == pytest.approx(3 / math.sqrt(4000))
+    assert audit["delta"] == 1e-6 and audit["delta_tested"] == resolved_delta(4000) == pytest.approx(
+        3 / math.sqrt(4000)
+    )
     assert "cannot resolve delta = 1e-06" in audit["delta_note"]
 
 
@@ -72,25 +81,40 @@ def test_sensitivity_scales_against_the_noise():
     doubled = Plan(noise=Gaussian(std=2.6), sampling_rate=0.3, steps=5, delta=1e-6, clip_norm=2.0, noise_scale=1.0)
     one, other = audit_noise(PLAN, FEW), audit_noise(doubled, FEW)
     assert other["relative_sensitivity"] == 2.0
-    assert other["verified"] == pytest.approx(one["verified"]) and other["epsilon_lower"] == pytest.approx(one["epsilon_lower"], abs=0.02)
+    assert other["verified"] == pytest.approx(one["verified"]) and other["epsilon_lower"] == pytest.approx(
+        one["epsilon_lower"], abs=0.02
+    )
 
 
 def mechanism_spec(**audit) -> dict:
-    return {"expected_batch_size": 30.0, "dataset_size": 100, "steps": 5, "delta": 1e-6, "base_seed": 3,
-            "audit": {"trials": 4000, "sampler_trials": 1000, "coordinates": 4, "canaries": 10, "confidence": 0.9, **audit}}
+    return {
+        "expected_batch_size": 30.0,
+        "dataset_size": 100,
+        "steps": 5,
+        "delta": 1e-6,
+        "base_seed": 3,
+        "audit": {"trials": 4000, "sampler_trials": 1000, "coordinates": 4, "canaries": 10, "confidence": 0.9, **audit},
+    }
 
 
 def test_stage_content():
     spec, noise = mechanism_spec(), Gaussian(std=1.3)
     plan = Plan.for_batches(expected_batch_size=30.0, dataset_size=100, steps=5, delta=1e-6, noise=noise)
     record = {"status": "done", "noise": noise.to_dict(), "claim_noise": None, "claim": None}
-    found = audit_mechanism(spec, record, {"certificate": certificate_of(plan)}, sampling_of(spec), sampler_trials=1000)["audit"]
+    found = audit_mechanism(
+        spec, record, {"certificate": certificate_of(plan)}, sampling_of(spec), sampler_trials=1000
+    )["audit"]
     assert found["confidence"] == 0.9 and found["coordinates"] == 4
     assert found["sampler"]["trials"] == 1000 and found["sampler"]["consistent_with_verified"]
 
 
-OWN = {"epsilon": 2.0, "formula": "a formula of its own", "nominal_epsilon": None, "reason": "",
-       "epsilon_at": [[0.1, 0.4], [0.04, 0.6], [1e-3, 1.5]]}
+OWN = {
+    "epsilon": 2.0,
+    "formula": "a formula of its own",
+    "nominal_epsilon": None,
+    "reason": "",
+    "epsilon_at": [[0.1, 0.4], [0.04, 0.6], [1e-3, 1.5]],
+}
 
 
 def test_an_own_claim_is_compared_at_the_nearest_smaller_delta_it_knows():
@@ -127,7 +151,9 @@ def test_the_stage_asks_the_methods_own_claim():
 def test_stage_passes_statuses_on():
     skipped = {"status": "skipped", "reason": "no such noise"}
     assert audit_mechanism(mechanism_spec(), skipped, {}, FEW, sampler_trials=1000) == {"audit": None, **skipped}
-    assert audit_mechanism(mechanism_spec(), {"status": "done", "noise": None}, {}, FEW, sampler_trials=1000) == {"audit": None}
+    assert audit_mechanism(mechanism_spec(), {"status": "done", "noise": None}, {}, FEW, sampler_trials=1000) == {
+        "audit": None
+    }
 
 
 def test_seeds_differ_between_mechanisms_and_not_with_the_audits_settings():
@@ -135,8 +161,15 @@ def test_seeds_differ_between_mechanisms_and_not_with_the_audits_settings():
     assert len(seeds) == 2 and sampling_of(mechanism_spec(trials=8000)).seed in seeds
 
 
-@pytest.mark.parametrize(("changes", "text"), [({"trials": 10}, "trials"), ({"draw": "laws"}, "Did you mean 'law'"),
-                                               ({"coordinates": 0}, "coordinates"), ({"confidence": 1}, "confidence")])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"trials": 10}, "trials"),
+        ({"draw": "laws"}, "Did you mean 'law'"),
+        ({"coordinates": 0}, "coordinates"),
+        ({"confidence": 1}, "confidence"),
+    ],
+)
 def test_refuses_impossible_samplings(changes, text):
     with pytest.raises(InvalidValue, match=text):
         Sampling(**{"trials": 1000, "seed": 1, **changes})

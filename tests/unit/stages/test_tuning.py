@@ -17,8 +17,12 @@ def configuration(tuning=None):
     values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
     experiment = {**values["experiments"]["head"], "repetitions": 1}
     experiment["training"] = {**experiment["training"], "learning_rate": 1e-3, "clip_norm": 1.0, "tuning": tuning}
-    return {**values, "methods": ["nonprivate", "gaussian"], "experiments": {"head": experiment},
-            "privacy": {"epsilon": [3], "delta": [1e-6], "calibrations": ["verified"]}}
+    return {
+        **values,
+        "methods": ["nonprivate", "gaussian"],
+        "experiments": {"head": experiment},
+        "privacy": {"epsilon": [3], "delta": [1e-6], "calibrations": ["verified"]},
+    }
 
 
 def spec_of(tuning):
@@ -27,7 +31,9 @@ def spec_of(tuning):
 
 def test_without_a_search_all_methods_take_the_configurations_pair():
     found = tune(spec_of(None), attempt=lambda candidate: pytest.fail("nothing is to be trained"))
-    assert found["budget"] == 1 and found["trials"] == [] and found["chosen"] == {"learning_rate": 1e-3, "clip_norm": 1.0}
+    assert (
+        found["budget"] == 1 and found["trials"] == [] and found["chosen"] == {"learning_rate": 1e-3, "clip_norm": 1.0}
+    )
     assert found["privacy_cost"] == "not counted, for no method"
 
 
@@ -52,7 +58,9 @@ def test_one_list_alone_keeps_the_other_value():
 
 def test_a_tuned_cell_runs_with_what_was_chosen_and_is_verified_by_it(tmp_path):
     values = configuration({"learning_rate": [1e-9, 1e-2], "clip_norm": [0.5, 2.0]})
-    layout, results = run_grid({**values, "results_root": str(tmp_path / "results"), "cache_root": str(tmp_path / "cache")})
+    layout, results = run_grid(
+        {**values, "results_root": str(tmp_path / "results"), "cache_root": str(tmp_path / "cache")}
+    )
     assert {row["status"] for row in results["cells"]} == {"done"}
     for cell in layout.grid.active:
         record = read_record(layout.results / "runs" / cell.runs[0] / "training.json")

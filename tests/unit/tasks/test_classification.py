@@ -36,7 +36,9 @@ def task(prepared, trainable, cached=False, tmp_path=None):
     spec = {**SPEC, "trainable": trainable}
     if cached:
         cache_activations(spec, tokens_folder=prepared / "t", model_folder=prepared / "m", folder=tmp_path)
-    return ClassificationTask(spec, model_folder=prepared / "m", tokens_folder=prepared / "t", activations_folder=tmp_path if cached else None)
+    return ClassificationTask(
+        spec, model_folder=prepared / "m", tokens_folder=prepared / "t", activations_folder=tmp_path if cached else None
+    )
 
 
 @pytest.mark.parametrize("trainable", ["head", {"last_layers": 1}])
@@ -76,7 +78,11 @@ def test_scores_are_those_of_the_predictions(prepared):
     assert 0 < right.sum() < 64
 
 
-HALF = {**SPEC, "trainable": {"lora": {"rank": 2, "alpha": 4}}, "training": {**SPEC["training"], "precision": "bfloat16"}}
+HALF = {
+    **SPEC,
+    "trainable": {"lora": {"rank": 2, "alpha": 4}},
+    "training": {**SPEC["training"], "precision": "bfloat16"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +90,23 @@ def llama(prepared):
     """A tiny Llama with the same tokenizer, whose padding token is of its own."""
     tokenizer = load_tokenizer(prepared / "m")
     torch.manual_seed(1)
-    config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-                         max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=64,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     write_model(LlamaForCausalLM(config), tokenizer, prepared / "l")
     return "l"
 
 
 def half_task(prepared, folder, **changes):
-    return ClassificationTask({**HALF, **changes}, model_folder=prepared / folder, tokens_folder=prepared / "t", activations_folder=None)
+    return ClassificationTask(
+        {**HALF, **changes}, model_folder=prepared / folder, tokens_folder=prepared / "t", activations_folder=None
+    )
 
 
 @pytest.mark.parametrize(("folder", "pooling"), [("m", "mean"), ("l", "last")])
@@ -100,13 +115,24 @@ def test_adapters_in_half_precision(prepared, llama, folder, pooling):
     made = half_task(prepared, folder, pooling=pooling)
     model, running, _ = made.model(7)
     trained = {name: value for name, value in running.named_parameters() if value.requires_grad}
-    assert any("lora_" in name for name in trained) and any("lora_" not in name for name in trained)  # adapters and the new head
+    assert any("lora_" in name for name in trained) and any(
+        "lora_" not in name for name in trained
+    )  # adapters and the new head
     assert {value.dtype for value in trained.values()} == {torch.float32}
     assert {value.dtype for value in running.parameters() if not value.requires_grad} == {torch.bfloat16}
-    plan = Plan.for_batches(expected_batch_size=48, dataset_size=192, steps=3, delta=1e-5, noise=Gaussian(std=0.5), clip_norm=0.7)
+    plan = Plan.for_batches(
+        expected_batch_size=48, dataset_size=192, steps=3, delta=1e-5, noise=Gaussian(std=0.5), clip_norm=0.7
+    )
     watch = Dtypes()
-    result = train(running, plan=plan, examples=made.examples("train"), loss=made.loss, hooks=[watch], seeds={"sampling": 1, "dropout": 1, "noise": 1},
-                   settings=TrainingSettings(learning_rate=1e-3, micro_batch_size=16, precision="bfloat16"))
+    result = train(
+        running,
+        plan=plan,
+        examples=made.examples("train"),
+        loss=made.loss,
+        hooks=[watch],
+        seeds={"sampling": 1, "dropout": 1, "noise": 1},
+        settings=TrainingSettings(learning_rate=1e-3, micro_batch_size=16, precision="bfloat16"),
+    )
     assert watch.seen == {torch.float32}
     assert len(result.record["clipped"]) == 3 and 0 < made.score(model)["accuracy"] < 1
 
@@ -143,7 +169,9 @@ def test_norms_in_half_precision_are_those_of_float32(prepared, llama):
     assert not torch.equal(norms[0], norms[1])
 
 
-@pytest.mark.parametrize(("part", "precision"), [("head", "bfloat16"), ({"last_layers": 1}, "bfloat16"), ({"lora": {"rank": 2}}, "float32")])
+@pytest.mark.parametrize(
+    ("part", "precision"), [("head", "bfloat16"), ({"last_layers": 1}, "bfloat16"), ({"lora": {"rank": 2}}, "float32")]
+)
 def test_everything_else_keeps_four_bytes(prepared, part, precision):
     made = half_task(prepared, "m", trainable=part, training={**SPEC["training"], "precision": precision})
     assert {value.dtype for value in made.model(7)[0].parameters()} == {torch.float32}

@@ -15,24 +15,43 @@ from lmodp.tasks import generation_scores as generation
 from lmodp.tasks.table_to_text import TableToTextTask
 from lmodp.training import TrainingSettings, train
 
-RECORDS = [f"name : {name} | kind : {kind}" for name in ("Old Bell", "Red Harp", "Wild Rook") for kind in ("diner", "tavern")]
-TEXTS = [f"{record.split(' | ')[0][7:]} is a very good {record[record.rindex(':') + 2:]}." for record in RECORDS]
-SPEC = {"dataset": "venues", "trainable": "full", "max_length": 60, "generation": {"num_beams": 2, "max_new_tokens": 30, "batch_size": 4},
-        "training": {"dropout": 0.0, "micro_batch_size": 4, "precision": "float32"}}
+RECORDS = [
+    f"name : {name} | kind : {kind}" for name in ("Old Bell", "Red Harp", "Wild Rook") for kind in ("diner", "tavern")
+]
+TEXTS = [f"{record.split(' | ')[0][7:]} is a very good {record[record.rindex(':') + 2 :]}." for record in RECORDS]
+SPEC = {
+    "dataset": "venues",
+    "trainable": "full",
+    "max_length": 60,
+    "generation": {"num_beams": 2, "max_new_tokens": 30, "batch_size": 4},
+    "training": {"dropout": 0.0, "micro_batch_size": 4, "precision": "float32"},
+}
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared")
     rows = {"record": RECORDS, "text": TEXTS}
-    splits = {"train": Dataset.from_dict(rows), "test": Dataset.from_dict({key: values * 2 for key, values in rows.items()})}
+    splits = {
+        "train": Dataset.from_dict(rows),
+        "test": Dataset.from_dict({key: values * 2 for key, values in rows.items()}),
+    }
     save_splits(DatasetDict(splits), folder / "d")
     tokenizer = train_tokenizer(RECORDS + TEXTS, PretrainingSettings(vocabulary=330))
     torch.manual_seed(0)
     config = {"vocab_size": len(tokenizer), "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
-    write_model(GPT2LMHeadModel(GPT2Config(n_positions=96, n_embd=48, n_layer=2, n_head=4, **config)), tokenizer, folder / "m")
-    llama = LlamaConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=96,
-                        tie_word_embeddings=True, **config)
+    write_model(
+        GPT2LMHeadModel(GPT2Config(n_positions=96, n_embd=48, n_layer=2, n_head=4, **config)), tokenizer, folder / "m"
+    )
+    llama = LlamaConfig(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=96,
+        tie_word_embeddings=True,
+        **config,
+    )
     write_model(LlamaForCausalLM(llama), tokenizer, folder / "l")
     tokenize_dataset(SPEC, dataset_folder=folder / "d", model_folder=folder / "m", folder=folder / "t")
     return folder
@@ -50,8 +69,14 @@ def task(prepared, model="m", **changes):
 def fitted(made, steps):
     model, running, summary = made.model(7)
     plan = Plan.for_batches(expected_batch_size=6, dataset_size=6, steps=steps, noise=None, clip_norm=1.0)
-    train(running, plan=plan, examples=made.examples("train"), loss=made.loss, settings=TrainingSettings(learning_rate=1e-2, micro_batch_size=3),
-          seeds={"sampling": 1, "dropout": 1, "noise": 1})
+    train(
+        running,
+        plan=plan,
+        examples=made.examples("train"),
+        loss=made.loss,
+        settings=TrainingSettings(learning_rate=1e-2, micro_batch_size=3),
+        seeds={"sampling": 1, "dropout": 1, "noise": 1},
+    )
     return model
 
 
@@ -81,8 +106,12 @@ def test_labels_are_the_sentence(prepared):
 
 
 def test_adapters_in_half_precision(prepared):
-    made = task(prepared, "l", trainable={"lora": {"rank": 2, "alpha": 4}},
-                training={**SPEC["training"], "precision": "bfloat16"})
+    made = task(
+        prepared,
+        "l",
+        trainable={"lora": {"rank": 2, "alpha": 4}},
+        training={**SPEC["training"], "precision": "bfloat16"},
+    )
     model, running, summary = made.model(7)
     trained = [value for value in running.parameters() if value.requires_grad]
     assert summary["trainable"] == sum(value.numel() for value in trained) == 2 * 2 * 2 * (32 * 2)

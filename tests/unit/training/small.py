@@ -37,8 +37,14 @@ def make_examples() -> TensorExamples:
 
 
 def make_plan(**changes) -> Plan:
-    fields = {"noise": Gaussian(std=0.7), "sampling_rate": 0.2, "steps": 7, "delta": 1e-5,
-              "clip_norm": 0.4, "dataset_size": SIZE}
+    fields = {
+        "noise": Gaussian(std=0.7),
+        "sampling_rate": 0.2,
+        "steps": 7,
+        "delta": 1e-5,
+        "clip_norm": 0.4,
+        "dataset_size": SIZE,
+    }
     return Plan(**{**fields, **changes})
 
 
@@ -49,5 +55,10 @@ def make_settings(**changes) -> TrainingSettings:
 def arguments(**changes) -> dict:
     """Return the arguments of `train` but the model; changes go to plan or settings by name."""
     plan_fields = {name: changes.pop(name) for name in list(changes) if name in Plan.__dataclass_fields__}
-    return {"plan": make_plan(**plan_fields), "examples": make_examples(), "loss": classification_loss,
-            "settings": make_settings(**changes), "seeds": SEEDS}
+    return {
+        "plan": make_plan(**plan_fields),
+        "examples": make_examples(),
+        "loss": classification_loss,
+        "settings": make_settings(**changes),
+        "seeds": SEEDS,
+    }

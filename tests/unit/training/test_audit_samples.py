@@ -11,8 +11,18 @@ KEY = stream_key(4, entropy="seeded")
 
 
 def scores(**changes) -> np.ndarray:
-    arguments = {"shift": 0.5, "coordinates": 3, "sampling_rate": 0.25, "steps": 4, "trials": 20_000, "included": True, "key": KEY,
-                 "of_coordinates": lambda values: values.sum(axis=-1), "of_steps": lambda sums: sums, **changes}
+    arguments = {
+        "shift": 0.5,
+        "coordinates": 3,
+        "sampling_rate": 0.25,
+        "steps": 4,
+        "trials": 20_000,
+        "included": True,
+        "key": KEY,
+        "of_coordinates": lambda values: values.sum(axis=-1),
+        "of_steps": lambda sums: sums,
+        **changes,
+    }
     return draw_scores(arguments.pop("noise", Gaussian(std=0.7)), **arguments)
 
 

@@ -82,8 +82,15 @@ def run(net, examples, *, canaries: int, noise=Gaussian(std=0.5)):
     model = CanaryModel(net, canaries)
     plan = Plan(noise=noise, sampling_rate=0.5, steps=6, clip_norm=CLIP, noise_scale=0.2, dataset_size=REAL + canaries)
     recorder = ReleaseRecorder(model, scale=plan.effective_noise_scale)
-    train(model, plan=plan, examples=CanaryExamples(examples, coins), loss=canary_loss(classification_loss, clip_norm=CLIP),
-          settings=TrainingSettings(learning_rate=0.05), seeds={"sampling": 1, "dropout": 2, "noise": 3}, hooks=[recorder])
+    train(
+        model,
+        plan=plan,
+        examples=CanaryExamples(examples, coins),
+        loss=canary_loss(classification_loss, clip_norm=CLIP),
+        settings=TrainingSettings(learning_rate=0.05),
+        seeds={"sampling": 1, "dropout": 2, "noise": 3},
+        hooks=[recorder],
+    )
     return recorder.released, coins
 
 

@@ -71,7 +71,7 @@ def test_an_example_that_is_not_finite_is_left_out_and_harms_nobody(name, bad):
     sums = [parameter.grad.clone() for parameter in engine.parameters]
     engine.zero_grad()
     for index in (0, 2):
-        engine.accumulate(loss, {key: value[index:index + 1] for key, value in batch.items()}, 1)
+        engine.accumulate(loss, {key: value[index : index + 1] for key, value in batch.items()}, 1)
     assert found.non_finite == 1 and found.factors[1] == 0
     for value, parameter in zip(sums, engine.parameters, strict=True):
         torch.testing.assert_close(value, parameter.grad, rtol=1e-4, atol=1e-6)
@@ -164,8 +164,14 @@ def test_an_unsupported_layer_is_named_before_training():
     assert "Freeze it" in text and "layer_rule" in text and "Linear" not in text
 
 
-@pytest.mark.parametrize(("options", "reason"), [({"max_norm": 1.0}, "max_norm"), ({"sparse": True}, "sparse"),
-                                                 ({"scale_grad_by_freq": True}, "scale_grad_by_freq")])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"max_norm": 1.0}, "max_norm"),
+        ({"sparse": True}, "sparse"),
+        ({"scale_grad_by_freq": True}, "scale_grad_by_freq"),
+    ],
+)
 def test_embeddings_that_mix_examples_are_refused(options, reason):
     with pytest.raises(Unsupported, match=reason):
         ClippingEngine(nn.Embedding(5, 3, **options), clip_norm=1.0, clipping="flat")

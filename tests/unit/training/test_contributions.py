@@ -20,7 +20,7 @@ def test_positions_without_a_gradient_are_left_out(place):
     inputs, grad = dense(3, 8, 5), torch.zeros(3, 8, 4, dtype=torch.float64)
     grad[1, place, 2] = 2.0  # feature 0 alone would show nothing at all
     kept_inputs, kept = live_positions(inputs, grad)
-    assert torch.equal(kept, grad[:, place:place + 1]) and torch.equal(kept_inputs, inputs[:, place:place + 1])
+    assert torch.equal(kept, grad[:, place : place + 1]) and torch.equal(kept_inputs, inputs[:, place : place + 1])
 
 
 def test_positions_that_one_feature_hides_are_kept():
@@ -52,16 +52,33 @@ def test_a_gradient_of_zero_keeps_one_position():
 
 def test_above_the_last_attention_a_classifier_leaves_one_position():
     torch.manual_seed(2)
-    config = BertConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=40, vocab_size=30,
-                        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    config = BertConfig(
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=40,
+        vocab_size=30,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
     model = BertForSequenceClassification(config)
     with recording(tapped_layers(model), 3) as tape:
         logits = model(torch.randint(1, 30, (3, 8))).logits
         nn.functional.cross_entropy(logits, torch.tensor([0, 1, 0]), reduction="sum").backward()
-    lengths = {name: tape.parts[parameter][0].left.shape[1] for name, parameter in model.named_parameters()
-               if name.endswith("weight") and "layer" in name and parameter in tape.parts}
+    lengths = {
+        name: tape.parts[parameter][0].left.shape[1]
+        for name, parameter in model.named_parameters()
+        if name.endswith("weight") and "layer" in name and parameter in tape.parts
+    }
     one = {name for name, length in lengths.items() if length == 1}
     last = "bert.encoder.layer.1."
-    assert one == {last + name for name in ("attention.self.query.weight", "attention.output.dense.weight",
-                                            "intermediate.dense.weight", "output.dense.weight")}
+    assert one == {
+        last + name
+        for name in (
+            "attention.self.query.weight",
+            "attention.output.dense.weight",
+            "intermediate.dense.weight",
+            "output.dense.weight",
+        )
+    }
     assert {lengths[name] for name in set(lengths) - one} == {8}

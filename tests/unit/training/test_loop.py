@@ -30,7 +30,9 @@ def weights(model) -> bytes:
 
 def run(**changes):
     model = make_model(dropout=changes.pop("dropout", 0.0))
-    extra = {name: changes.pop(name) for name in ("checkpoint_path", "evaluate", "progress", "hooks") if name in changes}
+    extra = {
+        name: changes.pop(name) for name in ("checkpoint_path", "evaluate", "progress", "hooks") if name in changes
+    }
     result = train(model, **arguments(**changes), **extra)
     return weights(model), result
 
@@ -55,8 +57,9 @@ def test_one_step_by_hand():
 
 def test_without_noise_and_with_a_large_clip_norm_it_is_the_plain_optimiser():
     clipped, first = run(noise=None, clip_norm=1e30, optimizer="adamw", weight_decay=0.1, schedule="linear")
-    plain, second = run(noise=None, clip_norm=math.inf, clipping="none", optimizer="adamw", weight_decay=0.1,
-                        schedule="linear")
+    plain, second = run(
+        noise=None, clip_norm=math.inf, clipping="none", optimizer="adamw", weight_decay=0.1, schedule="linear"
+    )
     both = [torch.frombuffer(bytearray(value), dtype=torch.float32) for value in (clipped, plain)]
     torch.testing.assert_close(*both, rtol=1e-5, atol=1e-6)
     assert first.record["batch_sizes"] == second.record["batch_sizes"]
@@ -152,6 +155,7 @@ def test_noise_scale_of_the_plan_is_used():
 
 def interrupted(tmp_path, stop, **changes):
     """Run until ``stop`` steps are done, drop everything, and run again from the checkpoint."""
+
     class Stop(Exception):
         pass
 
@@ -182,7 +186,9 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     assert first == second and result.timing["steps_run"] == 0
 
 
-@pytest.mark.parametrize("change", [{"clip_norm": 0.5}, {"learning_rate": 0.06}, {"steps": 8}, {"noise": Gaussian(std=0.71)}])
+@pytest.mark.parametrize(
+    "change", [{"clip_norm": 0.5}, {"learning_rate": 0.06}, {"steps": 8}, {"noise": Gaussian(std=0.71)}]
+)
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, change):
     run(checkpoint_path=tmp_path / "c", checkpoint_every=3)
     with pytest.raises(DamagedFile, match="belongs to another run"):
@@ -231,6 +237,8 @@ def test_hooks_see_the_sum_before_and_after_noise():
     run(hooks=(watch,), steps=2)
     noise = torch.stack(watch.after) - torch.stack(watch.before)
     generator = device_generator(stream_key(SEEDS["noise"], entropy="seeded"), "noise", 1)
-    expected = torch.cat([draw(Gaussian(std=0.7), shape, generator).reshape(-1) for shape in ((5, 6), (5,), (3, 5), (3,))])
+    expected = torch.cat(
+        [draw(Gaussian(std=0.7), shape, generator).reshape(-1) for shape in ((5, 6), (5,), (3, 5), (3,))]
+    )
     torch.testing.assert_close(noise[1], 0.4 * expected, rtol=1e-4, atol=1e-5)
     assert not np.allclose(noise[0], noise[1])

@@ -29,7 +29,9 @@ def test_padding_does_not_change_a_loss():
     model, loss, _ = build("llama")
     short, padded = make_batch("tokens", [4]), make_batch("tokens", [4, 9])
     for name in short:
-        padded[name][0] = torch.cat([short[name][0], padded[name].new_full((5,), {"input_ids": 1, "labels": IGNORED}.get(name, 0))])
+        padded[name][0] = torch.cat(
+            [short[name][0], padded[name].new_full((5,), {"input_ids": 1, "labels": IGNORED}.get(name, 0))]
+        )
     torch.testing.assert_close(loss(model, padded)[0], loss(model, short)[0], rtol=1e-6, atol=0)
 
 

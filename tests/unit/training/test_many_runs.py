@@ -26,10 +26,21 @@ def scores(noise, *, rate: float, steps: int, trials: int, included: bool) -> np
     torch.manual_seed(1)
     net = Net()
     plan = Plan(noise=noise, sampling_rate=rate, steps=steps, clip_norm=0.7, dataset_size=3)
-    of_steps = CanaryScore(noise=Gaussian(std=1.0), relative_sensitivity=1.0, coordinates=1, sampling_rate=rate).of_steps
+    of_steps = CanaryScore(
+        noise=Gaussian(std=1.0), relative_sensitivity=1.0, coordinates=1, sampling_rate=rate
+    ).of_steps
     canary = {"inputs": torch.tensor([[0.5, -1.0, 2.0]]), "labels": torch.tensor([1])}
-    return run_scores(net, plan=plan, canary=canary, loss=classification_loss, settings=TrainingSettings(learning_rate=0.05),
-                      trials=trials, included=included, seed=3, of_steps=of_steps)
+    return run_scores(
+        net,
+        plan=plan,
+        canary=canary,
+        loss=classification_loss,
+        settings=TrainingSettings(learning_rate=0.05),
+        trials=trials,
+        included=included,
+        seed=3,
+        of_steps=of_steps,
+    )
 
 
 def test_the_likelihood_of_a_gaussian_is_the_textbook_one():

@@ -13,8 +13,13 @@ from lmodp.training import noise as module
 from lmodp.training.noise import CHUNK, ROUNDINGS, DeviceNoise, NoiseMeter, draw
 from lmodp.training.randomness import device_generator
 
-LAWS = {"gaussian": Gaussian(std=1.7), "laplace": Laplace(scale=0.6), "lmo": PUBLISHED["lmo-0.3"].noise,
-        "lmo_wide": PUBLISHED["lmo-5"].noise, "plrv": PUBLISHED["plrv_o-sst2-0.2"].noise}
+LAWS = {
+    "gaussian": Gaussian(std=1.7),
+    "laplace": Laplace(scale=0.6),
+    "lmo": PUBLISHED["lmo-0.3"].noise,
+    "lmo_wide": PUBLISHED["lmo-5"].noise,
+    "plrv": PUBLISHED["plrv_o-sst2-0.2"].noise,
+}
 
 
 def words_of(fractions: np.ndarray, signs: np.ndarray) -> torch.Tensor:
@@ -113,8 +118,11 @@ def test_the_meter_accepts_the_right_scale_and_rejects_wrong_ones(name, factor):
 def test_the_meter_works_without_a_variance():
     """A law whose mean and variance are infinite is measured by its median."""
     law = PUBLISHED["lmo-0.3"].noise
-    heavy = type("Heavy", (), {"variance": math.inf, "mean_abs": math.inf,
-                               "inverse_log_survival": staticmethod(law.inverse_log_survival)})()
+    heavy = type(
+        "Heavy",
+        (),
+        {"variance": math.inf, "mean_abs": math.inf, "inverse_log_survival": staticmethod(law.inverse_log_survival)},
+    )()
     for factor, accepted in ((1.0, True), (2 / 3, False), (1.5, False)):
         meter = NoiseMeter(heavy)
         for step in range(4):

@@ -17,8 +17,9 @@ def test_a_probed_step_releases_the_noise_alone():
     model = make_model()
     released = probe_step(model, **arguments(), step=3)
     generator = device_generator(stream_key(SEEDS["noise"], entropy="seeded"), "noise", 3)
-    expected = torch.cat([draw(Gaussian(std=0.7), tuple(value.shape), generator).reshape(-1)
-                          for value in model.parameters()])
+    expected = torch.cat(
+        [draw(Gaussian(std=0.7), tuple(value.shape), generator).reshape(-1) for value in model.parameters()]
+    )
     np.testing.assert_allclose(released, 0.4 * expected.numpy(), rtol=1e-5, atol=1e-7)
     assert all(value.grad is None and value.requires_grad for value in model.parameters())
 

@@ -14,7 +14,11 @@ def test_streams_depend_on_key_purpose_and_step_only():
     key, other = stream_key(1, entropy="seeded"), stream_key(2, entropy="seeded")
     base = stream_bytes(key, "noise", 3, 16)
     assert base == stream_bytes(key, "noise", 3, 16)
-    different = [stream_bytes(other, "noise", 3, 16), stream_bytes(key, "dropout", 3, 16), stream_bytes(key, "noise", 4, 16)]
+    different = [
+        stream_bytes(other, "noise", 3, 16),
+        stream_bytes(key, "dropout", 3, 16),
+        stream_bytes(key, "noise", 4, 16),
+    ]
     assert base not in different and len(set(different)) == 3
 
 
@@ -36,7 +40,7 @@ def test_sampling_streams_repeat():
 def test_the_whole_state_of_the_twister_is_filled():
     """Seeds that agree in the 32 bits torch keeps still give different streams."""
     generator = device_generator("k", "noise", 5)
-    words = generator.get_state()[24:24 + 8 * 624].numpy().view(np.uint64)
+    words = generator.get_state()[24 : 24 + 8 * 624].numpy().view(np.uint64)
     expected = np.frombuffer(stream_bytes("k", "noise", 5, 4 * 624), dtype=np.uint32)
     assert np.array_equal(words[1:], expected[1:])
     assert words[0] == int(expected[0]) | 1 << 31

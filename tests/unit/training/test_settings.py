@@ -9,11 +9,20 @@ from lmodp.errors import InvalidValue
 from lmodp.training.settings import TrainingSettings, build_optimizer
 
 
-@pytest.mark.parametrize(("field", "value", "text"), [
-    ("optimizer", "sdg", "Did you mean 'sgd'"), ("schedule", "cosine", "Known: constant, linear"),
-    ("precision", "float16", "Did you mean 'bfloat16'"), ("learning_rate", 0.0, "must be above 0"),
-    ("micro_batch_size", 0, "at least 1"), ("micro_batch_size", None, "at least 1"),
-    ("checkpoint_every", 2.5, "at least 1"), ("weight_decay", -1.0, "at least 0"), ("entropy", "os", "unknown choice")])
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("optimizer", "sdg", "Did you mean 'sgd'"),
+        ("schedule", "cosine", "Known: constant, linear"),
+        ("precision", "float16", "Did you mean 'bfloat16'"),
+        ("learning_rate", 0.0, "must be above 0"),
+        ("micro_batch_size", 0, "at least 1"),
+        ("micro_batch_size", None, "at least 1"),
+        ("checkpoint_every", 2.5, "at least 1"),
+        ("weight_decay", -1.0, "at least 0"),
+        ("entropy", "os", "unknown choice"),
+    ],
+)
 def test_bad_values_are_refused(field, value, text):
     with pytest.raises(InvalidValue, match=text):
         TrainingSettings(**{"learning_rate": 0.1, field: value})
