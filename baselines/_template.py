@@ -1,4 +1,4 @@
-"""A method to copy: `lmodp new-baseline NAME` does, and says what comes next.
+"""A method to copy: `lmodp new-method NAME` does, and says what comes next.
 
 It runs as it is: Gaussian noise under flat clipping. Change what your method
 changes and delete the rest; everything that is not stated has a default. Import

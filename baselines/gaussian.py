@@ -22,7 +22,7 @@ class Gaussian(Method):
         if target.calibration == "claimed":
             proved = "" if target.epsilon < 1 else "; the formula is proved for epsilon < 1 only"
             return Mechanism(
-                noise=noise, nominal_step_epsilon=target.epsilon, note=f"classic formula for one step{proved}"
+                noise=noise, published_epsilon_step=target.epsilon, note=f"classic formula for one step{proved}"
             )
         return Mechanism(noise=noise, note="smallest standard deviation within the verified bound")
 

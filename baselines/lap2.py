@@ -57,6 +57,6 @@ class Lap2(Method):
             epsilon=lap2_epsilon(scale=noise.scale, **run),
             formula=formula,
             epsilon_at=others,
-            nominal_epsilon=target.epsilon if target.setting else None,
+            published_epsilon_run=target.epsilon if target.setting else None,
         )
         return Mechanism(noise=noise, claim=claim, note=note)

@@ -20,6 +20,6 @@ class Laplace(Method):
         noise = target.calibrate("laplace")
         if target.calibration == "claimed":
             return Mechanism(
-                noise=noise, nominal_step_epsilon=target.epsilon, note="scale 1/epsilon: one release of one number"
+                noise=noise, published_epsilon_step=target.epsilon, note="scale 1/epsilon: one release of one number"
             )
         return Mechanism(noise=noise, note="smallest scale within the verified bound")

@@ -44,7 +44,7 @@ class LmoDp(Method):
         """Return the LMO noise that reaches the target."""
         shape, source = lmo_shape(target)
         if target.calibration == "claimed":
-            return Mechanism(noise=shape, nominal_step_epsilon=target.epsilon, note=source)
+            return Mechanism(noise=shape, published_epsilon_step=target.epsilon, note=source)
         noise = target.calibrate(shape)
         return Mechanism(noise=noise, note=f"shape of the {source}, times the smallest scale within the verified bound")
 

@@ -30,6 +30,6 @@ class LmoDpAsDrawn(Method):
         return Mechanism(
             noise=as_drawn(analysed),
             claim_noise=analysed,
-            nominal_step_epsilon=target.epsilon,
+            published_epsilon_step=target.epsilon,
             note=f"{source}, exponential part drawn with its rate as the mean",
         )

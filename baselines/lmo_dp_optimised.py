@@ -26,13 +26,13 @@ class LmoDpOptimised(Method):
         bounds = "; ".join(found.active_bounds) or "none"
         return Mechanism(
             noise=found.noise,
-            note=f"least standard deviation over {found.evaluations} shapes, {found.over_gaussian:.3g} times the Gaussian's; "
+            note=f"least standard deviation over {found.evaluations} shapes, {found.noise_ratio:.3g} times the Gaussian's; "
             f"active bounds: {bounds}",
             details={
                 "active_bounds": list(found.active_bounds),
-                "over_gaussian": found.over_gaussian,
-                "over_better": found.over_better,
-                "gaussian_std": found.gaussian_std,
-                "laplace_std": found.laplace_std,
+                "noise_ratio": found.noise_ratio,
+                "noise_ratio_better": found.noise_ratio_better,
+                "gaussian_noise_multiplier": found.gaussian_noise_multiplier,
+                "laplace_noise_multiplier": found.laplace_noise_multiplier,
             },
         )

@@ -111,9 +111,9 @@ def claim_of(noise: LaplaceMixture, target: Target) -> Claim:
     with np.errstate(over="ignore"):  # an infinite moment is an answer: no epsilon
         found, others = claimed(target.delta), [(delta, claimed(delta).epsilon) for delta in CLAIM_DELTAS]
     formula = f"PLRV-O's sum over {target.dimension} coordinates, of the whole run; no upper bound"
-    nominal = target.epsilon if target.setting else None
+    published = target.epsilon if target.setting else None
     if not math.isfinite(found.epsilon):
         reason = found.reason or "PLRV-O's formula is infinite at every order"
-        return Claim(epsilon=None, formula=formula, nominal_epsilon=nominal, reason=reason)
+        return Claim(epsilon=None, formula=formula, published_epsilon_run=published, reason=reason)
     positive = tuple((delta, epsilon) for delta, epsilon in others if 0 < epsilon < math.inf)
-    return Claim(epsilon=found.epsilon, formula=formula, nominal_epsilon=nominal, epsilon_at=positive)
+    return Claim(epsilon=found.epsilon, formula=formula, published_epsilon_run=published, epsilon_at=positive)

@@ -14,14 +14,14 @@ settings.load_profile("any_machine")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--baseline", metavar="NAME", help="run the contract suite on one method only")
-    parser.addoption("--baselines-folder", metavar="DIR", help="a further folder of methods")
+    parser.addoption("--method", metavar="NAME", help="run the contract suite on one method only")
+    parser.addoption("--methods-folder", metavar="DIR", help="a further folder of methods")
 
 
 def pytest_collection_modifyitems(config, items):
-    """With --baseline only the contract suite of that method runs; the longest file comes first, for processes side by side."""
+    """With --method only the contract suite of that method runs; the longest file comes first, for processes side by side."""
     items.sort(key=lambda item: item.path.name != "test_smoke.py")
-    if config.getoption("--baseline"):
+    if config.getoption("--method"):
         kept = [item for item in items if item.get_closest_marker("contract")]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept

@@ -23,7 +23,7 @@ from lmodp.accounting.verified import LARGEST_ORDER, rdp_curve, rdp_upper
 from lmodp.errors import Unsupported, nearest, require
 from lmodp.mechanisms import Gaussian, Laplace, Noise
 
-ACCOUNTANTS = ("claimed", "theorem", "verified")
+ACCOUNTANTS = ("claimed", "paper_bound", "verified")
 SCOPES = ("step", "run")
 UNIT_SHAPES = {"gaussian": Gaussian(std=1.0), "laplace": Laplace(scale=1.0)}
 _SMALLEST, _LARGEST = 1e-6, 1e9  # scales tried, in units of the sensitivity
@@ -51,7 +51,7 @@ def scale_to_target(
 
     Args:
         noise: a law, of which the shape is kept, or the family "gaussian" or "laplace".
-        accountant: "claimed", "theorem" or "verified".
+        accountant: "claimed", "paper_bound" or "verified".
         epsilon, delta: the target.
         sampling_rate, steps: q and T of the run.
         relative_sensitivity: sensitivity of the sum over the factor of the noise.
@@ -68,7 +68,7 @@ def scale_to_target(
 
     Guarantees:
         * The accountant is asked once more about the law that is returned.
-        * Where epsilon is not monotone in the scale (``claimed``, ``theorem``), the target holds at
+        * Where epsilon is not monotone in the scale (``claimed``, ``paper_bound``), the target holds at
           the returned scale; larger scales are not claimed to be private as well.
     """
     shape = _shape(noise)
@@ -115,17 +115,17 @@ def _account(accountant: str, scope: str, shape: Noise, run: dict[str, float]) -
         step = step_claimed(scale)
         return claimed_run(step, **run) if math.isfinite(step) else math.inf
 
-    def step_theorem(scale: float) -> float:
+    def step_paper_bound(scale: float) -> float:
         return paper_bound_step(shape.scaled(scale), delta=run["delta"]).epsilon
 
-    def run_theorem(scale: float) -> float:
+    def run_paper_bound(scale: float) -> float:
         return paper_bound_run(shape.scaled(scale), **run).epsilon
 
     return {
         ("claimed", "step"): step_claimed,
         ("claimed", "run"): run_claimed,
-        ("theorem", "step"): step_theorem,
-        ("theorem", "run"): run_theorem,
+        ("paper_bound", "step"): step_paper_bound,
+        ("paper_bound", "run"): run_paper_bound,
     }[accountant, scope]
 
 

@@ -13,40 +13,40 @@ from lmodp.errors import require
 from lmodp.mechanisms import Noise
 from lmodp.plan import Plan
 
-CUSTOMARY_DELTA = 1e-5
+COMMON_DELTA = 1e-5
 NUMERICAL_ERROR = (
-    "epsilon_upper and epsilon_lower contain their numerical error: quadrature differences, rounding and "
-    "FFT error are added on the unfavourable side; epsilon_gaussian_limit is a limit, not a bound"
+    "lower and upper contain their numerical error: quadrature differences, rounding and "
+    "FFT error are added on the unfavourable side; gaussian_limit is a limit, not a bound"
 )
 
 
 def certificate_of(
-    plan: Plan, *, nominal_step_epsilon: float | None = None, dimension: int | None = None
+    plan: Plan, *, published_epsilon_step: float | None = None, dimension: int | None = None
 ) -> dict[str, Any]:
-    """Return the certificate of a plan: `account_mechanism`, and what is verified at a customary delta."""
-    found = account_mechanism(plan, nominal_step_epsilon=nominal_step_epsilon, dimension=dimension)
+    """Return the certificate of a plan: `account_mechanism`, and the verified interval at delta = 1e-5."""
+    found = account_mechanism(plan, published_epsilon_step=published_epsilon_step, dimension=dimension)
     unit = plan.noise.scaled(1 / plan.relative_sensitivity)
     run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps}
-    customary = plain(_bounds(unit, CUSTOMARY_DELTA, run, dimension))
-    return {**found, "customary": {"delta": CUSTOMARY_DELTA, "verified": customary}}
+    common = plain(_bounds(unit, COMMON_DELTA, run, dimension))
+    return {**found, "at_1e-5": {"delta": COMMON_DELTA, "verified": common}}
 
 
-def published_claim(plan: Plan, *, nominal_step_epsilon: float | None = None) -> dict[str, Any]:
+def published_claim(plan: Plan, *, published_epsilon_step: float | None = None) -> dict[str, Any]:
     """Return the certificate's ``claimed`` section alone."""
     unit = plan.noise.scaled(1 / plan.relative_sensitivity)
     return plain(
-        _claimed(unit, plan.delta, {"sampling_rate": plan.sampling_rate, "steps": plan.steps}, nominal_step_epsilon)
+        _claimed(unit, plan.delta, {"sampling_rate": plan.sampling_rate, "steps": plan.steps}, published_epsilon_step)
     )
 
 
 def account_mechanism(
-    plan: Plan, *, nominal_step_epsilon: float | None = None, dimension: int | None = None
+    plan: Plan, *, published_epsilon_step: float | None = None, dimension: int | None = None
 ) -> dict[str, Any]:
     """Return every accountant's answer for a plan as plain JSON values.
 
     Args:
         plan: with noise and delta.
-        nominal_step_epsilon: the epsilon per step that was published for the noise, if any.
+        published_epsilon_step: the epsilon per step that was published for the noise, if any.
         dimension: number of coordinates released; None for many.
 
     Raises:
@@ -60,7 +60,7 @@ def account_mechanism(
     return plain(
         {
             "plan": _plan_facts(plan, dimension),
-            **_accounts(unit, plan.delta, run, nominal_step_epsilon, dimension),
+            **_accounts(unit, plan.delta, run, published_epsilon_step, dimension),
             "noise": _noise(plan.noise),
             "numerical_error": NUMERICAL_ERROR,
         }
@@ -80,17 +80,17 @@ def _plan_facts(plan: Plan, dimension: int | None) -> dict[str, Any]:
 
 
 def _accounts(
-    unit: Noise, delta: float, run: dict[str, Any], nominal: float | None, dimension: int | None
+    unit: Noise, delta: float, run: dict[str, Any], published: float | None, dimension: int | None
 ) -> dict[str, Any]:
     return {
-        "claimed": _claimed(unit, delta, run, nominal),
-        "theorem": _theorem(unit, delta, run),
+        "claimed": _claimed(unit, delta, run, published),
+        "paper_bound": _paper_bound(unit, delta, run),
         "pure_scalar": _pure(unit),
         "verified": _verified(unit, delta, run, dimension),
     }
 
 
-def _claimed(unit: Noise, delta: float, run: dict[str, Any], nominal: float | None) -> dict[str, Any]:
+def _claimed(unit: Noise, delta: float, run: dict[str, Any], published: float | None) -> dict[str, Any]:
     step = claimed_step(unit, delta=delta)
     finite = math.isfinite(step.epsilon)
     return {
@@ -98,50 +98,50 @@ def _claimed(unit: Noise, delta: float, run: dict[str, Any], nominal: float | No
         "order": step.order,
         "order_in_domain": step.order_in_domain,
         "sigma_classic": classic_factor(delta) / step.epsilon if finite else None,
-        "epsilon_total": claimed_run(step.epsilon, delta=delta, **run) if finite else None,
-        "epsilon_total_nominal": None if nominal is None else claimed_run(nominal, delta=delta, **run),
-        "epsilon_step_nominal": nominal,
+        "epsilon_run": claimed_run(step.epsilon, delta=delta, **run) if finite else None,
+        "published_epsilon_run": None if published is None else claimed_run(published, delta=delta, **run),
+        "published_epsilon_step": published,
         "status": "ok" if finite else "unsupported",
         "reason": step.reason,
     }
 
 
-def _theorem(unit: Noise, delta: float, run: dict[str, Any]) -> dict[str, Any]:
-    step, total = paper_bound_step(unit, delta=delta), paper_bound_run(unit, delta=delta, **run)
+def _paper_bound(unit: Noise, delta: float, run: dict[str, Any]) -> dict[str, Any]:
+    step, whole = paper_bound_step(unit, delta=delta), paper_bound_run(unit, delta=delta, **run)
     return {
         "epsilon_step": step.epsilon,
         "order": step.order,
-        "epsilon_pure_scalar": pure_scalar(unit).epsilon,
-        "epsilon_total": total.epsilon,
-        "order_total": total.order,
-        "status": total.status,
-        "reason": step.reason or total.reason,
+        "epsilon_run": whole.epsilon,
+        "order_run": whole.order,
+        "status": whole.status,
+        "reason": step.reason or whole.reason,
     }
 
 
 def _pure(unit: Noise) -> dict[str, Any]:
     pure = pure_scalar(unit)
-    return {"epsilon": pure.epsilon, "status": "infinite" if pure.reason else "ok", "reason": pure.reason}
+    return {"epsilon_step": pure.epsilon, "status": "infinite" if pure.reason else "ok", "reason": pure.reason}
 
 
 def _verified(unit: Noise, delta: float, run: dict[str, Any], dimension: int | None) -> dict[str, Any]:
     found = verified_run(unit, delta=delta, dimension=dimension, **run)
-    return {**_bounds(unit, delta, run, dimension), "epsilon_gaussian_limit": found.gaussian_limit}
+    return {**_bounds(unit, delta, run, dimension), "gaussian_limit": found.gaussian_limit}
 
 
 def _bounds(unit: Noise, delta: float, run: dict[str, Any], dimension: int | None) -> dict[str, Any]:
     found = verified_run(unit, delta=delta, dimension=dimension, **run)
     finite = math.isfinite(found.upper)
     return {
+        "scope": "run",
         "sigma_effective": unit.sigma_effective,
-        "supremum_at": found.supremum_at,
+        "worst_shift": found.worst_shift,
         "order": found.order,
-        "epsilon_lower": found.lower,
-        "epsilon_upper": found.upper,
-        "epsilon_upper_rdp": found.rdp_upper,
+        "lower": found.lower,
+        "upper": found.upper,
+        "upper_rdp": found.upper_rdp,
         "mu": equivalent_mu(epsilon=found.upper, delta=delta) if finite else None,
         "zcdp": equivalent_zcdp(epsilon=found.upper, delta=delta) if finite else None,
-        "method": found.method,
+        "route": found.route,
         "status": found.status,
         "reason": found.reason,
     }
@@ -151,7 +151,7 @@ def _noise(noise: Noise) -> dict[str, Any]:
     finite = math.isfinite(noise.variance)
     return {
         "law": noise.to_dict(),
-        "std": noise.std,
+        "noise_multiplier": noise.std,
         "mean_abs": noise.mean_abs,
         "entropy": noise.entropy,
         "fisher_information": noise.fisher_information,

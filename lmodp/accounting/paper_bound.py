@@ -70,7 +70,7 @@ def best_step(rdp: np.ndarray, *, delta: float, orders: np.ndarray = ORDERS) -> 
 def paper_bound_step(noise: Noise, *, delta: float) -> StepEpsilon:
     """Return what the published bound proves for one scalar of sensitivity 1, orders 2...128 in the domain.
 
-    A Gaussian is outside the theorem: its own Renyi curve a/(2 std^2) is used at the same orders.
+    A Gaussian is outside the paper's bound: its own Renyi curve a/(2 std^2) is used at the same orders.
     """
     rdp = scalar_rdp(noise)
     if not np.isfinite(rdp).any():

@@ -27,19 +27,19 @@ class Verified:
 
     Args:
         lower, upper: bounds of epsilon; ``upper`` is the claim a user may make.
-        rdp_upper: the bound by RDP, by which families are compared; ``upper`` unless that is tighter.
+        upper_rdp: the bound by RDP, by which families are compared; ``upper`` unless that is tighter.
         order: Renyi order of the upper bound, None where it does not come from RDP.
-        supremum_at: s = v^2 at which the Renyi supremum of that order lies, 0 for the limit.
+        worst_shift: s = v^2 at which the Renyi supremum of that order lies, 0 for the limit.
         status, reason: "ok", or "infinite"/"unsupported" and why.
         find_limit: computes ``gaussian_limit``.
     """
 
     lower: float
     upper: float
-    rdp_upper: float
+    upper_rdp: float
     order: float | None
-    supremum_at: float | None
-    method: str
+    worst_shift: float | None
+    route: str
     status: str = "ok"
     reason: str = ""
     find_limit: Callable[[], float] = field(repr=False, compare=False)
@@ -51,7 +51,7 @@ class Verified:
 
 
 def rdp_upper(curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: float) -> tuple[float, float, float]:
-    """Return (epsilon, order, supremum_at) from a Renyi curve: Poisson sampling, composition, conversion.
+    """Return (epsilon, order, worst_shift) from a Renyi curve: Poisson sampling, composition, conversion.
 
     Integer orders 10 % apart, then about all of them around the best, and the orders below 2; any
     choice is a valid bound.
@@ -65,7 +65,7 @@ def rdp_upper(curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: flo
     near = np.searchsorted(coarse, found[1])
     fine = np.linspace(coarse[max(near - 1, 0)], coarse[min(near + 1, len(coarse) - 1)], _FINE)
     found = min(found, _best_order(curve, np.unique(fine.round()), sampling_rate, steps, delta))
-    return *found, float(np.interp(found[1], curve.orders, curve.supremum_at))
+    return *found, float(np.interp(found[1], curve.orders, curve.worst_shift))
 
 
 def _best_order(
@@ -121,7 +121,7 @@ def verified_run(
     Edge cases:
         ============================== ==================================================
         delta so large that 0 suffices both ends are 0
-        supremum of the Renyi curve    ``supremum_at`` > 0, and ``sigma_effective`` is no
+        supremum of the Renyi curve    ``worst_shift`` > 0, and ``sigma_effective`` is no
         inside                         answer
         infinite variance              no matter: the interval does not need it
         noise too weak for order 2     an order between 1 and 2 gives ``upper``
@@ -140,10 +140,10 @@ def verified_run(
         return Verified(
             lower=interval.lower,
             upper=interval.upper,
-            rdp_upper=upper,
+            upper_rdp=upper,
             order=None,
-            supremum_at=1.0,
-            method="pld",
+            worst_shift=1.0,
+            route="pld",
             find_limit=limit,
         )
     else:
@@ -151,10 +151,10 @@ def verified_run(
     return Verified(
         lower=lower,
         upper=upper,
-        rdp_upper=upper,
+        upper_rdp=upper,
         order=order,
-        supremum_at=at,
-        method="rdp",
+        worst_shift=at,
+        route="rdp",
         find_limit=limit,
         **_status(upper),
     )

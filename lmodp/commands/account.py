@@ -43,27 +43,34 @@ def run(args: argparse.Namespace) -> int:
     # A published step epsilon is for sensitivity 1.
     setting = PUBLISHED.get(args.noise) if args.relative_sensitivity == 1 else None
     certificate = account_mechanism(
-        plan, nominal_step_epsilon=setting.nominal_step_epsilon if setting else None, dimension=args.dimension
+        plan, published_epsilon_step=setting.published_epsilon_step if setting else None, dimension=args.dimension
     )
     show(certificate, as_json=args.json, text=_text)
     return 0
 
 
 def _text(certificate: dict[str, Any]) -> str:
-    claimed, theorem, verified, noise = (certificate[key] for key in ("claimed", "theorem", "verified", "noise"))
+    claimed, paper_bound, verified, noise = (
+        certificate[key] for key in ("claimed", "paper_bound", "verified", "noise")
+    )
     rows = [
-        ("claimed", number(claimed["epsilon_step"]), number(claimed["epsilon_total"]), _claimed_note(claimed)),
-        ("theorem", number(theorem["epsilon_step"]), number(theorem["epsilon_total"]), _theorem_note(theorem)),
-        ("pure scalar", number(certificate["pure_scalar"]["epsilon"]), "", "one release of one number, delta = 0"),
+        ("claimed", number(claimed["epsilon_step"]), number(claimed["epsilon_run"]), _claimed_note(claimed)),
+        (
+            "paper's bound",
+            number(paper_bound["epsilon_step"]),
+            number(paper_bound["epsilon_run"]),
+            _paper_bound_note(paper_bound),
+        ),
+        ("pure scalar", number(certificate["pure_scalar"]["epsilon_step"]), "", "one release of one number, delta = 0"),
         (
             "verified",
             "",
-            f"{number(verified['epsilon_lower'])} to {number(verified['epsilon_upper'])}",
+            f"{number(verified['lower'])} to {number(verified['upper'])}",
             _verified_note(verified),
         ),
     ]
     facts = "\n".join(
-        f"  {key:20s} {number(noise[key])}" for key in ("std", "mean_abs", "sigma_effective", "efficiency")
+        f"  {key:20s} {number(noise[key])}" for key in ("noise_multiplier", "mean_abs", "sigma_effective", "efficiency")
     )
     return f"{table(('epsilon', 'one step', 'whole run', ''), rows)}\n\nnoise\n{facts}"
 
@@ -74,16 +81,16 @@ def _claimed_note(claimed: dict[str, Any]) -> str:
     outside = (
         "" if claimed["order_in_domain"] in (True, None) else f"; order {claimed['order']} is outside the MGF's domain"
     )
-    nominal = claimed["epsilon_total_nominal"]
-    published = "" if nominal is None else f"; from the published step epsilon {number(nominal)}"
-    return f"as published{published}{outside}"
+    published = claimed["published_epsilon_run"]
+    note = "" if published is None else f"; from the published step epsilon {number(published)}"
+    return f"as published{note}{outside}"
 
 
-def _theorem_note(theorem: dict[str, Any]) -> str:
-    return theorem["reason"] or f"one number, order {theorem['order']}"
+def _paper_bound_note(paper_bound: dict[str, Any]) -> str:
+    return paper_bound["reason"] or f"one number, order {paper_bound['order']}"
 
 
 def _verified_note(verified: dict[str, Any]) -> str:
     if verified["status"] != "ok":
         return verified["reason"]
-    return f"the whole gradient; like a Gaussian of std {number(verified['sigma_effective'])}"
+    return f"the whole gradient; like a Gaussian of noise multiplier {number(verified['sigma_effective'])}"

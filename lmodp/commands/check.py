@@ -15,7 +15,7 @@ from lmodp.records.reuse import STAGES, why_outdated
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", type=Path, help="a grid's results folder, for example results/quick")
-    parser.add_argument("--baselines-folder", help="a further folder of methods, as in the configuration")
+    parser.add_argument("--methods-folder", help="a further folder of methods, as in the configuration")
     parser.add_argument(
         "--any-code",
         action="store_true",
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     judge = partial(
         why_outdated,
         root=root,
-        method_files=method_files(arguments.baselines_folder),
+        method_files=method_files(arguments.methods_folder),
         any_code=arguments.any_code,
         seen={},
     )

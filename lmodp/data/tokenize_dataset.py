@@ -12,7 +12,7 @@ from transformers import AutoConfig, PretrainedConfig
 
 from lmodp.data.table_to_text import group_references
 from lmodp.data.tables import load_splits
-from lmodp.data.tokens import TokenisedSplit, load_tokenizer, plain_tokens, prompt_tokens
+from lmodp.data.tokens import TokenizedSplit, load_tokenizer, plain_tokens, prompt_tokens
 from lmodp.errors import require
 from lmodp.records.record import write_json
 
@@ -45,7 +45,7 @@ def tokenize_dataset(
     folder.mkdir(parents=True, exist_ok=True)
     facts = {}
     for name, rows in load_splits(dataset_folder).items():
-        split = _tokenise(tokenizer, rows, spec["max_length"], token_types=types > 1)
+        split = _tokenize(tokenizer, rows, spec["max_length"], token_types=types > 1)
         if "record" in rows.column_names and name != "train":
             write_json(folder / f"{name}.references.json", group_references(rows["record"], rows["text"]))
         arrays = {key: getattr(split, key) for key in ("tokens", "starts", "labels", "target_starts", "token_types")}
@@ -60,15 +60,15 @@ def position_limit(config: PretrainedConfig) -> int:
     return config.max_position_embeddings - unused
 
 
-def _tokenise(tokenizer: Any, rows: Any, max_length: int, *, token_types: bool) -> TokenisedSplit:
+def _tokenize(tokenizer: Any, rows: Any, max_length: int, *, token_types: bool) -> TokenizedSplit:
     if "record" in rows.column_names:
-        return _tokenise_records(tokenizer, rows, max_length)
+        return _tokenize_records(tokenizer, rows, max_length)
     columns = [list(rows[name]) for name in ("sentence", "sentence2") if name in rows.column_names]
     full = tokenizer(*columns, truncation=False, verbose=False)["input_ids"]
     typed = token_types and len(columns) == 2
     found = tokenizer(*columns, truncation=True, max_length=max_length, return_token_type_ids=typed)
     kept = found["input_ids"]
-    return TokenisedSplit(
+    return TokenizedSplit(
         tokens=_flat(kept),
         starts=_starts(kept),
         labels=np.array(rows["label"], dtype=np.int64),
@@ -77,12 +77,12 @@ def _tokenise(tokenizer: Any, rows: Any, max_length: int, *, token_types: bool) 
     )
 
 
-def _tokenise_records(tokenizer: Any, rows: Any, max_length: int) -> TokenisedSplit:
+def _tokenize_records(tokenizer: Any, rows: Any, max_length: int) -> TokenizedSplit:
     prompts = prompt_tokens(tokenizer, list(rows["record"]))
     texts = plain_tokens(tokenizer, [" " + text for text in rows["text"]])
     full = [[*prompt, *text, tokenizer.eos_token_id] for prompt, text in zip(prompts, texts, strict=True)]
     kept = [tokens[:max_length] for tokens in full]
-    return TokenisedSplit(
+    return TokenizedSplit(
         tokens=_flat(kept),
         starts=_starts(kept),
         target_starts=np.array([min(len(prompt), max_length) for prompt in prompts], dtype=np.int64),
@@ -98,7 +98,7 @@ def _starts(rows: list[list[int]]) -> np.ndarray:
     return np.cumsum([0, *map(len, rows)], dtype=np.int64)
 
 
-def _facts(split: TokenisedSplit) -> dict[str, Any]:
+def _facts(split: TokenizedSplit) -> dict[str, Any]:
     lengths = np.diff(split.starts)
     facts = {
         "examples": len(split),

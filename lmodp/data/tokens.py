@@ -27,7 +27,7 @@ NO_TARGET = -100  # label of a token that carries no loss, as in transformers
 
 
 @dataclass(frozen=True)
-class TokenisedSplit:
+class TokenizedSplit:
     """Ragged token numbers of one split.
 
     Args:
@@ -88,7 +88,7 @@ def load_tokenizer(model_folder: Path) -> Any:
     return tokenizer
 
 
-def load_tokens(folder: Path, split: str) -> TokenisedSplit:
+def load_tokens(folder: Path, split: str) -> TokenizedSplit:
     """Return a split that `tokenize_dataset` wrote.
 
     Raises:
@@ -97,7 +97,7 @@ def load_tokens(folder: Path, split: str) -> TokenisedSplit:
     path = folder / f"{split}.safetensors"
     if not path.is_file():
         raise MissingFile(f"tokens = {str(path)!r}: is not there. Run the stage tokenize_dataset.")
-    return TokenisedSplit(**load_file(path))
+    return TokenizedSplit(**load_file(path))
 
 
 def load_references(folder: Path, split: str) -> dict[str, list[str]]:

@@ -50,7 +50,7 @@ def train_foreign(
     """Train with another engine and test the noise that it adds.
 
     Args:
-        engine: a plug-in's.
+        engine: a method's.
         model, plan, examples, loss, settings, seeds: as for `lmodp.training.train`.
         unused: what `train` takes beyond; another engine writes no checkpoints and
             scores nothing on the way.
@@ -148,7 +148,7 @@ REQUIRED = ("steps", "sampling_rate", "dataset_size", "sampler", "adjacency", "b
 
 
 def _guarded(work: Any) -> Any:
-    """Run a plug-in's code; whatever it raises becomes a reason that is shown."""
+    """Run a method's code; whatever it raises becomes a reason that is shown."""
     try:
         answer = work()
     except LmodpError:

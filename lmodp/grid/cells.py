@@ -44,7 +44,7 @@ class Cell:
         mechanism, dataset, model, tokens, activations: ids of what it needs;
             ``activations`` is None where no frozen prefix can be cached.
         skip: why the cell is not computed, or None.
-        skip_status: "skipped", or "failed" where the plug-in is broken.
+        skip_status: "skipped", or "failed" where the method is broken.
     """
 
     id: str
@@ -78,7 +78,7 @@ class Grid:
 
     def __init__(self, config: Config):
         self.config = config
-        self.methods = load_methods(config.baselines_folder)
+        self.methods = load_methods(config.methods_folder)
 
     @cached_property
     def cells(self) -> dict[str, Cell]:

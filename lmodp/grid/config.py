@@ -52,7 +52,7 @@ class Search(Section):
     """The offline noise search that stands beside the published settings."""
 
     space: str = Field("published", description="'published', or the path of a space file")
-    accountant: Literal["claimed", "theorem", "verified"] = "claimed"
+    accountant: Literal["claimed", "paper_bound", "verified"] = "claimed"
     objective: Literal["epsilon", "usefulness", "std"] = "epsilon"
     gamma: Positive = 0.9
 
@@ -185,7 +185,7 @@ class Config(Section):
     )
     local_models: dict[str, str] = Field({}, description="model to folder under data_root; models/NAME unless named")
     hub_revisions: dict[str, Commit] = Field({}, description="data set or model to commit, in place of hub.lock's")
-    baselines_folder: str | None = Field(None, description="a further folder of methods, beside baselines/")
+    methods_folder: str | None = Field(None, description="a further folder of methods, beside baselines/")
     methods: Annotated[list[str], Field(min_length=1)]
     privacy: Privacy
     search: Search = Search()
@@ -317,7 +317,7 @@ def _remedy(path: list[Any]) -> str:
 
 
 def _unknown_names(config: Config) -> list[Fault]:
-    methods = load_methods(config.baselines_folder)
+    methods = load_methods(config.methods_folder)
     named = [("methods", "method", name, methods) for name in config.methods]
     for key, item in config.experiments.items():
         named += [(f"experiments.{key}.methods", "method", name, methods) for name in item.methods or []]

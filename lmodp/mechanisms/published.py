@@ -32,16 +32,16 @@ class PublishedNoise:
         name: key in `PUBLISHED`.
         method: "lmo_dp" or "plrv_o".
         noise: the law as it was accounted for.
-        nominal_step_epsilon: the epsilon its paper gives for one step (LMO-DP), or None.
-        nominal_epsilon: the epsilon its paper gives for the run (PLRV-O), or None.
+        published_epsilon_step: the epsilon its paper gives for one step (LMO-DP), or None.
+        published_epsilon_run: the epsilon its paper gives for the run (PLRV-O), or None.
         source: where it was published.
     """
 
     name: str
     method: str
     noise: LaplaceMixture
-    nominal_step_epsilon: float | None
-    nominal_epsilon: float | None
+    published_epsilon_step: float | None
+    published_epsilon_run: float | None
     source: str
 
 
@@ -68,8 +68,8 @@ def _read() -> Mapping[str, PublishedNoise]:
                 method=row["method"],
                 noise=_noise(row),
                 source=row["source"],
-                nominal_step_epsilon=_number(row["nominal_step_epsilon"]),
-                nominal_epsilon=_number(row["nominal_epsilon"]),
+                published_epsilon_step=_number(row["published_epsilon_step"]),
+                published_epsilon_run=_number(row["published_epsilon_run"]),
             )
             for row in rows
         }

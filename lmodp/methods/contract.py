@@ -1,8 +1,8 @@
 """What a method is: one file in ``baselines/``, one row of the tables.
 
 A method turns a privacy target into a mechanism and says how it is trained. The
-contract, with everything a plug-in may state, is ``baselines/README.md``. This
-module and the plug-ins import nothing slow: the workflow lists methods each time
+contract, with everything a method may state, is ``baselines/README.md``. This
+module and the methods import nothing slow: the workflow lists methods each time
 it is parsed.
 """
 
@@ -86,7 +86,7 @@ class Claim:
     Args:
         epsilon: of the whole run; None where the formula has no answer.
         formula: what it is computed by, one clause for the tables.
-        nominal_epsilon: the epsilon that was published for the setting, if any.
+        published_epsilon_run: the epsilon that was published for the setting, if any.
         reason: why there is no epsilon, where there is none.
         epsilon_at: pairs (delta, epsilon) of the same formula at other deltas, finite ones. Audits test at
             larger deltas than the target's and compare with these (`CLAIM_DELTAS` are enough); without
@@ -95,7 +95,7 @@ class Claim:
 
     epsilon: float | None
     formula: str
-    nominal_epsilon: float | None = None
+    published_epsilon_run: float | None = None
     reason: str = ""
     epsilon_at: tuple[tuple[float, float], ...] = ()
 
@@ -107,8 +107,8 @@ class Mechanism:
     Args:
         noise: law of the noise in one coordinate relative to the clip norm; None
             for no noise.
-        nominal_step_epsilon: the per-step epsilon that the method's name for the
-            setting says, where it differs from the computed one.
+        published_epsilon_step: the epsilon of one step that was published for the point, where it
+            differs from the computed one.
         claim_noise: the law that the published claim was computed for, where the
             noise that is added has another.
         claim: a claim by another formula than LMO-DP's published route.
@@ -117,7 +117,7 @@ class Mechanism:
     """
 
     noise: Noise | None
-    nominal_step_epsilon: float | None = None
+    published_epsilon_step: float | None = None
     claim_noise: Noise | None = None
     claim: Claim | None = None
     note: str = ""
@@ -214,7 +214,7 @@ class Method:
 
 
 class BrokenMethod(Method):
-    """Stands in for a plug-in that cannot be used, so that its cells are told and not lost.
+    """Stands in for a method that cannot be used, so that its cells are told and not lost.
 
     Args:
         name: the name it was, or would have been, found by.
@@ -230,7 +230,7 @@ class BrokenMethod(Method):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Why a cell is not computed: ``status`` "skipped" (no answer) or "failed" (a broken plug-in)."""
+    """Why a cell is not computed: ``status`` "skipped" (no answer) or "failed" (a broken method)."""
 
     status: str
     reason: str
@@ -240,7 +240,7 @@ def why_left_out(method: Method, spec: Mapping[str, Any], *, task: str, architec
     """Return why a method's cell is not computed, or None.
 
     Args:
-        method: the plug-in, or what stands in for it.
+        method: the method, or what stands in for it.
         spec: the cell's resolved spec.
         task, architecture: of the cell's data set and model.
     """
@@ -251,7 +251,7 @@ def why_left_out(method: Method, spec: Mapping[str, Any], *, task: str, architec
         return LeftOut("skipped", reason)
     try:
         reason = method.skip(spec)
-    except Exception as error:  # a plug-in may raise anything; its author must see what, and the grid goes on
+    except Exception as error:  # a method may raise anything; its author must see what, and the grid goes on
         return LeftOut("failed", f"skip() of {method.name!r} raised {describe_error(error)}")
     return LeftOut("skipped", reason) if reason else None
 
@@ -260,7 +260,7 @@ def points_of(method: Method, *, dataset: str, dataset_size: int) -> tuple[Metho
     """Return a method and its own points for a data set; what stands in for it where asking raises."""
     try:
         return method, tuple(method.published_points(dataset=dataset, dataset_size=dataset_size))
-    except Exception as error:  # a plug-in may raise anything; its author must see what, and the grid goes on
+    except Exception as error:  # a method may raise anything; its author must see what, and the grid goes on
         return BrokenMethod(method.name, status="published_points() raised", reason=describe_error(error)), ()
 
 

@@ -1,6 +1,6 @@
 """Methods are found by being there: in ``baselines/``, in a configured folder, or as an installed entry point.
 
-Nothing a plug-in does can break the listing: one that cannot be used is a
+Nothing a method does can break the listing: one that cannot be used is a
 `BrokenMethod` with its reason.
 """
 
@@ -21,17 +21,17 @@ from lmodp.methods.contract import BrokenMethod, Method, missing_package
 from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS
 
 BASELINES = (Path(__file__).resolve().parent.parent / "baselines").resolve()  # a link in a checkout
-ENTRY_POINTS = "lmodp.baselines"
+ENTRY_POINTS = "lmodp.methods"
 _STATED = ("name", "title", "reference")
 _CONTRACT = "The contract is baselines/README.md."
 
 
 @dataclass(frozen=True)
 class Found:
-    """A plug-in: the method, or what stands in for it, and where it was found.
+    """A method: the method, or what stands in for it, and where it was found.
 
     Args:
-        method: a `BrokenMethod` where the plug-in cannot be used.
+        method: a `BrokenMethod` where the method cannot be used.
         origin: for people: file name, or the entry point with its package.
         file: source file, None where an entry point has none.
     """
@@ -42,7 +42,7 @@ class Found:
 
     @property
     def broken(self) -> bool:
-        """Whether the plug-in cannot be used at all; a missing package is not that."""
+        """Whether the method cannot be used at all; a missing package is not that."""
         return isinstance(self.method, BrokenMethod)
 
     @property
@@ -55,10 +55,10 @@ class Found:
 
 @cache
 def find_methods(folder: str | None = None) -> dict[str, Found]:
-    """Return all plug-ins by name, broken ones included.
+    """Return all methods by name, broken ones included.
 
     Args:
-        folder: a further folder of plug-ins.
+        folder: a further folder of methods.
 
     Raises:
         MissingFile: the further folder is not there.
@@ -96,13 +96,13 @@ def method_paths(folder: str | None = None) -> list[Path]:
     folders = [BASELINES]
     if folder is not None:
         if not Path(folder).is_dir():
-            raise MissingFile(f"baselines_folder = {folder!r}: is not a folder. Give the folder of your plug-ins.")
+            raise MissingFile(f"methods_folder = {folder!r}: is not a folder. Give the folder of your methods.")
         folders.append(Path(folder).resolve())
     return [path for place in folders for path in sorted(place.glob("*.py")) if not path.name.startswith("__")]
 
 
 def method_name(path: Path) -> str:
-    """Return the name that a plug-in file's method must have: the file's, without a leading underscore."""
+    """Return the name that a method file's method must have: the file's, without a leading underscore."""
     return path.stem.lstrip("_")
 
 
@@ -120,7 +120,7 @@ def _from_file(path: Path) -> Found:
     name = method_name(path)
     try:
         method = _method_in(_import(path), name)
-    except Exception as error:  # a plug-in may raise anything on import; its author must see what
+    except Exception as error:  # a method may raise anything on import; its author must see what
         return Found(_broken(name, error), path.name, path)
     return Found(method, path.name, path)
 
@@ -185,7 +185,7 @@ def check_method(method: Method, name: str) -> None:
 
 
 def _import(path: Path) -> ModuleType:
-    name = f"lmodp.baselines.{path.stem}" if path.parent == BASELINES else f"lmodp_plugin_{path.stem}"
+    name = f"lmodp.baselines.{path.stem}" if path.parent == BASELINES else f"lmodp_method_{path.stem}"
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -19,7 +19,7 @@ from lmodp.grid.config import Config, check_config
 from lmodp.methods.discovery import method_files
 from lmodp.models.cards import MODELS
 from lmodp.records.places import cell_records, certificate_path
-from lmodp.records.reuse import STAMP, get_stage, plug_in_of, run_stage, why_outdated
+from lmodp.records.reuse import STAMP, get_stage, method_file_of, run_stage, why_outdated
 from lmodp.vocabulary import OWN_ENGINE
 
 MOST_SEARCHES = 4  # rows of the search figure
@@ -63,11 +63,11 @@ class Layout:
 
     @cached_property
     def _method_files(self) -> dict[str, Path]:
-        return method_files(self.config.baselines_folder)
+        return method_files(self.config.methods_folder)
 
-    def plug_in(self, stage: str, spec: Mapping[str, Any]) -> Path | None:
-        """Return the plug-in file that a stage's result depends on, or None."""
-        return plug_in_of(stage, spec, self._method_files)
+    def method_file(self, stage: str, spec: Mapping[str, Any]) -> Path | None:
+        """Return the method file that a stage's result depends on, or None."""
+        return method_file_of(stage, spec, self._method_files)
 
     def outdated(self, record: Path) -> bool:
         """Whether a record must be made (again)."""

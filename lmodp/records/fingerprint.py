@@ -27,7 +27,7 @@ def code_fingerprint(module: str, *extra_files: Path) -> str:
 
     Args:
         module: dotted name, for example ``lmodp.accounting.certificate``.
-        extra_files: further Python files that take part, such as a plug-in's, with
+        extra_files: further Python files that take part, such as a method's, with
             what they import from the suite.
     """
     digest = hashlib.sha256()

@@ -79,7 +79,7 @@ def get_stage(name: str) -> Stage:
 
 
 def stage_code(name: str, method_file: Path | None = None) -> str:
-    """Return the fingerprint of the code of a stage, a plug-in's file included."""
+    """Return the fingerprint of the code of a stage, a method's file included."""
     return code_fingerprint(get_stage(name).module, *([method_file] if method_file else []))
 
 
@@ -110,7 +110,7 @@ def run_stage(
         artefact: folder of bulky files that the work writes. It keeps a copy of
             the record, so that another grid, or a run after the results were
             deleted, finds it finished.
-        method_file: the plug-in that takes part, if any.
+        method_file: the method that takes part, if any.
         any_code: whether a record that other code made is left alone as well. Where bulky
             files are missing the work is done again all the same; if that finds what
             the record says, the record stands, and with it all that was made from it.
@@ -208,7 +208,7 @@ def why_outdated(
     Args:
         record: file to judge.
         root: the grid's results folder.
-        method_files: plug-in file by method name.
+        method_files: method file by method name.
         any_code: whether other versions of the code count as well; those that only
             report must be the present ones all the same.
         made_otherwise: tells of a record's content which settings, beside its id, it
@@ -246,7 +246,7 @@ def _judge(
         return f"{name_in(root, record)} was written by an unknown stage {stage!r}"
     any_will_do = any_code and not STAGES[stage].reports
     if not any_will_do and values["created_by"].get("code") != stage_code(
-        stage, plug_in_of(stage, values.get("spec", {}), method_files)
+        stage, method_file_of(stage, values.get("spec", {}), method_files)
     ):
         return f"{name_in(root, record)} was made by other code of {stage}"
     if otherwise := made_otherwise(values):
@@ -261,8 +261,8 @@ def _judge(
     return files_changed(record, root)
 
 
-def plug_in_of(stage: str, spec: Mapping[str, Any], method_files: Mapping[str, Path]) -> Path | None:
-    """Return the plug-in file that a stage's result depends on, or None.
+def method_file_of(stage: str, spec: Mapping[str, Any], method_files: Mapping[str, Path]) -> Path | None:
+    """Return the method file that a stage's result depends on, or None.
 
     A stage that asks the method for something depends on its file: calibrate_noise
     for the noise, finetune_model where the method is an engine. The rest is in the spec.

@@ -74,7 +74,7 @@ def find_noise(
 
     Args:
         space: a `SearchSpace`, "published" or the path of a space file.
-        accountant: "claimed" and "theorem" answer for one step; "verified" for the run.
+        accountant: "claimed" and "paper_bound" answer for one step; "verified" for the run.
         objective: "epsilon", "usefulness" or "std".
         epsilon, delta: target; a point qualifies if its epsilon is strictly below.
         gamma: half-width for the usefulness.
@@ -136,8 +136,8 @@ def _check(accountant: str, objective: str, epsilon: float, delta: float, gamma:
 def _epsilons(space: SearchSpace, accountant: str, run: dict[str, Any]) -> np.ndarray:
     if accountant == "claimed":
         return claimed_epsilons(space, delta=run["delta"])
-    if accountant == "theorem":
-        return theorem_epsilons(space, delta=run["delta"])
+    if accountant == "paper_bound":
+        return paper_bound_epsilons(space, delta=run["delta"])
     return verified_epsilons(space, **run)
 
 
@@ -156,7 +156,7 @@ def _domains(space: SearchSpace) -> np.ndarray:
     return space.gather(lambda part: part.domain, np.minimum)
 
 
-def theorem_epsilons(space: SearchSpace, *, delta: float) -> np.ndarray:
+def paper_bound_epsilons(space: SearchSpace, *, delta: float) -> np.ndarray:
     """Return the published bound's per-step epsilon of every point, ``inf`` where no order is valid."""
     accepted = np.flatnonzero(_domains(space) > 1)
     up = space.gather(lambda part: _log_mgf(part, ORDERS - 1.0), np.add, points=accepted)
@@ -223,14 +223,14 @@ def _information(space: SearchSpace, log_x: np.ndarray, points: slice) -> np.nda
 
 
 def landscape(space: SearchSpace, *, delta: float) -> dict[str, np.ndarray]:
-    """Return what every accountant says of one step at every point: ``step_claimed``, ``step_theorem``, ``step_verified``.
+    """Return what every accountant says of one step at every point: ``step_claimed``, ``step_paper_bound``, ``step_verified``.
 
     ``inf`` where an accountant has no epsilon. The verified one is of one full release
     of a gradient of many coordinates, the limit of `verified_epsilons`.
     """
     return {
         "step_claimed": claimed_epsilons(space, delta=delta),
-        "step_theorem": theorem_epsilons(space, delta=delta),
+        "step_paper_bound": paper_bound_epsilons(space, delta=delta),
         "step_verified": verified_epsilons(space, delta=delta, sampling_rate=1.0, steps=1),
     }
 
@@ -246,7 +246,7 @@ def write_trace(columns: Mapping[str, np.ndarray], path: Path) -> None:
     }
     measured = [
         name
-        for name in ("epsilon", "usefulness", "std", "step_claimed", "step_theorem", "step_verified")
+        for name in ("epsilon", "usefulness", "std", "step_claimed", "step_paper_bound", "step_verified")
         if name in values
     ]
     others = [name for name in values if name not in measured]

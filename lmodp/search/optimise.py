@@ -43,23 +43,23 @@ class OptimisedNoise:
 
     Args:
         noise: the calibrated winner.
-        std: its standard deviation.
+        noise_multiplier: its standard deviation at clip norm 1.
         epsilon: its verified upper bound (RDP), at most the target.
         active_bounds: bounds of the box that the shape touches, e.g. "gamma_shape at its largest, 10000".
-        gaussian_std, laplace_std: the same target reached by the Gaussian and by the plain Laplace.
-        over_gaussian: std / gaussian_std.
-        over_better: std over the smaller of the two.
+        gaussian_noise_multiplier, laplace_noise_multiplier: the same target reached by the Gaussian and by the plain Laplace.
+        noise_ratio: noise_multiplier / gaussian_noise_multiplier.
+        noise_ratio_better: noise_multiplier over the smaller of the two.
         evaluations: shapes tried.
     """
 
     noise: LaplaceMixture
-    std: float
+    noise_multiplier: float
     epsilon: float
     active_bounds: tuple[str, ...]
-    gaussian_std: float
-    laplace_std: float
-    over_gaussian: float
-    over_better: float
+    gaussian_noise_multiplier: float
+    laplace_noise_multiplier: float
+    noise_ratio: float
+    noise_ratio_better: float
     evaluations: int
 
 
@@ -112,13 +112,13 @@ def optimise_noise(
     run = {key: target[key] for key in ("delta", "sampling_rate", "steps", "dimension")}
     return OptimisedNoise(
         noise=noise,
-        std=noise.std,
+        noise_multiplier=noise.std,
         epsilon=verified_upper(noise, **run),
         active_bounds=active_bounds(point),
-        gaussian_std=gaussian.std,
-        laplace_std=laplace.std,
-        over_gaussian=noise.std / gaussian.std,
-        over_better=noise.std / min(gaussian.std, laplace.std),
+        gaussian_noise_multiplier=gaussian.std,
+        laplace_noise_multiplier=laplace.std,
+        noise_ratio=noise.std / gaussian.std,
+        noise_ratio_better=noise.std / min(gaussian.std, laplace.std),
         evaluations=evaluations,
     )
 

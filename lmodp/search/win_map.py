@@ -23,9 +23,9 @@ COLUMNS = (
     "delta",
     "sampling_rate",
     "efficiency",
-    "std",
-    "gaussian_std",
-    "over_gaussian",
+    "noise_multiplier",
+    "gaussian_noise_multiplier",
+    "noise_ratio",
     "bound",
     "status",
     "reason",
@@ -80,9 +80,9 @@ def _row(name: str, shape: Noise, dimension: int | None, run: dict[str, Any], ri
         **run,
         "efficiency": shape.efficiency,
         "bound": "supremum" if exact else "even_split",
-        "std": None,
-        "gaussian_std": None,
-        "over_gaussian": None,
+        "noise_multiplier": None,
+        "gaussian_noise_multiplier": None,
+        "noise_ratio": None,
         "status": "ok",
         "reason": "",
     }
@@ -92,8 +92,13 @@ def _row(name: str, shape: Noise, dimension: int | None, run: dict[str, Any], ri
     except Unsupported as error:
         return {**row, "status": "unsupported", "reason": str(error)}
     if not math.isfinite(std):
-        return {**row, "status": "infinite", "reason": "the variance is infinite", "gaussian_std": gaussian}
-    return {**row, "std": std, "gaussian_std": gaussian, "over_gaussian": std / gaussian}
+        return {
+            **row,
+            "status": "infinite",
+            "reason": "the variance is infinite",
+            "gaussian_noise_multiplier": gaussian,
+        }
+    return {**row, "noise_multiplier": std, "gaussian_noise_multiplier": gaussian, "noise_ratio": std / gaussian}
 
 
 def _std(shape: Noise, dimension: int | None, run: dict[str, Any], exact: bool) -> float:

@@ -10,14 +10,14 @@ Record ``mechanisms/<id>/audit.json``, under "audit" (null where nothing is priv
 ``confidence``              probability of at least which it holds
 ``trials``                  transcripts drawn, half with and half without the canary
 ``delta``, ``delta_tested`` asked for; resolved by the samples and used (``delta_note`` says why)
-``claimed``, ``theorem``    epsilon of the whole run at ``delta_tested``, null where there is none
+``claimed``, ``paper_bound``    epsilon of the whole run at ``delta_tested``, null where there is none
 ``verified``                {"lower", "upper"} at ``delta_tested``
 ``at_delta``                the same three at ``delta``
 ``claimed_note``            whose claim ``claimed`` is and at which delta; why it is null, where it is
 ``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
 ``refutes_claimed_at_delta``  epsilon_lower > the claimed epsilon at ``delta``: (epsilon, delta)-DP
                             implies (epsilon, delta_tested)-DP, so this needs no translation of the claim
-``refutes_theorem``         epsilon_lower > theorem at ``delta_tested``; null where there is none
+``refutes_paper_bound``         epsilon_lower > paper_bound at ``delta_tested``; null where there is none
 ``consistent_with_verified``  epsilon_lower <= verified.upper
 ``curve``                   false_positive, false_negative, claimed, verified: equally long lists
 ``draw``, ``law``           "law" or "coordinates", and what was drawn, in words
@@ -144,6 +144,7 @@ def audit_noise(
         epsilons={"claimed": accounts["claimed"], "verified": accounts["verified"]["upper"]},
     )
     return {
+        "scope": "run",
         "epsilon_lower": bound.epsilon_lower,
         "confidence": bound.confidence,
         **verdict(bound.epsilon_lower, accounts),
@@ -174,7 +175,7 @@ def verdict(lower: float, accounts: Mapping[str, Any]) -> dict[str, Any]:
     """Return which stated epsilons the bound ``lower`` refutes; null where none is stated."""
     return {
         "refutes_claimed": exceeds(lower, accounts["claimed"]),
-        "refutes_theorem": exceeds(lower, accounts["theorem"]),
+        "refutes_paper_bound": exceeds(lower, accounts["paper_bound"]),
         "consistent_with_verified": not exceeds(lower, accounts["verified"]["upper"]),
     }
 
@@ -249,7 +250,7 @@ def accounts_at(
     return {
         "claimed": claimed,
         "claimed_note": note,
-        "theorem": _finite(paper_bound_run(claim, **run).epsilon),
+        "paper_bound": _finite(paper_bound_run(claim, **run).epsilon),
         "verified": {"lower": _finite(verified.lower), "upper": _finite(verified.upper)},
     }
 
@@ -293,10 +294,10 @@ def accounts_of(certificate: Mapping[str, Any]) -> dict[str, Any]:
         or f"the published route at delta = {certificate['plan']['delta']:.3g}"
     )
     return {
-        "claimed": claimed["epsilon_total"],
+        "claimed": claimed["epsilon_run"],
         "claimed_note": note,
-        "theorem": certificate["theorem"]["epsilon_total"],
-        "verified": {"lower": verified["epsilon_lower"], "upper": verified["epsilon_upper"]},
+        "paper_bound": certificate["paper_bound"]["epsilon_run"],
+        "verified": {"lower": verified["lower"], "upper": verified["upper"]},
     }
 
 
@@ -345,6 +346,7 @@ def _audit_sampler(plan: Plan, sampling: Sampling, delta: float, upper: float | 
     """The short audit in which the device's sampler draws every coordinate."""
     bound = bound_from_scores(*scores_of_mechanism(plan, sampling), delta=delta, confidence=sampling.confidence)
     return {
+        "scope": "run",
         "epsilon_lower": bound.epsilon_lower,
         "confidence": bound.confidence,
         "trials": sampling.trials,

@@ -8,7 +8,7 @@ Record ``cells/<id>/audit.json``, under "audit":
 ``canaries, guesses, correct``  m, coins guessed, guessed right
 ``statistic``               the statistic that gave the bound, see `lmodp.auditing.transcripts`
 ``delta``, ``delta_tested`` of the certificate; used (0.01/m, see `RunJudge.delta`)
-``claimed``, ``theorem``, ``verified``  epsilon of the whole run at ``delta_tested``
+``claimed``, ``paper_bound``, ``verified``  epsilon of the whole run at ``delta_tested``
 ``claimed_note``            whose claim that is and at which delta; why it is null, where it is
 ``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
 ``consistent_with_verified``  epsilon_lower <= verified.upper
@@ -123,6 +123,7 @@ class RunJudge:
         scores = score_releases(released, self.score)
         bound = bound_from_run(coins, scores, guesses=self.guesses, delta=self.delta, confidence=self.confidence)
         return {
+            "scope": "run",
             "epsilon_lower": bound.epsilon_lower,
             "confidence": self.confidence,
             **verdict(bound.epsilon_lower, self.accounts),

@@ -27,16 +27,16 @@ def calibrate_noise(
 
     Args:
         spec: the mechanism's spec (see ``lmodp.grid.cells``).
-        method: the plug-in.
+        method: the method.
         search: record of search_noise, where the method needs one.
         model_folder: the prepared model, where the method needs the number of
             trained parameters.
         dimension: that number, where it is known without the model's folder.
 
     Returns:
-        ``noise`` (or null), ``claim_noise``, ``nominal_step_epsilon``, ``claim``,
+        ``noise`` (or null), ``claim_noise``, ``published_epsilon_step``, ``claim``,
         ``clipping``, ``dimension``, ``note`` and ``details``. A target that the
-        method cannot reach is status "skipped" with the method's reason; a plug-in
+        method cannot reach is status "skipped" with the method's reason; a method
         that raises, or answers with something else than a mechanism, is "failed".
     """
     dimension = dimension or _dimension(spec, model_folder)
@@ -46,7 +46,7 @@ def calibrate_noise(
         return {"noise": None, "status": "skipped", "reason": str(error)}
     except LmodpError as error:
         return {"noise": None, "status": "failed", "reason": str(error)}
-    except Exception as error:  # a plug-in may raise anything; its author must see what, and the grid goes on
+    except Exception as error:  # a method may raise anything; its author must see what, and the grid goes on
         return {
             "noise": None,
             "status": "failed",
@@ -62,7 +62,7 @@ def _content(answer: Mechanism, method: Method, search: Mapping[str, Any] | None
     return {
         "noise": _law(answer.noise),
         "claim_noise": _law(answer.claim_noise),
-        "nominal_step_epsilon": answer.nominal_step_epsilon,
+        "published_epsilon_step": answer.published_epsilon_step,
         "claim": asdict(answer.claim) if answer.claim else None,
         "clipping": method.clipping,
         "note": answer.note,
@@ -76,7 +76,7 @@ def _law(noise: Noise | None) -> dict[str, Any] | None:
 
 
 def fault_of(answer: Any, method: Method) -> str | None:
-    """Return what is wrong with a plug-in's answer, or None."""
+    """Return what is wrong with a method's answer, or None."""
     from lmodp.mechanisms import Noise  # not needed to list methods, and this module is imported with them
 
     if not isinstance(answer, Mechanism):

@@ -26,11 +26,11 @@ def certify_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any]) 
         return {"certificate": None, "status": noise_record["status"], "reason": noise_record["reason"]}
     if noise_record["noise"] is None:
         return {"certificate": None, "noise": None}
-    nominal = noise_record["nominal_step_epsilon"]
-    certificate = accounting.certificate_of(_plan(spec, noise_record["noise"]), nominal_step_epsilon=nominal)
+    published = noise_record["published_epsilon_step"]
+    certificate = accounting.certificate_of(_plan(spec, noise_record["noise"]), published_epsilon_step=published)
     if noise_record["claim_noise"] is not None:
         certificate["claimed"] = accounting.published_claim(
-            _plan(spec, noise_record["claim_noise"]), nominal_step_epsilon=nominal
+            _plan(spec, noise_record["claim_noise"]), published_epsilon_step=published
         )
     if noise_record["claim"] is not None:
         certificate["claimed"] = own_claim(noise_record["claim"])
@@ -47,9 +47,9 @@ def own_claim(claim: Mapping[str, Any]) -> dict[str, Any]:
         "order": None,
         "order_in_domain": None,
         "sigma_classic": None,
-        "epsilon_step_nominal": None,
-        "epsilon_total": claim["epsilon"],
-        "epsilon_total_nominal": claim["nominal_epsilon"],
+        "published_epsilon_step": None,
+        "epsilon_run": claim["epsilon"],
+        "published_epsilon_run": claim["published_epsilon_run"],
         "formula": claim["formula"],
         "status": "ok" if claim["epsilon"] is not None else "unsupported",
         "reason": claim["reason"] or f"no claim of one step: {claim['formula']}",

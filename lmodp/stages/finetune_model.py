@@ -120,7 +120,7 @@ class _Trainer:
     def __init__(self, cell: Cell, noise: Mapping[str, Any] | None, layout: Layout, inputs: Mapping[str, Path]):
         self.cell, self.noise, self.layout = cell, noise, layout
         self.hashes = {name_in(layout.results, inputs[name]): value for name, value in input_hashes(inputs).items()}
-        self.code = stage_code("finetune_model", layout.plug_in("finetune_model", cell.spec))
+        self.code = stage_code("finetune_model", layout.method_file("finetune_model", cell.spec))
         self.packages, self.train = PACKAGES, train
         if cell.spec["engine"] != OWN_ENGINE:
             engine = load_engine(layout.grid.methods[cell.spec["method"]])

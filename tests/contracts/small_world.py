@@ -28,7 +28,7 @@ SEEDS = {"sampling": 11, "dropout": 12, "noise": 13}
 def grid_of(methods, *, folder=None, **privacy):
     """The smoke grid with other methods."""
     values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
-    values |= {"methods": list(methods), "baselines_folder": folder and str(folder)}
+    values |= {"methods": list(methods), "methods_folder": folder and str(folder)}
     values["experiments"] = {"head": {**next(iter(values["experiments"].values())), "methods": None, "privacy": None}}
     values["privacy"] = {"epsilon": [3], "delta": [1e-6], "calibrations": ["claimed", "verified"], **privacy}
     return Grid(check_config(values))

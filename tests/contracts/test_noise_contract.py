@@ -89,8 +89,8 @@ def test_the_sampler_table_inverts_the_law(noise):
 
 @laws
 def test_every_accountant_answers_or_says_why_not(noise):
-    step, theorem, pure = claimed_step(noise, delta=1e-8), paper_bound_step(noise, delta=1e-8), pure_scalar(noise)
-    for answer in (step, theorem, pure):
+    step, paper_bound, pure = claimed_step(noise, delta=1e-8), paper_bound_step(noise, delta=1e-8), pure_scalar(noise)
+    for answer in (step, paper_bound, pure):
         assert math.isfinite(answer.epsilon) != bool(answer.reason)
     run = paper_bound_run(noise, **RUN)
     assert (run.status == "ok") == math.isfinite(run.epsilon)

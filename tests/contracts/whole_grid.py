@@ -105,7 +105,7 @@ def _certify(layout, item):
         "calibrate_noise",
         f"{folder}/noise.json",
         item.spec,
-        method_file=layout.plug_in("calibrate_noise", item.spec),
+        method_file=layout.method_file("calibrate_noise", item.spec),
         work=lambda: calibrate_noise(
             item.spec, method, search_record(item.spec), model_folder=layout.model_folder_of_mechanism(item.id)
         ),
@@ -131,7 +131,7 @@ def _run(layout, cell):
         cell.spec,
         inputs=inputs.values(),
         artefact=layout.cache / "cells" / cell.id,
-        method_file=layout.plug_in("finetune_model", cell.spec),
+        method_file=layout.method_file("finetune_model", cell.spec),
         work=lambda: finetune_model(cell, layout=layout, inputs=inputs),
     )
     _stage(

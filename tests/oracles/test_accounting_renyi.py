@@ -133,7 +133,7 @@ def test_the_supremum_of_a_small_shape_lies_inside_and_far_above_the_limit():
         noise = LaplaceMixture(gamma=GammaPart(weight=1, shape=shape, scale=1.0))
         curve = vector_curve(noise, largest_order=128)
         limit = curve.orders * (curve.orders - 1) * noise.fisher_information / 2
-        assert curve.supremum_at[-1] > 1e-3
+        assert curve.worst_shift[-1] > 1e-3
         assert curve.log_moments[-1] / limit[-1] == pytest.approx(factor, rel=0.1)
 
 
@@ -163,7 +163,7 @@ def test_published_settings_have_their_supremum_at_the_limit():
         "lmo-0.3-as_drawn",
         "usefulness-0.3",
     ):
-        assert np.all(vector_curve(load_noise(name), largest_order=128).supremum_at == 0), name
+        assert np.all(vector_curve(load_noise(name), largest_order=128).worst_shift == 0), name
 
 
 @pytest.mark.slow
@@ -173,7 +173,7 @@ def test_published_settings_have_their_supremum_at_the_limit_up_to_order_1024():
     for setting in PUBLISHED.values():
         curve = vector_curve(setting.noise, largest_order=1024)
         limit = curve.orders * (curve.orders - 1) * setting.noise.fisher_information / 2
-        assert np.all(curve.supremum_at == 0) and np.all(curve.log_moments <= limit * 1.0002), setting.name
+        assert np.all(curve.worst_shift == 0) and np.all(curve.log_moments <= limit * 1.0002), setting.name
 
 
 @pytest.mark.parametrize("dimension", [2, 7, 64])

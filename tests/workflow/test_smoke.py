@@ -145,12 +145,12 @@ def copy_of_code(tmp_path_factory):
 @pytest.mark.parametrize(
     ("file", "old", "new", "reruns", "rests"),
     [
-        ("lmodp/accounting/certificate.py", "CUSTOMARY_DELTA = 1e-5", "CUSTOMARY_DELTA = 1e-6",
+        ("lmodp/accounting/certificate.py", "COMMON_DELTA = 1e-5", "COMMON_DELTA = 1e-6",
          {"certify_mechanism", "finetune_model", "report"}, {"prepare_dataset", "prepare_model", "cache_activations"}),
         ("lmodp/training/settings.py", "fused=True", "fused=False",
-         # A plug-in that is another engine brings the engine's code with its file, so its calibration is looked at again.
+         # A method that is another engine brings the engine's code with its file, so its calibration is looked at again.
          {"finetune_model", "finetune_and_audit_model"}, {"search_noise", "prepare_dataset", "prepare_model", "tokenize_dataset"}),
-        ("lmodp/accounting/certificate.py", "CUSTOMARY_DELTA = 1e-5", "CUSTOMARY_DELTA = 1e-5  # customary",
+        ("lmodp/accounting/certificate.py", "COMMON_DELTA = 1e-5", "COMMON_DELTA = 1e-5  # common",
          set(), set(STAGES)),
     ],
     ids=["a formula of the certificate", "the optimiser", "a comment"],

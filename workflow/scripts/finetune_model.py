@@ -17,7 +17,7 @@ if not job.leave_standing():
         inputs=needs,
         spec=cell.spec,
         artefact=layout.cache / "cells" / cell.id,
-        method_file=layout.plug_in("finetune_model", cell.spec),
+        method_file=layout.method_file("finetune_model", cell.spec),
         work=lambda: finetune_model(cell, layout=layout, inputs=needs),
     )
     job.run_stage(

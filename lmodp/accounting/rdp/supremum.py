@@ -30,12 +30,12 @@ class RenyiCurve:
     Args:
         orders: computed orders, ascending, shape (n,): some between 1 and 2, then integers from 2.
         log_moments: G_a, shape (n,).
-        supremum_at: the s = v^2 at which the largest value was found, 0 for the limit, shape (n,).
+        worst_shift: the s = v^2 at which the largest value was found, 0 for the limit, shape (n,).
     """
 
     orders: np.ndarray
     log_moments: np.ndarray
-    supremum_at: np.ndarray
+    worst_shift: np.ndarray
 
     def dense(self) -> np.ndarray:
         """Return bounds for k = 0 ... largest order, shape (largest + 1,); 0 at k = 0 and 1."""
@@ -150,7 +150,7 @@ def finite_curve(noise: Noise, *, dimension: int, largest_order: int) -> RenyiCu
     many = vector_curve(noise, largest_order=largest_order)
     smaller = bound < many.log_moments
     return RenyiCurve(
-        orders, np.where(smaller, bound, many.log_moments), np.where(smaller, 1 / dimension, many.supremum_at)
+        orders, np.where(smaller, bound, many.log_moments), np.where(smaller, 1 / dimension, many.worst_shift)
     )
 
 

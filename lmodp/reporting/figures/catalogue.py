@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FIGURES = {
     "comparison": "Scores against claimed and against verified ε",
-    "privacy": "ε of each mechanism: claimed, theorem, verified and audited",
+    "privacy": "ε of each mechanism: claimed, paper's bound, verified and audited",
     "noises": "The noises: densities and survival functions",
     "wins": "Where LMO noise can win: standard deviation over the Gaussian's at equal verified ε",
     "search": "The search space and the points that qualify",

@@ -1,4 +1,4 @@
-"""The epsilon of every mechanism on one axis: claimed, theorem, verified interval, audited bound."""
+"""The epsilon of every mechanism on one axis: claimed, paper's bound, verified interval, audited bound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from lmodp.reporting.captions import PRIVACY_UNIT, plan_of, plan_words
 from lmodp.reporting.figures.style import GREY, INK, WIDTH, Look, looks
 
-MARKS = {"claimed_run": ("o", "white", "claimed, run"), "theorem_run": ("s", "white", "theorem, run (one number)"),
+MARKS = {"claimed_run": ("o", "white", "claimed, run"), "paper_bound_run": ("s", "white", "paper's bound, run (one number)"),
          "audited_lower": ("|", INK, "audited lower bound, run")}  # fmt: skip
 
 ROW_HEIGHT = 0.2
@@ -118,6 +118,6 @@ def caption(results: Mapping[str, Any]) -> str:
     missing = sum(item["verified_upper"] is None for item in items)
     left_out = f" {missing} mechanisms have no finite verified ε; the privacy table says why." if missing else ""
     return (
-        "Every mechanism of the grid, whole run. Claimed: the published accounting. Theorem: the published bound at valid orders, for one number. "
+        "Every mechanism of the grid, whole run. Claimed: the published accounting. Paper's bound: the published bound at valid orders, for one number. "
         f"Verified: for the whole gradient; the marker at the upper end is what holds.{audited} {PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}.{left_out}"
     )

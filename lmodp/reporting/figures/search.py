@@ -34,9 +34,9 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
         for panel, accountant in zip(row, ACCOUNTANTS, strict=True):
             _draw_panel(panel, accountant, record, points)
             panel.set_title(f"{qualifying[accountant]:,} of {landscape['points']:,} qualify", fontsize=8)
-        row[0].set_ylabel(f"noise std (target ε {record['spec']['epsilon']:g})")
+        row[0].set_ylabel(f"noise multiplier (target ε {record['spec']['epsilon']:g})")
     for panel, accountant in zip(axes[-1], ACCOUNTANTS, strict=True):
-        panel.set_xlabel(f"ε of one step, {accountant}")
+        panel.set_xlabel(f"ε of one step, {accountant}".replace("paper_bound", "paper's bound"))
     return figure
 
 
@@ -71,7 +71,7 @@ def _draw_panel(panel: Any, accountant: str, record: Mapping[str, Any], points: 
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows."""
     return (
-        "Every point of the searched space with a finite ε and a finite standard deviation: ε of one step as claimed, by the theorem, and verified "
-        "(one full release of a gradient of many coordinates), against the standard deviation of the noise. Blue points qualify (ε below the target, "
+        "Every point of the searched space with a finite ε and a finite standard deviation: ε of one step as claimed, by the paper's bound, and verified "
+        "(one full release of a gradient of many coordinates), against the noise multiplier. Blue points qualify (ε below the target, "
         "dashed); the star is what the search returned, in each panel."
     )

@@ -40,8 +40,8 @@ def _draw_panel(panel: Any, rows: list[Mapping[str, Any]]) -> None:
     )
     grid = np.full((len(targets), len(dimensions)), np.nan)
     for row in rows:
-        if row["over_gaussian"] is not None:
-            grid[targets.index(row["epsilon"]), dimensions.index(row["dimension"])] = row["over_gaussian"]
+        if row["noise_ratio"] is not None:
+            grid[targets.index(row["epsilon"]), dimensions.index(row["dimension"])] = row["noise_ratio"]
     texts = np.array([["" if np.isnan(value) else f"{value:.2f}" for value in line] for line in grid])
     sns.heatmap(
         grid,

@@ -13,7 +13,7 @@ from typing import Any
 from lmodp.reporting.formats import number
 from lmodp.reporting.results.metrics import METRICS, Metric
 
-ANSWERS = ("claimed_step", "claimed_run", "pure_scalar_step", "theorem_step", "theorem_run", "verified_lower", "verified_upper", "noise_std",
+ANSWERS = ("claimed_step", "claimed_run", "pure_scalar_step", "paper_bound_step", "paper_bound_run", "verified_lower", "verified_upper", "noise_multiplier",
            "sigma_effective")  # fmt: skip
 RELATIVE = 1e-6  # of computed numbers: other processors and library versions round differently
 STANDARD_ERRORS = 3.0  # of scores; by chance, about three cells in a thousand lie beyond
@@ -33,10 +33,21 @@ def _compare(name: str, first: Mapping[str, Any] | None, second: Mapping[str, An
     if first is None or second is None:
         return {"cell": name, "differs": True, "text": f"only in the {'first' if second is None else 'second'} folder"}
     if first["status"] != second["status"]:
-        return {"cell": name, "differs": True, "text": f"{first['status']} against {second['status']} ({first['reason'] or second['reason']})"}
+        return {
+            "cell": name,
+            "differs": True,
+            "text": f"{first['status']} against {second['status']} ({first['reason'] or second['reason']})",
+        }
     answers = [_answer(key, first[key], second[key]) for key in ANSWERS if not _same(first[key], second[key])]
-    scores = [_score(METRICS[key], first["scores"].get(key), second["scores"].get(key)) for key in dict.fromkeys([*first["scores"], *second["scores"]])]
-    return {"cell": name, "differs": bool(answers) or any(apart for apart, _ in scores), "text": "; ".join([*answers, *(text for _, text in scores)])}
+    scores = [
+        _score(METRICS[key], first["scores"].get(key), second["scores"].get(key))
+        for key in dict.fromkeys([*first["scores"], *second["scores"]])
+    ]
+    return {
+        "cell": name,
+        "differs": bool(answers) or any(apart for apart, _ in scores),
+        "text": "; ".join([*answers, *(text for _, text in scores)]),
+    }
 
 
 def _same(first: float | None, second: float | None) -> bool:
@@ -57,6 +68,12 @@ def _score(metric: Metric, first: Mapping[str, Any] | None, second: Mapping[str,
     difference = second["mean"] - first["mean"]
     words = f"{metric.title} {metric.text(first['mean'])} against {metric.text(second['mean'])}{metric.sign}"
     if None in (first["spread"], second["spread"]):
-        return difference != 0, f"{words} (a single run: no spread to judge by{', so any difference counts' if difference else ''})"
+        return (
+            difference != 0,
+            f"{words} (a single run: no spread to judge by{', so any difference counts' if difference else ''})",
+        )
     allowed = STANDARD_ERRORS * hypot(*(score["spread"] / sqrt(len(score["values"])) for score in (first, second)))
-    return abs(difference) > allowed, f"{words} (difference {metric.factor * difference:+.3g}, within chance up to {metric.factor * allowed:.3g})"
+    return (
+        abs(difference) > allowed,
+        f"{words} (difference {metric.factor * difference:+.3g}, within chance up to {metric.factor * allowed:.3g})",
+    )

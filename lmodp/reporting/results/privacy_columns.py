@@ -9,39 +9,45 @@ from typing import Any
 from lmodp.records.record import read_record
 
 NO_CERTIFICATE: Mapping[str, Mapping[str, Any]] = {
-    "claimed": {}, "theorem": {}, "pure_scalar": {}, "verified": {}, "noise": {}, "customary": {},
+    "claimed": {},
+    "paper_bound": {},
+    "pure_scalar": {},
+    "verified": {},
+    "noise": {},
+    "at_1e-5": {},
 }
 
 
 def privacy_columns(certificate: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return every accountant's answer as flat columns, each family of them with its reason."""
     parts = certificate or NO_CERTIFICATE
-    claimed, theorem, pure, verified, noise = (parts[name] for name in ("claimed", "theorem", "pure_scalar", "verified", "noise"))
-    customary = parts["customary"].get("verified", {})
+    claimed, paper_bound, pure, verified, noise = (
+        parts[name] for name in ("claimed", "paper_bound", "pure_scalar", "verified", "noise")
+    )
+    common = parts["at_1e-5"].get("verified", {})
     return {
         "claimed_step": claimed.get("epsilon_step"),
-        "claimed_run": claimed.get("epsilon_total"),
-        "claimed_run_nominal": claimed.get("epsilon_total_nominal"),
+        "claimed_run": claimed.get("epsilon_run"),
+        "published_epsilon_run": claimed.get("published_epsilon_run"),
         "claimed_order": claimed.get("order"),
         "claimed_order_in_domain": claimed.get("order_in_domain"),
         "claimed_formula": claimed.get("formula"),
         "claimed_reason": claimed.get("reason") or None,
-        "pure_scalar_step": theorem.get("epsilon_pure_scalar"),
+        "pure_scalar_step": pure.get("epsilon_step"),
         "pure_scalar_reason": pure.get("reason") or None,
-        "theorem_step": theorem.get("epsilon_step"),
-        "theorem_run": theorem.get("epsilon_total"),
-        "theorem_reason": theorem.get("reason") or None,
-        "verified_lower": verified.get("epsilon_lower"),
-        "verified_limit": verified.get("epsilon_gaussian_limit"),
-        "verified_upper": verified.get("epsilon_upper"),
+        "paper_bound_step": paper_bound.get("epsilon_step"),
+        "paper_bound_run": paper_bound.get("epsilon_run"),
+        "paper_bound_reason": paper_bound.get("reason") or None,
+        "verified_lower": verified.get("lower"),
+        "verified_limit": verified.get("gaussian_limit"),
+        "verified_upper": verified.get("upper"),
         "verified_reason": verified.get("reason") or None,
-        "supremum_at": verified.get("supremum_at"),
+        "worst_shift": verified.get("worst_shift"),
         "mu": verified.get("mu"),
         "zcdp": verified.get("zcdp"),
-        "customary_delta": parts["customary"].get("delta"),
-        "customary_lower": customary.get("epsilon_lower"),
-        "customary_upper": customary.get("epsilon_upper"),
-        "noise_std": noise.get("std"),
+        "verified_lower_at_1e-5": common.get("lower"),
+        "verified_upper_at_1e-5": common.get("upper"),
+        "noise_multiplier": noise.get("noise_multiplier"),
         "noise_mean_abs": noise.get("mean_abs"),
         "noise_reason": noise.get("reason") or None,
         "sigma_effective": verified.get("sigma_effective"),
@@ -68,7 +74,11 @@ def mechanism_facts(root: Path, mechanism: str, audit: Mapping[str, Any] | None)
     certificate = read_record(root / "mechanisms" / mechanism / "certificate.json")
     noise = read_record(root / "mechanisms" / mechanism / "noise.json")
     found = (audit or {}).get("audit") or {}
-    curve = {"false_positive": found["curve"]["false_positive"], "false_negative": found["curve"]["false_negative"]} if found.get("curve") else None
+    curve = (
+        {"false_positive": found["curve"]["false_positive"], "false_negative": found["curve"]["false_negative"]}
+        if found.get("curve")
+        else None
+    )
     names = ("method", "calibration", "epsilon", "delta", "setting", "expected_batch_size", "dataset_size", "steps")
     return {
         **{name: certificate["spec"].get(name) for name in names},

@@ -39,7 +39,7 @@ FIELDS = (
     "source",
     "note",
 )
-KINDS = ("claimed_run", "claimed_run_nominal", "claimed_run_batch_16", "classic_std", "utility", "hours")
+KINDS = ("claimed_run", "published_epsilon_run", "claimed_run_batch_16", "classic_noise_multiplier", "utility", "hours")
 # What the published accounting was computed with: examples, batch, steps (arXiv 2405.18776 and its public code).
 PLANS = {
     "sst2": (67350, 2048, 192),
@@ -119,9 +119,9 @@ def _empty(reason: str) -> dict[str, Any]:
 
 
 def _epsilon(row: Mapping[str, str]) -> float:
-    """Recompute a published epsilon, or the Gaussian's standard deviation, along the published route."""
+    """Recompute a published epsilon, or the Gaussian's noise multiplier, along the published route."""
     step, delta = float(row["epsilon_step"]), float(row["delta"])
-    if row["kind"] == "classic_std":
+    if row["kind"] == "classic_noise_multiplier":
         return classic_factor(delta) / step
     size, batch, steps = PLANS[row["dataset"]]
     if row["kind"] == "claimed_run_batch_16":
@@ -172,9 +172,9 @@ def _best_along_the_way(curves: pd.DataFrame) -> dict[tuple[str, str], float]:
 
 TITLES = {
     "claimed_run": "ε of the whole run, from the computed ε of a step",
-    "claimed_run_nominal": "ε of the whole run, from the nominal ε of a step",
+    "published_epsilon_run": "ε of the whole run, from the published ε of a step",
     "claimed_run_batch_16": "ε of the whole run on E2E as accounted, with a batch of 16",
-    "classic_std": "Standard deviation of the Gaussian it is compared with",
+    "classic_noise_multiplier": "Noise multiplier of the Gaussian it is compared with",
     "utility": "Scores",
     "hours": "Hours to the same accuracy",
 }
@@ -223,7 +223,7 @@ def _page(kind: str, rows: list[dict[str, Any]]) -> Page:
 
 def _texts(row: Mapping[str, Any], notes: Notes) -> tuple[str, ...]:
     what = ", ".join(part for part in (row["method"], row["model"], row["dataset"]) if part)
-    metric = "" if row["metric"] in {"accuracy", "epsilon", "noise_std", "hours"} else f", {row['metric']}"
+    metric = "" if row["metric"] in {"accuracy", "epsilon", "noise_multiplier", "hours"} else f", {row['metric']}"
     reason = f" {notes.mark(row['reason'])}" if row["reason"] else ""
     remark = f" {notes.mark(row['note'])}" if row["note"] else ""
     digits = int(row["digits"] or 2)

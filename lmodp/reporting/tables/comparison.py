@@ -23,10 +23,10 @@ PRIVACY_HEADS = {
     "claimed_step": "claimed ε, step",
     "claimed_run": "claimed ε, run",
     "pure_scalar_step": "pure scalar ε, step",
-    "theorem_step": "theorem ε, step",
-    "theorem_run": "theorem ε, run",
+    "paper_bound_step": "paper's bound ε, step",
+    "paper_bound_run": "paper's bound ε, run",
     "verified": "verified ε, run [lower, upper]",
-    "noise_std": "noise std",
+    "noise_multiplier": "noise multiplier",
     "sigma_effective": "σ_effective",
 }
 SECTIONS = {
@@ -134,7 +134,7 @@ def _privacy_texts(cell: Cell, notes: Notes) -> dict[str, str]:
     other = cell["reason"] or "has no finite value"
     why = {
         "claimed_step": cell["claimed_reason"], "claimed_run": cell["claimed_reason"], "pure_scalar_step": cell["pure_scalar_reason"],
-        "theorem_step": cell["theorem_reason"], "theorem_run": cell["theorem_reason"],
+        "paper_bound_step": cell["paper_bound_reason"], "paper_bound_run": cell["paper_bound_reason"],
     }  # fmt: skip
     texts = {name: _number(cell[name], reason or other, notes) for name, reason in why.items()}
     verified = interval(cell["verified_lower"], cell["verified_upper"])
@@ -143,7 +143,7 @@ def _privacy_texts(cell: Cell, notes: Notes) -> dict[str, str]:
     return {
         **texts,
         "verified": verified,
-        "noise_std": _number(cell["noise_std"], cell["noise_reason"] or other, notes),
+        "noise_multiplier": _number(cell["noise_multiplier"], cell["noise_reason"] or other, notes),
         "sigma_effective": _number(cell["sigma_effective"], cell["verified_reason"] or other, notes),
     }
 

@@ -15,12 +15,12 @@ from lmodp.reporting.tables.render import Notes, Page, Table, write_table
 
 BEFORE_SCORES = (
     "experiment", "method", "calibration", "epsilon", "delta", "setting", "claimed_step", "claimed_run", "pure_scalar_step",
-    "theorem_step", "theorem_run", "verified_lower", "verified_limit", "verified_upper", "noise_std", "sigma_effective",
+    "paper_bound_step", "paper_bound_run", "verified_lower", "verified_limit", "verified_upper", "noise_multiplier", "sigma_effective",
     "efficiency", "runs_done", "metric",
 )  # fmt: skip
 AFTER_SCORES = (
     "majority_accuracy", "nonprivate", "missing_scores", "status", "reason",
-    "claimed_reason", "pure_scalar_reason", "theorem_reason", "verified_reason", "noise_reason", "cell", "mechanism",
+    "claimed_reason", "pure_scalar_reason", "paper_bound_reason", "verified_reason", "noise_reason", "cell", "mechanism",
 )  # fmt: skip
 STATUS = (
     "cell",

@@ -1,4 +1,4 @@
-"""The privacy table: claimed, theorem, verified and audited epsilon, a row a mechanism."""
+"""The privacy table: claimed, paper's bound, verified and audited epsilon, a row a mechanism."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lmodp.reporting.tables.render import Notes, Page, Table
 
 COLUMNS = (
     "mechanism", "method", "calibration", "epsilon", "delta", "setting", "expected_batch_size", "dataset_size", "steps",
-    "claimed_step", "claimed_order", "claimed_order_in_domain", "claimed_run", "claimed_run_nominal", "pure_scalar_step",
-    "theorem_step", "theorem_run", "verified_lower", "verified_limit", "verified_upper", "supremum_at", "mu", "zcdp", "audited_lower",
-    "audited_confidence", "audited_trials", "audited_delta", "audited_refutes_claimed", "customary_delta", "customary_lower",
-    "customary_upper", "noise_std", "noise_mean_abs", "sigma_effective", "efficiency", "note", "status", "reason",
-    "claimed_reason", "pure_scalar_reason", "theorem_reason", "verified_reason", "audited_reason", "noise_reason",
+    "claimed_step", "claimed_order", "claimed_order_in_domain", "claimed_run", "published_epsilon_run", "pure_scalar_step",
+    "paper_bound_step", "paper_bound_run", "verified_lower", "verified_limit", "verified_upper", "worst_shift", "mu", "zcdp", "audited_lower",
+    "audited_confidence", "audited_trials", "audited_delta", "audited_refutes_claimed", "verified_lower_at_1e-5",
+    "verified_upper_at_1e-5", "noise_multiplier", "noise_mean_abs", "sigma_effective", "efficiency", "note", "status", "reason",
+    "claimed_reason", "pure_scalar_reason", "paper_bound_reason", "verified_reason", "audited_reason", "noise_reason",
 )  # fmt: skip
 HEADS = (
-    "mechanism", "target", "δ", "claimed ε, step", "claimed ε, run", "pure scalar ε, step", "theorem ε, step", "theorem ε, run",
-    "verified ε, run [lower, upper]", "audited ε, run", "μ (GDP)", "ρ (zCDP)", "verified ε at δ = {customary}", "noise std", "σ_effective",
+    "mechanism", "target", "δ", "claimed ε, step", "claimed ε, run", "pure scalar ε, step", "paper's bound ε, step", "paper's bound ε, run",
+    "verified ε, run [lower, upper]", "audited ε, run", "μ (GDP)", "ρ (zCDP)", "verified ε, run, at δ = 1e-5", "noise multiplier", "σ_effective",
     "efficiency",
 )  # fmt: skip
 
@@ -38,18 +38,16 @@ def privacy_pages(results: Mapping[str, Any]) -> list[Page]:
 def _page(key: tuple[float, float, int], items: list[Mapping[str, Any]], results: Mapping[str, Any]) -> Page:
     size, batch, steps = key
     notes = Notes()
-    customary = next((item["customary_delta"] for item in items if item["customary_delta"]), None)
-    heads = tuple(head.format(customary=NOTHING if customary is None else f"{customary:g}") for head in HEADS)
     caption = (
         f"Rate {batch / size:.4g} ({count(batch)} of {count(size)} examples expected a step), {steps} steps; {PRIVACY_UNIT}. Step: one "
         "release of one number; run: all steps. Claimed is what was published, the verified upper end is what holds for the whole gradient; "
         "audited is a lower bound from samples with its confidence. μ and ρ belong to the verified upper end."
     )
     rows = [_row(item, results["methods"], notes) for item in items]
-    values = [(None, item["epsilon"], item["delta"], item["claimed_step"], item["claimed_run"], item["pure_scalar_step"], item["theorem_step"],
-               item["theorem_run"], item["verified_upper"], item["audited_lower"], item["mu"], item["zcdp"], item["customary_upper"],
-               item["noise_std"], item["sigma_effective"], item["efficiency"]) for item in items]  # fmt: skip
-    return Page(f"{steps} steps at rate {batch / size:.4g}", caption, [Table("", heads, rows, values)], notes)
+    values = [(None, item["epsilon"], item["delta"], item["claimed_step"], item["claimed_run"], item["pure_scalar_step"], item["paper_bound_step"],
+               item["paper_bound_run"], item["verified_upper"], item["audited_lower"], item["mu"], item["zcdp"], item["verified_upper_at_1e-5"],
+               item["noise_multiplier"], item["sigma_effective"], item["efficiency"]) for item in items]  # fmt: skip
+    return Page(f"{steps} steps at rate {batch / size:.4g}", caption, [Table("", HEADS, rows, values)], notes)
 
 
 def _row(item: Mapping[str, Any], methods: Mapping[str, Any], notes: Notes) -> tuple[str, ...]:
@@ -66,14 +64,16 @@ def _row(item: Mapping[str, Any], methods: Mapping[str, Any], notes: Notes) -> t
         shown("claimed_step", item["claimed_reason"]) + _outside(item, notes),
         shown("claimed_run", item["claimed_reason"]),
         shown("pure_scalar_step", item["pure_scalar_reason"]),
-        shown("theorem_step", item["theorem_reason"]),
-        shown("theorem_run", item["theorem_reason"]),
+        shown("paper_bound_step", item["paper_bound_reason"]),
+        shown("paper_bound_run", item["paper_bound_reason"]),
         _interval(item["verified_lower"], item["verified_upper"], item["verified_reason"] or other, notes),
         _audited(item, notes),
         shown("mu", item["verified_reason"]),
         shown("zcdp", item["verified_reason"]),
-        _interval(item["customary_lower"], item["customary_upper"], item["verified_reason"] or other, notes),
-        shown("noise_std", item["noise_reason"]),
+        _interval(
+            item["verified_lower_at_1e-5"], item["verified_upper_at_1e-5"], item["verified_reason"] or other, notes
+        ),
+        shown("noise_multiplier", item["noise_reason"]),
         shown("sigma_effective", item["verified_reason"]),
         shown("efficiency", item["noise_reason"]),
     )

@@ -18,10 +18,10 @@ HEADS = {
     "claimed_step": ("claimed", "ε step"),
     "claimed_run": ("claimed", "ε run"),
     "pure_scalar_step": ("scalar", "ε step"),
-    "theorem_step": ("theorem", "ε step"),
-    "theorem_run": ("theorem", "ε run"),
+    "paper_bound_step": ("paper's", "ε step"),
+    "paper_bound_run": ("paper's", "ε run"),
     "verified": ("verified ε, run", "[lower, upper]"),
-    "noise_std": ("noise", "std"),
+    "noise_multiplier": ("noise", "× clip"),
     "sigma_effective": ("σ_", "effective"),
 }
 

@@ -24,7 +24,7 @@ def answer(accountant, scope, noise):
     run = RUN if scope == "run" else {"sampling_rate": 1.0, "steps": 1, "delta": RUN["delta"]}
     if accountant == "verified":
         return verified_upper(noise, **run)
-    if accountant == "theorem":
+    if accountant == "paper_bound":
         return (
             paper_bound_run(noise, **run).epsilon
             if scope == "run"
@@ -37,7 +37,7 @@ def answer(accountant, scope, noise):
 @pytest.mark.parametrize("family", FAMILIES, ids=["gaussian", "laplace", "mixture"])
 @pytest.mark.parametrize(
     ("accountant", "scope"),
-    [("claimed", "step"), ("claimed", "run"), ("theorem", "step"), ("theorem", "run"), ("verified", "run")],
+    [("claimed", "step"), ("claimed", "run"), ("paper_bound", "step"), ("paper_bound", "run"), ("verified", "run")],
 )
 def test_the_target_is_reached_from_the_private_side(family, accountant, scope):
     noise = scale_to_target(family, accountant=accountant, scope=scope, epsilon=1.3, **RUN)
@@ -91,7 +91,8 @@ def test_a_supremum_inside_is_calibrated_on_the_bound_not_on_sigma_effective():
 
 
 @pytest.mark.parametrize(
-    ("accountant", "scope", "epsilon"), [("claimed", "step", 0.1), ("theorem", "step", 0.1), ("verified", "run", 0.001)]
+    ("accountant", "scope", "epsilon"),
+    [("claimed", "step", 0.1), ("paper_bound", "step", 0.1), ("verified", "run", 0.001)],
 )
 def test_targets_below_what_the_orders_resolve_are_unsupported(accountant, scope, epsilon):
     with pytest.raises(Unsupported, match="epsilon = 0"):

@@ -12,18 +12,18 @@ from lmodp.mechanisms import GammaPart, Gaussian, Laplace, LaplaceMixture, load_
 from lmodp.plan import Plan
 
 REQUIRED = {
-    "claimed": {"epsilon_step", "order", "order_in_domain", "sigma_classic", "epsilon_total", "epsilon_total_nominal"},
-    "theorem": {"epsilon_step", "order", "epsilon_pure_scalar", "epsilon_total", "status"},
+    "claimed": {"epsilon_step", "order", "order_in_domain", "sigma_classic", "epsilon_run", "published_epsilon_run"},
+    "paper_bound": {"epsilon_step", "order", "epsilon_run", "status"},
     "verified": {
         "sigma_effective",
-        "supremum_at",
-        "epsilon_lower",
-        "epsilon_gaussian_limit",
-        "epsilon_upper",
+        "worst_shift",
+        "lower",
+        "gaussian_limit",
+        "upper",
         "mu",
         "zcdp",
     },
-    "noise": {"std", "mean_abs", "fisher_information", "efficiency"},
+    "noise": {"noise_multiplier", "mean_abs", "fisher_information", "efficiency"},
 }
 
 
@@ -46,7 +46,7 @@ def test_every_certificate_has_the_keys_and_is_strict_json(noise):
     for section, keys in REQUIRED.items():
         assert keys <= set(found[section]), section
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    for section in ("claimed", "theorem", "pure_scalar", "verified", "noise"):
+    for section in ("claimed", "paper_bound", "pure_scalar", "verified", "noise"):
         assert found[section]["status"] in {"ok", "infinite", "unsupported"}
         assert bool(found[section]["reason"]) == (found[section]["status"] != "ok"), section
 
@@ -62,8 +62,8 @@ def test_the_plan_and_its_adjacency_are_written():
         "adjacency": "add_or_remove_one",
         "sampler": "poisson",
     }
-    assert found["customary"]["delta"] == 1e-5
-    assert found["customary"]["verified"]["epsilon_upper"] < found["verified"]["epsilon_upper"]
+    assert found["at_1e-5"]["delta"] == 1e-5
+    assert found["at_1e-5"]["verified"]["upper"] < found["verified"]["upper"]
 
 
 def test_sensitivity_and_noise_scale_together():
@@ -71,12 +71,12 @@ def test_sensitivity_and_noise_scale_together():
     noise = load_noise("lmo-0.7")
     one = certificate_of(plan(noise))
     three = certificate_of(plan(noise.scaled(3), clip_norm=3.0, noise_scale=1.0))
-    assert three["pure_scalar"]["epsilon"] == pytest.approx(one["pure_scalar"]["epsilon"], rel=1e-9)
-    assert three["theorem"]["epsilon_total"] == pytest.approx(one["theorem"]["epsilon_total"], rel=1e-9)
-    for key in ("epsilon_lower", "epsilon_upper", "sigma_effective"):
+    assert three["pure_scalar"]["epsilon_step"] == pytest.approx(one["pure_scalar"]["epsilon_step"], rel=1e-9)
+    assert three["paper_bound"]["epsilon_run"] == pytest.approx(one["paper_bound"]["epsilon_run"], rel=1e-9)
+    for key in ("lower", "upper", "sigma_effective"):
         assert three["verified"][key] == pytest.approx(one["verified"][key], rel=1e-6)
-    assert three["claimed"]["epsilon_total"] == pytest.approx(one["claimed"]["epsilon_total"], rel=1e-9)
-    assert three["noise"]["std"] == pytest.approx(3 * one["noise"]["std"])
+    assert three["claimed"]["epsilon_run"] == pytest.approx(one["claimed"]["epsilon_run"], rel=1e-9)
+    assert three["noise"]["noise_multiplier"] == pytest.approx(3 * one["noise"]["noise_multiplier"])
 
 
 def test_noise_scaled_by_the_clip_norm_has_sensitivity_one_whatever_the_clip_norm():
@@ -84,22 +84,22 @@ def test_noise_scaled_by_the_clip_norm_has_sensitivity_one_whatever_the_clip_nor
     assert certificate_of(plan(noise, clip_norm=17.0))["verified"] == certificate_of(plan(noise))["verified"]
 
 
-def test_nominal_and_computed_totals_stand_side_by_side():
+def test_published_and_computed_runs_stand_side_by_side():
     without = certificate_of(plan(load_noise("lmo-0.3")))["claimed"]
-    assert without["epsilon_total_nominal"] is None
-    given = certificate_of(plan(load_noise("lmo-0.3")), nominal_step_epsilon=0.3)["claimed"]
-    assert given["epsilon_total_nominal"] > given["epsilon_total"] == without["epsilon_total"]
+    assert without["published_epsilon_run"] is None
+    given = certificate_of(plan(load_noise("lmo-0.3")), published_epsilon_step=0.3)["claimed"]
+    assert given["published_epsilon_run"] > given["epsilon_run"] == without["epsilon_run"]
 
 
 def test_answers_that_do_not_exist_are_null_with_a_reason():
     found = certificate_of(plan(LaplaceMixture(gamma=GammaPart(weight=1, shape=1.5, scale=3))))
     assert found["claimed"]["epsilon_step"] is None and "order 2" in found["claimed"]["reason"]
-    assert found["theorem"]["epsilon_step"] is None and found["theorem"]["epsilon_total"] is None
-    assert found["noise"]["std"] is None and "variance is infinite" in found["noise"]["reason"]
+    assert found["paper_bound"]["epsilon_step"] is None and found["paper_bound"]["epsilon_run"] is None
+    assert found["noise"]["noise_multiplier"] is None and "variance is infinite" in found["noise"]["reason"]
     assert found["noise"]["efficiency"] == 0
-    assert found["verified"]["epsilon_upper"] > 0  # the mechanism itself is private
+    assert found["verified"]["upper"] > 0  # the mechanism itself is private
     assert certificate_of(plan(Gaussian(std=2)))["pure_scalar"] == {
-        "epsilon": None,
+        "epsilon_step": None,
         "status": "infinite",
         "reason": "a Gaussian has no epsilon at delta = 0",
     }

@@ -1,4 +1,4 @@
-"""Claimed, theorem and pure scalar, on laws where the answers are known or the rules bite."""
+"""Claimed, paper's bound and pure scalar, on laws where the answers are known or the rules bite."""
 
 import math
 
@@ -96,7 +96,7 @@ def test_the_claimed_run_has_a_floor_because_orders_stop_at_128():
 
 @CHEAP
 @given(mixtures)
-def test_theorem_uses_valid_orders_only_and_is_never_below_the_exact_pure_bound(noise):
+def test_paper_bound_uses_valid_orders_only_and_is_never_below_the_exact_pure_bound(noise):
     found = paper_bound_step(noise, delta=DELTA)
     valid = ORDERS - 1 < noise.mgf_domain
     assert math.isfinite(found.epsilon) is bool(valid.any())
@@ -135,14 +135,14 @@ def test_pure_scalar_is_the_largest_log_ratio_of_densities():
     assert pure_scalar(Gaussian(std=1)).reason == "a Gaussian has no epsilon at delta = 0"
 
 
-def test_theorem_run_needs_two_valid_orders():
+def test_paper_bound_run_needs_two_valid_orders():
     one_order = noise_with(gamma=(0.1, 1, 7.5), rate=1.0, a3=0.9)
     found = paper_bound_run(one_order, sampling_rate=0.1, steps=10, delta=DELTA)
     assert (found.status, found.epsilon) == ("unsupported", math.inf)
     assert found.reason == "1 of the orders 2 to 128 lie inside the MGF's domain; sampling needs two"
 
 
-def test_theorem_run_without_sampling_is_the_composed_step():
+def test_paper_bound_run_without_sampling_is_the_composed_step():
     noise = load_noise("lmo-0.3")
     rdp = scalar_log_moments(noise, np.arange(2.0, 21)) / np.arange(1, 20)
     a = np.arange(2.0, 21)
@@ -150,7 +150,7 @@ def test_theorem_run_without_sampling_is_the_composed_step():
     assert paper_bound_run(noise, sampling_rate=1.0, steps=50, delta=DELTA).epsilon == pytest.approx(expected, rel=1e-9)
 
 
-def test_theorem_run_shrinks_with_the_sampling_rate():
+def test_paper_bound_run_shrinks_with_the_sampling_rate():
     noise = load_noise("lmo-0.3")
     values = [paper_bound_run(noise, sampling_rate=q, steps=50, delta=DELTA).epsilon for q in (0.01, 0.1, 0.5, 1.0)]
     assert values == sorted(values) and values[0] < 0.9 * values[-1]

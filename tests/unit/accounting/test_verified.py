@@ -28,7 +28,7 @@ NOISE = load_noise("lmo-0.3")
 def test_the_lower_end_is_below_the_upper(noise):
     found = verified_run(noise, **RUN)
     assert 0 < found.lower < found.upper < math.inf
-    assert found.lower < found.gaussian_limit * 1.001 or found.supremum_at > 0
+    assert found.lower < found.gaussian_limit * 1.001 or found.worst_shift > 0
     assert found.status == "ok"
 
 
@@ -59,8 +59,8 @@ def test_the_bound_grows_with_the_dimension():
 
 def test_one_dimension_takes_the_tighter_loss_distribution():
     found = verified_run(NOISE, dimension=1, **RUN)
-    assert found.method == "pld" and found.order is None
-    assert found.lower < found.upper < found.rdp_upper
+    assert found.route == "pld" and found.order is None
+    assert found.lower < found.upper < found.upper_rdp
     assert (found.upper - found.lower) / found.upper < 1e-3
 
 
@@ -69,9 +69,9 @@ def test_a_supremum_inside_is_recorded_and_lies_above_the_limit():
     noise = LaplaceMixture(gamma=GammaPart(weight=1, shape=0.01, scale=3.0))
     found = verified_run(noise, **RUN)
     limit = verified_upper(Gaussian(std=noise.sigma_effective), **RUN)
-    assert found.supremum_at > 0
+    assert found.worst_shift > 0
     assert found.upper > 1.5 * limit
-    assert verified_run(NOISE, **RUN).supremum_at == 0
+    assert verified_run(NOISE, **RUN).worst_shift == 0
 
 
 def test_delta_below_what_the_library_resolves_still_has_a_limit():

@@ -22,8 +22,8 @@ def answer(capsys, *arguments):
 def test_account_prints_the_certificate(capsys):
     found = answer(capsys, "account", "--noise", "lmo-0.3", *RUN)
     assert found["claimed"]["epsilon_step"] == pytest.approx(0.2932127545)
-    assert found["claimed"]["epsilon_total_nominal"] > found["claimed"]["epsilon_total"]
-    assert found["verified"]["epsilon_lower"] < found["verified"]["epsilon_upper"]
+    assert found["claimed"]["published_epsilon_run"] > found["claimed"]["epsilon_run"]
+    assert found["verified"]["lower"] < found["verified"]["upper"]
     assert found["plan"]["relative_sensitivity"] == 1
 
 
@@ -31,16 +31,16 @@ def test_account_without_json_is_a_table(capsys):
     assert main(["account", "--noise", "lmo-0.3", *RUN]) == 0
     text = capsys.readouterr().out
     assert "order 128 is outside the MGF's domain" in text
-    assert "like a Gaussian of std 4.53597" in text
-    assert [line.split()[0] for line in text.splitlines()[1:5]] == ["claimed", "theorem", "pure", "verified"]
+    assert "like a Gaussian of noise multiplier 4.53597" in text
+    assert [line.split()[0] for line in text.splitlines()[1:5]] == ["claimed", "paper's", "pure", "verified"]
 
 
 def test_relative_sensitivity_counts_and_takes_the_published_claim_with_it(capsys):
     one = answer(capsys, "account", "--noise", "lmo-0.3", *RUN, "--dimension", "1")
     tenth = answer(capsys, "account", "--noise", "lmo-0.3", *RUN, "--dimension", "1", "--relative-sensitivity", "0.1")
-    assert tenth["verified"]["epsilon_upper"] < one["verified"]["epsilon_upper"] / 3
+    assert tenth["verified"]["upper"] < one["verified"]["upper"] / 3
     assert tenth["plan"]["relative_sensitivity"] == pytest.approx(0.1)
-    assert tenth["claimed"]["epsilon_total_nominal"] is None  # published for sensitivity 1
+    assert tenth["claimed"]["published_epsilon_run"] is None  # published for sensitivity 1
 
 
 def test_calibrate_writes_what_account_reads(capsys, tmp_path):
@@ -64,9 +64,7 @@ def test_calibrate_writes_what_account_reads(capsys, tmp_path):
     )
     assert isinstance(load_noise(path), Laplace)
     found = answer(capsys, "account", "--noise", str(path), *RUN)
-    assert (
-        found["verified"]["epsilon_upper"] == pytest.approx(0.6, rel=1e-4) and found["verified"]["epsilon_upper"] <= 0.6
-    )
+    assert found["verified"]["upper"] == pytest.approx(0.6, rel=1e-4) and found["verified"]["upper"] <= 0.6
 
 
 def test_calibrate_keeps_the_shape_of_a_mixture(capsys):
@@ -105,7 +103,7 @@ def test_search_prints_the_noise_and_every_account(capsys, tmp_path):
     )
     assert noise_from_dict(found["noise"]) == load_noise("lmo-0.3")
     assert (found["points"], found["valid"]) == (40824, 11088)
-    assert set(found["accounts"]) == {"claimed", "theorem", "pure_scalar", "verified"}
+    assert set(found["accounts"]) == {"claimed", "paper_bound", "pure_scalar", "verified"}
     assert trace.is_file()
 
 
@@ -113,7 +111,7 @@ def test_search_prints_the_noise_and_every_account(capsys, tmp_path):
     (["account", "--noise", "lmo-03", *RUN], "Did you mean 'lmo-0.3'?"),
     (["account", "--noise", "lmo-0.3", "--sampling-rate", "1.5", "--steps", "1", "--delta", "0.1"], "sampling_rate = 1.5: must be in (0, 1]"),
     (["calibrate", "--family", "gaussian", "--epsilon", "1e-5", "--accountant", "verified", *RUN], "below what Renyi orders"),
-    (["search", "--epsilon", "0.5", "--delta", "1e-10", "--accountant", "theorem", "--objective", "epsilon"], "no point of the space"),
+    (["search", "--epsilon", "0.5", "--delta", "1e-10", "--accountant", "paper_bound", "--objective", "epsilon"], "no point of the space"),
 ])  # fmt: skip
 def test_faults_are_one_line_and_status_2(capsys, arguments, message):
     assert main(arguments) == 2

@@ -12,7 +12,9 @@ def test_every_published_setting_is_there_with_its_source():
     methods = [setting.method for setting in PUBLISHED.values()]
     assert (methods.count("lmo_dp"), methods.count("plrv_o"), len(methods)) == (19, 12, 31)
     assert all("arXiv" in setting.source for setting in PUBLISHED.values())
-    assert all((setting.nominal_step_epsilon is None) == (setting.method == "plrv_o") for setting in PUBLISHED.values())
+    assert all(
+        (setting.published_epsilon_step is None) == (setting.method == "plrv_o") for setting in PUBLISHED.values()
+    )
 
 
 @pytest.mark.parametrize(("name", "epsilon", "a1", "theta", "k", "a3", "rate", "a4", "low", "high"), [
@@ -26,7 +28,7 @@ def test_every_published_setting_is_there_with_its_source():
 def test_settings_as_published(name, epsilon, a1, theta, k, a3, rate, a4, low, high):
     setting = PUBLISHED[name]
     gamma, exponential, uniform = setting.noise.gamma, setting.noise.exponential, setting.noise.uniform
-    assert setting.nominal_step_epsilon == epsilon
+    assert setting.published_epsilon_step == epsilon
     assert (gamma.weight, gamma.scale, gamma.shape) == (a1, theta, k)
     assert (exponential.weight, exponential.rate) == (a3, rate)
     assert (uniform.weight, uniform.low, uniform.high) == (a4, low, high)

@@ -1,4 +1,4 @@
-"""Methods are found by being there, and nothing a plug-in does breaks the listing."""
+"""Methods are found by being there, and nothing a method does breaks the listing."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ from lmodp.methods import discovery as registry
 from lmodp.methods.contract import BrokenMethod, describe_error
 from lmodp.methods.discovery import find_methods, get_method, load_methods, method_files
 from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS
-from tests.contracts.plug_ins import install, plug_in, write
 from tests.contracts.small_world import ROOT
+from tests.contracts.third_party import install, method_text, write
 
 TABLE = {"nonprivate", "gaussian", "laplace", "lmo_dp", "lmo_dp_optimised", "lmo_dp_as_drawn", "plrv_o", "plrv_o_as_drawn",
          "lap2", "auto_clipping", "bitfit", "lora", "opacus", "private_transformers", "template"}  # fmt: skip
@@ -62,8 +62,8 @@ def test_listing_is_cheap():
 
 
 def test_a_folder_and_an_installed_package_bring_methods(tmp_path, site):
-    write(tmp_path, in_a_folder=plug_in("in_a_folder"))
-    install(site, package="package_with_one", name="in_a_package", text=plug_in("in_a_package"))
+    write(tmp_path, in_a_folder=method_text("in_a_folder"))
+    install(site, package="package_with_one", name="in_a_package", text=method_text("in_a_package"))
     found = find_methods(str(tmp_path))
     assert found["in_a_folder"].status == found["in_a_package"].status == "ok"
     assert found["in_a_package"].origin == "entry point 'package_with_one' of package_with_one"
@@ -72,14 +72,14 @@ def test_a_folder_and_an_installed_package_bring_methods(tmp_path, site):
 
 
 def test_an_entry_point_may_name_the_class(site):
-    install(site, package="package_with_class", name="named_class", text=plug_in("named_class"))
+    install(site, package="package_with_class", name="named_class", text=method_text("named_class"))
     info = site / "package_with_class-1.0.dist-info/entry_points.txt"
-    info.write_text("[lmodp.baselines]\nnamed_class = package_with_class:Mine\n")
+    info.write_text("[lmodp.methods]\nnamed_class = package_with_class:Mine\n")
     assert find_methods()["named_class"].status == "ok"
 
 
 def test_a_name_defined_twice_is_neither_of_the_two(site):
-    install(site, package="second_gaussian", name="gaussian", text=plug_in("gaussian"))
+    install(site, package="second_gaussian", name="gaussian", text=method_text("gaussian"))
     found = find_methods()["gaussian"]
     assert found.status == (
         "duplicate name: 'gaussian' is defined by gaussian.py and entry point 'second_gaussian' of "
@@ -95,15 +95,18 @@ def test_a_name_defined_twice_is_neither_of_the_two(site):
         ("1 / 0", "import error: ZeroDivisionError: division by zero (odd.py, line 1)"),
         ("def f(:", "import error: SyntaxError"),
         ("x = 1", "not a method: 'odd' defines 0 methods, must define one"),
-        (plug_in("odd") + plug_in("odd").replace("class Mine", "class Yours"), "not a method: 'odd' defines 2 methods"),
-        (plug_in("even"), "not a method: name = 'even': must be 'odd'"),
-        (plug_in("odd").replace('title = "plug-in odd"', ""), "not a method: class = 'Mine': must state title"),
         (
-            plug_in("odd", body="clipping = 'sharp'"),
+            method_text("odd") + method_text("odd").replace("class Mine", "class Yours"),
+            "not a method: 'odd' defines 2 methods",
+        ),
+        (method_text("even"), "not a method: name = 'even': must be 'odd'"),
+        (method_text("odd").replace('title = "method odd"', ""), "not a method: class = 'Mine': must state title"),
+        (
+            method_text("odd", body="clipping = 'sharp'"),
             "not a method: clipping = 'sharp': must be one of flat, automatic, none",
         ),
-        (plug_in("odd", body="clipping = 'none'"), "bounds nothing, so a privacy statement cannot rest on it"),
-        (plug_in("odd", body="calibrations = ('hoped',)"), "calibrations = ('hoped',): may hold claimed, verified"),
+        (method_text("odd", body="clipping = 'none'"), "bounds nothing, so a privacy statement cannot rest on it"),
+        (method_text("odd", body="calibrations = ('hoped',)"), "calibrations = ('hoped',): may hold claimed, verified"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_its_status(tmp_path, text, status):
@@ -114,7 +117,7 @@ def test_what_is_wrong_with_a_file_is_its_status(tmp_path, text, status):
 
 
 def test_a_missing_package_is_told_with_the_install_line(tmp_path):
-    write(tmp_path, needy=plug_in("needy", body="requires = {'surely_not_installed_anywhere': 'pip install it'}"))
+    write(tmp_path, needy=method_text("needy", body="requires = {'surely_not_installed_anywhere': 'pip install it'}"))
     found = find_methods(str(tmp_path))["needy"]
     assert found.status == "missing package: surely_not_installed_anywhere is not installed. Install it: pip install it"
     assert not found.broken
@@ -123,7 +126,7 @@ def test_a_missing_package_is_told_with_the_install_line(tmp_path):
 def test_unknown_names_and_folders_are_told():
     with pytest.raises(InvalidValue, match="Did you mean 'gaussian'?"):
         get_method("gausian")
-    with pytest.raises(MissingFile, match="is not a folder. Give the folder of your plug-ins."):
+    with pytest.raises(MissingFile, match="is not a folder. Give the folder of your methods."):
         find_methods("/nowhere/at/all")
 
 
@@ -141,18 +144,18 @@ def test_an_error_is_described_with_its_place():
 
 def test_the_list_of_methods(tmp_path, capsys):
     write(tmp_path, broken="import surely_not_installed_anywhere")
-    assert main(["baselines"]) == 0
+    assert main(["methods"]) == 0
     listed = capsys.readouterr().out
     assert all(name in listed for name in TABLE)
-    assert main(["baselines", "--baselines-folder", str(tmp_path)]) == 1
+    assert main(["methods", "--methods-folder", str(tmp_path)]) == 1
     assert "broken" in (out := capsys.readouterr().out) and "import error: ModuleNotFoundError" in out
 
 
-def test_a_new_baseline_is_a_method_and_says_the_next_steps(tmp_path, capsys):
-    assert main(["new-baseline", "my_noise", "--folder", str(tmp_path)]) == 0
+def test_a_new_method_is_a_method_and_says_the_next_steps(tmp_path, capsys):
+    assert main(["new-method", "my_noise", "--folder", str(tmp_path)]) == 0
     told = capsys.readouterr().out
     assert [line[:2] for line in told.splitlines()[1:]] == ["1.", "2.", "3."]
-    assert f"pytest --baseline my_noise --baselines-folder={tmp_path}" in told
+    assert f"pytest --method my_noise --methods-folder={tmp_path}" in told
     found = find_methods(str(tmp_path))["my_noise"]
     assert found.status == "ok" and type(found.method).__name__ == "MyNoise" and found.method.title == "my noise"
 
@@ -161,15 +164,15 @@ def test_a_new_baseline_is_a_method_and_says_the_next_steps(tmp_path, capsys):
     ("name", "told"), [("My-Noise", "must be lower-case letters"), ("gaussian", "there is such a method")]
 )
 def test_a_name_that_cannot_be_is_refused(tmp_path, capsys, name, told):
-    assert main(["new-baseline", name, "--folder", str(tmp_path)]) == 2
+    assert main(["new-method", name, "--folder", str(tmp_path)]) == 2
     assert told in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
 def test_the_template_passes_the_contract_suite_as_it_is_copied(tmp_path):
-    main(["new-baseline", "my_noise", "--folder", str(tmp_path)])
+    main(["new-method", "my_noise", "--folder", str(tmp_path)])
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--baseline", "my_noise", f"--baselines-folder={tmp_path}"],
+        [sys.executable, "-m", "pytest", "--method", "my_noise", f"--methods-folder={tmp_path}"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -55,6 +55,6 @@ def test_comments_and_docstrings_do_not_count(tmp_path, text, same):
     assert (_meaning(tmp_path / "a.py") == _meaning(tmp_path / "b.py")) is same
 
 
-def test_a_plug_in_takes_part(tmp_path):
+def test_a_third_party_method_takes_part(tmp_path):
     (tmp_path / "mine.py").write_text("A = 1\n")
     assert code_fingerprint("lmodp.records.record", tmp_path / "mine.py") != code_fingerprint("lmodp.records.record")

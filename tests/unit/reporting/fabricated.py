@@ -16,8 +16,8 @@ METHODS = {
     "lmo_dp": "LMO-DP",
     "lmo_dp_as_drawn": "LMO-DP as drawn",
 }
-PRIVACY = ("claimed_step", "claimed_run", "pure_scalar_step", "theorem_step", "theorem_run", "verified_lower", "verified_upper",
-           "noise_std", "sigma_effective")  # fmt: skip
+PRIVACY = ("claimed_step", "claimed_run", "pure_scalar_step", "paper_bound_step", "paper_bound_run", "verified_lower", "verified_upper",
+           "noise_multiplier", "sigma_effective")  # fmt: skip
 CLAIMED = {
     ("gaussian", 0.3): (0.3, 0.1574, None, None, 0.1031, 0.1012, 0.1070, 22.73, 22.73),
     ("laplace", 0.3): (0.3, 0.1574, 0.3, 0.3441, 0.71, 0.742, 0.781, 4.714, 3.333),
@@ -148,12 +148,12 @@ def _cell(
         "claimed_order_in_domain": False,
         "claimed_reason": None,
         "pure_scalar_reason": "a Gaussian has no epsilon at delta = 0" if method == "gaussian" else None,
-        "theorem_reason": "fewer than two valid orders" if privacy and privacy["theorem_run"] is None else None,
+        "paper_bound_reason": "fewer than two valid orders" if privacy and privacy["paper_bound_run"] is None else None,
         "verified_limit": privacy.get("verified_lower"),
         "verified_reason": None,
         "mu": 0.1,
         "zcdp": 0.01,
-        "noise_reason": "the variance is infinite" if privacy and privacy["noise_std"] is None else None,
+        "noise_reason": "the variance is infinite" if privacy and privacy["noise_multiplier"] is None else None,
         "efficiency": 0.4,
         "runs_done": len(runs),
         "runs_reason": None,

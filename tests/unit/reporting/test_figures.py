@@ -14,7 +14,7 @@ from lmodp.reporting.figures.style import LOOKS, MORE_LOOKS, looks
 @pytest.fixture
 def sources(tmp_path, curves):
     rows = [
-        {"family": family, "steps": steps, "epsilon": epsilon, "dimension": dimension, "over_gaussian": ratio}
+        {"family": family, "steps": steps, "epsilon": epsilon, "dimension": dimension, "noise_ratio": ratio}
         for family in ("laplace", "lmo-0.3")
         for steps in (1, 16)
         for epsilon in (0.1, 1.0)
@@ -23,9 +23,13 @@ def sources(tmp_path, curves):
     write_json(tmp_path / "wins.json", make_record("map_wins", {"rows": rows}, code="0"))
     search = {"spec": {"epsilon": 0.3, "delta": 1e-10, "accountant": "claimed"}, "point": 0}
     write_json(tmp_path / "search.json", make_record("search_noise", search, code="0"))
-    steps = {"step_claimed": [0.29, 1.0, np.inf], "step_theorem": [np.inf, 1.5, 2.0], "step_verified": [1.3, 2.0, 9.0]}
+    steps = {
+        "step_claimed": [0.29, 1.0, np.inf],
+        "step_paper_bound": [np.inf, 1.5, 2.0],
+        "step_verified": [1.3, 2.0, 9.0],
+    }
     pd.DataFrame({**steps, "std": [7.0, 2.0, 1.0]}).to_parquet(tmp_path / "landscape.parquet")
-    counts = {"points": 3, "qualifying": [{"epsilon": 0.3, "claimed": 1, "theorem": 0, "verified": 0}]}
+    counts = {"points": 3, "qualifying": [{"epsilon": 0.3, "claimed": 1, "paper_bound": 0, "verified": 0}]}
     write_json(tmp_path / "landscape.json", make_record("map_space", counts, code="0"))
     return {
         "curves": curves,

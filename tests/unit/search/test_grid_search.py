@@ -52,7 +52,7 @@ def test_the_walk_is_the_published_one(space):
 
 @pytest.mark.parametrize(("accountant", "one"), [
     ("claimed", lambda noise: claimed_step(noise, delta=DELTA).epsilon),
-    ("theorem", lambda noise: paper_bound_step(noise, delta=DELTA).epsilon),
+    ("paper_bound", lambda noise: paper_bound_step(noise, delta=DELTA).epsilon),
 ])  # fmt: skip
 def test_every_point_against_a_plain_loop(space, accountant, one):
     found = find_noise(space, accountant=accountant, objective="epsilon", epsilon=1e9, delta=DELTA)
@@ -98,7 +98,7 @@ def test_verified_points_are_held_to_their_own_bound(space):
 
 def test_ties_go_to_the_first_point_of_the_walk():
     twice = load_space({"gamma": {"weight": [0.1, 0.1], "scale_shape": [[0.5, 1], [0.5, 1]]}})
-    found = find_noise(twice, accountant="theorem", objective="epsilon", epsilon=9, delta=DELTA)
+    found = find_noise(twice, accountant="paper_bound", objective="epsilon", epsilon=9, delta=DELTA)
     assert found.point == 0 and (found.trace["epsilon"] == found.epsilon).all()
 
 
@@ -111,9 +111,9 @@ def test_the_target_itself_does_not_qualify(space):
 def test_no_qualifying_point_is_unsupported_with_the_smallest():
     with pytest.raises(
         Unsupported,
-        match="no point of the space 'published' has epsilon below 1 under 'theorem': the smallest is 1.20838",
+        match="no point of the space 'published' has epsilon below 1 under 'paper_bound': the smallest is 1.20838",
     ):
-        find_noise("published", accountant="theorem", objective="epsilon", epsilon=1, delta=1e-10)
+        find_noise("published", accountant="paper_bound", objective="epsilon", epsilon=1, delta=1e-10)
 
 
 def test_the_published_space_takes_well_under_half_a_second():
@@ -182,7 +182,7 @@ def test_the_record_and_the_trace_of_a_search(tmp_path):
 def test_the_record_of_a_search_that_finds_nothing():
     spec = {
         "space": "published",
-        "accountant": "theorem",
+        "accountant": "paper_bound",
         "objective": "epsilon",
         "gamma": 0.9,
         "epsilon": 0.5,

@@ -25,10 +25,10 @@ def found():
 
 def test_the_optimum_in_many_dimensions_is_a_laplace_at_root_two_of_the_gaussian(found):
     assert verified_upper(found.noise, **RUN) == found.epsilon <= 0.6
-    assert found.std == found.noise.std
-    assert found.over_gaussian == pytest.approx(math.sqrt(2), rel=1e-3)
-    assert found.std >= found.laplace_std * (1 - 1e-4)
-    assert found.over_better == found.over_gaussian
+    assert found.noise_multiplier == found.noise.std
+    assert found.noise_ratio == pytest.approx(math.sqrt(2), rel=1e-3)
+    assert found.noise_multiplier >= found.laplace_noise_multiplier * (1 - 1e-4)
+    assert found.noise_ratio_better == found.noise_ratio
 
 
 def test_the_bounds_that_stop_it_are_named(found):
@@ -42,8 +42,8 @@ def test_the_search_is_deterministic(found):
 
 def test_few_scalar_releases_are_won_by_laplace_noise_over_the_gaussian():
     found = optimise_noise(epsilon=1.0, delta=1e-10, dimension=1)
-    assert found.over_gaussian == pytest.approx(0.231, abs=0.002)
-    assert found.over_better == pytest.approx(1.0, abs=2e-3)
+    assert found.noise_ratio == pytest.approx(0.231, abs=0.002)
+    assert found.noise_ratio_better == pytest.approx(1.0, abs=2e-3)
 
 
 def test_points_of_the_box():
@@ -68,7 +68,7 @@ def test_the_map_against_the_known_corner_cases():
         dimensions=(1, 64, None),
         families={"laplace": Laplace(scale=1)},
     )
-    over = {(row["dimension"], row["steps"]): row["over_gaussian"] for row in rows}
+    over = {(row["dimension"], row["steps"]): row["noise_ratio"] for row in rows}
     assert over[1, 1] == pytest.approx(0.231, abs=0.002)
     assert over[1, 16] == pytest.approx(0.92, abs=0.01)
     assert over[1, 1024] == pytest.approx(1.41, abs=0.01)
@@ -82,7 +82,11 @@ def test_the_map_against_the_known_corner_cases():
 def test_cells_of_the_map_without_an_answer_have_a_reason():
     heavy = LaplaceMixture(gamma=GammaPart(weight=1, shape=1.5, scale=1))
     rows = win_map(steps=(1,), epsilon=(1.0,), delta=1e-10, dimensions=(None,), families={"heavy": heavy})
-    assert (rows[0]["status"], rows[0]["std"], rows[0]["reason"]) == ("infinite", None, "the variance is infinite")
+    assert (rows[0]["status"], rows[0]["noise_multiplier"], rows[0]["reason"]) == (
+        "infinite",
+        None,
+        "the variance is infinite",
+    )
     rows = win_map(steps=(1,), epsilon=(1e-4,), delta=1e-10, dimensions=(None,), families={"laplace": Laplace(scale=1)})
     assert rows[0]["status"] == "unsupported" and "below what Renyi orders" in rows[0]["reason"]
 
@@ -98,4 +102,4 @@ def test_the_even_split_is_the_supremum_in_the_map():
         )
         for one, other in zip(cheap, rigorous, strict=True):
             assert other["bound"] == "supremum"
-            assert one["std"] == pytest.approx(other["std"], rel=3e-3)
+            assert one["noise_multiplier"] == pytest.approx(other["noise_multiplier"], rel=3e-3)

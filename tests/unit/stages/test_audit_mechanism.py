@@ -111,7 +111,7 @@ def test_stage_content():
 OWN = {
     "epsilon": 2.0,
     "formula": "a formula of its own",
-    "nominal_epsilon": None,
+    "published_epsilon_run": None,
     "reason": "",
     "epsilon_at": [[0.1, 0.4], [0.04, 0.6], [1e-3, 1.5]],
 }

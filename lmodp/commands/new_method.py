@@ -1,4 +1,4 @@
-"""``lmodp new-baseline NAME``: a method to start from."""
+"""``lmodp new-method NAME``: a method to start from."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Copy the template under the name and say the next three steps."""
-    path = write_baseline(arguments.name, arguments.folder)
+    path = write_method(arguments.name, arguments.folder)
     own = arguments.folder.resolve() == BASELINES
-    further = "" if own else f" --baselines-folder={arguments.folder}"
-    config = "" if own else f" and baselines_folder: {arguments.folder}"
+    further = "" if own else f" --methods-folder={arguments.folder}"
+    config = "" if own else f" and methods_folder: {arguments.folder}"
     print(
         f"wrote {path}\n"
         f"1. Say what it is and turn the target into noise: edit {path} (contract: baselines/README.md).\n"
-        f"2. Check it: pytest --baseline {arguments.name}{further}\n"
+        f"2. Check it: pytest --method {arguments.name}{further}\n"
         f"3. Run it: add {arguments.name} to methods{config} in a configuration, then: snakemake --configfile THAT_FILE"
     )
     return 0
 
 
-def write_baseline(name: str, folder: Path) -> Path:
+def write_method(name: str, folder: Path) -> Path:
     """Write a copy of the template under another name.
 
     Raises:

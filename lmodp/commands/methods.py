@@ -1,4 +1,4 @@
-"""``lmodp baselines``: the methods there are, and whether they can be used."""
+"""``lmodp methods``: the methods there are, and whether they can be used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lmodp.methods.discovery import find_methods
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--baselines-folder", help="a further folder of methods, as in the configuration")
+    parser.add_argument("--methods-folder", help="a further folder of methods, as in the configuration")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     A missing optional package is no fault.
     """
-    found = find_methods(arguments.baselines_folder)
+    found = find_methods(arguments.methods_folder)
     width = max(map(len, found))
     for name in sorted(found):
         print(f"{name:{width}s}  {found[name].method.title:36s} {found[name].origin:28s} {found[name].status}")

@@ -1,4 +1,4 @@
-"""Third-party plug-ins in a grid: good ones are rows of the table, every other ends as a status with a reason."""
+"""Third-party methods in a grid: good ones are rows of the table, every other ends as a status with a reason."""
 
 import pytest
 import yaml
@@ -7,21 +7,21 @@ from lmodp.methods import discovery as registry
 from lmodp.records.fingerprint import _imports, _meaning, code_fingerprint
 from lmodp.records.record import read_record
 from lmodp.reporting.tables.make_table import make_table
-from tests.contracts.plug_ins import engine, install, plug_in, write
 from tests.contracts.small_world import ROOT
+from tests.contracts.third_party import engine, install, method_text, write
 from tests.contracts.whole_grid import outdated, run_grid
 
 LESS = "return plan.with_noise(plan.noise.scaled(2 / 3))"
 TWICE = "from dataclasses import replace; return replace(plan, sampling_rate=2 * plan.sampling_rate)"
 SAY_PLAN = '{"noise": honest.noise.to_dict(), "sampling_rate": honest.sampling_rate, "expected_batch_size": honest.expected_batch_size, "divisor": honest.expected_batch_size}'
 FILES = {
-    "third_party": plug_in("third_party"),
-    "raises": plug_in("raises", mechanism="return 1 / 0"),
-    "no_mechanism": plug_in("no_mechanism", mechanism="return 'gaussian'"),
-    "no_import": plug_in("no_import", top="import surely_not_installed_anywhere\n"),
-    "skip_raises": plug_in("skip_raises", body="def skip(self, spec):\n    return spec['colour']"),
-    "needs_more": plug_in("needs_more", body="requires = {'surely_not_installed_anywhere': 'pip install it'}"),
-    "gaussian_too": plug_in("gaussian"),
+    "third_party": method_text("third_party"),
+    "raises": method_text("raises", mechanism="return 1 / 0"),
+    "no_mechanism": method_text("no_mechanism", mechanism="return 'gaussian'"),
+    "no_import": method_text("no_import", top="import surely_not_installed_anywhere\n"),
+    "skip_raises": method_text("skip_raises", body="def skip(self, spec):\n    return spec['colour']"),
+    "needs_more": method_text("needs_more", body="requires = {'surely_not_installed_anywhere': 'pip install it'}"),
+    "gaussian_too": method_text("gaussian"),
     "honest_engine": engine("honest_engine"),
     "wrong_rate": engine("wrong_rate", plan=TWICE),
     "hidden_rate": engine("hidden_rate", plan=TWICE, told=SAY_PLAN),
@@ -29,7 +29,7 @@ FILES = {
     "engine_raises": engine("engine_raises", plan="raise RuntimeError('out of order')"),
     "engine_silent": engine("engine_silent", told='{"batch_sizes": float("nan")}'),
 }
-INSTALLED = plug_in("installed_method")
+INSTALLED = method_text("installed_method")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def configuration(folder):
         **values,
         "results_root": str(folder / "results"),
         "cache_root": str(folder / "cache"),
-        "baselines_folder": str(folder / "plugins"),
+        "methods_folder": str(folder / "plugins"),
         "methods": methods,
         "experiments": {"head": experiment},
         "privacy": {"epsilon": [3], "delta": [1e-6], "calibrations": ["verified"]},
@@ -67,7 +67,7 @@ def rows(outcome):
 
 
 @pytest.mark.parametrize("name", ["laplace", "third_party", "installed_method", "honest_engine"])
-def test_a_good_plug_in_is_a_row_like_any_other(rows, name):
+def test_a_good_third_party_method_is_a_row_like_any_other(rows, name):
     assert rows[name]["status"] == "done" and 0 <= rows[name]["scores"]["accuracy"]["mean"] <= 1
     assert 0 < rows[name]["verified_upper"] <= 3
 
@@ -111,12 +111,12 @@ def test_all_of_them_are_in_the_table(outcome, rows, tmp_path):
         assert row["method_title"] in table
 
 
-def test_a_changed_plug_in_reruns_what_depends_on_it(outcome):
+def test_a_changed_third_party_method_reruns_what_depends_on_it(outcome):
     layout, _ = outcome
     cell = next(cell for cell in layout.grid.active if cell.spec["method"] == "third_party")
     noise = f"mechanisms/{cell.mechanism}/noise.json"
     assert not outdated(layout, noise)
-    path = layout.plug_in("calibrate_noise", {"method": "third_party"})
+    path = layout.method_file("calibrate_noise", {"method": "third_party"})
     path.write_text(path.read_text().replace('calibrate("gaussian")', 'calibrate("laplace")'))
     for cached in (code_fingerprint, _imports, _meaning):
         cached.cache_clear()

@@ -1,4 +1,4 @@
-"""Plug-ins for tests, as their authors would write them: good ones, broken ones and dishonest ones."""
+"""Methods for tests, as their authors would write them: good ones, broken ones and dishonest ones."""
 
 import textwrap
 
@@ -55,14 +55,14 @@ class Engine:
 '''
 
 
-def plug_in(name, *, title=None, body="pass", mechanism=GAUSSIAN, top=""):
-    text = PLAIN.replace("TITLE", title or f"plug-in {name}").replace("MECHANISM", mechanism).replace("NAME", name)
+def method_text(name, *, title=None, body="pass", mechanism=GAUSSIAN, top=""):
+    text = PLAIN.replace("TITLE", title or f"method {name}").replace("MECHANISM", mechanism).replace("NAME", name)
     return top + text.replace("    BODY", textwrap.indent(body, "    "))
 
 
 def engine(name, *, plan="return plan", told="{}"):
-    """A plug-in whose engine runs another plan and says what it likes."""
-    return plug_in(name) + ENGINE.replace("PLAN", plan).replace("TOLD", told).replace("NAME", name)
+    """A method whose engine runs another plan and says what it likes."""
+    return method_text(name) + ENGINE.replace("PLAN", plan).replace("TOLD", told).replace("NAME", name)
 
 
 def write(folder, **files):
@@ -77,4 +77,4 @@ def install(folder, *, package, name, text):
     info = folder / f"{package}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[lmodp.baselines]\n{name} = {package}\n")
+    (info / "entry_points.txt").write_text(f"[lmodp.methods]\n{name} = {package}\n")

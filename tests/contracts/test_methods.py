@@ -1,4 +1,4 @@
-"""The contract suite: every method passes it, and `pytest --baseline NAME` runs it on one.
+"""The contract suite: every method passes it, and `pytest --method NAME` runs it on one.
 
 The contract is baselines/README.md; each test is one line of it.
 """
@@ -23,13 +23,13 @@ SLOW_TO_IMPORT = {"torch", "transformers", "numpy", "scipy", "pandas", "opacus",
 
 
 def pytest_generate_tests(metafunc):
-    folder, one = (metafunc.config.getoption(name) for name in ("--baselines-folder", "--baseline"))
+    folder, one = (metafunc.config.getoption(name) for name in ("--methods-folder", "--method"))
     metafunc.parametrize("name", [one] if one else sorted(find_methods(folder)), scope="module")
 
 
 @pytest.fixture(scope="module")
 def folder(request):
-    return request.config.getoption("--baselines-folder")
+    return request.config.getoption("--methods-folder")
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +120,9 @@ def test_its_certificate_has_every_answer(chosen):
         if record["noise"]:
             certificate = certify_mechanism(record["spec"], record)["certificate"]
             claimed, verified = certificate["claimed"], certificate["verified"]
-            assert claimed["epsilon_total"] is None or claimed["epsilon_total"] > 0
-            assert claimed["epsilon_total"] is not None or claimed["reason"]
-            assert verified["epsilon_upper"] is None or 0 < verified["epsilon_lower"] <= verified["epsilon_upper"]
+            assert claimed["epsilon_run"] is None or claimed["epsilon_run"] > 0
+            assert claimed["epsilon_run"] is not None or claimed["reason"]
+            assert verified["upper"] is None or 0 < verified["lower"] <= verified["upper"]
             assert math.isfinite(certificate["noise"]["sigma_effective"])
 
 
