@@ -47,10 +47,12 @@ bench: setup
 readme: setup
 	$(BIN)/lmodp readme
 
-lock: requirements.in
-	$(PYTHON) -m venv .cache/lock
-	.cache/lock/bin/pip install --quiet torch==2.13.0
-	.cache/lock/bin/pip install --quiet -r requirements.in
+# What pyproject.toml asks for, tried in an empty environment. Versions that are pinned already stay, since other ones
+# may give other weights; RENEW=1 takes the newest. torch comes first: its exact version is a decision.
+lock:
+	$(PYTHON) -m venv --clear .cache/lock
+	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check $(if $(RENEW),,--constraint requirements.lock) --editable '.[all]'
 	.cache/lock/bin/python workflow/lock.py
 
 schema: setup

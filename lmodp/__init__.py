@@ -1,3 +1,3 @@
 """lmodp: reproducibility benchmark suite for LMO-DP fine-tuning claims."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,6 +1,6 @@
 """Write requirements.lock and environment.yml from what is installed beside the running Python.
 
-Called by `make lock` in an environment that holds requirements.in and nothing else.
+Called by `make lock` in an environment that holds the suite with all its extras and nothing else.
 """
 
 from importlib.metadata import distributions
@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = """\
-# Every package of the environment, pinned. Made with `make lock` from requirements.in.
+# Every package of the environment, pinned. Made with `make lock` from pyproject.toml.
 # torch carries no local version and no hash on purpose: a CPU and a CUDA build both satisfy it.
 """
 CONDA = """\
