@@ -25,7 +25,7 @@ for _name in LAYOUT.config.experiments:
         name:
             f"only_{_name}"
         input:
-            LAYOUT.records_of(_name),
+            NEEDS.of_experiment(_name),
 
 
 rule all:
@@ -33,8 +33,8 @@ rule all:
     input:
         RESULTS / "report.html",
         RESULTS / "tables" / "comparison.md",
-        LAYOUT.mechanism_audits(),
-        LAYOUT.training_audits(),
+        NEEDS.mechanism_audits(),
+        NEEDS.training_audits(),
 
 
 onsuccess:

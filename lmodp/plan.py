@@ -8,12 +8,12 @@ after a run `verify_run` compares what ran with the plan field by field.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from lmodp.errors import require
-from lmodp.mechanisms import Noise, noise_from_dict
-from lmodp.vocabulary import ADJACENCY, CLIPPINGS, SAMPLER
+from lmodp.mechanisms import Noise
+from lmodp.vocabulary import ADJACENCY, CLIPPINGS, PRIVACY_UNIT, SAMPLER, SCHEDULE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,9 @@ class Plan:
             LMO-DP does not scale its noise: 1.0 there.
         dataset_size: N, number of training examples; None where only the rate
             matters (the command line's ``account``).
+        adjacency, sampler, privacy_unit: what the accountants assume; no other value is built.
+        releases_per_step: noisy sums per step; no other number is built.
+        schedule: "constant": noise and clip norm are the same at every step.
 
     Raises:
         InvalidValue: a field is outside the range stated above.
@@ -55,6 +58,9 @@ class Plan:
     dataset_size: int | None = None
     adjacency: str = ADJACENCY
     sampler: str = SAMPLER
+    privacy_unit: str = PRIVACY_UNIT
+    releases_per_step: int = 1
+    schedule: str = SCHEDULE
 
     def __post_init__(self) -> None:
         require(
@@ -101,6 +107,8 @@ class Plan:
         )
         require(self.adjacency == ADJACENCY, "adjacency", self.adjacency, f"must be {ADJACENCY!r}")
         require(self.sampler == SAMPLER, "sampler", self.sampler, f"must be {SAMPLER!r}")
+        for name, only in (("privacy_unit", PRIVACY_UNIT), ("releases_per_step", 1), ("schedule", SCHEDULE)):
+            require(getattr(self, name) == only, name, getattr(self, name), f"must be {only!r}; nothing else is built")
 
     @classmethod
     def for_batches(cls, *, expected_batch_size: float, dataset_size: int, **fields: Any) -> Plan:
@@ -135,10 +143,6 @@ class Plan:
         """Sensitivity of the sum over the factor of the noise: 1 for the suite's engine."""
         return 1.0 if self.noise_scale is None else self.clip_norm / self.noise_scale
 
-    def with_noise(self, noise: Noise) -> Plan:
-        """Return the same plan with another noise."""
-        return replace(self, noise=noise)
-
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON values (infinite clip norm as null)."""
         return {
@@ -152,14 +156,7 @@ class Plan:
             "dataset_size": self.dataset_size,
             "adjacency": self.adjacency,
             "sampler": self.sampler,
+            "privacy_unit": self.privacy_unit,
+            "releases_per_step": self.releases_per_step,
+            "schedule": self.schedule,
         }
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Plan:
-        """Return the plan written by `to_dict`."""
-        fields = dict(values)
-        if fields["noise"] is not None:
-            fields["noise"] = noise_from_dict(fields["noise"])
-        if fields["clip_norm"] is None:
-            fields["clip_norm"] = math.inf
-        return cls(**fields)

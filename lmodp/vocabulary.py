@@ -8,6 +8,7 @@ CLIPPINGS = ("flat", "automatic", "none")
 ADJACENCY = "add_or_remove_one"
 SAMPLER = "poisson"
 PRIVACY_UNIT = "example"
+SCHEDULE = "constant"  # noise and clip norm are the same at every step
 RANDOMNESS = ("seeded", "entropy")  # seeded: a benchmark, which protects nobody; entropy: a release
 PURPOSES = ("split", "head_init", "sampling", "dropout", "noise")  # of random numbers
 PURPOSES_OF_STEPS = ("sampling", "dropout", "noise")  # those that every step of a run draws for

@@ -1,4 +1,4 @@
-"""The stage verify_run: did what ran match what was certified?
+"""Conformance: did what ran match what was certified?
 
 A certificate speaks of a plan: rate, steps, clip norm, clipping, noise. The run
 recorded what it did. Fields that are set are compared exactly; fields that are
@@ -10,14 +10,16 @@ or scale practically always does.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from scipy.signal import fftconvolve
 from scipy.stats import binom
+
+from lmodp.plan import Plan
+from lmodp.vocabulary import OWN_ENGINE
 
 FALSE_ALARM = 1e-9
 
@@ -32,12 +34,13 @@ class Check:
     agrees: bool
 
 
-def compare_run(*, certified: Mapping[str, Any], ran: Mapping[str, Any]) -> dict[str, Any]:
+def compare_run(certified: Plan, ran: Mapping[str, Any], *, engine: str = OWN_ENGINE) -> dict[str, Any]:
     """Compare a run's conformance record with its certified plan.
 
     Args:
-        certified: `lmodp.plan.Plan.to_dict` of the plan the certificate was made for.
-        ran: content of ``training.json``.
+        certified: the plan that the certificate was made for, with the run's clip norm.
+        ran: the run's line in ``training.jsonl``.
+        engine: what trained it.
 
     Returns:
         ``conforms``, every check, and the first disagreement as ``reason``.
@@ -56,73 +59,73 @@ def compare_run(*, certified: Mapping[str, Any], ran: Mapping[str, Any]) -> dict
         fewer steps drawn   a disagreement in ``steps``
         ==================  ====================================================
     """
-    checks = [*_set_fields(certified, ran), *_drawn_fields(certified, ran)]
+    checks = [*_set_fields(certified, ran), *_drawn_fields(certified, ran, engine)]
     wrong = next((check for check in checks if not check.agrees), None)
     reason = None if wrong is None else f"{wrong.name}: certified {wrong.certified!r}, ran {wrong.ran!r}"
     return {"conforms": wrong is None, "reason": reason, "checks": [asdict(check) for check in checks]}
 
 
-def _set_fields(certified: Mapping[str, Any], ran: Mapping[str, Any]) -> Iterable[Check]:
+def _set_fields(certified: Plan, ran: Mapping[str, Any]) -> Iterable[Check]:
+    stated = certified.to_dict()
     for name in ("sampling_rate", "steps", "dataset_size", "clip_norm", "clipping", "noise", "sampler", "adjacency"):
-        yield Check(name, certified[name], ran[name], certified[name] == ran[name])
-    batch = certified["sampling_rate"] * certified["dataset_size"]
+        yield Check(name, stated[name], ran[name], stated[name] == ran[name])
+    batch = certified.expected_batch_size
     yield Check("divisor", batch, ran["divisor"], math.isclose(batch, ran["divisor"], rel_tol=1e-12))
-    if certified["noise"] is not None:
-        scale = certified["clip_norm"] if certified["noise_scale"] is None else certified["noise_scale"]
+    if certified.private:
+        scale = certified.effective_noise_scale
         yield Check("noise_scale", scale, ran["noise_scale"], scale == ran["noise_scale"])
 
 
-def _drawn_fields(certified: Mapping[str, Any], ran: Mapping[str, Any]) -> Iterable[Check]:
-    sizes = ran["batch_sizes"]
-    yield Check("number of batches", certified["steps"], len(sizes), len(sizes) == certified["steps"])
-    if sizes:
-        rate, size = certified["sampling_rate"], certified["dataset_size"]
-        yield total_check(sizes, rate, size)
-        yield dispersion_check(sizes, rate, size)
-        yield repeats_check(sizes, rate, size)
-    if certified["noise"] is not None:
+def _drawn_fields(certified: Plan, ran: Mapping[str, Any], engine: str) -> Iterable[Check]:
+    drawn, rate, size = ran["batches"], certified.sampling_rate, certified.dataset_size or 0
+    yield Check("number of batches", certified.steps, drawn["steps"], drawn["steps"] == certified.steps)
+    if drawn["steps"]:
+        yield total_check(drawn, rate, size)
+        yield dispersion_check(drawn, rate, size)
+        yield repeats_check(drawn, rate, size)
+    if certified.private:
         yield from _noise_checks(ran["noise_measured"])
-        if certified.get("engine", "lmodp") != "lmodp":
+        if engine != OWN_ENGINE:
             yield from released_law_checks(ran.get("released_law"))
 
 
-def total_check(batch_sizes: Sequence[int], sampling_rate: float, dataset_size: int) -> Check:
-    """The examples drawn in all steps are binomial with T*N trials and rate q."""
-    trials, total = len(batch_sizes) * dataset_size, sum(batch_sizes)
-    low, high = binom.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], trials, sampling_rate)
-    return Check("examples drawn", [int(low), int(high)], total, bool(low <= total <= high))
+def total_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: int) -> Check:
+    """The examples drawn in all steps are binomial with T*N trials and rate q.
+
+    Args:
+        drawn: `lmodp.records.runs.batch_summary` of the run.
+        sampling_rate, dataset_size: q and N.
+    """
+    low, high = binom.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], drawn["steps"] * dataset_size, sampling_rate)
+    agrees = bool(low <= drawn["examples"] <= high)
+    return Check("examples drawn", [int(low), int(high)], drawn["examples"], agrees)
 
 
-def dispersion_check(batch_sizes: Sequence[int], sampling_rate: float, dataset_size: int) -> Check:
+def dispersion_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: int) -> Check:
     """Poisson batches vary; a shuffled epoch, or sampling a fixed number, gives sizes too equal.
 
     The statistic is S = sum over steps of (size - c)^2, c the whole number nearest
     the expected size. Its exact law under Poisson sampling gives the probability
     of a sum as small as the one seen.
     """
-    centre = round(sampling_rate * dataset_size)
-    seen = sum((size - centre) ** 2 for size in batch_sizes)
-    expected = len(batch_sizes) * dataset_size * sampling_rate * (1 - sampling_rate)
-    chance = (
-        1.0 if seen >= expected / 2 else _chance_of_sum(seen, centre, len(batch_sizes), sampling_rate, dataset_size)
-    )
-    return Check(
-        "batch sizes vary, sum of squares", round(expected, 3), seen, chance >= FALSE_ALARM or sampling_rate == 1
-    )
+    steps, seen, centre = drawn["steps"], drawn["squares"], round(sampling_rate * dataset_size)
+    expected = steps * dataset_size * sampling_rate * (1 - sampling_rate)
+    chance = 1.0 if seen >= expected / 2 else _chance_of_sum(seen, centre, steps, sampling_rate, dataset_size)
+    agrees = chance >= FALSE_ALARM or sampling_rate == 1
+    return Check("batch sizes vary, sum of squares", round(expected, 3), seen, agrees)
 
 
-def repeats_check(batch_sizes: Sequence[int], sampling_rate: float, dataset_size: int) -> Check:
+def repeats_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: int) -> Check:
     """No size comes too often: an epoch cut into equal batches differs in the last one only.
 
     The probability that some size comes at least as often as the commonest one did
     is at most the sum over sizes of binomial tails.
     """
-    most = Counter(batch_sizes).most_common(1)[0][1]
+    most = drawn["commonest"]
     share = binom.pmf(np.arange(dataset_size + 1), dataset_size, sampling_rate)
-    chance = float(binom.sf(most - 1, len(batch_sizes), share).sum())
-    return Check(
-        "commonest batch size, times", f"chance >= {FALSE_ALARM:g}", most, chance >= FALSE_ALARM or sampling_rate == 1
-    )
+    chance = float(binom.sf(most - 1, drawn["steps"], share).sum())
+    agrees = chance >= FALSE_ALARM or sampling_rate == 1
+    return Check("commonest batch size, times", f"chance >= {FALSE_ALARM:g}", most, agrees)
 
 
 def _chance_of_sum(limit: int, centre: int, steps: int, sampling_rate: float, dataset_size: int) -> float:

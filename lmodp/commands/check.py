@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
+import subprocess
 from pathlib import Path
 
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.methods.discovery import method_files
-from lmodp.records.record import read_record, sha256_file
-from lmodp.records.reuse import STAGES, why_outdated
+from lmodp.records.record import read_record
+from lmodp.records.reuse import Judge
+
+MOST_LINES = 16  # of faults that are printed one by one
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,47 +19,54 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="a grid's results folder, for example results/quick")
     parser.add_argument("--methods-folder", help="a further folder of methods, as in the configuration")
     parser.add_argument(
-        "--any-code",
-        action="store_true",
-        help="records made by other versions of the code hold too, as under keep_records",
+        "--present-code", action="store_true", help="a record that earlier code made is a fault, whatever the grid says"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print every record that does not hold; the exit status is 1 if there is one."""
+    """Print what does not hold; the exit status is 1 if anything does not."""
     root = arguments.folder
+    records = _records(root)
+    judge = Judge(
+        root=root, method_files=method_files(arguments.methods_folder), any_code=True, is_needed=_is_kept_in_git
+    )
+    faults = {path: reason for path in records if (reason := judge.why_outdated(path))}
+    earlier = [path for path in records if path not in faults and judge.made_by_other_code(read_record(path))]
+    lines = [f"{path.relative_to(root)}: {reason}" for path, reason in faults.items()]
+    if len(lines) > MOST_LINES:
+        lines = [*lines[:MOST_LINES], f"... and {len(lines) - MOST_LINES} more"]
+    kept = not arguments.present_code and _keeps_records(root)
+    lines.append(f"{len(records)} records, {'all hold' if not faults else f'{len(faults)} do not hold'}")
+    if earlier:
+        verdict = "which keep_records allows" if kept else "which this grid does not allow"
+        lines.append(f"{len(earlier)} of them were made by earlier code, {verdict}")
+    print("\n".join(lines))
+    return 1 if faults or (earlier and not kept) else 0
+
+
+def _records(root: Path) -> list[Path]:
     if not root.is_dir():
         raise MissingFile(
             f"folder = {str(root)!r}: is not there. Give a grid's results folder, for example results/quick."
         )
-    judge = partial(
-        why_outdated,
-        root=root,
-        method_files=method_files(arguments.methods_folder),
-        any_code=arguments.any_code,
-        seen={},
-    )
-    records = [path for path in sorted(root.rglob("*.json")) if path.name != "timing.json"]
-    faults = []
-    for path in records:
-        reason = _check_run(path, root) if path.parent.parent.name == "runs" else judge(path)
-        if reason:
-            faults.append(f"{path.relative_to(root)}: {reason}")
-    print("\n".join([*faults, f"{len(records)} records, {len(faults)} that do not hold"]))
-    return 1 if faults or not records else 0
+    found = sorted(path for pattern in ("*.json", "*.jsonl") for path in root.rglob(pattern))
+    records = [path for path in found if path.name != "timing.jsonl"]
+    if not records:
+        raise MissingFile(f"folder = {str(root)!r}: holds no records. Give a grid's results folder.")
+    return records
 
 
-def _check_run(path: Path, root: Path) -> str | None:
-    """A run's records are written within its cell's stage, which judges the code."""
+def _keeps_records(root: Path) -> bool:
+    """Whether the grid keeps records of earlier code, as its table of results says."""
     try:
-        record = read_record(path)
-    except (DamagedFile, MissingFile) as error:
-        return str(error)
-    if record["kind"] not in STAGES:
-        return f"written by an unknown stage {record['kind']!r}"
-    wrong = [
-        name
-        for name, known in record["inputs"].items()
-        if not (root / name).is_file() or sha256_file(root / name) != known
-    ]
-    return f"{', '.join(wrong)} is missing or has changed since" if wrong else None
+        return bool(read_record(root / "tables" / "results.json").get("keep_records"))
+    except (MissingFile, DamagedFile):
+        return False
+
+
+def _is_kept_in_git(path: Path) -> bool:
+    """Whether a file is not left out by git on purpose, as a report is that can be made again."""
+    asked = subprocess.run(
+        ["git", "-C", str(path.parent), "check-ignore", "-q", path.name], capture_output=True, check=False
+    )
+    return asked.returncode != 0

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lmodp.errors import InvalidValue, MissingFile, nearest
-from lmodp.records.record import read_json, read_record
+from lmodp.records.places import timings_of
+from lmodp.records.record import read_record
 from lmodp.reporting.results.provenance import cell_provenance
 
 
@@ -32,7 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{cell['cell']:64s} {cell['status']:9s} {cell['reason'] or ''}".rstrip())
         return 0
     cell = _find(arguments.cell, cells)
-    facts = {"results": cell, **cell_provenance(cell, arguments.folder), "timing": _timing(cell, arguments.folder)}
+    facts = {
+        "results": cell,
+        **cell_provenance(cell, arguments.folder),
+        "timing": timings_of(arguments.folder, cell["cell"]),
+    }
     print(json.dumps({**facts, "commit": _commit(cell, arguments.folder)}, indent=1, ensure_ascii=False))
     return 0
 
@@ -48,11 +53,6 @@ def _find(wanted: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
             f"cell = {wanted!r}: begins {len(found)} ids: {', '.join(cell['cell'] for cell in found)}. Give one of them."
         )
     raise InvalidValue(f"cell = {wanted!r}: is not in this grid. {nearest(wanted, [cell['cell'] for cell in cells])}")
-
-
-def _timing(cell: dict[str, Any], root: Path) -> dict[str, Any]:
-    paths = {run: root / "runs" / run / "timing.json" for run in cell["runs"]}
-    return {run: read_json(path) for run, path in paths.items() if path.is_file()}
 
 
 def _commit(cell: dict[str, Any], root: Path) -> str | None:

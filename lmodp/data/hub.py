@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 from huggingface_hub import constants, snapshot_download
@@ -26,70 +22,10 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile, nearest
+from lmodp.data.hub_lock import HubEntry
+from lmodp.errors import DamagedFile, LmodpError, MissingFile
 
-LOCK = Path(__file__).resolve().parent / "hub.lock"
 MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HubEntry:
-    """A repository of the hub.
-
-    Args:
-        kind: "dataset" or "model".
-        name: the suite's name.
-        repository: its name on the hub.
-        revision: commit that is read; None where none is pinned.
-        gated: whether the publisher asks for a licence to be accepted.
-        files: split to file (data sets).
-        sha256: file to checksum, where known beforehand.
-    """
-
-    kind: str
-    name: str
-    repository: str
-    revision: str | None = None
-    gated: bool = False
-    files: Mapping[str, str] = field(default_factory=dict)
-    sha256: Mapping[str, str] = field(default_factory=dict)
-
-
-@cache
-def hub_entries(path: Path = LOCK) -> dict[str, HubEntry]:
-    """Return the entries of ``hub.lock`` by name."""
-    values = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {entry["name"]: HubEntry(kind=kind, **entry) for kind in ("dataset", "model") for entry in values[kind]}
-
-
-def hub_entry(name: str, *, kind: str, revisions: Mapping[str, str] | None = None) -> HubEntry:
-    """Return an entry with the revision that is to be read.
-
-    Args:
-        name: of the data set or model.
-        kind: "dataset" or "model".
-        revisions: the config's ``hub_revisions``; they go before the lock's.
-
-    Raises:
-        InvalidValue: the hub does not offer it, no revision is pinned, or the
-            revision is not a commit.
-    """
-    known = {key: entry for key, entry in hub_entries().items() if entry.kind == kind}
-    if name not in known:
-        raise InvalidValue(f"source = 'hub': {kind} {name!r} is not in hub.lock. {nearest(name, known)}")
-    entry = known[name]
-    if name in (revisions or {}):
-        entry = replace(entry, revision=revisions[name], sha256={})
-    if entry.revision is None:
-        raise InvalidValue(
-            f"hub_revisions.{name} = None: {entry.repository} is unpinned. Give one of its commits, of 40 hexadecimal digits, "
-            "under hub_revisions in the config."
-        )
-    if not re.fullmatch(r"[0-9a-f]{40}", entry.revision):
-        raise InvalidValue(
-            f"hub_revisions.{name} = {entry.revision!r}: must be a commit of 40 hexadecimal digits, which cannot move."
-        )
-    return entry
 
 
 def hub_files(entry: HubEntry, *, cache_root: Path) -> Path:

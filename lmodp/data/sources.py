@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lmodp.data.cards import DatasetCard
-from lmodp.data.hub import hub_entry, hub_files
+from lmodp.data.hub import hub_files
+from lmodp.data.hub_lock import hub_entry
 from lmodp.data.local import load_local, read_splits
 from lmodp.data.made_up import load_made_up
 from lmodp.data.movie_reviews import load_movie_reviews

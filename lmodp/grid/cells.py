@@ -9,11 +9,11 @@ paths and core counts are neither.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from lmodp.data.cards import DATASETS
 from lmodp.errors import InvalidValue, nearest
@@ -21,15 +21,20 @@ from lmodp.grid.config import Config, Experiment
 from lmodp.methods.contract import Method, points_of, why_left_out
 from lmodp.methods.discovery import load_methods
 from lmodp.models.cards import MODELS
-from lmodp.records.record import short_hash
+from lmodp.specs import (
+    ActivationsSpec,
+    CellSpec,
+    CountedSpec,
+    DatasetSpec,
+    MechanismSpec,
+    ModelSpec,
+    SearchSpec,
+    TokensSpec,
+    TrainingSpec,
+)
 
-
-@dataclass(frozen=True)
-class Item:
-    """A thing of the grid that one rule makes once: its id and its spec."""
-
-    id: str
-    spec: Mapping[str, Any]
+NOT_IN_SPEC = {"title", "repetitions", "methods", "privacy", "certify_only", "learning_rates"}
+S = TypeVar("S", DatasetSpec, ModelSpec, TokensSpec, ActivationsSpec)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Cell:
     """
 
     id: str
-    spec: Mapping[str, Any]
+    spec: CellSpec
     repetitions: int
     runs: tuple[str, ...]
     mechanism: str
@@ -78,7 +83,16 @@ class Grid:
 
     def __init__(self, config: Config):
         self.config = config
-        self.methods = load_methods(config.methods_folder)
+        found = load_methods(config.methods_folder)
+        asked = {name: points_of(method, self._datasets_of(name)) for name, method in found.items()}
+        self.methods: dict[str, Method] = {name: method for name, (method, _) in asked.items()}
+        self._own_points = {name: points for name, (_, points) in asked.items()}
+
+    def _datasets_of(self, method: str) -> dict[str, int]:
+        """Sizes of the data sets that a method is tried on, by name."""
+        experiments = self.config.experiments.values()
+        names = [item.dataset for item in experiments if method in (item.methods or self.config.methods)]
+        return {name: DATASETS[name].train_size for name in names}
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -98,46 +112,42 @@ class Grid:
         ]
         return [*self.active, *(cell for cell in plans if cell.skip is None)]
 
-    def _cells(self, name: str) -> list[Cell]:
-        return [self._cell(name, *target) for target in self._targets(name)]
-
     @cached_property
     def active(self) -> list[Cell]:
         """Cells that are computed."""
         return [cell for cell in self.cells.values() if cell.skip is None]
 
     @cached_property
-    def mechanisms(self) -> dict[str, Item]:
+    def mechanisms(self) -> dict[str, MechanismSpec]:
         """Mechanisms of the certified cells by id."""
-        items = [self._mechanism(cell.spec) for cell in self.certified]
-        return {item.id: item for item in items}
+        specs = [self.mechanism_of(cell.spec) for cell in self.certified]
+        return {spec.id: spec for spec in specs}
 
     @cached_property
-    def searches(self) -> dict[str, Item]:
+    def searches(self) -> dict[str, SearchSpec]:
         """Offline searches that the mechanisms ask for, by id."""
-        items = [self.search_of(item.spec) for item in self.mechanisms.values()]
-        return {item.id: item for item in items if item is not None}
+        return {spec.search.id: spec.search for spec in self.mechanisms.values() if spec.search is not None}
 
     @cached_property
-    def datasets(self) -> dict[str, Item]:
+    def datasets(self) -> dict[str, DatasetSpec]:
         """Prepared data sets by id."""
-        return self._needed(dataset_item)
+        return self._needed(lambda spec: spec.needed_dataset)
 
     @cached_property
-    def models(self) -> dict[str, Item]:
+    def models(self) -> dict[str, ModelSpec]:
         """Prepared models by id: those that are trained, and those whose parameters a mechanism counts."""
-        counted = [model_item(cell.spec) for cell in self.certified if self.mechanisms[cell.mechanism].spec["released"]]
-        return {**self._needed(model_item), **{item.id: item for item in counted}}
+        counted = [cell.spec.needed_model for cell in self.certified if self.mechanisms[cell.mechanism].released]
+        return {**self._needed(lambda spec: spec.needed_model), **{spec.id: spec for spec in counted}}
 
     @cached_property
-    def tokens(self) -> dict[str, Item]:
-        """Tokenised data sets by id."""
-        return self._needed(tokens_item)
+    def tokens(self) -> dict[str, TokensSpec]:
+        """Tokenized data sets by id."""
+        return self._needed(lambda spec: spec.needed_tokens)
 
     @cached_property
-    def activations(self) -> dict[str, Item]:
+    def activations(self) -> dict[str, ActivationsSpec]:
         """Cached outputs of frozen prefixes by id."""
-        return self._needed(activations_item)
+        return self._needed(activations_of)
 
     def cell(self, cell_id: str) -> Cell:
         """Return a cell.
@@ -151,34 +161,42 @@ class Grid:
             )
         return self.cells[cell_id]
 
-    def cells_of(self, mechanism_id: str) -> list[Cell]:
-        """Return the computed cells that use a mechanism."""
-        return [cell for cell in self.active if cell.mechanism == mechanism_id]
-
-    def search_of(self, mechanism_spec: Mapping[str, Any]) -> Item | None:
-        """Return the search that a mechanism asks for, or None."""
-        if mechanism_spec["search"] is None:
-            return None
-        spec = mechanism_spec["search"]
-        return Item(
-            f"{spec['space']}-{spec['accountant']}-{spec['objective']}-e{spec['epsilon']:g}-{short_hash(spec)}".replace(
-                "/", "_"
-            ),
-            spec,
+    def mechanism_of(self, cell: CellSpec) -> MechanismSpec:
+        """Return the mechanism that a cell is trained under."""
+        named = self.methods[cell.method]
+        method = self.methods.get(named.mechanism_of or named.name, named)
+        return MechanismSpec(
+            method=method.name,
+            calibration=cell.calibration,
+            epsilon=cell.epsilon,
+            delta=cell.delta,
+            setting=cell.setting,
+            expected_batch_size=cell.training.expected_batch_size,
+            dataset_size=cell.dataset_size,
+            steps=cell.training.steps,
+            search=self._search_of(method, cell),
+            released=counted_of(cell) if method.needs_dimension else None,
         )
 
-    def _needed(self, item_of: Any) -> dict[str, Item]:
-        items = [item_of(cell.spec) for cell in self.active]
-        return {item.id: item for item in items if item is not None}
+    def _search_of(self, method: Method, cell: CellSpec) -> SearchSpec | None:
+        if not method.needs_search or cell.setting is not None:
+            return None
+        return SearchSpec(**self.config.search.model_dump(mode="json"), epsilon=cell.epsilon, delta=cell.delta)
 
-    def _targets(self, name: str) -> list[tuple[Method, Point]]:
+    def _needed(self, spec_of: Callable[[CellSpec], S | None]) -> dict[str, S]:
+        specs = [spec_of(cell.spec) for cell in self.active]
+        return {spec.id: spec for spec in specs if spec is not None}
+
+    def _cells(self, name: str) -> list[Cell]:
         experiment = self.config.experiments[name]
         methods = experiment.methods or self.config.methods
-        return [(self.methods[method], point) for method in methods for point in self._points(experiment, method)]
+        return [
+            self._cell(name, self.methods[method], point)
+            for method in methods
+            for point in self._points(experiment, method)
+        ]
 
     def _points(self, experiment: Experiment, name: str) -> list[Point]:
-        size = DATASETS[experiment.dataset].train_size
-        self.methods[name], own = points_of(self.methods[name], dataset=experiment.dataset, dataset_size=size)
         if not self.methods[name].private:
             return [Point()]
         privacy = experiment.privacy or self.config.privacy
@@ -187,7 +205,7 @@ class Grid:
             *(Point(*target) for target in product(privacy.calibrations, privacy.epsilon, privacy.delta)),
             *(
                 Point(point.calibration, point.epsilon, point.delta or privacy.delta[0], point.setting)
-                for point in own
+                for point in self._own_points[name].get(experiment.dataset, ())
                 if wanted == "all" or point.setting in wanted
             ),
         ]
@@ -195,105 +213,60 @@ class Grid:
     def _cell(self, name: str, method: Method, point: Point) -> Cell:
         experiment = self.config.experiments[name]
         spec = self._spec(name, experiment, method, point)
-        label = _label(name, method.name, point.calibration, point.epsilon)
-        runs = tuple(
-            f"{label}-r{number:02d}-{short_hash({**spec, 'repetition': number})}"
-            for number in range(experiment.repetitions)
-        )
-        prefix = activations_item(spec)
+        prefix = activations_of(spec)
         left_out = why_left_out(
             method, spec, task=DATASETS[experiment.dataset].task, architecture=MODELS[experiment.model].architecture
         )
         return Cell(
-            id=f"{label}-{short_hash(spec)}",
+            id=spec.id,
             spec=spec,
             repetitions=experiment.repetitions,
-            runs=runs,
-            mechanism=self._mechanism(spec).id,
-            dataset=dataset_item(spec).id,
-            model=model_item(spec).id,
-            tokens=tokens_item(spec).id,
+            runs=tuple(map(spec.run_id, range(experiment.repetitions))),
+            mechanism=self.mechanism_of(spec).id,
+            dataset=spec.needed_dataset.id,
+            model=spec.needed_model.id,
+            tokens=spec.needed_tokens.id,
             activations=prefix.id if prefix else None,
             skip=left_out.reason if left_out else None,
             skip_status=left_out.status if left_out else "skipped",
         )
 
-    def _spec(self, name: str, experiment: Experiment, method: Method, point: Point) -> dict[str, Any]:
-        values = experiment.model_dump(
-            mode="json", exclude={"title", "repetitions", "methods", "privacy", "certify_only", "learning_rates"}
-        )
+    def _spec(self, name: str, experiment: Experiment, method: Method, point: Point) -> CellSpec:
+        values = experiment.model_dump(mode="json", exclude=NOT_IN_SPEC)
+        training = values.pop("training")
         if method.name in experiment.learning_rates:
-            values["training"]["learning_rate"] = experiment.learning_rates[method.name]
-        return {
-            "experiment": name,
-            "method": method.name,
+            training["learning_rate"] = experiment.learning_rates[method.name]
+        return CellSpec(
+            experiment=name,
+            method=method.name,
             **asdict(point),
-            "clipping": method.clipping,
-            "engine": method.engine,
-            "dataset_size": DATASETS[experiment.dataset].train_size,
-            "base_seed": self.config.base_seed,
-            "threads": self.config.threads,
-            **values,
-            "trainable": trained_part(method, values["trainable"]),
-        }
-
-    def _mechanism(self, cell_spec: Mapping[str, Any]) -> Item:
-        named = self.methods[cell_spec["method"]]
-        method = self.methods.get(named.mechanism_of or named.name, named)
-        spec = {
-            "method": method.name,
-            "calibration": cell_spec["calibration"],
-            "epsilon": cell_spec["epsilon"],
-            "delta": cell_spec["delta"],
-            "setting": cell_spec["setting"],
-            "expected_batch_size": cell_spec["training"]["expected_batch_size"],
-            "dataset_size": cell_spec["dataset_size"],
-            "steps": cell_spec["training"]["steps"],
-            "search": self._search_spec(method, cell_spec),
-            "released": _released(cell_spec) if method.needs_dimension else None,
-        }
-        return Item(f"{_label('', method.name, spec['calibration'], spec['epsilon'])}-{short_hash(spec)}", spec)
-
-    def _search_spec(self, method: Method, cell_spec: Mapping[str, Any]) -> dict[str, Any] | None:
-        if not method.needs_search or cell_spec["setting"] is not None:
-            return None
-        search = self.config.search.model_dump(mode="json")
-        return {**search, "epsilon": cell_spec["epsilon"], "delta": cell_spec["delta"]}
+            clipping=method.clipping,
+            engine=method.engine,
+            dataset_size=DATASETS[experiment.dataset].train_size,
+            base_seed=self.config.base_seed,
+            threads=self.config.threads,
+            **{**values, "trainable": trained_part(method, values["trainable"])},
+            training=TrainingSpec(**training),
+        )
 
 
-def dataset_item(spec: Mapping[str, Any]) -> Item:
-    """Return the data set that a cell trains on."""
-    values = {"dataset": spec["dataset"], "source": spec["source"]}
-    return Item(f"{spec['dataset']}-{spec['source']}-{short_hash(values)}", values)
-
-
-def model_item(spec: Mapping[str, Any]) -> Item:
-    """Return the pretrained model that a cell starts from."""
-    values = {"model": spec["model"], "source": spec["model_source"] or spec["source"], "layers": spec["layers"]}
-    return Item(f"{values['model']}-{values['source']}-{short_hash(values)}", values)
-
-
-def tokens_item(spec: Mapping[str, Any]) -> Item:
-    """Return the cell's data set in its model's tokens."""
-    values = {name: spec[name] for name in ("dataset", "model", "source", "model_source", "layers", "max_length")}
-    return Item(f"{spec['dataset']}-{spec['model']}-{short_hash(values)}", values)
-
-
-def activations_item(spec: Mapping[str, Any]) -> Item | None:
+def activations_of(spec: CellSpec) -> ActivationsSpec | None:
     """Return the frozen prefix's outputs over the cell's data set, where they can be cached.
 
     Only a frozen *and* deterministic prefix can: the head and the last layers
     leave one, dropout in it would not be deterministic.
     """
-    part = spec["trainable"]
-    if not (part == "head" or (isinstance(part, dict) and "last_layers" in part)) or spec["training"]["dropout"] > 0:
+    part = spec.trainable
+    if not (part == "head" or (isinstance(part, Mapping) and "last_layers" in part)) or spec.training.dropout > 0:
         return None
-    if DATASETS[spec["dataset"]].task != "classification":
+    if DATASETS[spec.dataset].task != "classification":
         return None
-    names = ("dataset", "model", "source", "model_source", "layers", "max_length", "trainable", "pooling", "threads")
-    values = {name: spec[name] for name in names}
-    part_name = part if isinstance(part, str) else f"last{part['last_layers']}"
-    return Item(f"{spec['dataset']}-{spec['model']}-{part_name}-{short_hash(values)}", values)
+    return ActivationsSpec(**spec.needed_tokens.to_dict(), trainable=part, pooling=spec.pooling, threads=spec.threads)
+
+
+def counted_of(spec: CellSpec) -> CountedSpec:
+    """Return what decides how many coordinates a step of a cell releases."""
+    return CountedSpec(model=spec.needed_model.id, dataset=spec.dataset, trainable=spec.trainable)
 
 
 def trained_part(method: Method, part: Any) -> Any:
@@ -302,13 +275,3 @@ def trained_part(method: Method, part: Any) -> Any:
     if own is None or (isinstance(own, Mapping) and isinstance(part, Mapping) and set(own) == set(part)):
         return part
     return own
-
-
-def _released(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides how many numbers a step releases."""
-    return {"model": model_item(spec).id, "dataset": spec["dataset"], "trainable": spec["trainable"]}
-
-
-def _label(experiment: str, method: str, calibration: str | None, epsilon: float | None) -> str:
-    parts = [experiment, method, calibration, None if epsilon is None else f"e{epsilon:g}"]
-    return "-".join(part for part in parts if part)

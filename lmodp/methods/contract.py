@@ -19,6 +19,7 @@ from lmodp.vocabulary import OWN_ENGINE
 if TYPE_CHECKING:
     from lmodp.mechanisms import Noise
     from lmodp.methods.engine import Engine
+    from lmodp.specs import CellSpec, MechanismSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,22 @@ class Target:
     search: Mapping[str, Any] | None = None
     dimension: int | None = None
     setting: str | None = None
+
+    @classmethod
+    def of(cls, spec: MechanismSpec, *, search: Mapping[str, Any] | None, dimension: int | None) -> Target | None:
+        """Return the target of a mechanism; None for a method without privacy."""
+        if spec.calibration is None or spec.epsilon is None or spec.delta is None:
+            return None
+        return cls(
+            calibration=spec.calibration,
+            epsilon=spec.epsilon,
+            delta=spec.delta,
+            sampling_rate=spec.sampling_rate,
+            steps=spec.steps,
+            search=search,
+            dimension=dimension,
+            setting=spec.setting,
+        )
 
     def calibrate(self, noise: Noise | str) -> Noise:
         """Return a noise that reaches this target, on the private side.
@@ -178,13 +195,13 @@ class Method:
     needs_search: bool = False
     needs_dimension: bool = False
 
-    def skip(self, spec: Mapping[str, Any]) -> str | None:
+    def skip(self, spec: CellSpec) -> str | None:
         """Return why this method has no answer for a cell, or None if it has.
 
         What the attributes say is checked before; this is for everything else.
 
         Args:
-            spec: the cell's resolved spec (see ``lmodp.grid.cells``).
+            spec: the cell's resolved spec.
         """
         return None
 
@@ -236,7 +253,7 @@ class LeftOut:
     reason: str
 
 
-def why_left_out(method: Method, spec: Mapping[str, Any], *, task: str, architecture: str) -> LeftOut | None:
+def why_left_out(method: Method, spec: CellSpec, *, task: str, architecture: str) -> LeftOut | None:
     """Return why a method's cell is not computed, or None.
 
     Args:
@@ -246,7 +263,7 @@ def why_left_out(method: Method, spec: Mapping[str, Any], *, task: str, architec
     """
     if isinstance(method, BrokenMethod):
         return LeftOut("failed", f"{method.status}: {method.reason}")
-    reason = missing_package(method) or _outside_axes(method, spec["calibration"], task, architecture)
+    reason = missing_package(method) or _outside_axes(method, spec.calibration, task, architecture)
     if reason:
         return LeftOut("skipped", reason)
     try:
@@ -256,12 +273,19 @@ def why_left_out(method: Method, spec: Mapping[str, Any], *, task: str, architec
     return LeftOut("skipped", reason) if reason else None
 
 
-def points_of(method: Method, *, dataset: str, dataset_size: int) -> tuple[Method, Sequence[PublishedPoint]]:
-    """Return a method and its own points for a data set; what stands in for it where asking raises."""
+def points_of(method: Method, datasets: Mapping[str, int]) -> tuple[Method, dict[str, Sequence[PublishedPoint]]]:
+    """Return a method and its own points on every data set; what stands in for it where asking raises.
+
+    Args:
+        method: whose points are wanted.
+        datasets: number of training examples by data set.
+    """
     try:
-        return method, tuple(method.published_points(dataset=dataset, dataset_size=dataset_size))
+        return method, {
+            name: tuple(method.published_points(dataset=name, dataset_size=size)) for name, size in datasets.items()
+        }
     except Exception as error:  # a method may raise anything; its author must see what, and the grid goes on
-        return BrokenMethod(method.name, status="published_points() raised", reason=describe_error(error)), ()
+        return BrokenMethod(method.name, status="published_points() raised", reason=describe_error(error)), {}
 
 
 def missing_package(method: Method) -> str | None:

@@ -11,7 +11,8 @@ import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from lmodp.data.fetch import fetched_folder
-from lmodp.data.hub import hub_entry, hub_files
+from lmodp.data.hub import hub_files
+from lmodp.data.hub_lock import hub_entry
 from lmodp.data.source_settings import SourceSettings
 from lmodp.errors import InvalidValue, MissingFile, require
 from lmodp.models.architectures import architecture_of, at_path

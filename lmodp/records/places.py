@@ -1,10 +1,24 @@
-"""Where a grid's records lie in its results folder."""
+"""Where every record lies in a grid's results folder, and every bulky file in its cache."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
-STAGES_OF_CELL = ("finetune", "evaluate", "verify")
+STAMP = "complete.json"  # copy of a record beside the bulky files that it speaks of
+CELL_FILES = {
+    "finetune_model": "training.jsonl",
+    "evaluate_model": "evaluation.jsonl",
+    "verify_run": "verification.jsonl",
+    "audit_training": "audit.json",
+}
+TIMING = "timing.jsonl"
+
+
+def noise_path(root: Path, mechanism: str) -> Path:
+    """Return the record of calibrate_noise."""
+    return root / "mechanisms" / mechanism / "noise.json"
 
 
 def certificate_path(root: Path, mechanism: str) -> Path:
@@ -12,9 +26,30 @@ def certificate_path(root: Path, mechanism: str) -> Path:
     return root / "mechanisms" / mechanism / "certificate.json"
 
 
+def audit_path(root: Path, mechanism: str) -> Path:
+    """Return the audit of a mechanism."""
+    return root / "mechanisms" / mechanism / "audit.json"
+
+
+def cell_path(root: Path, cell: str, stage: str) -> Path:
+    """Return a record of a cell by its stage."""
+    return root / "cells" / cell / CELL_FILES[stage]
+
+
+def timing_path(root: Path, cell: str) -> Path:
+    """Return the measured times of a cell's runs, which are no record."""
+    return root / "cells" / cell / TIMING
+
+
+def timings_of(root: Path, cell: str) -> list[dict[str, Any]]:
+    """Return the measured times of a cell's runs, those that are known."""
+    path = timing_path(root, cell)
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+
+
 def cell_records(root: Path, cell: str) -> list[Path]:
-    """Return the records of a computed cell, in the order of its stages."""
-    return [root / "cells" / cell / f"{name}.json" for name in STAGES_OF_CELL]
+    """Return the records that every computed cell has, in the order of its stages."""
+    return [cell_path(root, cell, stage) for stage in ("finetune_model", "evaluate_model", "verify_run")]
 
 
 def is_finished(root: Path, cell: str) -> bool:

@@ -1,16 +1,20 @@
 """Records: small JSON files that say what was found, and what made it.
 
-Every record is an object with at least
+Every record is an object with at least the fields of `REQUIRED`:
 
 - ``schema_version``: changes when the meaning of a field changes;
-- ``kind``: which stage wrote it, for example ``certificate``;
-- ``created_by``: rule, code fingerprint, suite and package versions;
-- ``inputs``: SHA-256 of every file it was computed from;
+- ``stage``: which stage wrote it;
+- ``sha256``: hash of the record's own content (`content_hash`), so that a changed digit is noticed;
+- ``created_by``: code fingerprint, suite and package versions; the one field outside the hash;
+- ``inputs``: hash of the content of every record it was computed from, SHA-256 of every other file;
 - ``status``: ``done``, ``skipped``, ``failed`` or ``diverged``, and ``reason``.
 
-No record holds a time of day, a host name or a path, so that the same spec gives
-the same bytes on the same machine. Wall time, memory and device go to
-``timing.json``, which is no record and is exempt.
+The repetitions of a cell are lines of one ``.jsonl`` file. Its first line is the stage's own record; this record
+lists the runs, each with the hash of its line, so that a missing or changed line is found. What every field
+means stands in `lmodp.records.fields`.
+
+No record holds a time of day, a host name or a path, so that the same spec gives the same bytes on the same
+machine. Wall time and memory go to ``timing.jsonl``, which is no record and is exempt.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import os
 import platform
 import tempfile
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,13 +35,14 @@ from lmodp import __version__
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.vocabulary import STATUSES
 
-SCHEMA_VERSION = 1
-REQUIRED = ("schema_version", "kind", "created_by", "inputs", "status", "reason")
+SCHEMA_VERSION = 2
+REQUIRED = ("schema_version", "stage", "sha256", "created_by", "inputs", "status", "reason")
+UNHASHED = ("created_by", "sha256")  # the same content made by other code is the same content
 LINE = 120  # characters
 
 
 def make_record(
-    kind: str,
+    stage: str,
     content: Mapping[str, Any],
     *,
     code: str,
@@ -49,11 +54,11 @@ def make_record(
     """Return a record with its provenance.
 
     Args:
-        kind: name of the stage, which is also the name of rule and function.
+        stage: name of the stage, which is also the name of rule and function.
         content: the stage's own fields.
         code: fingerprint of the package files that the stage uses.
         packages: distributions whose versions can change the result.
-        inputs: SHA-256 by name, from `input_hashes`.
+        inputs: hash by name, see `input_hash`.
         status: one of `STATUSES`.
         reason: why, for every status but ``done``.
     """
@@ -61,15 +66,30 @@ def make_record(
         raise ValueError(f"status = {status!r}: must be one of {STATUSES}")
     if status != "done" and not reason:
         raise ValueError(f"a record with status {status!r} needs a reason")
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "kind": kind,
-        "created_by": {"rule": kind, "code": code, "versions": versions(packages)},
-        "inputs": dict(sorted((inputs or {}).items())),
-        "status": status,
-        "reason": reason,
-        **content,
-    }
+    return sealed(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "stage": stage,
+            "sha256": None,
+            "created_by": {"code": code, "versions": versions(packages)},
+            "inputs": dict(sorted((inputs or {}).items())),
+            "status": status,
+            "reason": reason,
+            **content,
+        }
+    )
+
+
+def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record, or a run's line, with the hash of its content."""
+    return {**values, "sha256": content_hash(values)}
+
+
+def content_hash(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a record's content as JSON with sorted keys, the fields of `UNHASHED` left out."""
+    content = {name: value for name, value in values.items() if name not in UNHASHED}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -105,7 +125,7 @@ def json_text(value: Any) -> str:
     Raises:
         ValueError: ``value`` holds NaN or an infinity, which JSON cannot say.
     """
-    return _json_lines(_plain(value), depth=0, taken=0) + "\n"
+    return _json_lines(plain(value), depth=0, taken=0) + "\n"
 
 
 def _json_lines(value: Any, *, depth: int, taken: int) -> str:
@@ -167,48 +187,92 @@ def read_json(path: Path | str) -> Any:
 
 
 def read_record(path: Path | str) -> dict[str, Any]:
-    """Return a record after checking that it has the fields of every record.
+    """Return a record after checking its fields and its hash; of a ``.jsonl`` file the first line.
 
     Raises:
-        MissingFile, DamagedFile: as `read_json`, or a field is missing, or the
-            record was written under another schema version.
+        MissingFile, DamagedFile: as `read_json`; a field is missing, the record was
+            written under another schema version, or its content is not what was written.
     """
-    record = read_json(path)
+    path = Path(path)
+    record = _lines(path)[0] if path.suffix == ".jsonl" else read_json(path)
     missing = [name for name in REQUIRED if not isinstance(record, dict) or name not in record]
-    if missing:
-        raise DamagedFile(f"record = {str(path)!r}: lacks {', '.join(missing)}. It is not a record of this suite.")
-    if record["schema_version"] != SCHEMA_VERSION:
+    if isinstance(record, dict) and record.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
         raise DamagedFile(
             f"record = {str(path)!r}: has schema_version {record['schema_version']}, this suite reads {SCHEMA_VERSION}. "
             "Use the suite's version that wrote it, or run the grid again."
         )
+    if missing:
+        raise DamagedFile(f"record = {str(path)!r}: lacks {', '.join(missing)}. It is not a record of this suite.")
+    if content_hash(record) != record["sha256"]:
+        raise DamagedFile(
+            f"record = {str(path)!r}: has changed since it was written. Delete it; its stage makes it anew."
+        )
     return record
 
 
-def is_current(
-    path: Path | str, *, code: str | None, inputs: Mapping[str, str], content: Mapping[str, Any] | None = None
-) -> bool:
-    """Whether a record was made by the same code from the same inputs (and spec).
+def read_runs(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the record of a ``.jsonl`` file and the lines of its runs, in the record's order.
 
-    ``code`` None takes any code. A damaged or missing record is simply not current. ``content`` names fields
-    that must be equal, for example ``{"spec": spec}``.
+    Raises:
+        MissingFile, DamagedFile: as `read_record`; or a run that the record lists is missing or has changed.
     """
+    record, lines = read_record(path), _lines(Path(path))[1:]
+    by_run = {line.get("run"): line for line in lines}
+    for entry in record["runs"]:
+        line = by_run.get(entry["run"])
+        if line is None:
+            raise DamagedFile(f"record = {str(path)!r}: lacks the run {entry['run']}, which its first line lists.")
+        if not line["sha256"] == entry["sha256"] == content_hash(line):
+            raise DamagedFile(f"record = {str(path)!r}: the run {entry['run']} has changed since it was written.")
+    return record, [by_run[entry["run"]] for entry in record["runs"]]
+
+
+def write_runs(path: Path | str, record: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write a record and the sealed lines of its runs as one ``.jsonl`` file.
+
+    Raises:
+        ValueError: a value holds NaN or an infinity, which JSON cannot say.
+    """
+    write_bytes(path, "".join(_dumps(item) + "\n" for item in [record, *lines]).encode())
+
+
+def run_entry(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the stage's record says of a run: its id, status, reason and the hash of its line."""
+    return {name: line[name] for name in ("run", "status", "reason", "sha256")}
+
+
+def _lines(path: Path) -> list[Any]:
     try:
-        record = read_record(path)
-    except (MissingFile, DamagedFile):
-        return False
-    same = code in (None, record["created_by"].get("code")) and record["inputs"] == dict(inputs)
-    return same and all(record.get(name) == _plain(value) for name, value in (content or {}).items())
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise MissingFile(
+            f"file = {str(path)!r}: is not there. Run the stage that makes it, or check the name."
+        ) from None
+    try:
+        values = [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise DamagedFile(
+            f"file = {str(path)!r}: is not JSON in lines ({error}). Delete it; its stage makes it anew."
+        ) from None
+    if not values:
+        raise DamagedFile(f"file = {str(path)!r}: is empty. Delete it; its stage makes it anew.")
+    return values
 
 
-def _plain(value: Any) -> Any:
-    """The value as it would be read back from JSON (tuples become lists)."""
+def plain(value: Any) -> Any:
+    """Return the value as it would be read back from JSON (tuples become lists)."""
     return json.loads(_dumps(value))
 
 
-def input_hashes(files: Mapping[str, Path | str]) -> dict[str, str]:
-    """Return the SHA-256 of each named file."""
-    return {name: sha256_file(path) for name, path in sorted(files.items())}
+def input_hash(path: Path | str) -> str:
+    """Return what a record remembers of an input: the hash of a record's content, of another file its SHA-256."""
+    path = Path(path)
+    if path.suffix in (".json", ".jsonl"):
+        try:
+            return str(read_record(path)["sha256"])
+        except DamagedFile:
+            pass  # JSON that is no record, such as a fetched package's list
+    return sha256_file(path)
 
 
 def sha256_file(path: Path | str) -> str:

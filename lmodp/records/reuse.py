@@ -1,9 +1,8 @@
-"""The stages of the workflow, and when a record of theirs may be reused.
+"""When a record may be reused: the one judge of staleness, and the conduct that every stage shares.
 
-A stage is a rule, a script and a library function of one name. `run_stage` gives
-each the same conduct: hash the inputs, return at once if the record at hand was
-made by the same code from the same inputs, otherwise do the work and write the
-record last, so that nothing half-written looks finished.
+`run_stage` hashes the inputs, returns at once if the record at hand was made by the same code from the same
+inputs, and otherwise does the work and writes the record last, so that nothing half-written looks finished.
+`Judge` says of any record why the present code would not write it as it is. Both rest on `difference`.
 """
 
 from __future__ import annotations
@@ -11,76 +10,44 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lmodp.errors import DamagedFile, InvalidValue, MissingFile, nearest
-from lmodp.records.fingerprint import code_fingerprint
-from lmodp.records.record import is_current, make_record, read_record, sha256_file, write_bytes, write_json
-from lmodp.vocabulary import OWN_ENGINE
-
-STAMP = "complete.json"
-NUMERICAL = ("numpy", "scipy", "dp-accounting")
-NEURAL = ("numpy", "torch", "transformers")
+from lmodp.errors import DamagedFile, MissingFile
+from lmodp.records.places import STAMP
+from lmodp.records.record import (
+    input_hash,
+    make_record,
+    plain,
+    read_record,
+    read_runs,
+    run_entry,
+    sealed,
+    sha256_file,
+    write_bytes,
+    write_json,
+    write_runs,
+)
+from lmodp.records.stage_table import STAGES, get_stage, method_file_of, stage_code
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stage: its name, the module that does its work, the packages that matter to it."""
+class Wanted:
+    """What a record must have been made by: the code (None for any), the hashes of its inputs, and its spec."""
 
-    name: str
-    module: str
-    packages: tuple[str, ...]
-
-    @property
-    def reports(self) -> bool:
-        """Whether it only shows what other stages found."""
-        return self.module.startswith("lmodp.reporting.")
+    code: str | None
+    inputs: Mapping[str, str]
+    spec: Mapping[str, Any]
 
 
-STAGES: dict[str, Stage] = {
-    stage.name: stage
-    for stage in (
-        Stage("search_noise", "lmodp.stages.search_noise", NUMERICAL),
-        Stage("calibrate_noise", "lmodp.stages.calibrate_noise", NUMERICAL),
-        Stage("certify_mechanism", "lmodp.stages.certify_mechanism", NUMERICAL),
-        Stage("prepare_dataset", "lmodp.data.prepare_dataset", ("datasets",)),
-        Stage("prepare_model", "lmodp.models.prepare_model", NEURAL),
-        Stage("tokenize_dataset", "lmodp.data.tokenize_dataset", ("transformers", "tokenizers", "datasets")),
-        Stage("cache_activations", "lmodp.stages.cache_activations", NEURAL),
-        Stage("finetune_model", "lmodp.stages.finetune_model", NEURAL),
-        Stage("evaluate_model", "lmodp.stages.evaluate_model", NEURAL),
-        Stage("verify_run", "lmodp.stages.verify_run", ("numpy", "scipy")),
-        Stage("audit_mechanism", "lmodp.stages.audit_mechanism", (*NUMERICAL, "torch")),
-        Stage("audit_training", "lmodp.stages.audit_training", (*NUMERICAL, "torch", "transformers")),
-        Stage("collect_results", "lmodp.reporting.results.collect_results", ("pandas", "pyarrow")),
-        Stage("make_table", "lmodp.reporting.tables.make_table", ("pandas",)),
-        Stage("compare_published", "lmodp.reporting.tables.compare_published", NUMERICAL),
-        Stage("measure_cost", "lmodp.reporting.tables.measure_cost", ("pandas",)),
-        Stage("map_wins", "lmodp.stages.map_wins", NUMERICAL),
-        Stage("map_space", "lmodp.stages.map_space", (*NUMERICAL, "pyarrow")),
-        Stage("make_figure", "lmodp.reporting.figures.make_figure", ("matplotlib", "seaborn", "scipy")),
-        Stage("report", "lmodp.reporting.page.report", ("jinja2",)),
-    )
-}
-
-
-def get_stage(name: str) -> Stage:
-    """Return a stage by name.
-
-    Raises:
-        InvalidValue: there is none of that name.
-    """
-    if name not in STAGES:
-        raise InvalidValue(f"stage = {name!r}: unknown stage. {nearest(name, STAGES)}")
-    return STAGES[name]
-
-
-def stage_code(name: str, method_file: Path | None = None) -> str:
-    """Return the fingerprint of the code of a stage, a method's file included."""
-    return code_fingerprint(get_stage(name).module, *([method_file] if method_file else []))
+def difference(made: Mapping[str, Any], wanted: Wanted) -> str | None:
+    """Return what a record was made by that is not wanted, in words, or None."""
+    if wanted.code not in (None, made["created_by"]["code"]):
+        return "other code"
+    if made["inputs"] != dict(wanted.inputs):
+        return "other inputs"
+    return None if made.get("spec") == plain(dict(wanted.spec)) else "another spec"
 
 
 def run_stage(
@@ -100,183 +67,171 @@ def run_stage(
 
     Args:
         name: of the stage.
-        record: file to write.
+        record: file to write; a ``.jsonl`` file where the stage makes one line per run.
         root: the grid's results folder; inputs are named by their path in it.
-        inputs: records that the result is computed from.
-        spec: what was asked for; part of the record and of its identity.
-        work: returns the record's content; ``status`` and ``reason`` in it count.
+        inputs: files that the result is computed from.
+        spec: what was asked for; part of the record.
+        work: returns the record's content; ``status`` and ``reason`` in it count, and
+            ``runs`` are the lines of a ``.jsonl`` file.
         files: further results that the work writes beside the record, which
             remembers their SHA-256.
         artefact: folder of bulky files that the work writes. It keeps a copy of
             the record, so that another grid, or a run after the results were
             deleted, finds it finished.
-        method_file: the method that takes part, if any.
-        any_code: whether a record that other code made is left alone as well. Where bulky
-            files are missing the work is done again all the same; if that finds what
-            the record says, the record stands, and with it all that was made from it.
+        method_file: the method's file that takes part, if any.
+        any_code: keep a record that another version of the code wrote. Where its bulky
+            files are missing the work is done again; if the result is what the record
+            says, the record stays as it is, and so does everything made from it.
     """
     started = time.perf_counter()
-    hashes = dict(sorted((name_in(root, path), sha256_file(path)) for path in inputs.values()))
-    wanted = {"code": stage_code(name, method_file), "inputs": hashes, "content": {"spec": dict(spec)}}
+    hashes = {name_in(root, path): input_hash(path) for path in inputs.values()}
+    code = stage_code(name, method_file)
     stamp = artefact / STAMP if artefact else record
-    if (
-        is_current(stamp, **{**wanted, "code": None if any_code else wanted["code"]})
-        and files_changed(stamp, root) is None
-    ):
+    if _is_current(stamp, root, Wanted(None if any_code else code, hashes, spec)):
         if artefact:
             write_bytes(record, stamp.read_bytes())
         os.utime(record)  # newer than its inputs again, so that the workflow rests
-        _say(name, record, root, "reused", started)
+        _print_line(name, record, root, "reused", started)
         return read_record(record)
-    made = _do(name, spec, work, wanted)
-    made["files"] = {name_in(root, path): sha256_file(path) for path in files}
-    if any_code and artefact and _says(record, made):
+    content = {"spec": dict(spec), **work()}
+    lines = [sealed(plain(line)) for line in content.pop("runs", [])] if record.suffix == ".jsonl" else None
+    if lines is not None:
+        content["runs"] = [run_entry(line) for line in lines]
+    status, reason = content.pop("status", "done"), content.pop("reason", None)
+    content["files"] = {name_in(root, path): sha256_file(path) for path in files}
+    packages = content.pop("packages", get_stage(name).packages)
+    made = make_record(name, plain(content), code=code, packages=packages, inputs=hashes, status=status, reason=reason)
+    if any_code and artefact and _has_hash(record, made["sha256"]):
         write_bytes(stamp, record.read_bytes())
         os.utime(record)
-        _say(name, record, root, "stands", started)
+        _print_line(name, record, root, "kept", started)
         return read_record(record)
     for path in (record, stamp) if artefact else (record,):
-        write_json(path, made)
-    _say(name, record, root, made["status"], started)
+        write_json(path, made) if lines is None else write_runs(path, made, lines)
+    _print_line(name, record, root, made["status"], started)
     return made
 
 
-def _says(record: Path, made: Mapping[str, Any]) -> bool:
-    """Whether a record says what was made just now, by whatever code."""
-    return is_current(
-        record,
-        code=None,
-        inputs=made["inputs"],
-        content={name: value for name, value in made.items() if name != "created_by"},
-    )
+def _is_current(record: Path, root: Path, wanted: Wanted) -> bool:
+    """Whether a record is there, undamaged, and made by what is wanted."""
+    try:
+        made = _read_whole(record)
+    except (MissingFile, DamagedFile):
+        return False
+    return difference(made, wanted) is None and files_changed(made, root) is None
 
 
-def files_changed(record: Path, root: Path) -> str | None:
-    """Return which of the files a record remembers is missing or has other bytes, or None."""
-    for name, known in read_record(record).get("files", {}).items():
+def _has_hash(record: Path, sha256: str) -> bool:
+    try:
+        return bool(read_record(record)["sha256"] == sha256)
+    except (MissingFile, DamagedFile):
+        return False
+
+
+def _read_whole(record: Path) -> dict[str, Any]:
+    """The record, after checking the lines of its runs as well."""
+    return read_runs(record)[0] if record.suffix == ".jsonl" else read_record(record)
+
+
+def needed(path: Path) -> bool:
+    """Return True: every file that a record remembers must be there."""
+    return True
+
+
+def files_changed(made: Mapping[str, Any], root: Path, is_needed: Callable[[Path], bool] = needed) -> str | None:
+    """Return which of the files that a record remembers is missing or has other bytes, or None."""
+    for name, known in made.get("files", {}).items():
         if not (root / name).is_file():
-            return f"{name}, written with {name_in(root, record)}, is missing"
+            if not is_needed(root / name):
+                continue
+            return f"{name}, written with it, is missing"
         if sha256_file(root / name) != known:
-            return f"{name} has changed since it was written with {name_in(root, record)}"
+            return f"{name} has changed since it was written with it"
     return None
 
 
-def _do(
-    name: str, spec: Mapping[str, Any], work: Callable[[], Mapping[str, Any]], wanted: Mapping[str, Any]
-) -> dict[str, Any]:
-    content = {"spec": dict(spec), **work()}
-    status, reason = content.pop("status", "done"), content.pop("reason", None)
-    return make_record(
-        name,
-        content,
-        code=wanted["code"],
-        packages=get_stage(name).packages,
-        inputs=wanted["inputs"],
-        status=status,
-        reason=reason,
-    )
-
-
-def _say(name: str, record: Path, root: Path, what: str, started: float) -> None:
+def _print_line(name: str, record: Path, root: Path, what: str, started: float) -> None:
     seconds = time.perf_counter() - started
     print(f"{name:18s} {name_in(root, record):60s} {what:8s} {seconds:7.1f} s", flush=True)
 
 
 def name_in(root: Path, path: Path) -> str:
-    """The name of a file within a grid's results; a bare name for files elsewhere."""
+    """Return the name of a file within a grid's results; a bare name for files elsewhere."""
     try:
         return path.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
         return f"elsewhere/{path.name}"
 
 
-def why_outdated(
-    record: Path,
-    *,
-    root: Path,
-    method_files: Mapping[str, Path],
-    any_code: bool = False,
-    made_otherwise: Callable[[Mapping[str, Any]], str | None] = lambda values: None,
-    seen: dict[Path, str | None] | None = None,
-) -> str | None:
-    """Return why a record no longer says what the present code would say, or None.
+def nothing_else(made: Mapping[str, Any]) -> str | None:
+    """Return None: nothing beside a record's id decides what is wanted of it."""
+    return None
 
-    A record is outdated when it is missing or damaged, when the code of its stage
-    has changed, when an input inside the results is missing, has other bytes than
-    the record remembers, or is itself outdated.
+
+@dataclass
+class Judge:
+    """Says why a record is not what the present code would write.
+
+    A record is outdated when it is missing or damaged, a line of one of its runs included; when the code of its
+    stage has changed; when an input inside the results is missing, has other content than the record remembers,
+    or is itself outdated; or when it was made by settings that are no longer asked for.
 
     Args:
-        record: file to judge.
         root: the grid's results folder.
-        method_files: method file by method name.
-        any_code: whether other versions of the code count as well; those that only
-            report must be the present ones all the same.
-        made_otherwise: tells of a record's content which settings, beside its id, it
-            was made by that are no longer wanted; None where it is as wanted.
-        seen: verdicts so far, shared between calls for speed.
+        method_files: source file by method name.
+        keep_records: records of other versions of the code count as well, but for those that only report.
+        any_code: records of other versions of the code count, whatever their stage.
+        asked_otherwise: returns which settings outside the id a record was made by that
+            are no longer wanted, in words, or None.
+        outside: files outside the results that records have as inputs, by name.
+        is_needed: whether a file that a record remembers must be there.
     """
-    seen = {} if seen is None else seen
-    if record not in seen:
-        again = partial(
-            why_outdated,
-            root=root,
-            method_files=method_files,
-            any_code=any_code,
-            made_otherwise=made_otherwise,
-            seen=seen,
-        )
-        seen[record] = _judge(record, root, method_files, any_code, made_otherwise, again)
-    return seen[record]
 
+    root: Path
+    method_files: Mapping[str, Path]
+    keep_records: bool = False
+    any_code: bool = False
+    asked_otherwise: Callable[[Mapping[str, Any]], str | None] = nothing_else
+    outside: Mapping[str, Path] = field(default_factory=dict)
+    is_needed: Callable[[Path], bool] = needed
+    _verdicts: dict[Path, str | None] = field(default_factory=dict, repr=False)
 
-def _judge(
-    record: Path,
-    root: Path,
-    method_files: Mapping[str, Path],
-    any_code: bool,
-    made_otherwise: Callable[[Mapping[str, Any]], str | None],
-    again: Callable[[Path], str | None],
-) -> str | None:
-    try:
-        values = read_record(record)
-    except (MissingFile, DamagedFile) as error:
-        return str(error)
-    stage = values["kind"]
-    if stage not in STAGES:
-        return f"{name_in(root, record)} was written by an unknown stage {stage!r}"
-    any_will_do = any_code and not STAGES[stage].reports
-    if not any_will_do and values["created_by"].get("code") != stage_code(
-        stage, method_file_of(stage, values.get("spec", {}), method_files)
-    ):
-        return f"{name_in(root, record)} was made by other code of {stage}"
-    if otherwise := made_otherwise(values):
-        return f"{name_in(root, record)} was made by {otherwise}"
-    for name, known in values["inputs"].items():
-        path = root / name
-        reason = _changed_input(name, known, record, root)
-        if not reason and path.suffix == ".json" and path.is_file():
-            reason = again(path)
-        if reason:
+    def why_outdated(self, record: Path) -> str | None:
+        """Return why a record is outdated, or None if it stands; verdicts are remembered."""
+        if record not in self._verdicts:
+            self._verdicts[record] = self._judge(record)
+        return self._verdicts[record]
+
+    def _judge(self, record: Path) -> str | None:
+        try:
+            made = _read_whole(record)
+        except (MissingFile, DamagedFile) as error:
+            return str(error)
+        name, stage = name_in(self.root, record), STAGES.get(made["stage"])
+        if stage is None:
+            return f"{name} was written by an unknown stage {made['stage']!r}"
+        any_will_do = self.any_code or (self.keep_records and not stage.reports)
+        if not any_will_do and self.made_by_other_code(made):
+            return f"{name} was made by other code of {stage.name}"
+        if otherwise := self.asked_otherwise(made):
+            return f"{name} was made by {otherwise}"
+        reasons = (self._judge_input(item, known) for item, known in made["inputs"].items())
+        reason = next(filter(None, reasons), None) or files_changed(made, self.root, self.is_needed)
+        return f"{name}: {reason}" if reason else None
+
+    def made_by_other_code(self, made: Mapping[str, Any]) -> bool:
+        """Whether the present code of the record's stage is not the one that made it."""
+        stage = made["stage"]
+        present = stage_code(stage, method_file_of(stage, made.get("spec", {}), self.method_files))
+        return bool(made["created_by"]["code"] != present)
+
+    def _judge_input(self, name: str, known: str) -> str | None:
+        folder, _, file = name.partition("/")
+        path = self.root / name if folder != "elsewhere" else self.outside.get(file)
+        if path is None:
+            return None  # bulky files are not kept with the results; their records are
+        if not path.is_file():
+            return f"{name}, an input, is missing"
+        if folder != "elsewhere" and path.suffix in (".json", ".jsonl") and (reason := self.why_outdated(path)):
             return reason
-    return files_changed(record, root)
-
-
-def method_file_of(stage: str, spec: Mapping[str, Any], method_files: Mapping[str, Path]) -> Path | None:
-    """Return the method file that a stage's result depends on, or None.
-
-    A stage that asks the method for something depends on its file: calibrate_noise
-    for the noise, finetune_model where the method is an engine. The rest is in the spec.
-    """
-    asks = stage == "calibrate_noise" or (stage == "finetune_model" and spec.get("engine", OWN_ENGINE) != OWN_ENGINE)
-    return method_files.get(spec.get("method", "")) if asks else None
-
-
-def _changed_input(name: str, known: str, record: Path, root: Path) -> str | None:
-    if name.startswith("elsewhere/"):
-        return None  # bulky files are not kept with the results; their records are
-    path = root / name
-    if not path.is_file():
-        return f"{name}, an input of {name_in(root, record)}, is missing"
-    if sha256_file(path) != known:
-        return f"{name} has changed since {name_in(root, record)} was made"
-    return None
+        return None if input_hash(path) == known else f"{name}, an input, has changed since"

@@ -47,6 +47,7 @@ from lmodp.mechanisms import Noise, noise_from_dict
 from lmodp.plan import Plan
 from lmodp.records.record import short_hash
 from lmodp.seeds import derive_seed
+from lmodp.specs import MechanismSpec
 from lmodp.training.probes.audit_samples import draw_scores
 from lmodp.training.randomness import stream_key
 
@@ -91,13 +92,12 @@ class Sampling:
         require(0 < self.confidence < 1, "confidence", self.confidence, "must be in (0, 1)")
 
 
-def sampling_of(spec: Mapping[str, Any]) -> Sampling:
-    """Return how a grid's mechanism is audited; its spec carries "audit" and "base_seed"."""
-    seed = derive_seed(
-        spec["base_seed"], "sampling", audit=short_hash({name: spec[name] for name in spec if name != "audit"})
+def sampling_of(spec: MechanismSpec, settings: Mapping[str, Any], base_seed: int) -> Sampling:
+    """Return how a grid's mechanism is audited; ``settings`` are the configuration's section ``audit``."""
+    seed = derive_seed(base_seed, "sampling", audit=short_hash({**spec.identity(), "base_seed": base_seed}))
+    return Sampling(
+        trials=settings["trials"], seed=seed, coordinates=settings["coordinates"], confidence=settings["confidence"]
     )
-    audit = spec["audit"]
-    return Sampling(trials=audit["trials"], seed=seed, coordinates=audit["coordinates"], confidence=audit["confidence"])
 
 
 def resolved_delta(trials: int) -> float:
@@ -302,33 +302,27 @@ def accounts_of(certificate: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def audit_mechanism(
-    spec: Mapping[str, Any],
+    spec: MechanismSpec,
     noise_record: Mapping[str, Any],
     certificate: Mapping[str, Any],
-    sampling: Sampling,
     *,
-    sampler_trials: int,
+    settings: Mapping[str, Any],
+    base_seed: int,
 ) -> dict[str, Any]:
     """Return the content of a mechanism's ``audit.json``.
 
     Args:
-        spec: the mechanism's spec (see ``lmodp.grid.cells``).
+        spec: the mechanism's spec.
         noise_record, certificate: content of ``noise.json`` and ``certificate.json``.
-        sampling: of the main audit.
-        sampler_trials: transcripts of the further audit that draws every coordinate.
+        settings: the configuration's section ``audit``: trials, sampler_trials, coordinates, confidence.
+        base_seed: of the configuration.
     """
     if noise_record["status"] != "done":
         return {"audit": None, "status": noise_record["status"], "reason": noise_record["reason"]}
     if noise_record["noise"] is None:
         return {"audit": None}
-    plan = Plan.for_batches(
-        expected_batch_size=spec["expected_batch_size"],
-        dataset_size=spec["dataset_size"],
-        steps=spec["steps"],
-        delta=spec["delta"],
-        noise=noise_from_dict(noise_record["noise"]),
-    )
-    claim = noise_record["claim_noise"]
+    sampling = sampling_of(spec, settings, base_seed)
+    plan, claim = spec.plan(noise_from_dict(noise_record["noise"])), noise_record["claim_noise"]
     audit = audit_noise(
         plan,
         sampling,
@@ -336,10 +330,9 @@ def audit_mechanism(
         own_claim=noise_record["claim"],
         at_delta=accounts_of(certificate["certificate"]),
     )
-    every = replace(sampling, draw="coordinates", trials=sampler_trials)
-    return {
-        "audit": {**audit, "sampler": _audit_sampler(plan, every, audit["delta_tested"], audit["verified"]["upper"])}
-    }
+    every = replace(sampling, draw="coordinates", trials=settings["sampler_trials"])
+    sampler = _audit_sampler(plan, every, audit["delta_tested"], audit["verified"]["upper"])
+    return {"audit": {**audit, "sampler": sampler}}
 
 
 def _audit_sampler(plan: Plan, sampling: Sampling, delta: float, upper: float | None) -> dict[str, Any]:

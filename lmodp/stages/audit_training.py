@@ -27,7 +27,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,19 +35,20 @@ import torch
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.auditing.one_run import Guesses, bound_from_run, plan_guesses
 from lmodp.auditing.transcripts import STATISTICS, Reference, fit_to_reference, reference_scores, score_releases
-from lmodp.grid.cells import Cell
-from lmodp.grid.config import Audit
 from lmodp.mechanisms import Noise, noise_from_dict
 from lmodp.plan import Plan
-from lmodp.records.record import read_record
-from lmodp.seeds import derive_seed, run_seeds
+from lmodp.records.places import cell_path
+from lmodp.records.record import read_runs
+from lmodp.seeds import derive_seed
+from lmodp.specs import CellSpec
 from lmodp.stages.audit_mechanism import CONFIDENCE, accounts_at, verdict
-from lmodp.stages.finetune_model import settings_of, task_of
+from lmodp.stages.cell_runs import CellRuns, Task
+from lmodp.stages.finetune_model import seeds_of, settings_of
 from lmodp.training import train
 from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 
 if TYPE_CHECKING:
-    from lmodp.pipeline.layout import Layout
+    from lmodp.grid.cells import Cell
 
 
 def draw_coins(canaries: int, seed: int) -> np.ndarray:
@@ -138,7 +138,9 @@ class RunJudge:
         }
 
 
-def audit_training(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path], settings: Audit) -> dict[str, Any]:
+def audit_training(
+    cell: Cell, runs: CellRuns, *, noise_record: Mapping[str, Any], canaries: int, confidence: float
+) -> dict[str, Any]:
     """Train the first repetition of a cell with canaries and return the content of its ``audit.json``.
 
     Seeds, rate, steps and noise are those of the run without canaries; the data are longer
@@ -146,30 +148,31 @@ def audit_training(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path], se
 
     Args:
         cell: a private one.
-        layout: where files lie.
-        inputs: records by name; ``finetune``, ``evaluate`` and ``noise`` are read.
-        settings: canaries and confidence.
+        runs: where its runs are.
+        noise_record: record of its mechanism's noise.
+        canaries, confidence: of the audit.
     """
-    finetune, evaluate, noise = (read_record(inputs[name]) for name in ("finetune", "evaluate", "noise"))
+    finetune, _ = runs.trained()
     if finetune["status"] != "done":
         return {"audit": None, "status": finetune["status"], "reason": finetune["reason"]}
-    coins = draw_coins(settings.canaries, derive_seed(cell.spec["base_seed"], "sampling", audit="coins", cell=cell.id))
-    plan = Plan.from_dict(finetune["plan"])
-    plan = replace(plan, dataset_size=plan.dataset_size + len(coins))
-    torch.set_num_threads(cell.spec["threads"])
-    released, scores = _train(cell, layout, plan, coins)
-    claim = noise_from_dict(noise["claim_noise"]) if noise["claim_noise"] else None
+    _, evaluated = read_runs(cell_path(runs.root, cell.id, "evaluate_model"))
+    spec = cell.spec.tuned(finetune["tuning"]["chosen"])
+    coins = draw_coins(canaries, derive_seed(spec.base_seed, "sampling", audit="coins", cell=cell.id))
+    plan = spec.plan(noise_from_dict(noise_record["noise"]))
+    plan = replace(plan, dataset_size=spec.dataset_size + len(coins))
+    torch.set_num_threads(spec.threads)
+    released, scores = _train(spec, runs.task, plan, coins)
+    claim = noise_from_dict(noise_record["claim_noise"]) if noise_record["claim_noise"] else None
     judge = RunJudge(
         plan=plan,
         canaries=len(coins),
-        confidence=settings.confidence,
+        confidence=confidence,
         claim_noise=claim,
-        own_claim=noise["claim"],
-        seed=derive_seed(cell.spec["base_seed"], "sampling", audit="reference", cell=cell.id),
+        own_claim=noise_record["claim"],
+        seed=derive_seed(spec.base_seed, "sampling", audit="reference", cell=cell.id),
     )
-    return {
-        "audit": {**judge.judge(released, coins), "run": cell.runs[0], "utility": _utility(scores, evaluate["runs"][0])}
-    }
+    utility = _utility(scores, evaluated[0])
+    return {"audit": {**judge.judge(released, coins), "run": cell.runs[0], "utility": utility}}
 
 
 def _utility(scores: Mapping[str, Any], without: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -181,12 +184,9 @@ def _utility(scores: Mapping[str, Any], without: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _train(cell: Cell, layout: Layout, plan: Plan, coins: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+def _train(spec: CellSpec, task: Task, plan: Plan, coins: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
     """Return what the run released and its scores."""
-    spec, task = cell.spec, task_of(cell, layout)
-    seeds = run_seeds(
-        spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=0, method=spec["method"]
-    )
+    seeds = seeds_of(spec, 0)
     _, running, _ = task.model(seeds["head_init"])
     model = CanaryModel(running, len(coins))
     recorder = ReleaseRecorder(model, scale=plan.effective_noise_scale)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from lmodp.errors import LmodpError, Unsupported, describe_error
 from lmodp.methods.contract import Mechanism, Method, Target
+from lmodp.specs import MechanismSpec
 
 if TYPE_CHECKING:
     from lmodp.mechanisms import Noise
 
 
 def calibrate_noise(
-    spec: Mapping[str, Any],
+    spec: MechanismSpec,
     method: Method,
     search: Mapping[str, Any] | None,
     *,
@@ -26,7 +27,7 @@ def calibrate_noise(
     """Ask a method for its mechanism and return the content of ``noise.json``.
 
     Args:
-        spec: the mechanism's spec (see ``lmodp.grid.cells``).
+        spec: the mechanism's spec.
         method: the method.
         search: record of search_noise, where the method needs one.
         model_folder: the prepared model, where the method needs the number of
@@ -41,7 +42,7 @@ def calibrate_noise(
     """
     dimension = dimension or _dimension(spec, model_folder)
     try:
-        answer = method.mechanism(_target(spec, search, dimension))
+        answer = method.mechanism(Target.of(spec, search=search, dimension=dimension))
     except Unsupported as error:
         return {"noise": None, "status": "skipped", "reason": str(error)}
     except LmodpError as error:
@@ -55,10 +56,10 @@ def calibrate_noise(
     fault = fault_of(answer, method)
     if fault:
         return {"noise": None, "status": "failed", "reason": fault}
-    return {**_content(answer, method, search), "dimension": dimension}
+    return {**_content(answer, method), "dimension": dimension, "epsilon_scope": spec.epsilon_scope}
 
 
-def _content(answer: Mechanism, method: Method, search: Mapping[str, Any] | None) -> dict[str, Any]:
+def _content(answer: Mechanism, method: Method) -> dict[str, Any]:
     return {
         "noise": _law(answer.noise),
         "claim_noise": _law(answer.claim_noise),
@@ -67,7 +68,6 @@ def _content(answer: Mechanism, method: Method, search: Mapping[str, Any] | None
         "clipping": method.clipping,
         "note": answer.note,
         "details": dict(answer.details or {}),
-        "search_noise": search["noise"] if search and search["status"] == "done" else None,
     }
 
 
@@ -90,25 +90,10 @@ def fault_of(answer: Any, method: Method) -> str | None:
     return None
 
 
-def _dimension(spec: Mapping[str, Any], model_folder: Path | None) -> int | None:
+def _dimension(spec: MechanismSpec, model_folder: Path | None) -> int | None:
     """The number of trained parameters, counted on a model without values."""
-    if spec["released"] is None or model_folder is None:
+    if spec.released is None or model_folder is None:
         return None
     from lmodp.models.counting import trained_parameters  # torch, for the methods that ask only
 
-    return trained_parameters(model_folder, dataset=spec["released"]["dataset"], part=spec["released"]["trainable"])
-
-
-def _target(spec: Mapping[str, Any], search: Mapping[str, Any] | None, dimension: int | None) -> Target | None:
-    if spec["calibration"] is None:
-        return None
-    return Target(
-        calibration=spec["calibration"],
-        epsilon=spec["epsilon"],
-        delta=spec["delta"],
-        sampling_rate=spec["expected_batch_size"] / spec["dataset_size"],
-        steps=spec["steps"],
-        search=search,
-        dimension=dimension,
-        setting=spec["setting"],
-    )
+    return trained_parameters(model_folder, dataset=spec.released.dataset, part=spec.released.trainable)

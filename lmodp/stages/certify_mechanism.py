@@ -7,10 +7,10 @@ from typing import Any
 
 from lmodp import accounting
 from lmodp.mechanisms import noise_from_dict
-from lmodp.plan import Plan
+from lmodp.specs import MechanismSpec
 
 
-def certify_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any]) -> dict[str, Any]:
+def certify_mechanism(spec: MechanismSpec, noise_record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of ``certificate.json``.
 
     The certificate is for noise multiplied by the clip norm (relative
@@ -19,7 +19,7 @@ def certify_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any]) 
     is the claim's and everything else is of the noise that is drawn.
 
     Args:
-        spec: the mechanism's spec (see ``lmodp.grid.cells``).
+        spec: the mechanism's spec.
         noise_record: content of ``noise.json``.
     """
     if noise_record["status"] != "done":
@@ -27,14 +27,16 @@ def certify_mechanism(spec: Mapping[str, Any], noise_record: Mapping[str, Any]) 
     if noise_record["noise"] is None:
         return {"certificate": None, "noise": None}
     published = noise_record["published_epsilon_step"]
-    certificate = accounting.certificate_of(_plan(spec, noise_record["noise"]), published_epsilon_step=published)
+    certificate = accounting.certificate_of(
+        spec.plan(noise_from_dict(noise_record["noise"])), published_epsilon_step=published
+    )
     if noise_record["claim_noise"] is not None:
         certificate["claimed"] = accounting.published_claim(
-            _plan(spec, noise_record["claim_noise"]), published_epsilon_step=published
+            spec.plan(noise_from_dict(noise_record["claim_noise"])), published_epsilon_step=published
         )
     if noise_record["claim"] is not None:
         certificate["claimed"] = own_claim(noise_record["claim"])
-    return {"certificate": certificate, "noise": noise_record["noise"]}
+    return {"certificate": certificate, "noise": noise_record["noise"], "epsilon_scope": spec.epsilon_scope}
 
 
 def own_claim(claim: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,13 +56,3 @@ def own_claim(claim: Mapping[str, Any]) -> dict[str, Any]:
         "status": "ok" if claim["epsilon"] is not None else "unsupported",
         "reason": claim["reason"] or f"no claim of one step: {claim['formula']}",
     }
-
-
-def _plan(spec: Mapping[str, Any], noise: Mapping[str, Any]) -> Plan:
-    return Plan.for_batches(
-        expected_batch_size=spec["expected_batch_size"],
-        dataset_size=spec["dataset_size"],
-        steps=spec["steps"],
-        delta=spec["delta"],
-        noise=noise_from_dict(noise),
-    )

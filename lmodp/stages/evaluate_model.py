@@ -7,56 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lmodp.records.record import make_record, read_record, write_json
-from lmodp.records.reuse import stage_code
-from lmodp.stages.finetune_model import load_trained, task_of
+from lmodp.stages.cell_runs import CellRuns
+from lmodp.stages.finetune_model import load_trained
 
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
-    from lmodp.pipeline.layout import Layout
 
 
-def evaluate_model(cell: Cell, *, layout: Layout, finetune: Mapping[str, Any]) -> dict[str, Any]:
-    """Score every run and return the content of the cell's ``evaluate.json``.
+def evaluate_model(cell: Cell, runs: CellRuns) -> dict[str, Any]:
+    """Score every run and return the content of the cell's ``evaluation.jsonl``.
 
     A run that was skipped, failed or diverged keeps its status and reason.
     """
-    torch.set_num_threads(cell.spec["threads"])
-    if all(run["status"] != "done" for run in finetune["runs"]):
-        return {
-            "runs": [_unscored(run) for run in finetune["runs"]],
-            "status": finetune["status"],
-            "reason": finetune["reason"],
-        }
-    task = task_of(cell, layout)
-    return {"runs": [_evaluate_run(run, cell, layout, task) for run in finetune["runs"]]}
+    torch.set_num_threads(cell.spec.threads)
+    finetune, lines = runs.trained()
+    scored = {"runs": [_score(line, runs) for line in lines]}
+    if any(line["status"] == "done" for line in lines):
+        return scored
+    return {**scored, "status": finetune["status"], "reason": finetune["reason"]}
 
 
-def _unscored(run: Mapping[str, Any]) -> dict[str, Any]:
-    return {"run": run["run"], "status": run["status"], "reason": run["reason"]}
-
-
-def _evaluate_run(run: Mapping[str, Any], cell: Cell, layout: Layout, task: Any) -> dict[str, Any]:
-    if run["status"] != "done":
-        return _unscored(run)
-    folder = layout.results / "runs" / run["run"]
-    training = read_record(folder / "training.json")
-    weights = layout.cache / "cells" / cell.id / f"{run['run']}.safetensors"
-    scores = task.score(load_trained(task, training["seeds"]["head_init"], weights))
-    record = make_record(
-        "evaluate_model",
-        {"spec": training["spec"], **scores},
-        code=stage_code("evaluate_model"),
-        packages=("numpy", "torch", "transformers"),
-        inputs={f"runs/{run['run']}/training.json": run["record_sha256"]},
-    )
-    write_json(folder / "evaluation.json", record)
-    numbers = {name: value for name, value in scores.items() if isinstance(value, float)}
-    return {
-        "run": run["run"],
-        "status": "done",
-        "reason": None,
-        "examples": scores["examples"],
-        "reasons": scores.get("reasons", {}),
-        **numbers,
-    }
+def _score(line: Mapping[str, Any], runs: CellRuns) -> dict[str, Any]:
+    head = {name: line[name] for name in ("run", "repetition", "status", "reason")}
+    if line["status"] != "done":
+        return head
+    model = load_trained(runs.task, line["seeds"]["head_init"], runs.weights(line["run"]))
+    return {**head, **runs.task.score(model)}

@@ -1,17 +1,14 @@
-"""The stage finetune_model: all repetitions of one cell, each with a record of its own.
+"""The stage finetune_model: all repetitions of one cell, one line of ``training.jsonl`` each.
 
-Starting a process costs seconds and a run on cached activations a fraction of
-one, so one job trains all repetitions. A run whose record was made by the same
-code from the same inputs, and whose weights are there, is kept; so an
-interrupted cell goes on where it stopped.
+Starting a process costs seconds and a run on cached activations a fraction of one, so one job trains all
+repetitions. A run that was made by the same code from the same inputs, and whose weights are there, is kept;
+so an interrupted cell goes on where it stopped.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,18 +17,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
-from lmodp.data.cards import DATASETS
-from lmodp.engines.foreign import load_engine, train_foreign
+from lmodp.engines.foreign import train_foreign
 from lmodp.errors import LmodpError, Unsupported
-from lmodp.mechanisms import noise_from_dict
+from lmodp.mechanisms import Noise, noise_from_dict
 from lmodp.models.prepare_model import weights_hash
-from lmodp.plan import Plan
-from lmodp.records.record import input_hashes, is_current, make_record, read_record, sha256_file, write_json
-from lmodp.records.reuse import name_in, stage_code
+from lmodp.records.record import read_json, write_json
 from lmodp.seeds import run_seeds
-from lmodp.stages.tuning import REPETITION, SPLIT, tune, tuned
-from lmodp.tasks.classification import ClassificationTask
-from lmodp.tasks.table_to_text import TableToTextTask
+from lmodp.specs import CellSpec
+from lmodp.stages.cell_runs import CellRuns, Task
+from lmodp.stages.tuning import REPETITION, SPLIT, tune
 from lmodp.training import Examples, TrainingSettings, train
 from lmodp.training.examples import arranged
 from lmodp.training.losses import Loss
@@ -41,219 +35,196 @@ from lmodp.vocabulary import OWN_ENGINE
 
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
-    from lmodp.pipeline.layout import Layout
+    from lmodp.methods.engine import Engine
 
-Task = ClassificationTask | TableToTextTask
-TASKS: dict[str, type[Task]] = {"classification": ClassificationTask, "table_to_text": TableToTextTask}
 PACKAGES = ("numpy", "torch", "transformers")
 
 
-def finetune_model(cell: Cell, *, layout: Layout, inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """Train every repetition and return the content of the cell's ``finetune.json``.
+def finetune_model(
+    cell: Cell, runs: CellRuns, certificate: Mapping[str, Any], *, load_engine: Callable[[], Engine]
+) -> dict[str, Any]:
+    """Train every repetition and return the content of the cell's ``training.jsonl``.
 
     Args:
         cell: what to train.
-        layout: where files lie.
-        inputs: records the runs are made from; ``certificate`` among them.
+        runs: where its runs are.
+        certificate: record of its mechanism's certificate.
+        load_engine: returns the engine of a method that is not trained by the suite's own.
 
     Returns:
-        ``plan`` and one entry a run: id, status, reason, hash of its record. The
-        cell's status is ``done`` also where single runs diverged; it is that of the
-        certificate where there is nothing to train.
+        the plan, how rate and clip norm were chosen, what is trained, and one line per run. The cell's
+        status is ``done`` also where single runs diverged; it is that of the certificate
+        where there is nothing to train.
     """
-    certificate = read_record(inputs["certificate"])
     if certificate["status"] != "done":
         return _nothing_ran(cell, certificate["status"], certificate["reason"])
-    set_up_training(cell.spec["threads"])
+    set_up_training(cell.spec.threads)
+    law = certificate["noise"]
     try:
-        trainer = _Trainer(cell, certificate["noise"], layout, inputs)
+        trainer = _Trainer(runs, noise_from_dict(law) if law else None, load_engine)
         trainer.tune()
     except Unsupported as error:
         return _nothing_ran(cell, "skipped", str(error))
     except LmodpError as error:
         return _nothing_ran(cell, "failed", str(error))
-    runs = [trainer.run(number) for number in tqdm(range(cell.repetitions), desc=cell.id, unit="run")]
-    return {"plan": trainer.plan.to_dict(), "tuning": trainer.tuning, "runs": runs}
+    lines = [trainer.line(number) for number in tqdm(range(cell.repetitions), desc=cell.id, unit="run")]
+    summaries = [summary for line in lines if (summary := line.pop("trained", None))]
+    trained = summaries[0] if summaries else runs.known_summary()
+    plan = trainer.spec.plan(trainer.noise)
+    released = {
+        "per_step": plan.releases_per_step,
+        "dimension": trained and trained["trainable"],
+        "schedule": plan.schedule,
+    }
+    return {
+        **_facts(cell),
+        "plan": plan.to_dict(),
+        "released": released,
+        "device": str(runs.task.device.type),
+        "tuning": trainer.tuning,
+        "trained": trained,
+        "runs": lines,
+        "packages": trainer.packages,
+    }
+
+
+def _facts(cell: Cell) -> dict[str, Any]:
+    return {"epsilon_scope": cell.spec.epsilon_scope, "randomness": cell.spec.randomness}
 
 
 def _nothing_ran(cell: Cell, status: str, reason: str) -> dict[str, Any]:
     why = {"status": status, "reason": reason}
-    return {"plan": None, "runs": [{"run": run, **why} for run in cell.runs], **why}
+    lines = [{"run": run, "repetition": number, **why} for number, run in enumerate(cell.runs)]
+    return {
+        **_facts(cell),
+        "plan": None,
+        "released": None,
+        "device": None,
+        "tuning": None,
+        "trained": None,
+        "runs": lines,
+        **why,
+    }
 
 
-def plan_of(spec: Mapping[str, Any], noise: Mapping[str, Any] | None) -> Plan:
-    """Return the plan of a cell's runs."""
-    training, clipping = spec["training"], spec["clipping"]
-    return Plan.for_batches(
-        expected_batch_size=training["expected_batch_size"],
-        dataset_size=spec["dataset_size"],
-        steps=training["steps"],
-        delta=spec["delta"],
-        noise=noise_from_dict(noise) if noise else None,
-        clipping=clipping,
-        clip_norm=math.inf if clipping == "none" else training["clip_norm"],
+def settings_of(spec: CellSpec) -> TrainingSettings:
+    """Return the optimizer's settings of a cell."""
+    training = spec.training
+    return TrainingSettings(
+        optimizer=training.optimizer,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        schedule=training.schedule,
+        micro_batch_size=training.micro_batch_size,
+        precision=training.precision,
+        checkpoint_every=training.checkpoint_every,
+        evaluate_every=training.evaluate_every,
     )
 
 
-def task_of(cell: Cell, layout: Layout) -> Task:
-    """Return the task of a cell, over its prepared files."""
-    activations = layout.cache / "activations" / cell.activations if cell.activations else None
-    kind = TASKS[DATASETS[cell.spec["dataset"]].task]
-    return kind(
-        cell.spec,
-        model_folder=layout.cache / "models" / cell.model,
-        tokens_folder=layout.cache / "tokens" / cell.tokens,
-        activations_folder=activations,
-    )
-
-
-def settings_of(spec: Mapping[str, Any]) -> TrainingSettings:
-    """Return the optimiser's settings of a cell."""
-    names = ("optimizer", "learning_rate", "weight_decay", "schedule", "micro_batch_size", "precision",
-             "checkpoint_every", "evaluate_every")  # fmt: skip
-    return TrainingSettings(**{name: spec["training"][name] for name in names})
+def seeds_of(spec: CellSpec, repetition: int) -> dict[str, int]:
+    """Return the seeds of one repetition by purpose."""
+    return run_seeds(spec.base_seed, dataset=spec.dataset, model=spec.model, repetition=repetition, method=spec.method)
 
 
 class _Trainer:
-    """Trains single runs of a cell; what they share is loaded once."""
+    """Trains single runs of a cell; what they share is loaded once, and only if a run is trained at all."""
 
-    def __init__(self, cell: Cell, noise: Mapping[str, Any] | None, layout: Layout, inputs: Mapping[str, Path]):
-        self.cell, self.noise, self.layout = cell, noise, layout
-        self.hashes = {name_in(layout.results, inputs[name]): value for name, value in input_hashes(inputs).items()}
-        self.code = stage_code("finetune_model", layout.method_file("finetune_model", cell.spec))
-        self.packages, self.train = PACKAGES, train
-        if cell.spec["engine"] != OWN_ENGINE:
-            engine = load_engine(layout.grid.methods[cell.spec["method"]])
+    def __init__(self, runs: CellRuns, noise: Noise | None, load_engine: Callable[[], Engine]):
+        self.runs, self.cell, self.noise = runs, runs.cell, noise
+        self.packages: tuple[str, ...] = PACKAGES
+        self.train: Callable[..., Any] = train
+        if self.cell.spec.engine != OWN_ENGINE:
+            engine = load_engine()
             self.packages, self.train = (*PACKAGES, *engine.packages), partial(train_foreign, engine)
-        self.task = task_of(cell, layout)
-        self.folder = layout.cache / "cells" / cell.id
-        self._examples = None
-
-    def tune(self) -> None:
-        """Choose learning rate and clip norm for all repetitions."""
-        self.tuning = tune(self.cell.spec, self._attempt)
-        self.spec = tuned(self.cell.spec, self.tuning["chosen"])
-        self.plan = plan_of(self.spec, self.noise)
-
-    def _attempt(self, candidate: Mapping[str, float]) -> float:
-        """Train with a candidate and return the mean loss on the validation split."""
-        spec = tuned(self.cell.spec, candidate)
-        seeds = run_seeds(
-            spec["base_seed"],
-            dataset=spec["dataset"],
-            model=spec["model"],
-            repetition=REPETITION,
-            method=spec["method"],
-        )
-        _, running, _ = self.task.model(seeds["head_init"])
-        self.train(
-            running,
-            plan=plan_of(spec, self.noise),
-            examples=self.examples,
-            loss=self.task.loss,
-            settings=settings_of(spec),
-            seeds=seeds,
-            checkpoint_path=None,
-            evaluate=None,
-        )
-        return mean_loss(running, self.task.examples(SPLIT), self.task.loss, spec["training"]["micro_batch_size"])
+        self.spec: CellSpec = self.cell.spec
+        self.tuning: dict[str, Any] = {}
+        self._examples: Examples | None = None
 
     @property
     def examples(self) -> Examples:
         """The training examples, loaded once."""
         if self._examples is None:
-            self._examples = self.task.examples("train")
+            self._examples = self.runs.task.examples("train")
         return self._examples
 
-    def run(self, number: int) -> dict[str, Any]:
-        """Train one repetition unless it is there; return its entry in the cell's record."""
-        run_id = self.cell.runs[number]
-        record, weights = self.layout.results / "runs" / run_id / "training.json", self.folder / f"{run_id}.safetensors"
-        spec = {**self.cell.spec, "repetition": number}
-        if not self._there(record, weights, spec):
-            self._train(spec, number, run_id, record, weights)
-        made = read_record(record)
-        return {
-            "run": run_id,
-            "status": made["status"],
-            "reason": made["reason"],
-            "record_sha256": sha256_file(record),
-            "clipped_share": mean_clipped_share(made),
-        }
+    def tune(self) -> None:
+        """Choose learning rate and clip norm for all repetitions, or take up what was chosen before."""
+        path = self.runs.folder / "tuning.json"
+        known = read_json(path) if path.is_file() else {}
+        if self.runs.is_current(known.get("made_by", {})):
+            self.tuning = known["tuning"]
+        else:
+            self.tuning = tune(self.cell.spec, self._attempt)
+            write_json(path, {"made_by": self.runs.made_by(), "tuning": self.tuning})
+        self.spec = self.cell.spec.tuned(self.tuning["chosen"])
 
-    def _there(self, record: Path, weights: Path, spec: Mapping[str, Any]) -> bool:
-        code = None if self.layout.config.keep_records else self.code
-        if not is_current(record, code=code, inputs=dict(sorted(self.hashes.items())), content={"spec": spec}):
-            return False
-        made = read_record(record)
-        if made["status"] != "done":
-            return True
-        return weights.is_file() and weights_hash(load_file(weights)) == made["weights_sha256"]
+    def _attempt(self, candidate: Mapping[str, float]) -> float:
+        """Train with a candidate and return the mean loss on the validation split."""
+        spec, task = self.cell.spec.tuned(candidate), self.runs.task
+        seeds = seeds_of(spec, REPETITION)
+        _, running, _ = task.model(seeds["head_init"])
+        self._run(running, spec, seeds, checkpoint_path=None, evaluate=None)
+        return mean_loss(running, task.examples(SPLIT), task.loss, spec.training.micro_batch_size)
 
-    def _train(self, spec: Mapping[str, Any], number: int, run_id: str, record: Path, weights: Path) -> None:
-        seeds = run_seeds(
-            spec["base_seed"], dataset=spec["dataset"], model=spec["model"], repetition=number, method=spec["method"]
+    def _run(self, model: nn.Module, spec: CellSpec, seeds: Mapping[str, int], **options: Any) -> Any:
+        return self.train(
+            model,
+            plan=spec.plan(self.noise),
+            examples=self.examples,
+            loss=self.runs.task.loss,
+            settings=settings_of(spec),
+            seeds=seeds,
+            **options,
         )
+
+    def line(self, number: int) -> dict[str, Any]:
+        """Return the line of one repetition, trained unless it is there."""
+        log = self.runs.finished(number)
+        if log is None:
+            log, timing = self._train(number)
+            self.runs.save(log, timing)
+        return self.runs.line(number, log)
+
+    def _train(self, number: int) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Train a repetition; return its log and its measured times."""
+        run, seeds = self.cell.runs[number], seeds_of(self.cell.spec, number)
+        head = {"run": run, "repetition": number, "status": "done", "reason": None, "code": self.runs.code}
+        training = self.cell.spec.training
         try:
-            model, running, summary = self.task.model(seeds["head_init"])
-            result = self.train(
+            model, running, summary = self.runs.task.model(seeds["head_init"])
+            result = self._run(
                 running,
-                plan=self.plan,
-                examples=self.examples,
-                loss=self.task.loss,
-                settings=settings_of(self.spec),
-                seeds=seeds,
-                checkpoint_path=self._checkpoint(run_id),
-                evaluate=self._evaluate(),
+                self.spec,
+                seeds,
+                checkpoint_path=self.runs.checkpoint(run) if training.checkpoint_every else None,
+                evaluate=self._scores if training.evaluate_every else None,
             )
         except Unsupported as error:
-            self._write(record, {"spec": spec}, status="skipped", reason=str(error))
-            return
+            return {**head, "status": "skipped", "reason": str(error)}, None
         except LmodpError as error:
-            self._write(record, {"spec": spec}, status="failed", reason=str(error))
-            return
-        content = {
-            "spec": spec,
+            return {**head, "status": "failed", "reason": str(error)}, None
+        log = {
+            **head,
             "seeds": seeds,
-            "plan": self.plan.to_dict(),
-            "tuning": self.tuning,
             "trained": summary,
             **result.record,
+            "clipped_share": mean_clipped_share(result.record),
         }
-        trained = {
+        weights = {
             name: value.detach().cpu().contiguous() for name, value in model.named_parameters() if value.requires_grad
         }
-        if not all(bool(torch.isfinite(value).all()) for value in trained.values()):
-            self._write(record, content, status="diverged", reason="a trained weight is not finite after the last step")
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save_file(trained, weights)
-        write_json(record.parent / "timing.json", result.timing)
-        self._write(record, {**content, "weights_sha256": weights_hash(trained)})
+        if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+            reason = "a trained weight is not finite after the last step"
+            return {**log, "status": "diverged", "reason": reason}, result.timing
+        self.runs.folder.mkdir(parents=True, exist_ok=True)
+        save_file(weights, self.runs.weights(run))
+        return {**log, "weights_sha256": weights_hash(weights)}, result.timing
 
-    def _checkpoint(self, run_id: str) -> Path | None:
-        every = self.cell.spec["training"]["checkpoint_every"]
-        return self.folder / f"{run_id}.checkpoint" if every else None
-
-    def _evaluate(self) -> Any:
-        """Scores along the way, where asked for; the final score is evaluate_model's."""
-        if self.cell.spec["training"]["evaluate_every"] is None:
-            return None
-        return lambda model: {name: value for name, value in self.task.score(model).items() if isinstance(value, float)}
-
-    def _write(
-        self, record: Path, content: Mapping[str, Any], *, status: str = "done", reason: str | None = None
-    ) -> None:
-        made = make_record(
-            "finetune_model",
-            content,
-            code=self.code,
-            packages=self.packages,
-            inputs=self.hashes,
-            status=status,
-            reason=reason,
-        )
-        write_json(record, made)
+    def _scores(self, model: nn.Module) -> dict[str, float]:
+        """Scores along the way; the final score is evaluate_model's."""
+        scores = self.runs.task.score(model)
+        return {name: value for name, value in scores.items() if isinstance(value, float)}
 
 
 def mean_loss(model: nn.Module, examples: Examples, loss: Loss, batch_size: int) -> float:
@@ -268,7 +239,7 @@ def mean_loss(model: nn.Module, examples: Examples, loss: Loss, batch_size: int)
     return total / len(examples)
 
 
-def load_trained(task: Task, seed: int, weights: Path) -> nn.Module:
+def load_trained(task: Task, seed: int, weights: Any) -> nn.Module:
     """Return the model of a run with its trained weights, as it was at the last step."""
     model, running, _ = task.model(seed)
     values = load_file(weights)

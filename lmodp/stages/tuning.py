@@ -14,21 +14,22 @@ from itertools import product
 from typing import Any
 
 from lmodp.data.cards import DATASETS
+from lmodp.specs import CellSpec, TrainingSpec
 
 SPLIT = "validation"
 REPETITION = -1  # of the trials' seeds, which no run has
 PRIVACY_COST = "not counted, for no method"
 
 
-def candidates(training: Mapping[str, Any]) -> list[dict[str, float]]:
+def candidates(training: TrainingSpec) -> list[dict[str, float]]:
     """Return the pairs that every method tries; the configuration's own pair where nothing is searched."""
-    tuning = training["tuning"] or {}
-    rates = tuning.get("learning_rate") or [training["learning_rate"]]
-    norms = tuning.get("clip_norm") or [training["clip_norm"]]
+    tuning = training.tuning or {}
+    rates = tuning.get("learning_rate") or [training.learning_rate]
+    norms = tuning.get("clip_norm") or [training.clip_norm]
     return [{"learning_rate": rate, "clip_norm": norm} for rate, norm in product(rates, norms)]
 
 
-def tune(spec: Mapping[str, Any], attempt: Callable[[Mapping[str, float]], float]) -> dict[str, Any]:
+def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], float]) -> dict[str, Any]:
     """Try every candidate and return the record of the search.
 
     Args:
@@ -42,7 +43,7 @@ def tune(spec: Mapping[str, Any], attempt: Callable[[Mapping[str, float]], float
 
     Edge cases: the first of equals is taken; if every candidate diverges, the first.
     """
-    known = candidates(spec["training"])
+    known = candidates(spec.training)
     losses = [attempt(candidate) for candidate in known] if len(known) > 1 else [math.nan]
     ranked = [loss if math.isfinite(loss) else math.inf for loss in losses]
     return {
@@ -57,11 +58,6 @@ def tune(spec: Mapping[str, Any], attempt: Callable[[Mapping[str, float]], float
         "criterion": f"least mean loss on the {SPLIT} split"
         if len(known) > 1
         else "one setting for all methods, from the configuration",
-        "scored_on_the_same_split": len(known) > 1 and DATASETS[spec["dataset"]].evaluation_split == SPLIT,
+        "scored_on_the_same_split": len(known) > 1 and DATASETS[spec.dataset].evaluation_split == SPLIT,
         "privacy_cost": PRIVACY_COST,
     }
-
-
-def tuned(spec: Mapping[str, Any], chosen: Mapping[str, float]) -> dict[str, Any]:
-    """Return the spec with the chosen pair in place of the configuration's."""
-    return {**spec, "training": {**spec["training"], **chosen}}

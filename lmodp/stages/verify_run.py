@@ -1,83 +1,78 @@
-"""The stage verify_run for a whole cell: every run against the certified plan."""
+"""The stage verify_run: every run of a cell against the certified plan."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmodp.auditing.conformance import compare_run
-from lmodp.records.record import make_record, read_record, write_json
-from lmodp.records.reuse import stage_code
-from lmodp.stages.tuning import candidates, tuned
+from lmodp.mechanisms import noise_from_dict
+from lmodp.plan import Plan
+from lmodp.records.places import cell_path
+from lmodp.records.record import read_runs
+from lmodp.specs import CellSpec
+from lmodp.stages.tuning import candidates
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lmodp.grid.cells import Cell
 
 
-def verify_run(cell: Cell, *, root: Path, finetune: Mapping[str, Any]) -> dict[str, Any]:
-    """Verify every run and return the content of the cell's ``verify.json``.
+def verify_run(cell: Cell, root: Path, certificate: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare every run and return the content of the cell's ``verification.jsonl``.
 
-    The certified side is built here from the cell's spec and the certificate, not
+    The certified plan is built here from the cell's spec and the certificate, not
     taken from what the run says of itself.
 
     Args:
         cell: whose runs are compared.
         root: the grid's results folder.
-        finetune: the cell's ``finetune.json``.
+        certificate: record of the mechanism's certificate.
     """
-    certificate = read_record(root / "mechanisms" / cell.mechanism / "certificate.json")
+    finetune, lines = read_runs(cell_path(root, cell.id, "finetune_model"))
     if certificate["status"] != "done":
         why = {"status": certificate["status"], "reason": certificate["reason"]}
-        return {"runs": [{"run": run, **why} for run in cell.runs], **why}
-    certified = certified_plan(tuned(cell.spec, _chosen(cell.spec, finetune)), certificate)
-    runs = [_verify(run, certified, root) for run in finetune["runs"]]
-    wrong = next((run for run in runs if run["status"] != "done"), None)
+        return {"runs": [{**_head(line), **why, "conforms": None} for line in lines], **why}
+    plan = certified_plan(cell.spec, certificate, finetune)
+    compared = [_compare(line, plan, cell.spec.engine) for line in lines]
+    wrong = next((run for run in compared if run["status"] != "done"), None)
     if wrong is None:
-        return {"runs": runs}
-    return {"runs": runs, "status": wrong["status"], "reason": f"{wrong['run']}: {wrong['reason']}"}
+        return {"runs": compared}
+    return {"runs": compared, "status": wrong["status"], "reason": f"{wrong['run']}: {wrong['reason']}"}
 
 
-def _chosen(spec: Mapping[str, Any], finetune: Mapping[str, Any]) -> dict[str, float]:
-    """The pair that was chosen, where it is one that could be; the noise is relative to the clip norm."""
-    known = candidates(spec["training"])
+def certified_plan(spec: CellSpec, certificate: Mapping[str, Any], finetune: Mapping[str, Any]) -> Plan:
+    """Return what the certificate speaks of, for this cell.
+
+    Rate, steps and noise are the certificate's. Its noise is relative to the clip norm, so that it holds for
+    whichever pair of learning rate and clip norm was chosen, if that pair is one that could be chosen.
+    """
+    known = candidates(spec.training)
     chosen = (finetune.get("tuning") or {}).get("chosen")
-    return chosen if chosen in known else known[0]
-
-
-def certified_plan(spec: Mapping[str, Any], certificate: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the certificate speaks of, as plain values like `Plan.to_dict`."""
+    tuned = spec.tuned(chosen if chosen in known else known[0])
+    plan = tuned.plan(noise_from_dict(certificate["noise"]) if certificate["noise"] else None)
     asked = certificate["spec"]
-    private = certificate["noise"] is not None
-    return {
-        "noise": certificate["noise"],
-        "sampling_rate": asked["expected_batch_size"] / asked["dataset_size"],
-        "steps": asked["steps"],
-        "delta": asked["delta"],
-        "clip_norm": spec["training"]["clip_norm"] if private else None,
-        "clipping": spec["clipping"],
-        "noise_scale": None,
-        "dataset_size": asked["dataset_size"],
-        "adjacency": "add_or_remove_one",
-        "sampler": "poisson",
-        "engine": spec["engine"],
-    }
-
-
-def _verify(run: Mapping[str, Any], certified: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    if run["status"] != "done":
-        return {"run": run["run"], "status": run["status"], "reason": run["reason"], "conforms": None}
-    folder = root / "runs" / run["run"]
-    result = compare_run(certified=certified, ran=read_record(folder / "training.json"))
-    status = "done" if result["conforms"] else "failed"
-    reason = None if result["conforms"] else f"what ran is not what was certified: {result['reason']}"
-    record = make_record(
-        "verify_run",
-        {"run": run["run"], "conforms": result["conforms"], "checks": result["checks"]},
-        code=stage_code("verify_run"),
-        inputs={f"runs/{run['run']}/training.json": run["record_sha256"]},
-        status=status,
-        reason=reason,
+    return Plan.for_batches(
+        expected_batch_size=asked["expected_batch_size"],
+        dataset_size=asked["dataset_size"],
+        steps=asked["steps"],
+        delta=asked["delta"],
+        noise=plan.noise,
+        clip_norm=plan.clip_norm,
+        clipping=plan.clipping,
     )
-    write_json(folder / "verification.json", record)
-    return {"run": run["run"], "status": status, "reason": reason, "conforms": result["conforms"]}
+
+
+def _head(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: line[name] for name in ("run", "repetition", "status", "reason")}
+
+
+def _compare(line: Mapping[str, Any], plan: Plan, engine: str) -> dict[str, Any]:
+    if line["status"] != "done":
+        return {**_head(line), "conforms": None}
+    result = compare_run(plan, line, engine=engine)
+    why = {"status": "done", "reason": None}
+    if not result["conforms"]:
+        why = {"status": "failed", "reason": f"what ran is not what was certified: {result['reason']}"}
+    return {**_head(line), **why, "conforms": result["conforms"], "checks": result["checks"]}

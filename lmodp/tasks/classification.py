@@ -27,6 +27,7 @@ from lmodp.models.architectures import ARCHITECTURES
 from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.prefix import find_prefix, suffix_of
 from lmodp.models.trainable import set_trainable
+from lmodp.specs import TaskSpec
 from lmodp.tasks.accuracy import score_classification
 from lmodp.training import TensorExamples, TokenColumns, classification_loss
 from lmodp.training.examples import Examples, arranged
@@ -41,7 +42,7 @@ class ClassificationTask:
     """Sentence classification with the model's own head.
 
     Args:
-        spec: resolved spec of the cell (see ``lmodp.grid.cells``).
+        spec: what is trained and how it is scored.
         model_folder, tokens_folder: prepared model and tokens.
         activations_folder: cached outputs of the frozen prefix, or None.
 
@@ -52,14 +53,12 @@ class ClassificationTask:
 
     loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(classification_loss)
 
-    def __init__(
-        self, spec: Mapping[str, Any], *, model_folder: Path, tokens_folder: Path, activations_folder: Path | None
-    ):
+    def __init__(self, spec: TaskSpec, *, model_folder: Path, tokens_folder: Path, activations_folder: Path | None):
         self.spec = spec
-        self.card = DATASETS[spec["dataset"]]
+        self.card = DATASETS[spec.dataset]
         self.model_folder, self.tokens_folder, self.activations_folder = model_folder, tokens_folder, activations_folder
         self.device = device_of_runs()
-        self.half = spec["training"]["precision"] == "bfloat16"
+        self.half = spec.precision == "bfloat16"
 
     @cached_property
     def pretrained(self) -> SequenceClassifier:
@@ -71,9 +70,9 @@ class ClassificationTask:
             local_files_only=True,
             dtype=frozen_dtype(self.spec),
             num_labels=len(self.card.labels),
-            **dropout_options(self.model_folder, self.spec["training"]["dropout"]),
+            **dropout_options(self.model_folder, self.spec.dropout),
         )
-        return SequenceClassifier(inner, self.spec["pooling"]).to(self.device)
+        return SequenceClassifier(inner, self.spec.pooling).to(self.device)
 
     def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
         """Return a freshly initialised model, the part of it that runs, and what is trained.
@@ -83,7 +82,7 @@ class ClassificationTask:
         """
         model = copy.deepcopy(self.pretrained)
         initialise_head(model, seed)
-        summary = set_trainable(model, self.spec["trainable"], seed=seed)
+        summary = set_trainable(model, self.spec.trainable, seed=seed)
         widen_trained(model)
         if self.activations_folder is None:
             return model, model, summary
@@ -115,7 +114,7 @@ class ClassificationTask:
         """Return the scores of a trained model on the evaluation split."""
         split = self.card.evaluation_split
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
-            logits, labels = predict(model, self.examples(split), self.spec["training"]["micro_batch_size"])
+            logits, labels = predict(model, self.examples(split), self.spec.batch_size)
         return score_classification(logits, labels, dataset=self.card.name)
 
 
@@ -150,14 +149,14 @@ def initialise_head(model: SequenceClassifier, seed: int) -> None:
                 layer.bias.zero_()
 
 
-def frozen_dtype(spec: Mapping[str, Any]) -> torch.dtype:
+def frozen_dtype(spec: TaskSpec) -> torch.dtype:
     """Return what a cell's pretrained weights are kept in: two bytes each where only adapters are trained, under bfloat16.
 
     Args:
         spec: the cell's resolved spec.
     """
-    adapters = isinstance(spec["trainable"], Mapping) and "lora" in spec["trainable"]
-    return torch.bfloat16 if adapters and spec["training"]["precision"] == "bfloat16" else torch.float32
+    adapters = isinstance(spec.trainable, Mapping) and "lora" in spec.trainable
+    return torch.bfloat16 if adapters and spec.precision == "bfloat16" else torch.float32
 
 
 def widen_trained(model: nn.Module) -> None:

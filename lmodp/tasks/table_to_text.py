@@ -18,6 +18,7 @@ from lmodp.data.cards import DATASETS
 from lmodp.data.tokens import NO_TARGET, load_references, load_tokenizer, load_tokens, prompt_tokens
 from lmodp.models.prepare_model import load_language_model
 from lmodp.models.trainable import set_trainable
+from lmodp.specs import TaskSpec
 from lmodp.tasks.classification import device_of_runs, dropout_options, frozen_dtype, widen_trained
 from lmodp.tasks.decoding import DecodingSettings, generate_sentences
 from lmodp.tasks.generation_scores import score_generation
@@ -32,7 +33,7 @@ class TableToTextTask:
     """A causal language model, trained on the sentence of each example only.
 
     Args:
-        spec: resolved spec of the cell (see ``lmodp.grid.cells``).
+        spec: what is trained and how it is scored.
         model_folder, tokens_folder: prepared model and tokens.
         activations_folder: None; a language model's frozen layers are not cached.
     """
@@ -41,18 +42,18 @@ class TableToTextTask:
 
     def __init__(
         self,
-        spec: Mapping[str, Any],
+        spec: TaskSpec,
         *,
         model_folder: Path,
         tokens_folder: Path,
         activations_folder: Path | None = None,
     ):
         self.spec = spec
-        self.card = DATASETS[spec["dataset"]]
+        self.card = DATASETS[spec.dataset]
         self.model_folder, self.tokens_folder = model_folder, tokens_folder
         self.device = device_of_runs()
-        self.half = spec["training"]["precision"] == "bfloat16"
-        self.decoding = DecodingSettings(**(spec.get("generation") or {}))
+        self.half = spec.precision == "bfloat16"
+        self.decoding = DecodingSettings(**(spec.generation or {}))
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -63,13 +64,13 @@ class TableToTextTask:
     def pretrained(self) -> PreTrainedModel:
         """The pretrained model; in two bytes a weight where only adapters in full precision are trained."""
         logging.disable_progress_bar()
-        options = dropout_options(self.model_folder, self.spec["training"]["dropout"])
+        options = dropout_options(self.model_folder, self.spec.dropout)
         return load_language_model(self.model_folder, dtype=frozen_dtype(self.spec), **options).to(self.device)
 
     def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
         """Return a freshly initialised model, the same again as the part that runs, and what is trained."""
         model = copy.deepcopy(self.pretrained)
-        summary = set_trainable(model, self.spec["trainable"], seed=seed)
+        summary = set_trainable(model, self.spec.trainable, seed=seed)
         widen_trained(model)
         return model, model, summary
 
@@ -88,7 +89,7 @@ class TableToTextTask:
         ``examples`` counts the distinct records that sentences were generated for.
         """
         model.eval()
-        split, batch = self.card.evaluation_split, self.spec["training"]["micro_batch_size"]
+        split, batch = self.card.evaluation_split, self.spec.batch_size
         groups = dict(islice(load_references(self.tokens_folder, split).items(), self.decoding.records))
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             likelihood = perplexity(model, self.examples(split), batch_size=batch)

@@ -3,16 +3,12 @@
 
 rule audit_mechanism:
     input:
-        unpack(
-            tracked(
-                RESULTS / "mechanisms/{id}/audit.json",
-                noise=RESULTS / "mechanisms/{id}/noise.json",
-                certificate=RESULTS / "mechanisms/{id}/certificate.json",
-            )
-        ),
+        unpack(inputs_of("audit_mechanism")),
     output:
-        record=update(RESULTS / "mechanisms/{id}/audit.json"),
+        **outputs_of("audit_mechanism"),
     params:
         audit=LAYOUT.config.audit.model_dump_json(),
+    log:
+        LOGS / "audit_mechanism/{id}.log",
     script:
         "../scripts/audit_mechanism.py"

@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
 from lmodp.errors import LmodpError
 from lmodp.pipeline.layout import Layout
+from lmodp.records.stage_table import get_stage
 
 try:
     LAYOUT = Layout.from_values(config)
@@ -15,8 +16,10 @@ except LmodpError as error:
     raise WorkflowError(str(error)) from None
 
 GRID = LAYOUT.grid
+NEEDS = LAYOUT.needs
 RESULTS = LAYOUT.results
 CACHE = LAYOUT.cache
+LOGS = CACHE / "logs" / LAYOUT.config.grid
 
 # An outdated record gets this file, newer than everything, as a further input.
 NOW = CACHE / "now"
@@ -24,29 +27,29 @@ NOW.parent.mkdir(parents=True, exist_ok=True)
 NOW.write_text(str(time.time_ns()))
 
 
-def tracked(record, **files):
-    """Return an input function for the rule that makes ``record`` (or several).
+def inputs_of(rule, *stages):
+    """Return an input function for a rule that makes the records of stages (by default of the one of its name).
 
     Snakemake compares file times, which a fresh clone does not have. So inputs are
-    `ancient`, and what reruns a rule is that its record is outdated: made by other
-    code or from other inputs (see `lmodp.records.reuse.why_outdated`), upstream included.
+    `ancient`, and what reruns a rule is that a record is outdated: made by other
+    code or from other inputs (see `lmodp.records.reuse.Judge`), upstream included.
     """
 
     def inputs(wildcards):
-        places = [
-            Path(str(item).format(**dict(wildcards))) for item in ([record] if isinstance(record, Path) else record)
-        ]
-        found = {
-            name: file(wildcards) if callable(file) else str(file).format(**dict(wildcards))
-            for name, file in files.items()
-        }
-        if any(LAYOUT.outdated(place) for place in places):
+        thing = getattr(wildcards, "id", "")
+        found = {name: list(map(str, paths)) for name, paths in NEEDS.inputs(rule, thing).items()}
+        records = [LAYOUT.outputs(stage, thing)["record"] for stage in stages or (rule,)]
+        if any(LAYOUT.judge.why_outdated(record) for record in records):
             return {**found, "now": NOW}
-        return {name: ancient(file) for name, file in found.items()}
+        return {name: ancient(files) for name, files in found.items()}
 
     return inputs
 
 
+def outputs_of(stage):
+    """Return the outputs of a rule by name. They are updated in place: a record that stands is left as it is."""
+    return {name: update(LAYOUT.place(file, "{id}")) for name, file in get_stage(stage).files.items()}
+
+
 wildcard_constraints:
-    package=r"[A-Za-z0-9_.-]+",
     id=r"[A-Za-z0-9_.-]+",

@@ -3,38 +3,32 @@
 
 rule search_noise:
     input:
-        unpack(tracked(RESULTS / "search/{id}/search.json")),
+        unpack(inputs_of("search_noise")),
     output:
-        record=update(RESULTS / "search/{id}/search.json"),
+        **outputs_of("search_noise"),
+    log:
+        LOGS / "search_noise/{id}.log",
     script:
         "../scripts/search_noise.py"
 
 
 rule calibrate_noise:
     input:
-        unpack(
-            tracked(
-                RESULTS / "mechanisms/{id}/noise.json",
-                search=LAYOUT.search_of_mechanism,
-                model=LAYOUT.model_of_mechanism("model.json"),
-                model_stamp=LAYOUT.model_of_mechanism(None),
-            )
-        ),
+        unpack(inputs_of("calibrate_noise")),
     output:
-        record=update(RESULTS / "mechanisms/{id}/noise.json"),
+        **outputs_of("calibrate_noise"),
+    log:
+        LOGS / "calibrate_noise/{id}.log",
     script:
         "../scripts/calibrate_noise.py"
 
 
 rule certify_mechanism:
     input:
-        unpack(
-            tracked(
-                RESULTS / "mechanisms/{id}/certificate.json",
-                noise=RESULTS / "mechanisms/{id}/noise.json",
-            )
-        ),
+        unpack(inputs_of("certify_mechanism")),
     output:
-        record=update(RESULTS / "mechanisms/{id}/certificate.json"),
+        **outputs_of("certify_mechanism"),
+    log:
+        LOGS / "certify_mechanism/{id}.log",
     script:
         "../scripts/certify_mechanism.py"

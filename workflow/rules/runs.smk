@@ -1,16 +1,15 @@
 """Cells: all repetitions of one method at one target.
 
-Four stages in one job (finetune_model, evaluate_model, verify_run and, for one cell a
+Four stages in one job (finetune_model, evaluate_model, verify_run and, for one cell per
 method, audit_training): loading torch and transformers takes longer than most of them.
 Each stage has its own record and is left alone where that is current. A cell whose
-records all hold is left alone as a whole: a clone has records and no weights.
+records all stand is left alone as a whole: a clone has records and no weights.
 """
 
 import re
 
-AUDITED = LAYOUT.audited_cells()
-CELL = {stage: RESULTS / "cells/{id}" / f"{stage}.json" for stage in ("finetune", "evaluate", "verify", "audit")}
-UNAUDITED = {stage: path for stage, path in CELL.items() if stage != "audit"}
+AUDITED = NEEDS.audited_cells
+CELL_STAGES = ("finetune_model", "evaluate_model", "verify_run")
 
 
 def one_of(ids):
@@ -18,11 +17,18 @@ def one_of(ids):
     return "|".join(map(re.escape, ids)) or "(?!)"
 
 
+def records_of(*stages):
+    """The records of these stages of a cell, by stage."""
+    return {stage: outputs_of(stage)["record"] for stage in stages}
+
+
 rule finetune_model:
     input:
-        unpack(tracked(list(UNAUDITED.values()), **LAYOUT.needs_of_cell())),
+        unpack(inputs_of("finetune_model", *CELL_STAGES)),
     output:
-        **{stage: update(path) for stage, path in UNAUDITED.items()},
+        **records_of(*CELL_STAGES),
+    log:
+        LOGS / "finetune_model/{id}.log",
     wildcard_constraints:
         id=one_of(cell.id for cell in GRID.active if cell.id not in AUDITED),
     threads: LAYOUT.config.threads
@@ -30,28 +36,31 @@ rule finetune_model:
         "../scripts/finetune_model.py"
 
 
-use rule finetune_model as finetune_and_audit_model with:
+rule finetune_and_audit_model:
     input:
-        unpack(
-            tracked(list(CELL.values()), noise=LAYOUT.for_cell("mechanisms", "noise.json"), **LAYOUT.needs_of_cell())
-        ),
+        unpack(inputs_of("finetune_and_audit_model", *CELL_STAGES, "audit_training")),
     output:
-        **{stage: update(path) for stage, path in CELL.items()},
+        **records_of(*CELL_STAGES, "audit_training"),
+    log:
+        LOGS / "finetune_and_audit_model/{id}.log",
     wildcard_constraints:
         id=one_of(AUDITED),
+    threads: LAYOUT.config.threads
+    script:
+        "../scripts/finetune_and_audit_model.py"
 
 
 # Targets: all cells as far as one stage.
-rule evaluate_model:
+rule all_evaluated:
     input:
-        LAYOUT.cell_records("evaluate.json"),
+        NEEDS.of_cells("evaluate_model"),
 
 
-rule verify_run:
+rule all_verified:
     input:
-        LAYOUT.cell_records("verify.json"),
+        NEEDS.of_cells("verify_run"),
 
 
-rule audit_training:
+rule all_audited:
     input:
-        LAYOUT.training_audits(),
+        NEEDS.training_audits(),

@@ -3,7 +3,9 @@
 
 rule fetch_package:
     output:
-        CACHE / "packages" / "{package}" / "fetched.json",
+        CACHE / "packages/{id}/fetched.json",
+    log:
+        LOGS / "fetch_package/{id}.log",
     priority: 10
     script:
         "../scripts/fetch_package.py"
@@ -11,10 +13,11 @@ rule fetch_package:
 
 rule prepare_dataset:
     input:
-        unpack(tracked(RESULTS / "datasets/{id}/dataset.json", package=LAYOUT.packages_of_dataset)),
+        unpack(inputs_of("prepare_dataset")),
     output:
-        record=update(RESULTS / "datasets/{id}/dataset.json"),
-        stamp=update(CACHE / "datasets/{id}/complete.json"),
+        **outputs_of("prepare_dataset"),
+    log:
+        LOGS / "prepare_dataset/{id}.log",
     priority: 10
     script:
         "../scripts/prepare_dataset.py"
@@ -22,10 +25,11 @@ rule prepare_dataset:
 
 rule prepare_model:
     input:
-        unpack(tracked(RESULTS / "models/{id}/model.json", package=LAYOUT.packages_of_model)),
+        unpack(inputs_of("prepare_model")),
     output:
-        record=update(RESULTS / "models/{id}/model.json"),
-        stamp=update(CACHE / "models/{id}/complete.json"),
+        **outputs_of("prepare_model"),
+    log:
+        LOGS / "prepare_model/{id}.log",
     priority: 10
     script:
         "../scripts/prepare_model.py"
@@ -33,18 +37,11 @@ rule prepare_model:
 
 rule tokenize_dataset:
     input:
-        unpack(
-            tracked(
-                RESULTS / "tokens/{id}/tokens.json",
-                dataset=LAYOUT.for_tokens("datasets", "dataset.json"),
-                dataset_stamp=LAYOUT.for_tokens("datasets"),
-                model=LAYOUT.for_tokens("models", "model.json"),
-                model_stamp=LAYOUT.for_tokens("models"),
-            )
-        ),
+        unpack(inputs_of("tokenize_dataset")),
     output:
-        record=update(RESULTS / "tokens/{id}/tokens.json"),
-        stamp=update(CACHE / "tokens/{id}/complete.json"),
+        **outputs_of("tokenize_dataset"),
+    log:
+        LOGS / "tokenize_dataset/{id}.log",
     priority: 10
     script:
         "../scripts/tokenize_dataset.py"
@@ -52,19 +49,12 @@ rule tokenize_dataset:
 
 rule cache_activations:
     input:
-        unpack(
-            tracked(
-                RESULTS / "activations/{id}/activations.json",
-                tokens=LAYOUT.for_activations("tokens", "tokens.json"),
-                tokens_stamp=LAYOUT.for_activations("tokens"),
-                model=LAYOUT.for_activations("models", "model.json"),
-                model_stamp=LAYOUT.for_activations("models"),
-            )
-        ),
+        unpack(inputs_of("cache_activations")),
     output:
-        record=update(RESULTS / "activations/{id}/activations.json"),
-        stamp=update(CACHE / "activations/{id}/complete.json"),
-    priority: 10
+        **outputs_of("cache_activations"),
+    log:
+        LOGS / "cache_activations/{id}.log",
     threads: LAYOUT.config.threads
+    priority: 10
     script:
         "../scripts/cache_activations.py"

@@ -1,15 +1,6 @@
-"""Answer "what is epsilon?" for one mechanism."""
+"""The rule certify_mechanism: see `lmodp.pipeline.jobs.certify_mechanism`."""
 
-from lmodp.pipeline.layout import Job
-from lmodp.records.record import read_record
-from lmodp.stages.certify_mechanism import certify_mechanism
+from lmodp.pipeline import jobs
+from lmodp.pipeline.job import Job
 
-job = Job(snakemake)  # noqa: F821
-spec = job.layout.grid.mechanisms[job.id].spec
-job.run_stage(
-    "certify_mechanism",
-    record=job.output("record"),
-    inputs=job.records("noise"),
-    spec=spec,
-    work=lambda: certify_mechanism(spec, read_record(job.input("noise"))),
-)
+jobs.certify_mechanism(Job.of_rule(snakemake))

@@ -1,10 +1,6 @@
-"""Fetch one package of data.lock."""
+"""The rule fetch_package: see `lmodp.pipeline.jobs.fetch_package`."""
 
-from lmodp.data.fetch import fetch_package
-from lmodp.data.lockfile import locked_packages
-from lmodp.pipeline.layout import Job
+from lmodp.pipeline import jobs
+from lmodp.pipeline.job import Job
 
-job = Job(snakemake)  # noqa: F821
-cache = job.layout.cache
-name = next(name for name, item in locked_packages().items() if item.folder(cache).name == snakemake.wildcards.package)  # noqa: F821
-fetch_package(name, cache)
+jobs.fetch_package(Job.of_rule(snakemake))

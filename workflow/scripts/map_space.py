@@ -1,15 +1,6 @@
-"""Map the searched space under every accountant."""
+"""The rule map_space: see `lmodp.pipeline.jobs.map_space`."""
 
-from lmodp.pipeline.layout import Job
-from lmodp.stages.map_space import map_space
+from lmodp.pipeline import jobs
+from lmodp.pipeline.job import Job
 
-job = Job(snakemake)  # noqa: F821
-spec = job.layout.shown_landscape()
-job.run_stage(
-    "map_space",
-    record=job.output("record"),
-    inputs={},
-    spec=spec,
-    files=(job.output("points"),),
-    work=lambda: map_space(spec, points_file=job.output("points")),
-)
+jobs.map_space(Job.of_rule(snakemake))

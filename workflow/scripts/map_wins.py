@@ -1,8 +1,6 @@
-"""Map where LMO noise needs less than the Gaussian."""
+"""The rule map_wins: see `lmodp.pipeline.jobs.map_wins`."""
 
-from lmodp.pipeline.layout import Job
-from lmodp.stages.map_wins import map_wins
+from lmodp.pipeline import jobs
+from lmodp.pipeline.job import Job
 
-job = Job(snakemake)  # noqa: F821
-spec = job.layout.mapped_wins()
-job.run_stage("map_wins", record=job.output("record"), inputs={}, spec=spec, work=lambda: map_wins(**spec))
+jobs.map_wins(Job.of_rule(snakemake))

@@ -1,14 +1,6 @@
-"""Run one offline noise search."""
+"""The rule search_noise: see `lmodp.pipeline.jobs.search_noise`."""
 
-from lmodp.pipeline.layout import Job
-from lmodp.stages.search_noise import search_noise
+from lmodp.pipeline import jobs
+from lmodp.pipeline.job import Job
 
-job = Job(snakemake)  # noqa: F821
-spec = job.layout.grid.searches[job.id].spec
-job.run_stage(
-    "search_noise",
-    record=job.output("record"),
-    inputs={},
-    spec=spec,
-    work=lambda: search_noise(spec),
-)
+jobs.search_noise(Job.of_rule(snakemake))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from lmodp.reporting.figures.style import FAINT, GREY, WIDTH, looks
 COLUMNS = 6
 
 
-def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
+def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
     """Return a panel a mechanism of the plan with the most audited ones, or one that says that there is none."""
     items = _drawn(results)
     if not items:

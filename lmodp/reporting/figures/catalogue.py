@@ -1,4 +1,4 @@
-"""Which figures a grid has, and which records each is drawn from.
+"""Which figures a grid has.
 
 This module imports no plotting library: the workflow asks it each time it is parsed.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmodp.pipeline.layout import Layout
+    from lmodp.grid.cells import Grid
 
 FIGURES = {
     "comparison": "Scores against claimed and against verified ε",
@@ -21,21 +21,18 @@ FIGURES = {
 }
 
 
-def figure_names(layout: Layout) -> list[str]:
-    """Return the figures that a grid can have, in the order of the report."""
+def figure_names(grid: Grid, *, searched: bool, audited: bool) -> list[str]:
+    """Return the figures that a grid can have, in the order of the report.
+
+    Args:
+        grid: whose figures they are.
+        searched, audited: whether there are records of searches and of audits.
+    """
     absent = set()
-    if not layout.search_records():
+    if not searched:
         absent.add("search")
-    if not layout.mechanism_audits():
-        absent |= {"audit"}
-    if not any(item.spec["calibration"] for item in layout.grid.mechanisms.values()):
+    if not audited:
+        absent.add("audit")
+    if not any(spec.calibration for spec in grid.mechanisms.values()):
         absent |= {"privacy", "noises", "wins"}
     return [name for name in FIGURES if name not in absent]
-
-
-def figure_sources(layout: Layout, name: str) -> dict[str, list[str]]:
-    """Return what a figure needs beside the table of results."""
-    figures = layout.results / "figures"
-    if name == "search":
-        return {"searches": layout.shown_searches(), "landscape": [str(figures / "landscape.json")]}
-    return {"wins": [str(figures / "map_of_wins.json")]} if name == "wins" else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import exp, log
 from pathlib import Path
 from statistics import fmean
@@ -27,7 +27,7 @@ NEAR = 2.0  # an annotation nearer than this to the one before stands a line hig
 FAR_BELOW = 0.6  # of the scores' range
 
 
-def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
+def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
     """Return the main figure: a row of two panels for every experiment that has scores yet."""
     names = _drawn(results)
     figure, axes = plt.subplots(

@@ -7,7 +7,7 @@ A figure is a module here with ``draw(results, sources)``, which returns a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ MODULES = {
 
 
 def make_figure(
-    name: str, results: Mapping[str, Any], sources: Mapping[str, Path], *, svg: Path, pdf: Path
+    name: str, results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]], *, svg: Path, pdf: Path
 ) -> dict[str, Any]:
     """Draw one figure and return its title and caption.
 

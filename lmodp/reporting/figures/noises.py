@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ POINTS = 600
 RAREST = 1e-8
 
 
-def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
+def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
     """Return two panels for every epsilon under ``claimed``: density and survival function."""
     groups = _groups(results)
     figure, axes = plt.subplots(len(groups), 2, figsize=(WIDTH, 2.5 * len(groups) + 0.5), squeeze=False)

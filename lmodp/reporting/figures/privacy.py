@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ MARKS = {"claimed_run": ("o", "white", "claimed, run"), "paper_bound_run": ("s",
 ROW_HEIGHT = 0.2
 
 
-def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
+def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
     """Return a panel a plan, a row a mechanism, ordered as in the privacy table."""
     plans = [list(items) for _, items in groupby(_ordered(results), key=plan_of)] or [[]]
     rows = [max(len(items), 1) for items in plans]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from lmodp.records.record import read_record
 from lmodp.reporting.figures.style import GREY, INK, LOOKS, WIDTH
 
 
-def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
+def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
     """Return a row a search and a panel an accountant: epsilon of one step against standard deviation."""
-    searches = [read_record(path) for name, path in sources.items() if name.startswith("searches")]
-    points, landscape = pd.read_parquet(sources["landscape"].with_suffix(".parquet")), read_record(sources["landscape"])
+    searches = [read_record(path) for path in sources["searches"]]
+    (record,) = sources["landscape"]
+    points, landscape = pd.read_parquet(record.with_suffix(".parquet")), read_record(record)
     figure, axes = plt.subplots(
         len(searches),
         len(ACCOUNTANTS),

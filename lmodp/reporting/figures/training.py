@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ LOSS = "mean loss of the\ndrawn examples, nats"
 COLUMNS = 4
 
 
-def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
+def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
     """Return a panel a target, the experiments with curves one after another."""
-    curves = pd.read_parquet(sources["curves"])
+    curves = pd.read_parquet(sources["curves"][0])
     beside = {cell["cell"] for cell in results["cells"] if cell["setting"] is not None}
     curves = curves[~curves.cell.isin(beside)]
     targets = {name: _targets(results, name, curves) for name in results["experiments"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from lmodp.records.record import read_record
 from lmodp.reporting.figures.style import WIDTH
 
 
-def draw(results: Mapping[str, Any], sources: Mapping[str, Path]) -> Figure:
+def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
     """Return a heat map for every family (row) and number of releases (column)."""
-    rows = read_record(sources["wins"])["rows"]
+    rows = read_record(sources["wins"][0])["rows"]
     families, steps = list(dict.fromkeys(row["family"] for row in rows)), sorted({row["steps"] for row in rows})
     figure, axes = plt.subplots(
         len(families), len(steps), figsize=(WIDTH, 2.3 * len(families) + 0.6), squeeze=False, sharex=True, sharey=True

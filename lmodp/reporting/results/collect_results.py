@@ -17,19 +17,44 @@ import pandas as pd
 from lmodp.data.cards import DATASETS
 from lmodp.grid.cells import Cell, Grid
 from lmodp.models.cards import MODELS
-from lmodp.records.places import cell_records, certificate_path, is_finished
-from lmodp.records.record import read_record
+from lmodp.records.places import cell_path, cell_records, certificate_path, is_finished
+from lmodp.records.record import read_record, read_runs
 from lmodp.reporting.results.metrics import METRICS, metrics_of, summarise
 from lmodp.reporting.results.paired import compare_cells
 from lmodp.reporting.results.privacy_columns import audit_columns, mechanism_facts, privacy_columns
 
 PENDING = {"status": "pending", "reason": "not computed yet: there are no records"}
 TARGET = ("experiment", "method", "calibration", "epsilon", "delta", "setting")
-RUN_COLUMNS = ("cell", "run", "repetition", *TARGET, "status", "reason", *METRICS, "missing_scores", "examples", "clipped_share", "conforms")
-CURVE_COLUMNS = ("cell", "run", "repetition", "method", "calibration", "epsilon", "experiment", "step", "quantity", "value")
+RUN_COLUMNS = (
+    "cell",
+    "run",
+    "repetition",
+    *TARGET,
+    "status",
+    "reason",
+    *METRICS,
+    "missing_scores",
+    "examples",
+    "clipped_share",
+    "conforms",
+)
+CURVE_COLUMNS = (
+    "cell",
+    "run",
+    "repetition",
+    "method",
+    "calibration",
+    "epsilon",
+    "experiment",
+    "step",
+    "quantity",
+    "value",
+)
 
 
-def collect_results(grid: Grid, root: Path, *, runs_file: Path, curves_file: Path, audits: Iterable[Path] = ()) -> dict[str, Any]:
+def collect_results(
+    grid: Grid, root: Path, *, runs_file: Path, curves_file: Path, audits: Iterable[Path] = ()
+) -> dict[str, Any]:
     """Return the content of ``results.json`` and write runs and curves as parquet.
 
     Args:
@@ -45,32 +70,55 @@ def collect_results(grid: Grid, root: Path, *, runs_file: Path, curves_file: Pat
         row, cell_runs = _collect_cell(cell, grid, root, audited)
         rows.append(row)
         runs += cell_runs
-    pd.DataFrame(runs, columns=list(RUN_COLUMNS)).astype(dict.fromkeys(METRICS, float)).to_parquet(runs_file, index=False, compression="zstd")
-    curves = pd.DataFrame(_curves(runs, root), columns=list(CURVE_COLUMNS))
+    pd.DataFrame(runs, columns=list(RUN_COLUMNS)).astype(dict.fromkeys(METRICS, float)).to_parquet(
+        runs_file, index=False, compression="zstd"
+    )
+    curves = pd.DataFrame(_curves(grid, root), columns=list(CURVE_COLUMNS))
     curves.astype({"value": "float32"}).to_parquet(curves_file, index=False, compression="zstd")  # for a figure
     return {
         "grid": grid.config.grid,
         "title": grid.config.title,
+        "keep_records": grid.config.keep_records,
         "methods": _methods(grid),
         "experiments": {name: _describe(name, grid, root) for name in grid.trained},
         "cells": rows,
-        "mechanisms": {item: mechanism_facts(root, item, audited.get(item)) for item in grid.mechanisms if certificate_path(root, item).is_file()},
+        "mechanisms": {
+            item: mechanism_facts(root, item, audited.get(item))
+            for item in grid.mechanisms
+            if certificate_path(root, item).is_file()
+        },
         "comparisons": compare_cells(rows, runs, root),
     }
 
 
 def _methods(grid: Grid) -> dict[str, dict[str, Any]]:
     """The methods that occur, in the order of the grid."""
-    names = dict.fromkeys([*(cell.spec["method"] for cell in grid.cells.values()), *(item.spec["method"] for item in grid.mechanisms.values())])
+    names = dict.fromkeys(
+        [
+            *(cell.spec.method for cell in grid.cells.values()),
+            *(item.method for item in grid.mechanisms.values()),
+        ]
+    )
     found = {name: grid.methods[name] for name in names}
-    return {name: {"title": method.title, "reference": method.reference, "private": method.private} for name, method in found.items()}
+    return {
+        name: {"title": method.title, "reference": method.reference, "private": method.private}
+        for name, method in found.items()
+    }
 
 
-def _collect_cell(cell: Cell, grid: Grid, root: Path, audited: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    method = grid.methods[cell.spec["method"]]
-    row = {"cell": cell.id, **{name: cell.spec.get(name) for name in TARGET}, "method_title": _title(method.title, cell),
-           "mechanism": cell.mechanism, "runs": list(cell.runs), "repetitions": cell.repetitions}
-    metrics = metrics_of(DATASETS[cell.spec["dataset"]])
+def _collect_cell(
+    cell: Cell, grid: Grid, root: Path, audited: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    method = grid.methods[cell.spec.method]
+    row = {
+        "cell": cell.id,
+        **{name: getattr(cell.spec, name) for name in TARGET},
+        "method_title": _title(method.title, cell),
+        "mechanism": cell.mechanism,
+        "runs": list(cell.runs),
+        "repetitions": cell.repetitions,
+    }
+    metrics = metrics_of(DATASETS[cell.spec.dataset])
     if cell.skip is not None:
         row |= {"status": cell.skip_status, "reason": cell.skip}
         return {**row, **privacy_columns(None), **audit_columns(None), **_scores([], metrics)}, []
@@ -79,49 +127,63 @@ def _collect_cell(cell: Cell, grid: Grid, root: Path, audited: Mapping[str, Any]
     privacy = {**privacy_columns(known), **audit_columns(audited.get(cell.mechanism))}
     if not is_finished(root, cell.id):
         return {**row, **PENDING, **privacy, **_scores([], metrics)}, []
-    finetune, evaluate, verify = map(read_record, cell_records(root, cell.id))
-    runs = [_run(cell, number, finetune["runs"], evaluate["runs"], verify["runs"])
-            for number in range(len(finetune["runs"]))]
+    (_, trained), (_, evaluated), (verify, verified) = map(read_runs, cell_records(root, cell.id))
+    runs = [_run(cell, *lines) for lines in zip(trained, evaluated, verified, strict=True)]
     row |= {"status": verify["status"], "reason": verify["reason"]}
     return {**row, **privacy, **_scores(runs, metrics)}, runs
 
 
 def _title(title: str, cell: Cell) -> str:
-    setting = cell.spec.get("setting")
+    setting = cell.spec.setting
     return f"{title}, {setting}" if setting else title
 
 
-def _run(cell: Cell, number: int, trained: list, evaluated: list, verified: list) -> dict[str, Any]:
-    training, evaluation, verification = trained[number], evaluated[number], verified[number]
+def _run(
+    cell: Cell, training: Mapping[str, Any], evaluation: Mapping[str, Any], verification: Mapping[str, Any]
+) -> dict[str, Any]:
+    """One row of runs.parquet from the run's lines in the three files of its cell."""
     worst = next((item for item in (training, evaluation, verification) if item["status"] != "done"), verification)
     return {
         "cell": cell.id,
         "run": training["run"],
-        "repetition": number,
-        **{name: cell.spec.get(name) for name in TARGET},
+        "repetition": training["repetition"],
+        **{name: getattr(cell.spec, name) for name in TARGET},
         "status": worst["status"],
         "reason": worst["reason"],
         **{name: evaluation.get(name) for name in METRICS},
         "reasons": evaluation.get("reasons", {}),
-        "missing_scores": "; ".join(f"{name}: {reason}" for name, reason in evaluation.get("reasons", {}).items()) or None,
+        "missing_scores": "; ".join(f"{name}: {reason}" for name, reason in evaluation.get("reasons", {}).items())
+        or None,
         "examples": evaluation.get("examples"),
         "clipped_share": training.get("clipped_share"),
         "conforms": verification.get("conforms"),
     }
 
 
-def _curves(runs: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
-    """Training loss by step and scores along the way, where they were measured."""
+def _curves(grid: Grid, root: Path) -> list[dict[str, Any]]:
+    """Training loss by step, of the first repetition, and scores along the way, where they were measured."""
     rows = []
-    for run in runs:
-        path = root / "runs" / run["run"] / "training.json"
-        record = read_record(path) if path.is_file() else {}
-        names = ("cell", "run", "repetition", "method", "calibration", "epsilon", "experiment")
-        head = {name: run[name] for name in names}
-        losses = record.get("diagnostics", {}).get("training_loss") or []
-        rows += [{**head, "step": step, "quantity": "training_loss", "value": value} for step, value in enumerate(losses, 1)]
-        rows += [{**head, "step": item["step"], "quantity": name, "value": item[name]}
-                 for item in record.get("evaluations") or [] for name in METRICS if name in item]
+    for cell in grid.active:
+        path = cell_path(root, cell.id, "finetune_model")
+        for line in read_runs(path)[1] if path.is_file() else ():
+            names = ("method", "calibration", "epsilon", "experiment")
+            head = {
+                "cell": cell.id,
+                "run": line["run"],
+                "repetition": line["repetition"],
+                **{name: getattr(cell.spec, name) for name in names},
+            }
+            losses = (line.get("per_step") or {}).get("training_loss", [])
+            rows += [
+                {**head, "step": step, "quantity": "training_loss", "value": value}
+                for step, value in enumerate(losses, 1)
+            ]
+            rows += [
+                {**head, "step": item["step"], "quantity": name, "value": item[name]}
+                for item in line.get("evaluations") or []
+                for name in METRICS
+                if name in item
+            ]
     return rows
 
 
@@ -141,7 +203,7 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
     """What a caption says of an experiment."""
     experiment = grid.config.experiments[name]
     card, model = DATASETS[experiment.dataset], MODELS[experiment.model]
-    cell = next((cell for cell in grid.active if cell.spec["experiment"] == name), None)
+    cell = next((cell for cell in grid.active if cell.spec.experiment == name), None)
     record = root / "datasets" / cell.dataset / "dataset.json" if cell else None
     data = read_record(record) if record and record.is_file() else {}
     counts = data.get("label_counts", {}).get(card.evaluation_split, {})

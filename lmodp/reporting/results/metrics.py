@@ -86,7 +86,10 @@ METRICS: dict[str, Metric] = {
         Metric(name="perplexity", title="perplexity", decimals=2, unit="perplexity", lower_is_better=True),
     )
 }
-_OF_TASK = {"classification": ("accuracy",), "table_to_text": ("bleu", "nist", "meteor", "rouge_l", "cider", "perplexity")}
+_OF_TASK = {
+    "classification": ("accuracy",),
+    "table_to_text": ("bleu", "nist", "meteor", "rouge_l", "cider", "perplexity"),
+}
 
 
 def metrics_of(card: DatasetCard) -> tuple[str, ...]:
@@ -131,7 +134,9 @@ def leading_score(cell: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def nonprivate_cell(results: Mapping[str, Any], experiment: str) -> Mapping[str, Any] | None:
     """Return the experiment's cell without privacy, if there is one."""
-    return next((cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is None), None)
+    return next(
+        (cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is None), None
+    )
 
 
 def missing_scores(cell: Mapping[str, Any]) -> str:

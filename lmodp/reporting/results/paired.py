@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lmodp.tasks.accuracy import unpack_correct
-from lmodp.records.record import read_record
+from lmodp.records.places import cell_path
+from lmodp.records.record import read_runs
 from lmodp.reporting.results.metrics import leading_score
+from lmodp.tasks.accuracy import unpack_correct
 
 FEWEST_SEEDS = 5
 DRAWS = 2000
@@ -30,13 +31,15 @@ BLOCK = 100  # of draws held in memory at once
 CONFIDENCE = 0.95
 
 
-def compare_cells(rows: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]], root: Path) -> list[dict[str, Any]]:
+def compare_cells(
+    rows: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]], root: Path
+) -> list[dict[str, Any]]:
     """Return the paired differences of all methods at the same target.
 
     Args:
         rows: one a cell, as in ``results.json``.
         runs: one a run.
-        root: the grid's results folder, where the runs' ``evaluation.json`` lie.
+        root: the grid's results folder, where the cells' ``evaluation.jsonl`` lie.
     """
     answers = {row["cell"]: _answers(row, runs, root) for row in rows}
     found = []
@@ -49,7 +52,12 @@ def compare_cells(rows: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str,
 
 def _turned(item: Mapping[str, Any]) -> dict[str, Any]:
     """The same comparison seen from the other side."""
-    swapped = {"cell": item["against_cell"], "against_cell": item["cell"], "method": item["against"], "against": item["method"]}
+    swapped = {
+        "cell": item["against_cell"],
+        "against_cell": item["cell"],
+        "method": item["against"],
+        "against": item["method"],
+    }
     ends = {"difference": item["difference"], "lower": item["upper"], "upper": item["lower"]}
     return {**item, **swapped, **{name: None if value is None else -value for name, value in ends.items()}}
 
@@ -61,17 +69,19 @@ def _target(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def _answers(row: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], root: Path) -> dict[int, np.ndarray]:
     """What each finished repetition scored: on every example, 0 or 1, (N,), or on the whole corpus, (1,)."""
     found = {}
-    for run in runs:
-        if run["cell"] == row["cell"] and run["status"] == "done":
-            record = read_record(root / "runs" / run["run"] / "evaluation.json")
-            if "correct" in record:
-                found[run["repetition"]] = unpack_correct(record["correct"], record["examples"]).astype(np.int8)
-            elif record.get(row["metric"]) is not None:
-                found[run["repetition"]] = np.array([record[row["metric"]]])
+    finished = {run["run"] for run in runs if run["cell"] == row["cell"] and run["status"] == "done"}
+    lines = read_runs(cell_path(root, row["cell"], "evaluate_model"))[1] if finished else []
+    for line in (line for line in lines if line["run"] in finished):
+        if "correct" in line:
+            found[line["repetition"]] = unpack_correct(line["correct"], line["examples"]).astype(np.int8)
+        elif line.get(row["metric"]) is not None:
+            found[line["repetition"]] = np.array([line[row["metric"]]])
     return found
 
 
-def _compare(first: Mapping[str, Any], second: Mapping[str, Any], answers: Mapping[str, Mapping[int, np.ndarray]]) -> dict[str, Any]:
+def _compare(
+    first: Mapping[str, Any], second: Mapping[str, Any], answers: Mapping[str, Mapping[int, np.ndarray]]
+) -> dict[str, Any]:
     a, b = answers[first["cell"]], answers[second["cell"]]
     shared = sorted(a.keys() & b.keys())
     differences = np.array([a[number] - b[number] for number in shared])
@@ -140,6 +150,11 @@ def best_cells(rows: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[
     for item in comparisons:
         against.setdefault(item["cell"], []).append(item)
     scored = {row["cell"]: row for row in rows if leading_score(row)["mean"] is not None}
-    rivals = {cell: sum(_target(row) == _target(other) for other in scored.values()) - 1 for cell, row in scored.items()}
-    return {cell for cell, items in against.items()
-            if len(items) == rivals.get(cell) and all(item["lower"] is not None and item["lower"] > 0 for item in items)}
+    rivals = {
+        cell: sum(_target(row) == _target(other) for other in scored.values()) - 1 for cell, row in scored.items()
+    }
+    return {
+        cell
+        for cell, items in against.items()
+        if len(items) == rivals.get(cell) and all(item["lower"] is not None and item["lower"] > 0 for item in items)
+    }

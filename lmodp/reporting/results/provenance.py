@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lmodp.records.places import CELL_FILES, audit_path, cell_path, certificate_path, noise_path
 from lmodp.records.record import read_record
-
-STAGES_OF_CELL = ("finetune", "evaluate", "verify", "audit")
-STAGES_OF_MECHANISM = ("noise", "certificate", "audit")
 
 
 def cell_provenance(cell: Mapping[str, Any], root: Path) -> dict[str, Any]:
@@ -19,15 +17,25 @@ def cell_provenance(cell: Mapping[str, Any], root: Path) -> dict[str, Any]:
         cell: its row in ``results.json``.
         root: the grid's results folder.
     """
-    facts: dict[str, Any] = {"cell": cell["cell"], "status": cell["status"], "reason": cell["reason"], "mechanism": cell["mechanism"]}
-    records = {name: root / "cells" / cell["cell"] / f"{name}.json" for name in STAGES_OF_CELL}
-    records |= {f"mechanism {name}": root / "mechanisms" / cell["mechanism"] / f"{name}.json" for name in STAGES_OF_MECHANISM}
-    found = {name: read_record(path) for name, path in records.items() if path.is_file()}
-    if "finetune" in found:
-        facts["spec"] = found["finetune"]["spec"]
-        facts["plan"] = found["finetune"].get("plan")
-    facts["made by"] = {name: {"rule": record["created_by"]["rule"], "code": record["created_by"]["code"], "status": record["status"]}
-                        for name, record in found.items()}
-    facts["versions"] = {key: value for record in found.values() for key, value in record["created_by"]["versions"].items()}
-    facts["inputs"] = {name: record["inputs"] for name, record in found.items() if name in ("finetune", "mechanism certificate")}
+    names = ("cell", "status", "reason", "mechanism")
+    facts: dict[str, Any] = {name: cell[name] for name in names}
+    mechanism = cell["mechanism"]
+    records = {stage: cell_path(root, cell["cell"], stage) for stage in CELL_FILES}
+    records |= {
+        "calibrate_noise": noise_path(root, mechanism),
+        "certify_mechanism": certificate_path(root, mechanism),
+        "audit_mechanism": audit_path(root, mechanism),
+    }
+    found = {stage: read_record(path) for stage, path in records.items() if path.is_file()}
+    if "finetune_model" in found:
+        facts |= {name: found["finetune_model"].get(name) for name in ("spec", "plan", "released", "randomness")}
+    facts["made by"] = {
+        stage: {"code": record["created_by"]["code"], "status": record["status"], "sha256": record["sha256"]}
+        for stage, record in found.items()
+    }
+    facts["versions"] = {
+        key: value for record in found.values() for key, value in record["created_by"]["versions"].items()
+    }
+    parents = ("finetune_model", "certify_mechanism")
+    facts["inputs"] = {stage: found[stage]["inputs"] for stage in parents if stage in found}
     return facts

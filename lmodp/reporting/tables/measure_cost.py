@@ -1,7 +1,7 @@
-"""The stage measure_cost: time a step, peak memory and the ratio to non-private, from the runs' timing.json.
+"""The stage measure_cost: time a step, peak memory and the ratio to non-private, from the cells' timing.jsonl.
 
 Measured times differ from run to run. So this table, and the report that shows it,
-are the only results besides ``timing.json`` that two runs of one spec need not
+are the only results besides ``timing.jsonl`` that two runs of one spec need not
 share byte for byte.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from lmodp.records.record import read_json
+from lmodp.records.places import timings_of
 from lmodp.reporting.formats import NOTHING, number
 from lmodp.reporting.tables.make_table import table_files
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
@@ -29,7 +29,7 @@ def measure_cost(results: Mapping[str, Any], root: Path, folder: Path) -> dict[s
 
     Args:
         results: content of ``results.json``.
-        root: the grid's results folder, with the runs' ``timing.json``.
+        root: the grid's results folder, with the runs' ``timing.jsonl``.
         folder: where to write ``cost.csv``, ``cost.md`` and ``cost.tex``.
     """
     rows = [_cell(cell, results, root) for cell in results["cells"]]
@@ -55,7 +55,7 @@ def _cell(cell: Mapping[str, Any], results: Mapping[str, Any], root: Path) -> di
         "reason": cell["reason"],
     }
     steps = results["experiments"][cell["experiment"]]["steps"]
-    timings = [item for item in _timings(cell, results, root) if item["steps_run"] == steps]
+    timings = [item for item in timings_of(root, cell["cell"]) if item["steps_run"] == steps]
     if not timings:
         return {**row, "reason": cell["reason"] or RESUMED}
     seconds = median(item["wall_seconds"] for item in timings)
@@ -69,11 +69,6 @@ def _cell(cell: Mapping[str, Any], results: Mapping[str, Any], root: Path) -> di
         "peak_memory_bytes": max(item["peak_memory_bytes"] for item in timings),
         "peak_memory_of": timings[0]["peak_memory_of"],
     }
-
-
-def _timings(cell: Mapping[str, Any], results: Mapping[str, Any], root: Path) -> list[dict[str, Any]]:
-    paths = (root / "runs" / run / "timing.json" for run in cell["runs"])
-    return [read_json(path) for path in paths if path.is_file()]
 
 
 def _ratio(row: Mapping[str, Any], rows: list[dict[str, Any]]) -> float | None:

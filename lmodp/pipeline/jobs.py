@@ -1,0 +1,335 @@
+"""One function per rule: its inputs, its spec, and the one call that does the work.
+
+The scripts of the workflow call these, and so do the tests, so that the wiring exists once. Slow libraries are
+imported where they are used: a job that computes one number need not load torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmodp.methods.discovery import get_method
+from lmodp.pipeline.job import Job
+from lmodp.records.record import input_hash, read_record
+from lmodp.records.reuse import name_in
+from lmodp.records.stage_table import stage_code
+
+if TYPE_CHECKING:
+    from lmodp.grid.cells import Cell
+    from lmodp.methods.engine import Engine
+    from lmodp.stages.cell_runs import CellRuns
+
+CELL_STAGES = ("finetune_model", "evaluate_model", "verify_run")
+
+
+def search_noise(job: Job) -> None:
+    """Run one offline noise search."""
+    from lmodp.stages.search_noise import search_noise
+
+    spec = job.layout.grid.searches[job.id].to_dict()
+    job.run("search_noise", inputs={}, spec=spec, work=lambda: search_noise(spec))
+
+
+def calibrate_noise(job: Job) -> None:
+    """Ask one method for its mechanism."""
+    from lmodp.stages.calibrate_noise import calibrate_noise
+
+    layout, spec = job.layout, job.layout.grid.mechanisms[job.id]
+    method = get_method(spec.method, layout.config.methods_folder)
+    search = read_record(job.input("search")) if job.has("search") else None
+    model_folder = job.input("model_stamp").parent if job.has("model_stamp") else None
+    job.run(
+        "calibrate_noise",
+        inputs=job.records("search", "model"),
+        spec=spec.to_dict(),
+        method_file=layout.method_file("calibrate_noise", spec.to_dict()),
+        work=lambda: calibrate_noise(spec, method, search, model_folder=model_folder),
+    )
+
+
+def certify_mechanism(job: Job) -> None:
+    """Answer "what is epsilon?" for one mechanism."""
+    from lmodp.stages.certify_mechanism import certify_mechanism
+
+    spec = job.layout.grid.mechanisms[job.id]
+    job.run(
+        "certify_mechanism",
+        inputs=job.records("noise"),
+        spec=spec.to_dict(),
+        work=lambda: certify_mechanism(spec, read_record(job.input("noise"))),
+    )
+
+
+def audit_mechanism(job: Job) -> None:
+    """Try the claims of one mechanism by experiment."""
+    from lmodp.stages.audit_mechanism import audit_mechanism
+
+    config, spec = job.layout.config, job.layout.grid.mechanisms[job.id]
+    settings = config.audit.model_dump(mode="json")
+    job.run(
+        "audit_mechanism",
+        inputs=job.records("noise", "certificate"),
+        spec={**spec.to_dict(), "audit": settings, "base_seed": config.base_seed},
+        work=lambda: audit_mechanism(
+            spec,
+            read_record(job.input("noise")),
+            read_record(job.input("certificate")),
+            settings=settings,
+            base_seed=config.base_seed,
+        ),
+    )
+
+
+def prepare_dataset(job: Job) -> None:
+    """Load, check and split one data set."""
+    from lmodp.data.prepare_dataset import prepare_dataset
+
+    _prepare(job, "prepare_dataset", job.layout.grid.datasets[job.id].to_dict(), prepare_dataset)
+
+
+def prepare_model(job: Job) -> None:
+    """Write one pretrained model in a hub's folder layout."""
+    from lmodp.models.prepare_model import prepare_model
+
+    _prepare(job, "prepare_model", job.layout.grid.models[job.id].to_dict(), prepare_model)
+
+
+def _prepare(job: Job, stage: str, spec: dict[str, Any], prepare: Callable[..., Any]) -> None:
+    layout, folder = job.layout, job.outputs(stage)["stamp"].parent
+    options = {"data_root": layout.config.data_folder(), "settings": layout.config.sources()}
+    job.run(
+        stage,
+        inputs=job.records("package"),
+        spec=layout.source_spec(stage, spec),
+        work=lambda: prepare(spec, folder=folder, cache_root=layout.cache, **options),
+    )
+
+
+def tokenize_dataset(job: Job) -> None:
+    """Turn one data set into one model's tokens."""
+    from lmodp.data.tokenize_dataset import tokenize_dataset
+
+    spec = job.layout.grid.tokens[job.id].to_dict()
+    job.run(
+        "tokenize_dataset",
+        inputs=job.records("dataset", "model"),
+        spec=spec,
+        work=lambda: tokenize_dataset(
+            spec,
+            dataset_folder=job.input("dataset_stamp").parent,
+            model_folder=job.input("model_stamp").parent,
+            folder=job.outputs("tokenize_dataset")["stamp"].parent,
+        ),
+    )
+
+
+def cache_activations(job: Job) -> None:
+    """Compute the outputs of a frozen prefix once, for every split."""
+    from lmodp.stages.cache_activations import cache_activations
+
+    spec = job.layout.grid.activations[job.id]
+    job.run(
+        "cache_activations",
+        inputs=job.records("tokens", "model"),
+        spec=spec.to_dict(),
+        work=lambda: cache_activations(
+            spec,
+            tokens_folder=job.input("tokens_stamp").parent,
+            model_folder=job.input("model_stamp").parent,
+            folder=job.outputs("cache_activations")["stamp"].parent,
+        ),
+    )
+
+
+def finetune_model(job: Job) -> None:
+    """Train all repetitions of one cell, score them and compare them with the plan."""
+    if not job.leave_standing(*CELL_STAGES):
+        _cell(job)
+
+
+def finetune_and_audit_model(job: Job) -> None:
+    """Do the same, and audit the training of one run."""
+    if not job.leave_standing(*CELL_STAGES, "audit_training"):
+        _audit_training(job, _cell(job))
+
+
+def _cell(job: Job) -> dict[str, Path]:
+    """Do the stages of a cell; return the inputs of an audit of its training."""
+    from lmodp.stages.evaluate_model import evaluate_model
+    from lmodp.stages.finetune_model import finetune_model
+    from lmodp.stages.verify_run import verify_run
+
+    cell, needs = job.layout.grid.cell(job.id), job.records("certificate", "dataset", "model", "tokens", "activations")
+    runs, certificate = _runs_of(job, cell, needs), read_record(needs["certificate"])
+    record = {stage: job.outputs(stage)["record"] for stage in CELL_STAGES}
+    job.run(
+        "finetune_model",
+        inputs=needs,
+        spec=cell.spec.to_dict(),
+        method_file=job.layout.method_file("finetune_model", cell.spec.to_dict()),
+        work=lambda: finetune_model(cell, runs, certificate, load_engine=lambda: _engine(job, cell)),
+    )
+    runs.write_timing()
+    job.run(
+        "evaluate_model",
+        inputs={"finetune": record["finetune_model"], **job.records("dataset", "tokens", "activations")},
+        spec=cell.spec.to_dict(),
+        work=lambda: evaluate_model(cell, runs),
+    )
+    job.run(
+        "verify_run",
+        inputs={"finetune": record["finetune_model"], "certificate": needs["certificate"]},
+        spec=cell.spec.to_dict(),
+        work=lambda: verify_run(cell, job.root, certificate),
+    )
+    return {"finetune": record["finetune_model"], "evaluate": record["evaluate_model"], **needs}
+
+
+def _runs_of(job: Job, cell: Cell, needs: Mapping[str, Path]) -> CellRuns:
+    from lmodp.stages.cell_runs import CellRuns
+
+    layout = job.layout
+    return CellRuns(
+        cell=cell,
+        root=layout.results,
+        cache=layout.cache,
+        code=stage_code("finetune_model", layout.method_file("finetune_model", cell.spec.to_dict())),
+        inputs={name_in(layout.results, path): input_hash(path) for path in needs.values()},
+        any_code=layout.keeps("finetune_model"),
+    )
+
+
+def _engine(job: Job, cell: Cell) -> Engine:
+    from lmodp.engines.foreign import load_engine
+
+    return load_engine(job.layout.grid.methods[cell.spec.method])
+
+
+def _audit_training(job: Job, trained: Mapping[str, Path]) -> None:
+    from lmodp.stages.audit_training import audit_training
+
+    cell, settings = job.layout.grid.cell(job.id), job.layout.config.audit
+    needs = {name: path for name, path in trained.items() if name not in ("finetune", "evaluate")}
+    job.run(
+        "audit_training",
+        inputs={**trained, **job.records("noise")},
+        spec={**cell.spec.to_dict(), "audit": settings.model_dump(mode="json")},
+        work=lambda: audit_training(
+            cell,
+            _runs_of(job, cell, needs),
+            noise_record=read_record(job.input("noise")),
+            canaries=settings.canaries,
+            confidence=settings.confidence,
+        ),
+    )
+
+
+def collect_results(job: Job) -> None:
+    """Gather all records of the grid into tables of cells, of runs and of curves."""
+    from lmodp.reporting.results.collect_results import collect_results
+
+    layout, outputs = job.layout, job.outputs("collect_results")
+    audits = job.inputs.get("audits", [])
+    job.run(
+        "collect_results",
+        inputs=job.records("verify", "evaluate", "certificates", "audits"),
+        spec={"grid": layout.config.grid, "cells": list(layout.grid.cells)},
+        work=lambda: collect_results(
+            layout.grid, job.root, runs_file=outputs["runs"], curves_file=outputs["curves"], audits=audits
+        ),
+    )
+
+
+def make_table(job: Job) -> None:
+    """Write comparison, privacy and status as CSV, Markdown and LaTeX."""
+    from lmodp.reporting.tables.make_table import make_table
+
+    _show(job, "make_table", lambda results: make_table(results, job.outputs("make_table")["record"].parent))
+
+
+def compare_published(job: Job) -> None:
+    """Set the published numbers beside the suite's own."""
+    from lmodp.pipeline.layout import PUBLISHED
+    from lmodp.reporting.tables.compare_published import compare_published, read_published
+
+    folder = job.outputs("compare_published")["record"].parent
+    job.run(
+        "compare_published",
+        inputs={**job.records("results"), "published": PUBLISHED},
+        spec={"grid": job.layout.config.grid},
+        work=lambda: compare_published(
+            read_record(job.input("results")), read_published(PUBLISHED), folder / "curves.parquet", folder
+        ),
+    )
+
+
+def measure_cost(job: Job) -> None:
+    """Write time per step, peak memory and the ratio to non-private."""
+    from lmodp.reporting.tables.measure_cost import measure_cost
+
+    folder = job.outputs("measure_cost")["record"].parent
+    _show(job, "measure_cost", lambda results: measure_cost(results, job.root, folder))
+
+
+def _show(job: Job, stage: str, work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Do a stage that shows the table of results and nothing else."""
+    job.run(
+        stage,
+        inputs=job.records("results"),
+        spec={"grid": job.layout.config.grid},
+        work=lambda: work(read_record(job.input("results"))),
+    )
+
+
+def map_wins(job: Job) -> None:
+    """Map where LMO noise needs less than the Gaussian."""
+    from lmodp.stages.map_wins import map_wins
+
+    spec = job.layout.needs.mapped_wins()
+    job.run("map_wins", inputs={}, spec=spec, work=lambda: map_wins(**spec))
+
+
+def map_space(job: Job) -> None:
+    """Map the searched space under every accountant."""
+    from lmodp.stages.map_space import map_space
+
+    spec, points = job.layout.needs.shown_landscape(), job.outputs("map_space")["points"]
+    job.run("map_space", inputs={}, spec=spec, work=lambda: map_space(spec, points_file=points))
+
+
+def make_figure(job: Job) -> None:
+    """Draw one figure."""
+    from lmodp.reporting.figures.make_figure import make_figure
+
+    results, outputs = job.input("results"), job.outputs("make_figure")
+    sources = {**job.inputs, "curves": [results.with_name("curves.parquet")]}
+    job.run(
+        "make_figure",
+        inputs=job.records("results", "searches", "wins", "landscape"),
+        spec={"grid": job.layout.config.grid, "figure": job.id},
+        work=lambda: make_figure(job.id, read_record(results), sources, svg=outputs["svg"], pdf=outputs["pdf"]),
+    )
+
+
+def report(job: Job) -> None:
+    """Write the page that a reader understands without the code."""
+    from lmodp.reporting.page.report import report
+
+    html, figures = job.outputs("report")["html"], job.layout.needs.figures
+    job.run(
+        "report",
+        inputs=job.records("results", "table", "published", "cost", "figures"),
+        spec={"grid": job.layout.config.grid},
+        work=lambda: report(read_record(job.input("results")), root=job.root, figures=figures, html=html),
+    )
+
+
+def fetch_package(job: Job) -> None:
+    """Fetch one package of data.lock."""
+    from lmodp.data.fetch import fetch_package
+    from lmodp.data.lockfile import locked_packages
+
+    cache = job.layout.cache
+    fetch_package(next(name for name, item in locked_packages().items() if item.folder(cache).name == job.id), cache)

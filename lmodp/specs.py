@@ -1,0 +1,396 @@
+"""What was asked for, as types: the specs of cells, of mechanisms and of everything that a grid makes once.
+
+A spec decides an id, a record remembers it, and plan and target of a mechanism are built from it. The id of a
+thing is a readable name and eight digits of a hash over its spec (`Spec.identity`). Fields that came after the
+first release do not enter the hash at their defaults, so that ids never change by a new option.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Any, Self
+
+from lmodp.mechanisms import Noise
+from lmodp.plan import Plan
+from lmodp.records.record import short_hash
+from lmodp.vocabulary import ADJACENCY, PRIVACY_UNIT
+
+LATER = {"later": True}  # metadata of a field that does not enter the hash at its default
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Base of all specs: a frozen value with a JSON form."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as plain JSON values, in the order of its fields."""
+        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the spec written by `to_dict`; keys that are no fields are left out (a run's repetition)."""
+        known = {item.name for item in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+    def identity(self) -> dict[str, Any]:
+        """Return what enters the hash: all fields but later ones at their defaults."""
+        kept = (item for item in fields(self) if not (item.metadata.get("later") and _is_default(self, item)))
+        return {item.name: _identity(getattr(self, item.name)) for item in kept}
+
+    @property
+    def digits(self) -> str:
+        """Eight hexadecimal digits that identify the spec."""
+        return short_hash(self.identity())
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A prepared data set: its name and where it comes from."""
+
+    dataset: str
+    source: str
+
+    @property
+    def id(self) -> str:
+        """Folder of the data set."""
+        return f"{self.dataset}-{self.source}-{self.digits}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec(Spec):
+    """A prepared model: its name, where it comes from, and how many of its layers are kept (None for all)."""
+
+    model: str
+    source: str
+    layers: int | None
+
+    @property
+    def id(self) -> str:
+        """Folder of the model."""
+        return f"{self.model}-{self.source}-{self.digits}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensSpec(Spec):
+    """A data set in the tokens of one model, at most ``max_length`` tokens per example."""
+
+    dataset: str
+    model: str
+    source: str
+    model_source: str | None
+    layers: int | None
+    max_length: int
+
+    @property
+    def id(self) -> str:
+        """Folder of the tokens."""
+        return f"{self.dataset}-{self.model}-{self.digits}"
+
+    @property
+    def needed_dataset(self) -> DatasetSpec:
+        """The data set that is tokenized."""
+        return DatasetSpec(dataset=self.dataset, source=self.source)
+
+    @property
+    def needed_model(self) -> ModelSpec:
+        """The model whose tokenizer is used."""
+        return ModelSpec(model=self.model, source=self.model_source or self.source, layers=self.layers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec:
+    """What a task needs to know: which data, which part is trained, and how a batch is computed.
+
+    Args:
+        dataset: key of the data set.
+        trainable: the trained part, see `lmodp.models.trainable`.
+        pooling: how a sentence becomes one vector: "first", "mean" or "last".
+        dropout: probability, in [0, 1).
+        precision: "float32" or "bfloat16".
+        batch_size: examples per forward pass when a model is scored.
+        generation: settings of beam search; None for the published ones.
+    """
+
+    dataset: str
+    trainable: Any
+    pooling: str = "first"
+    dropout: float = 0.0
+    precision: str = "float32"
+    batch_size: int = 64
+    generation: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationsSpec(Spec):
+    """The outputs of a frozen prefix over one data set."""
+
+    dataset: str
+    model: str
+    source: str
+    model_source: str | None
+    layers: int | None
+    max_length: int
+    trainable: Any
+    pooling: str
+    threads: int
+
+    @property
+    def id(self) -> str:
+        """Folder of the activations."""
+        part = self.trainable if isinstance(self.trainable, str) else f"last{self.trainable['last_layers']}"
+        return f"{self.dataset}-{self.model}-{part}-{self.digits}"
+
+    @property
+    def needed_tokens(self) -> TokensSpec:
+        """The tokens that the prefix reads."""
+        return TokensSpec(**{item.name: getattr(self, item.name) for item in fields(TokensSpec)})
+
+    @property
+    def needed_model(self) -> ModelSpec:
+        """The model whose prefix it is."""
+        return self.needed_tokens.needed_model
+
+    @property
+    def task(self) -> TaskSpec:
+        """The task that splits the model into prefix and trained part; only a prefix without dropout is cached."""
+        return TaskSpec(dataset=self.dataset, trainable=self.trainable, pooling=self.pooling)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpec(Spec):
+    """One offline noise search (see `lmodp.search.grid_search.find_noise`)."""
+
+    space: str
+    accountant: str
+    objective: str
+    gamma: float
+    epsilon: float
+    delta: float
+
+    @property
+    def id(self) -> str:
+        """Folder of the search."""
+        name = f"{self.space}-{self.accountant}-{self.objective}-e{self.epsilon:g}-{self.digits}"
+        return name.replace("/", "_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedSpec(Spec):
+    """The model whose trained parameters a method counts: the number of coordinates that a step releases."""
+
+    model: str
+    dataset: str
+    trainable: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class MechanismSpec(Spec):
+    """A mechanism that is calibrated and certified once.
+
+    Args:
+        method: whose mechanism it is.
+        calibration: "claimed" or "verified"; None for a method without privacy.
+        epsilon, delta: the target; see `epsilon_scope`.
+        setting: name of the method's own published setting, where that is the target.
+        expected_batch_size, dataset_size: B and N; the sampling rate is B / N.
+        steps: T.
+        search: the offline search that the method asks for, or None.
+        released: the model whose trained parameters the method counts, or None.
+    """
+
+    method: str
+    calibration: str | None
+    epsilon: float | None
+    delta: float | None
+    setting: str | None
+    expected_batch_size: float
+    dataset_size: int
+    steps: int
+    search: SearchSpec | None
+    released: CountedSpec | None
+
+    @property
+    def id(self) -> str:
+        """Folder of the mechanism."""
+        return f"{label('', self.method, self.calibration, self.epsilon)}-{self.digits}"
+
+    @property
+    def sampling_rate(self) -> float:
+        """The rate q = B / N."""
+        return self.expected_batch_size / self.dataset_size
+
+    @property
+    def epsilon_scope(self) -> str | None:
+        """What ``epsilon`` is of: "step", "run", or None without a target."""
+        return scope_of(self.calibration)
+
+    def plan(self, noise: Noise | None) -> Plan:
+        """Return the plan that is certified; the certificate holds at every clip norm."""
+        return Plan.for_batches(
+            expected_batch_size=self.expected_batch_size,
+            dataset_size=self.dataset_size,
+            steps=self.steps,
+            delta=self.delta,
+            noise=noise,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec(Spec):
+    """How a run is trained; the fields are those of the configuration's section ``training``."""
+
+    expected_batch_size: float
+    steps: int
+    clip_norm: float = 1.0
+    optimizer: str = "adam"
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    micro_batch_size: int = 256
+    precision: str = "float32"
+    dropout: float = 0.0
+    tuning: Mapping[str, Any] | None = None
+    evaluate_every: int | None = None
+    checkpoint_every: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellSpec(Spec):
+    """Everything that decides the result of a cell; its repetitions differ in their seeds alone.
+
+    Args:
+        experiment: key in the configuration.
+        method, calibration, epsilon, delta, setting: as in `MechanismSpec`.
+        clipping: "flat", "automatic" or "none".
+        engine: what trains it; "lmodp" for the suite's own engine.
+        dataset_size: N.
+        base_seed: of all random numbers.
+        threads: of one run.
+        dataset, model, source, model_source, layers: what is trained, and where data and model come from.
+        trainable: the trained part, see `lmodp.models.trainable`.
+        pooling, max_length: see `TaskSpec` and `TokensSpec`.
+        training: how.
+        generation: beam search of a table-to-text cell.
+        privacy_unit, adjacency: who is protected, and which data sets are neighbours.
+        randomness: "seeded" for a benchmark; "entropy" for a release.
+    """
+
+    experiment: str
+    method: str
+    calibration: str | None
+    epsilon: float | None
+    delta: float | None
+    setting: str | None
+    clipping: str
+    engine: str
+    dataset_size: int
+    base_seed: int
+    threads: int
+    dataset: str
+    model: str
+    source: str
+    model_source: str | None
+    layers: int | None
+    trainable: Any
+    pooling: str
+    max_length: int
+    training: TrainingSpec
+    generation: Mapping[str, Any] | None
+    privacy_unit: str = field(default=PRIVACY_UNIT, metadata=LATER)
+    adjacency: str = field(default=ADJACENCY, metadata=LATER)
+    randomness: str = field(default="seeded", metadata=LATER)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the spec written by `to_dict`."""
+        return super().from_dict({**values, "training": TrainingSpec.from_dict(values["training"])})
+
+    @property
+    def id(self) -> str:
+        """Folder of the cell."""
+        return f"{self.label}-{self.digits}"
+
+    @property
+    def label(self) -> str:
+        """The readable part of the id."""
+        return label(self.experiment, self.method, self.calibration, self.epsilon)
+
+    def run_id(self, repetition: int) -> str:
+        """Return the id of one repetition."""
+        return f"{self.label}-r{repetition:02d}-{short_hash({**self.identity(), 'repetition': repetition})}"
+
+    @property
+    def epsilon_scope(self) -> str | None:
+        """What ``epsilon`` is of: "step", "run", or None without a target."""
+        return scope_of(self.calibration)
+
+    def plan(self, noise: Noise | None) -> Plan:
+        """Return the plan of the cell's runs."""
+        return Plan.for_batches(
+            expected_batch_size=self.training.expected_batch_size,
+            dataset_size=self.dataset_size,
+            steps=self.training.steps,
+            delta=self.delta,
+            noise=noise,
+            clipping=self.clipping,
+            clip_norm=math.inf if self.clipping == "none" else self.training.clip_norm,
+            privacy_unit=self.privacy_unit,
+            adjacency=self.adjacency,
+        )
+
+    def tuned(self, chosen: Mapping[str, float]) -> CellSpec:
+        """Return the spec with the chosen learning rate and clip norm in place of the configuration's."""
+        return replace(self, training=replace(self.training, **chosen))
+
+    @property
+    def task(self) -> TaskSpec:
+        """What the cell's task needs to know."""
+        return TaskSpec(
+            dataset=self.dataset,
+            trainable=self.trainable,
+            pooling=self.pooling,
+            dropout=self.training.dropout,
+            precision=self.training.precision,
+            batch_size=self.training.micro_batch_size,
+            generation=self.generation,
+        )
+
+    @property
+    def needed_tokens(self) -> TokensSpec:
+        """The tokens that the cell reads."""
+        return TokensSpec(**{item.name: getattr(self, item.name) for item in fields(TokensSpec)})
+
+    @property
+    def needed_dataset(self) -> DatasetSpec:
+        """The data set that the cell trains on."""
+        return self.needed_tokens.needed_dataset
+
+    @property
+    def needed_model(self) -> ModelSpec:
+        """The pretrained model that the cell starts from."""
+        return self.needed_tokens.needed_model
+
+
+def scope_of(calibration: str | None) -> str | None:
+    """Return what a target epsilon is of: a claimed one of one step, a verified one of the whole run."""
+    return {"claimed": "step", "verified": "run"}.get(calibration or "")
+
+
+def label(experiment: str, method: str, calibration: str | None, epsilon: float | None) -> str:
+    """Return the readable part of an id."""
+    parts = [experiment, method, calibration, None if epsilon is None else f"e{epsilon:g}"]
+    return "-".join(part for part in parts if part)
+
+
+def _plain(value: Any) -> Any:
+    return value.to_dict() if isinstance(value, Spec) else value
+
+
+def _identity(value: Any) -> Any:
+    return value.identity() if isinstance(value, Spec) else value
+
+
+def _is_default(spec: Spec, item: Any) -> bool:
+    return item.default is not MISSING and bool(getattr(spec, item.name) == item.default)
