@@ -12,7 +12,7 @@ import importlib
 import os
 import sys
 
-from lmodp.errors import LmodpError
+from lmodp.errors import LmodpError, missing_extra
 
 COMMANDS = {
     "account": "what is epsilon? every accountant's answer for a noise",
@@ -39,6 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(arguments)
     except LmodpError as error:
         print(f"lmodp: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        lacking = missing_extra(error)
+        if lacking is None:
+            raise
+        print(f"lmodp: {lacking}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

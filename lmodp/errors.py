@@ -9,8 +9,13 @@ defect of the suite and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import metadata
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class LmodpError(Exception):
@@ -27,6 +32,10 @@ class MissingFile(LmodpError, FileNotFoundError):
 
 class DamagedFile(LmodpError, ValueError):
     """A file is there but is not what its checksum or format says."""
+
+
+class MissingPackage(LmodpError, ImportError):
+    """A package that only some uses need is not installed."""
 
 
 class Unsupported(LmodpError):
@@ -71,6 +80,40 @@ def require(condition: bool, name: str, value: object, rule: str, remedy: str = 
     """Raise `InvalidValue` with the four-part message unless ``condition`` holds."""
     if not condition:
         raise InvalidValue(str(Fault(name, value, rule, remedy)))
+
+
+def given(value: T | None, name: str, rule: str, remedy: str = "") -> T:
+    """Return ``value``, or raise `InvalidValue` with the four-part message where it is None."""
+    if value is None:
+        raise InvalidValue(str(Fault(name, None, rule, remedy)))
+    return value
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingPackage | None:
+    """Return the message for a package that one of the suite's extras brings; None for any other package.
+
+    Which extra brings it is read from the installed suite, thus from pyproject.toml.
+    """
+    package = (error.name or "").partition(".")[0]
+    for extra, names in _extras().items():
+        if package.lower() in names:
+            remedy = f"Install it with: pip install 'lmodp[{extra}]'"
+            return MissingPackage(str(Fault("package", package, "is needed for this and not installed", remedy)))
+    return None
+
+
+def _extras() -> dict[str, set[str]]:
+    """Return the packages of each extra, in small letters."""
+    try:
+        lines = metadata.requires("lmodp") or []
+    except metadata.PackageNotFoundError:  # run from its source, without being installed
+        return {}
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        parts = re.match(r"([\w-]+).*; extra == ['\"](\w+)['\"]", line)
+        if parts and parts[1] != "lmodp":
+            found.setdefault(parts[2], set()).add(parts[1].lower())
+    return found
 
 
 def describe_error(error: BaseException) -> str:

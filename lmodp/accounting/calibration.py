@@ -52,9 +52,12 @@ def scale_to_target(
     Args:
         noise: a law, of which the shape is kept, or the family "gaussian" or "laplace".
         accountant: "claimed", "paper_bound" or "verified".
-        epsilon, delta: the target.
-        sampling_rate, steps: q and T of the run.
-        relative_sensitivity: sensitivity of the sum over the factor of the noise.
+        epsilon: the target, above 0.
+        delta: of the target, in (0, 1).
+        sampling_rate: q in (0, 1], probability per example and step.
+        steps: T >= 1, number of noisy sums released.
+        relative_sensitivity: sensitivity of the sum over the factor of the noise. At 1 the law returned is in
+            units of the clip norm, as a `Plan` takes it.
         dimension: number of coordinates for ``verified``; None for many.
         scope: "step" or "run", what the target is of. By default the step under ``claimed``, as
             published, and the run otherwise.
@@ -70,6 +73,16 @@ def scale_to_target(
         * The accountant is asked once more about the law that is returned.
         * Where epsilon is not monotone in the scale (``claimed``, ``paper_bound``), the target holds at
           the returned scale; larger scales are not claimed to be private as well.
+
+    Source:
+        docs/verified_bounds.md for ``verified``; LMO-DP, arXiv:2405.18776, for the others.
+
+    >>> import lmodp
+    >>> noise = lmodp.calibrate(
+    ...     "gaussian", accountant="verified", epsilon=1.0, delta=1e-5, sampling_rate=0.03, steps=10
+    ... )
+    >>> round(noise.std, 2)
+    1.23
     """
     shape = _shape(noise)
     scope = scope or ("step" if accountant == "claimed" else "run")

@@ -23,7 +23,31 @@ NUMERICAL_ERROR = (
 def certificate_of(
     plan: Plan, *, published_epsilon_step: float | None = None, dimension: int | None = None
 ) -> dict[str, Any]:
-    """Return the certificate of a plan: `account_mechanism`, and the verified interval at delta = 1e-5."""
+    """Return the certificate of a plan: every accountant's answer, and the verified one at delta = 1e-5.
+
+    Papers ask for epsilon at very different delta, so that their numbers cannot be compared. A certificate
+    therefore holds a second verified interval, always at delta = 1e-5.
+
+    Args:
+        plan, published_epsilon_step, dimension: as in `account_mechanism`.
+
+    Returns:
+        What `account_mechanism` returns, and under "at_1e-5" the ``delta`` and its ``verified`` section.
+
+    Raises:
+        InvalidValue: as `account_mechanism`.
+
+    Source:
+        docs/verified_bounds.md.
+
+    >>> import lmodp
+    >>> plan = lmodp.Plan(noise=lmodp.load_noise("lmo-0.3"), sampling_rate=0.03, steps=10, delta=1e-10)
+    >>> certificate = lmodp.certify(plan)
+    >>> [round(certificate["verified"][end], 2) for end in ("lower", "upper")]
+    [0.14, 0.16]
+    >>> [round(certificate["at_1e-5"]["verified"][end], 2) for end in ("lower", "upper")]
+    [0.07, 0.08]
+    """
     found = account_mechanism(plan, published_epsilon_step=published_epsilon_step, dimension=dimension)
     unit = plan.noise.scaled(1 / plan.relative_sensitivity)
     run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps}
@@ -42,15 +66,37 @@ def published_claim(plan: Plan, *, published_epsilon_step: float | None = None) 
 def account_mechanism(
     plan: Plan, *, published_epsilon_step: float | None = None, dimension: int | None = None
 ) -> dict[str, Any]:
-    """Return every accountant's answer for a plan as plain JSON values.
+    """Return every accountant's answer to "what is epsilon?" for a plan, as plain JSON values.
 
     Args:
         plan: with noise and delta.
-        published_epsilon_step: the epsilon per step that was published for the noise, if any.
-        dimension: number of coordinates released; None for many.
+        published_epsilon_step: the epsilon of one step that was published for the noise, if any.
+        dimension: number of coordinates released; None for many. More coordinates never lower epsilon.
+
+    Returns:
+        A dict. Infinite numbers are None; "status" and "reason" say why.
+
+        ``claimed``      ``epsilon_step``, ``epsilon_run``: by the formula of the public code, faults included
+        ``paper_bound``  ``epsilon_step``, ``epsilon_run``: the published formula where it means something; one
+                         number released a step, so no statement about a gradient
+        ``pure_scalar``  ``epsilon_step``: one number released, delta = 0
+        ``verified``     ``lower``, ``upper``: interval for the whole run; ``upper`` may be stated
+        ``noise``        ``noise_multiplier`` (standard deviation), ``sigma_effective`` (that of the Gaussian that
+                         hides as much in many coordinates), both in units of the clip norm unless the plan has
+                         a ``noise_scale``; ``mean_abs``, ``entropy``, ``efficiency``, ...
+        ``plan``         what was asked
 
     Raises:
         InvalidValue: the plan has no noise or no delta, or the dimension is below 1.
+
+    Source:
+        LMO-DP, arXiv:2405.18776 (claimed, paper_bound); docs/verified_bounds.md (verified).
+
+    >>> import lmodp
+    >>> plan = lmodp.Plan(noise=lmodp.load_noise("lmo-0.3"), sampling_rate=0.03, steps=10, delta=1e-10)
+    >>> found = lmodp.account(plan)
+    >>> round(found["claimed"]["epsilon_run"], 3), round(found["verified"]["lower"], 3)
+    (0.136, 0.14)
     """
     require(plan.noise is not None, "noise", None, "is needed for a certificate")
     require(plan.delta is not None, "delta", None, "is needed for a certificate", "Set plan.delta.")
@@ -76,6 +122,9 @@ def _plan_facts(plan: Plan, dimension: int | None) -> dict[str, Any]:
         "dimension": dimension,
         "adjacency": plan.adjacency,
         "sampler": plan.sampler,
+        "privacy_unit": plan.privacy_unit,
+        "releases_per_step": plan.releases_per_step,
+        "schedule": plan.schedule,
     }
 
 

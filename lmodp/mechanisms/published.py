@@ -100,6 +100,13 @@ def load_noise(source: str | Path) -> Noise:
         MissingFile: neither a published name nor a file.
         DamagedFile: the file is not JSON.
         InvalidValue: the file's content is no valid noise.
+
+    Source:
+        the column "source" of published.tsv names table, figure or code line of each.
+
+    >>> import lmodp
+    >>> lmodp.load_noise("lmo-0.3").to_dict()["rate"]["uniform"]
+    {'weight': 0.1, 'low': 1.0, 'high': 2.0}
     """
     name = str(source)
     if name in PUBLISHED:
