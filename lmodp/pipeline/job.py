@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import format_exception
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,6 +33,8 @@ class Job:
     @classmethod
     def of_rule(cls, snakemake: Any) -> Self:
         """Return the job of a script; ``snakemake`` is what Snakemake puts into its namespace."""
+        if snakemake.log:
+            _keep_log(Path(str(snakemake.log)))
         sys.excepthook = _tell
         layout = Layout.from_values(snakemake.config)
         inputs = {name: _paths(files) for name, files in snakemake.input.items() if name != "now"}
@@ -97,6 +100,32 @@ class Job:
         return True
 
 
+class _Tee:
+    """A stream that writes to the console and to a log file; progress bars go to the console alone."""
+
+    def __init__(self, console: Any, log: Any):
+        self.console, self.log = console, log
+
+    def write(self, text: str) -> int:
+        """Write to both; what overwrites its own line goes to the console alone."""
+        if "\r" not in text:
+            self.log.write(text)
+            self.log.flush()
+        return int(self.console.write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.console, name)
+
+
+def _keep_log(path: Path) -> None:
+    """Copy what the job prints into its log file; draw progress bars only where a person looks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log = path.open("w", encoding="utf-8")
+    sys.stdout, sys.stderr = _Tee(sys.stdout, log), _Tee(sys.stderr, log)
+    if not sys.stderr.isatty():
+        os.environ["TQDM_DISABLE"] = "1"
+
+
 def _paths(files: Any) -> list[Path]:
     return [Path(files)] if isinstance(files, str) else [Path(str(file)) for file in files]
 
@@ -106,4 +135,4 @@ def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackT
     if isinstance(error, LmodpError):
         print(f"lmodp: {error}", file=sys.stderr)
     else:
-        sys.__excepthook__(kind, error, traceback)
+        print("".join(format_exception(kind, error, traceback)), file=sys.stderr)

@@ -11,14 +11,15 @@ from transformers import RobertaConfig, RobertaForSequenceClassification
 from lmodp.engines.foreign import load_engine, train_foreign
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config
-from lmodp.mechanisms import PUBLISHED
-from lmodp.methods.contract import OWN_ENGINE
+from lmodp.mechanisms import PUBLISHED, noise_from_dict
 from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.trainable import set_trainable
+from lmodp.records.runs import run_line
 from lmodp.stages.calibrate_noise import calibrate_noise
-from lmodp.stages.finetune_model import plan_of, settings_of
+from lmodp.stages.finetune_model import settings_of
 from lmodp.stages.verify_run import certified_plan
 from lmodp.training import TokenColumns, classification_loss, train
+from lmodp.vocabulary import OWN_ENGINE
 
 ROOT = Path(__file__).resolve().parents[2]
 EPSILON = {"claimed": 3, "verified": 3}
@@ -62,17 +63,15 @@ def tiny_config():
 def search_record(spec):
     """What a search would have answered, for methods that ask."""
     return (
-        {"status": "done", "reason": None, "noise": PUBLISHED["figure6-0.9"].noise.to_dict()}
-        if spec["search"]
-        else None
+        {"status": "done", "reason": None, "noise": PUBLISHED["figure6-0.9"].noise.to_dict()} if spec.search else None
     )
 
 
 def noise_record(grid, cell):
     """What calibrate_noise writes for a cell."""
-    spec = grid.mechanisms[cell.mechanism].spec
-    content = calibrate_noise(spec, grid.methods[spec["method"]], search_record(spec), model_folder=model_folder())
-    return {"status": "done", "reason": None, "spec": spec, **content}
+    spec = grid.mechanisms[cell.mechanism]
+    content = calibrate_noise(spec, grid.methods[spec.method], search_record(spec), model_folder=model_folder())
+    return {"status": "done", "reason": None, "spec": spec.to_dict(), **content}
 
 
 def tiny_model(part):
@@ -90,8 +89,9 @@ def tiny_examples(size):
 
 def run_cell(grid, cell, record):
     """Train a cell for its steps; return the model, the conformance record and the certified plan."""
-    method, plan = grid.methods[cell.spec["method"]], plan_of(cell.spec, record["noise"])
-    model = tiny_model(cell.spec["trainable"])
+    law = noise_from_dict(record["noise"]) if record["noise"] else None
+    method, plan = grid.methods[cell.spec.method], cell.spec.plan(law)
+    model = tiny_model(cell.spec.trainable)
     trainer = train if method.engine == OWN_ENGINE else partial(train_foreign, load_engine(method))
     result = trainer(
         model,
@@ -101,5 +101,5 @@ def run_cell(grid, cell, record):
         settings=settings_of(cell.spec),
         seeds=SEEDS,
     )
-    certified = certified_plan(cell.spec, {"noise": record["noise"], "spec": record["spec"]})
-    return model, result.record, certified
+    certified = certified_plan(cell.spec, {"noise": record["noise"], "spec": record["spec"]}, {})
+    return model, run_line(result.record, per_step=True), certified

@@ -4,14 +4,16 @@ import pytest
 import yaml
 
 from lmodp.methods import discovery as registry
+from lmodp.pipeline.layout import Layout
 from lmodp.records.fingerprint import _imports, _meaning, code_fingerprint
-from lmodp.records.record import read_record
+from lmodp.records.places import cell_path
+from lmodp.records.record import read_runs
 from lmodp.reporting.tables.make_table import make_table
 from tests.contracts.small_world import ROOT
 from tests.contracts.third_party import engine, install, method_text, write
 from tests.contracts.whole_grid import outdated, run_grid
 
-LESS = "return plan.with_noise(plan.noise.scaled(2 / 3))"
+LESS = "from dataclasses import replace; return replace(plan, noise=plan.noise.scaled(2 / 3))"
 TWICE = "from dataclasses import replace; return replace(plan, sampling_rate=2 * plan.sampling_rate)"
 SAY_PLAN = '{"noise": honest.noise.to_dict(), "sampling_rate": honest.sampling_rate, "expected_batch_size": honest.expected_batch_size, "divisor": honest.expected_batch_size}'
 FILES = {
@@ -19,7 +21,7 @@ FILES = {
     "raises": method_text("raises", mechanism="return 1 / 0"),
     "no_mechanism": method_text("no_mechanism", mechanism="return 'gaussian'"),
     "no_import": method_text("no_import", top="import surely_not_installed_anywhere\n"),
-    "skip_raises": method_text("skip_raises", body="def skip(self, spec):\n    return spec['colour']"),
+    "skip_raises": method_text("skip_raises", body="def skip(self, spec):\n    return {}[spec.pooling]"),
     "needs_more": method_text("needs_more", body="requires = {'surely_not_installed_anywhere': 'pip install it'}"),
     "gaussian_too": method_text("gaussian"),
     "honest_engine": engine("honest_engine"),
@@ -78,7 +80,7 @@ def test_a_good_third_party_method_is_a_row_like_any_other(rows, name):
         ("raises", "failed", "mechanism() of 'raises' raised ZeroDivisionError: division by zero (raises.py, line "),
         ("no_mechanism", "failed", "returned str, must return a Mechanism"),
         ("no_import", "failed", "import error: ModuleNotFoundError: No module named 'surely_not_installed_anywhere'"),
-        ("skip_raises", "failed", "skip() of 'skip_raises' raised KeyError: 'colour'"),
+        ("skip_raises", "failed", "skip() of 'skip_raises' raised KeyError: 'mean'"),
         ("gaussian_too", "failed", "not a method: name = 'gaussian': must be 'gaussian_too'"),
         ("needs_more", "skipped", "surely_not_installed_anywhere is not installed. Install it: pip install it"),
         ("wrong_rate", "failed", "what ran is not what was certified: sampling_rate: certified 0.25, ran 0.5"),
@@ -97,9 +99,9 @@ def test_the_law_of_the_released_sum_is_what_gives_away_too_little_noise(outcome
     layout, _ = outcome
     checks = {}
     for name in ("less_noise", "honest_engine"):
-        cell = next(cell for cell in layout.grid.active if cell.spec["method"] == name)
-        record = read_record(layout.results / "runs" / cell.runs[0] / "verification.json")
-        checks[name] = {check["name"]: check["agrees"] for check in record["checks"]}
+        cell = next(cell for cell in layout.grid.active if cell.spec.method == name)
+        _, (line,) = read_runs(cell_path(layout.results, cell.id, "verify_run"))
+        checks[name] = {check["name"]: check["agrees"] for check in line["checks"]}
     name = "law of released sums, distance from the noise"
     assert checks["honest_engine"][name] and not checks["less_noise"][name]
 
@@ -113,12 +115,11 @@ def test_all_of_them_are_in_the_table(outcome, rows, tmp_path):
 
 def test_a_changed_third_party_method_reruns_what_depends_on_it(outcome):
     layout, _ = outcome
-    cell = next(cell for cell in layout.grid.active if cell.spec["method"] == "third_party")
+    cell = next(cell for cell in layout.grid.active if cell.spec.method == "third_party")
     noise = f"mechanisms/{cell.mechanism}/noise.json"
     assert not outdated(layout, noise)
     path = layout.method_file("calibrate_noise", {"method": "third_party"})
     path.write_text(path.read_text().replace('calibrate("gaussian")', 'calibrate("laplace")'))
     for cached in (code_fingerprint, _imports, _meaning):
         cached.cache_clear()
-    layout._verdicts.clear()
-    assert outdated(layout, noise)
+    assert outdated(Layout(layout.config, layout.grid), noise)

@@ -1,11 +1,26 @@
 """What the workflow finds outdated beyond what a record itself can tell."""
 
+import importlib
+import inspect
+import re
+from dataclasses import replace
+
+import pytest
 import yaml
 
+from lmodp.data.cards import DATASETS
+from lmodp.data.lockfile import locked_package
+from lmodp.models.cards import MODELS
+from lmodp.pipeline import jobs
+from lmodp.pipeline import layout as layout_module
 from lmodp.pipeline.layout import Layout
-from lmodp.records.record import make_record, sha256_file, write_json
-from lmodp.records.reuse import stage_code
+from lmodp.records.record import input_hash, make_record, write_json
+from lmodp.records.stage_table import STAGES, stage_code
 from tests.contracts.small_world import ROOT
+
+
+def outdated(layout, record):
+    return layout.judge.why_outdated(record) is not None
 
 
 def test_an_audit_by_other_settings_is_made_again(tmp_path):
@@ -14,27 +29,87 @@ def test_an_audit_by_other_settings_is_made_again(tmp_path):
     audit, results = layout.results / "mechanisms/some/audit.json", layout.results / "tables/results.json"
     settings = layout.config.audit.model_dump(mode="json")
     write_json(audit, make_record("audit_mechanism", {"spec": {"audit": settings}}, code=stage_code("audit_mechanism")))
-    inputs = {"mechanisms/some/audit.json": sha256_file(audit)}
-    write_json(results, make_record("collect_results", {"inputs": inputs}, code=stage_code("collect_results")))
-    assert not layout.outdated(audit) and not layout.outdated(results)
+    inputs = {"mechanisms/some/audit.json": input_hash(audit)}
+    write_json(results, make_record("collect_results", {}, inputs=inputs, code=stage_code("collect_results")))
+    assert not outdated(layout, audit) and not outdated(layout, results)
     changed = Layout.from_values(values | {"audit": settings | {"trials": settings["trials"] + 1}})
-    assert changed.outdated(audit) and changed.outdated(results)
+    assert outdated(changed, audit) and outdated(changed, results)
     unread = Layout.from_values(values | {"audit": settings | {"canaries": settings["canaries"] + 1}})
-    assert not unread.outdated(audit)
+    assert not outdated(unread, audit)
 
 
 def test_a_map_of_another_grid_is_made_again(tmp_path):
     values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text()) | {"results_root": str(tmp_path)}
     layout = Layout.from_values(values)
-    specs = {"map_space": layout.shown_landscape(), "map_wins": layout.mapped_wins()}
+    specs = {"map_space": layout.needs.shown_landscape(), "map_wins": layout.needs.mapped_wins()}
     for kind, spec in specs.items():
         write_json(layout.results / f"figures/{kind}.json", make_record(kind, {"spec": spec}, code=stage_code(kind)))
-        assert not layout.outdated(layout.results / f"figures/{kind}.json")
+        assert not outdated(layout, layout.results / f"figures/{kind}.json")
     delta = {"delta": [1e-7]}
     experiments = {
         name: item | ({"privacy": item["privacy"] | delta} if "privacy" in item else {})
         for name, item in values["experiments"].items()
     }
     changed = Layout.from_values(values | {"privacy": values["privacy"] | delta, "experiments": experiments})
-    assert changed.shown_landscape() != specs["map_space"]
-    assert all(changed.outdated(layout.results / f"figures/{kind}.json") for kind in specs)
+    assert changed.needs.shown_landscape() != specs["map_space"]
+    assert all(outdated(changed, layout.results / f"figures/{kind}.json") for kind in specs)
+
+
+def smoke(tmp_path, **changes):
+    values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+    return Layout.from_values(values | {"results_root": str(tmp_path), "cache_root": str(tmp_path / "cache")} | changes)
+
+
+def test_rules_scripts_jobs_stages_and_functions_share_their_names():
+    rules = re.findall(
+        r"(?m)^rule (\w+):", "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    )
+    made = {name for name in rules if not name.startswith("all_")}
+    scripts = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")}
+    functions = {name for name in vars(jobs) if not name.startswith("_") and inspect.isfunction(vars(jobs)[name])}
+    own = {name for name in functions if vars(jobs)[name].__module__ == jobs.__name__}
+    assert made == scripts == own
+    together = {"evaluate_model", "verify_run", "audit_training"}  # in one job with finetune_model
+    assert set(STAGES) - together == made - {"fetch_package", "finetune_and_audit_model"}
+    for name, stage in STAGES.items():
+        assert stage.module.rpartition(".")[2] == name
+        assert inspect.isfunction(getattr(importlib.import_module(stage.module), name))
+
+
+def test_every_script_calls_the_job_of_its_name():
+    for path in (ROOT / "workflow/scripts").glob("*.py"):
+        assert f"jobs.{path.stem}(Job.of_rule(snakemake))" in path.read_text()
+
+
+@pytest.mark.parametrize("stage", ["prepare_dataset", "prepare_model"])
+def test_another_version_of_a_source_is_other_work(tmp_path, monkeypatch, stage):
+    """A changed entry of data.lock outdates what was prepared from it."""
+    layout = smoke(tmp_path)
+    kind = {"prepare_dataset": "datasets", "prepare_model": "models"}[stage]
+    folder = {"datasets": DATASETS, "models": MODELS}[kind]
+    name = next(name for name, card in folder.items() if card.package)
+    spec = (
+        {"dataset": name, "source": "embedded"}
+        if kind == "datasets"
+        else {"model": name, "source": "embedded", "layers": None}
+    )
+    record = layout.results / kind / "some.json"
+    write_json(record, make_record(stage, {"spec": layout.source_spec(stage, spec)}, code=stage_code(stage)))
+    assert not outdated(layout, record)
+    package = locked_package(folder[name].package)
+    monkeypatch.setattr(layout_module, "locked_package", lambda name: replace(package, sha256="0" * 64))
+    assert outdated(smoke(tmp_path), record)
+
+
+def test_another_revision_of_the_hub_is_other_work(tmp_path):
+    layout = smoke(tmp_path)
+    spec = {"model": "roberta_large", "source": "hub", "layers": None}
+    record = layout.results / "models/some.json"
+    write_json(
+        record,
+        make_record(
+            "prepare_model", {"spec": layout.source_spec("prepare_model", spec)}, code=stage_code("prepare_model")
+        ),
+    )
+    assert not outdated(layout, record)
+    assert outdated(smoke(tmp_path, hub_revisions={"roberta_large": "1" * 40}), record)

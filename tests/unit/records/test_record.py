@@ -7,8 +7,7 @@ import pytest
 
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.records.record import (
-    input_hashes,
-    is_current,
+    input_hash,
     json_text,
     make_record,
     read_record,
@@ -16,6 +15,7 @@ from lmodp.records.record import (
     write_bytes,
     write_json,
 )
+from lmodp.records.reuse import Wanted, difference
 
 
 def record(**fields):
@@ -27,7 +27,7 @@ def record(**fields):
 def test_a_record_says_what_made_it(tmp_path):
     write_json(tmp_path / "r.json", record())
     read = read_record(tmp_path / "r.json")
-    assert read["created_by"]["rule"] == "certify_mechanism" and read["created_by"]["code"] == "abc"
+    assert read["stage"] == "certify_mechanism" and read["created_by"]["code"] == "abc"
     assert set(read["created_by"]["versions"]) == {"lmodp", "python", "numpy"}
     assert read["status"] == "done" and read["reason"] is None
 
@@ -59,7 +59,9 @@ def test_json_is_laid_out_in_lines_and_reads_back_the_same():
     assert json.loads(text) == json.loads(json.dumps(value))
     lines = text.splitlines()
     assert lines[1] == ' "short": [1, 2.5, null],' and lines[-2] == ' "3": "key"' and max(map(len, lines)) <= 120
-    assert len(lines) < 45 and json_text(json.loads(text)) == text and json_text({}) == "{}\n"
+    assert json_text(json.loads(text)) == text and json_text({}) == "{}\n"
+    steps = [line for line in lines if line.startswith("  1")]
+    assert all(line.count(",") > 3 for line in steps[:-1]), "numbers of a list share lines"
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -85,21 +87,33 @@ def test_missing_damaged_and_foreign_files_are_told_apart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("code", "inputs", "spec", "current"),
+    ("code", "inputs", "spec", "told"),
     [
-        ("abc", {"a": "1"}, {"epsilon": 0.7}, True),
-        ("abd", {"a": "1"}, {"epsilon": 0.7}, False),
-        ("abc", {"a": "2"}, {"epsilon": 0.7}, False),
-        ("abc", {"a": "1", "b": "1"}, {"epsilon": 0.7}, False),
-        ("abc", {"a": "1"}, {"epsilon": 0.8}, False),
+        ("abc", {"a": "1"}, {"epsilon": 0.7}, None),
+        (None, {"a": "1"}, {"epsilon": 0.7}, None),
+        ("abd", {"a": "1"}, {"epsilon": 0.7}, "other code"),
+        ("abc", {"a": "2"}, {"epsilon": 0.7}, "other inputs"),
+        ("abc", {"a": "1", "b": "1"}, {"epsilon": 0.7}, "other inputs"),
+        ("abc", {"a": "1"}, {"epsilon": 0.8}, "another spec"),
     ],
 )
-def test_a_record_is_reused_only_if_code_inputs_and_spec_are_the_same(tmp_path, code, inputs, spec, current):
+def test_a_record_is_reused_only_if_code_inputs_and_spec_are_the_same(code, inputs, spec, told):
+    assert difference(record(), Wanted(code, inputs, spec)) == told
+
+
+def test_a_changed_digit_is_noticed_and_other_code_is_the_same_content(tmp_path):
     write_json(tmp_path / "r.json", record())
-    assert is_current(tmp_path / "r.json", code=code, inputs=inputs, content={"spec": spec}) is current
+    text = (tmp_path / "r.json").read_text()
+    (tmp_path / "r.json").write_text(text.replace("0.7", "0.8"))
+    with pytest.raises(DamagedFile, match="has changed since it was written"):
+        read_record(tmp_path / "r.json")
+    other = make_record("certify_mechanism", {"spec": {"epsilon": 0.7}}, code="other", inputs={"a": "1"})
+    assert other["sha256"] == record()["sha256"] != record(more=1)["sha256"]
 
 
 def test_hashes(tmp_path):
     (tmp_path / "f").write_bytes(b"abc")
-    assert input_hashes({"f": tmp_path / "f"})["f"].startswith("ba7816bf")
+    assert input_hash(tmp_path / "f").startswith("ba7816bf")
+    write_json(tmp_path / "r.json", record())
+    assert input_hash(tmp_path / "r.json") == record()["sha256"]
     assert short_hash({"a": 1, "b": [2]}) == short_hash({"b": [2], "a": 1}) != short_hash({"a": 1, "b": [3]})

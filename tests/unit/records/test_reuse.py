@@ -6,8 +6,8 @@ import pytest
 
 from lmodp.errors import InvalidValue
 from lmodp.records import reuse as stages
-from lmodp.records.record import read_record, write_json
-from lmodp.records.reuse import run_stage, why_outdated
+from lmodp.records.record import read_record, read_runs, sealed, write_json
+from lmodp.records.reuse import Judge, run_stage
 
 
 @pytest.fixture
@@ -93,11 +93,11 @@ def test_any_code_will_do_except_for_what_reports(root, monkeypatch):
     monkeypatch.setattr(stages, "stage_code", lambda *names: "changed")
 
     def judge(name):
-        return why_outdated(root / name, root=root, method_files={}, any_code=True)
+        return Judge(root=root, method_files={}, keep_records=True).why_outdated(root / name)
 
     assert judge("m/certificate.json") is None and judge("verify_run.json") is None
     assert "other code of make_table" in judge("make_table.json")
-    write_json(root / "m/certificate.json", {**read_record(root / "m/certificate.json"), "epsilon": 9})
+    write_json(root / "m/certificate.json", sealed({**read_record(root / "m/certificate.json"), "epsilon": 9}))
     assert "has changed" in judge("verify_run.json")
 
 
@@ -145,7 +145,7 @@ def test_bulky_files_are_found_by_another_grid(root, tmp_path):
 
 
 def judged(root):
-    return why_outdated(root / "m/certificate.json", root=root, method_files={}, seen={})
+    return Judge(root=root, method_files={}).why_outdated(root / "m/certificate.json")
 
 
 def test_a_current_record_is_not_outdated_and_each_change_is_named(root, monkeypatch):
@@ -153,7 +153,7 @@ def test_a_current_record_is_not_outdated_and_each_change_is_named(root, monkeyp
     certify(root, [], inputs={"in": root / "in.txt"})
     assert judged(root) is None
     write_json(root / "in.txt", "y")
-    assert "in.txt has changed since" in judged(root)
+    assert "in.txt, an input, has changed since" in judged(root)
     (root / "in.txt").unlink()
     assert "is missing" in judged(root)
     certify(root, [])
@@ -181,7 +181,7 @@ def test_a_result_file_that_was_touched_is_noticed(root):
     make = dict(record=root / "t/t.json", root=root, inputs={}, spec={}, files=(root / "t/t.csv",), work=table)
     run_stage("make_table", **make)
     (root / "t/t.csv").write_text("a,c\n")
-    assert "t/t.csv has changed" in why_outdated(root / "t/t.json", root=root, method_files={})
+    assert "t/t.csv has changed" in Judge(root=root, method_files={}).why_outdated(root / "t/t.json")
     run_stage("make_table", **make)
     assert (root / "t/t.csv").read_text() == "a,b\n"
 
@@ -190,3 +190,54 @@ def test_damaged_records_are_outdated(root):
     certify(root, [])
     (root / "m/certificate.json").write_text(json.dumps({"half": 1}))
     assert "lacks" in judged(root)
+
+
+def train(root, runs, **options):
+    return run_stage(
+        "finetune_model",
+        record=root / "c/training.jsonl",
+        root=root,
+        inputs={},
+        spec={"cell": 1},
+        work=lambda: {"runs": [{"run": run, "status": "done", "reason": None, "loss": 0.5} for run in runs]},
+        **options,
+    )
+
+
+def test_repetitions_are_lines_and_the_record_lists_them(root):
+    made = train(root, ["a", "b"])
+    record, lines = read_runs(root / "c/training.jsonl")
+    assert record == made and [line["run"] for line in lines] == ["a", "b"]
+    assert [entry["sha256"] for entry in record["runs"]] == [line["sha256"] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda lines: lines[:-1], "lacks the run b"),
+        (lambda lines: [*lines[:-1], lines[-1].replace("0.5", "0.6")], "the run b has changed"),
+        (lambda lines: [lines[0].replace('"cell": 1', '"cell": 2'), *lines[1:]], "has changed since it was written"),
+        (lambda lines: [lines[0], lines[1][:20], lines[2]], "is not JSON in lines"),
+        (lambda lines: [], "is empty"),
+    ],
+)
+def test_a_missing_or_changed_line_is_found_and_made_again(root, damage, what):
+    train(root, ["a", "b"])
+    path = root / "c/training.jsonl"
+    whole = path.read_text()
+    path.write_text("\n".join(damage(whole.splitlines())))
+    assert what in Judge(root=root, method_files={}).why_outdated(path)
+    train(root, ["a", "b"])
+    assert path.read_text() == whole
+
+
+def test_the_same_content_by_other_code_leaves_what_was_made_from_it(root, monkeypatch):
+    """An input is known by its content, so a refactoring that changes no result outdates nothing downstream."""
+    run_stage("calibrate_noise", record=root / "m/noise.json", root=root, inputs={}, spec={}, work=lambda: {"noise": 1})
+    certify(root, [], inputs={"noise": root / "m/noise.json"})
+    honest = stages.stage_code
+    monkeypatch.setattr(
+        stages, "stage_code", lambda name, *rest: "changed" if name == "calibrate_noise" else honest(name, *rest)
+    )
+    run_stage("calibrate_noise", record=root / "m/noise.json", root=root, inputs={}, spec={}, work=lambda: {"noise": 1})
+    assert judged(root) is None
