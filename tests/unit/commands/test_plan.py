@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from lmodp.cli import main
-from lmodp.commands.plan import plan_grid
+from lmodp.estimate.plan_grid import plan_grid
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config, load_config
 

@@ -7,8 +7,9 @@ import yaml
 
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config
-from lmodp.records.record import read_record
-from lmodp.stages.tuning import candidates, tune, tuned
+from lmodp.records.places import cell_path
+from lmodp.records.record import read_runs
+from lmodp.stages.tuning import candidates, tune
 from tests.contracts.small_world import ROOT
 from tests.contracts.whole_grid import run_grid
 
@@ -52,8 +53,8 @@ def test_if_every_pair_diverges_the_first_is_taken():
 
 
 def test_one_list_alone_keeps_the_other_value():
-    assert candidates(spec_of({"clip_norm": [0.5]})["training"]) == [{"learning_rate": 1e-3, "clip_norm": 0.5}]
-    assert tuned(spec_of(None), {"clip_norm": 0.5})["training"]["clip_norm"] == 0.5
+    assert candidates(spec_of({"clip_norm": [0.5]}).training) == [{"learning_rate": 1e-3, "clip_norm": 0.5}]
+    assert spec_of(None).tuned({"clip_norm": 0.5}).training.clip_norm == 0.5
 
 
 def test_a_tuned_cell_runs_with_what_was_chosen_and_is_verified_by_it(tmp_path):
@@ -63,11 +64,11 @@ def test_a_tuned_cell_runs_with_what_was_chosen_and_is_verified_by_it(tmp_path):
     )
     assert {row["status"] for row in results["cells"]} == {"done"}
     for cell in layout.grid.active:
-        record = read_record(layout.results / "runs" / cell.runs[0] / "training.json")
+        record, (line,) = read_runs(cell_path(layout.results, cell.id, "finetune_model"))
         assert record["tuning"]["budget"] == len(record["tuning"]["trials"]) == 4
         chosen = record["tuning"]["chosen"]
         best = min(record["tuning"]["trials"], key=lambda trial: trial["validation_loss"])
         assert chosen == {name: best[name] for name in chosen}
-        assert record["settings"]["learning_rate"] == chosen["learning_rate"]
-        assert cell.spec["calibration"] or chosen["learning_rate"] == 1e-2  # 1e-9 learns nothing
-        assert record["plan"]["clip_norm"] == (chosen["clip_norm"] if cell.spec["calibration"] else None)
+        assert line["settings"]["learning_rate"] == chosen["learning_rate"]
+        assert cell.spec.calibration or chosen["learning_rate"] == 1e-2  # 1e-9 learns nothing
+        assert record["plan"]["clip_norm"] == (chosen["clip_norm"] if cell.spec.calibration else None)

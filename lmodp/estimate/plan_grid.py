@@ -1,0 +1,176 @@
+"""What a grid would cost: models at their true sizes, memory, hours and the epsilon that holds, cell by cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from lmodp.data.cards import DATASETS
+from lmodp.data.hub_lock import hub_entry
+from lmodp.errors import InvalidValue, Unsupported
+from lmodp.grid.cells import Cell, Grid
+from lmodp.models.cards import MODELS
+from lmodp.records.record import read_record
+from lmodp.specs import CellSpec
+from lmodp.stages.calibrate_noise import calibrate_noise
+
+NOTES = (
+    "memory: of one training step, estimated (16 bytes a trained weight, activations after Korthikanti et al. 2022).",
+    "time: work over the measured rate of a small model on this machine, at the mean length where the results folder has the "
+    "tokens' record and at the longest length elsewhere; evaluation, and the one pass that fills a cache of frozen layers' "
+    "outputs, not included.",
+    "verified: upper bound of the whole run's epsilon; it is what holds.",
+)
+
+
+def plan_grid(grid: Grid, *, rate: float, privacy: bool = True) -> dict[str, Any]:
+    """Return models at their true sizes and one entry a cell.
+
+    Args:
+        grid: of the configuration.
+        rate: products and sums a second.
+        privacy: whether the verified epsilon of each mechanism is computed.
+    """
+    sizes: dict[str, dict[str, Any]] = {}
+    cells = [_plan_cell(cell, grid, sizes, rate, privacy) for cell in grid.cells.values()]
+    return {
+        "grid": grid.config.grid,
+        "rate": rate,
+        "models": list(sizes.values()),
+        "cells": cells,
+        "notes": list(NOTES),
+    }
+
+
+def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: float, privacy: bool) -> dict[str, Any]:
+    spec, training = cell.spec, cell.spec.training
+    part = json.dumps([spec.experiment, spec.trainable])  # a method may train another part than its experiment
+    if part not in sizes:
+        sizes[part] = _size(spec)
+    size = sizes[part]
+    flops = _flops(cell, size, mean_length=_mean_length(cell.tokens, grid))
+    examples = training.expected_batch_size * training.steps * cell.repetitions
+    entry = {
+        "cell": cell.id,
+        "experiment": spec.experiment,
+        **{name: getattr(spec, name) for name in ("method", "calibration", "epsilon", "delta")},
+        "sampling_rate": training.expected_batch_size / spec.dataset_size,
+        "steps": training.steps,
+        "runs": cell.repetitions,
+        "memory_bytes": size["memory_bytes"],
+        "seconds": None if flops is None else flops * examples / rate,
+        "verified": None,
+        "reason": "; ".join(filter(None, (cell.skip, size["problem"], _unpinned(spec, grid)))) or None,
+    }
+    if privacy and cell.skip is None:
+        answer = _verified(cell, grid, size["trainable"])
+        entry |= {"verified": answer.get("verified"), "reason": entry["reason"] or answer.get("reason")}
+    return entry
+
+
+def _unpinned(spec: CellSpec, grid: Grid) -> str | None:
+    """Which of the cell's files the hub cannot be asked for, because no commit of them is known here."""
+    wanted = {
+        "dataset": (spec.dataset, spec.source),
+        "model": (spec.model, spec.model_source or spec.source),
+    }
+    faults = []
+    for kind, (name, source) in wanted.items():
+        try:
+            if source == "hub":
+                hub_entry(name, kind=kind, revisions=grid.config.hub_revisions)
+        except InvalidValue as error:
+            faults.append(str(error))
+    return " ".join(faults) or None
+
+
+def _flops(cell: Cell, size: Mapping[str, Any], *, mean_length: float | None) -> float | None:
+    """Products and sums an example; behind cached outputs of a frozen prefix only the trained part runs.
+
+    Micro-batches hold examples of like lengths and are padded to the longest of their own, so that the
+    mean length counts; attention's share, which grows faster, is small at these lengths.
+    """
+    longest = cell.spec.max_length
+    length = mean_length or longest
+    if cell.activations is None or size["trainable"] is None:
+        return None if size["flops_per_example"] is None else size["flops_per_example"] * length / longest
+    return 6 * size["trainable"] * (1 if cell.spec.trainable == "head" else length)
+
+
+@cache
+def _mean_length(tokens_id: str, grid: Grid) -> float | None:
+    """The mean length of the training examples, where their tokens have been counted."""
+    path = grid.config.results / "tokens" / tokens_id / "tokens.json"
+    return read_record(path)["splits"]["train"]["mean_length"] if path.is_file() else None
+
+
+def _size(spec: CellSpec) -> dict[str, Any]:
+    data = DATASETS[spec.dataset]
+    asked = {
+        "model": spec.model,
+        "classes": len(data.labels) or None,
+        **{name: getattr(spec, name) for name in ("trainable", "pooling", "max_length", "layers")},
+        "training": {name: getattr(spec.training, name) for name in ("micro_batch_size", "precision")},
+    }
+    return {
+        "experiment": spec.experiment,
+        "model": MODELS[spec.model].title,
+        "dataset": data.title,
+        **_size_of(json.dumps(asked)),
+    }
+
+
+@cache
+def _size_of(asked: str) -> dict[str, Any]:
+    """The size of a model under a task and a trained part, given as JSON; several experiments ask for the same one."""
+    from lmodp.estimate.true_size import true_size  # loads torch, which a faulty configuration need not wait for
+
+    values = json.loads(asked)
+    try:
+        return vars(true_size(MODELS[values.pop("model")], **values))
+    except Unsupported as error:
+        return {
+            **dict.fromkeys(("parameters", "trainable", "tapped", "memory_bytes", "flops_per_example")),
+            "problem": str(error),
+        }
+
+
+def _verified(cell: Cell, grid: Grid, dimension: int | None) -> dict[str, Any]:
+    """The upper bound of the mechanism that the cell would be trained under."""
+    counted = dimension if grid.mechanisms[cell.mechanism].released else None
+    try:
+        return _verified_of(cell.mechanism, grid, counted)
+    except Unsupported as error:
+        return {"reason": str(error)}
+
+
+@cache
+def _verified_of(mechanism_id: str, grid: Grid, dimension: int | None) -> dict[str, Any]:
+    from lmodp.accounting import verified_upper
+    from lmodp.mechanisms import noise_from_dict
+
+    spec = grid.mechanisms[mechanism_id]
+    search = _search_of(spec.search.id, grid) if spec.search else None
+    answer = calibrate_noise(spec, grid.methods[spec.method], search, dimension=dimension)
+    if answer["noise"] is None:
+        return {"reason": answer.get("reason")}
+    noise = noise_from_dict(answer["noise"])
+    return {"verified": verified_upper(noise, sampling_rate=spec.sampling_rate, steps=spec.steps, delta=spec.delta)}
+
+
+@cache
+def _search_of(search_id: str, grid: Grid) -> dict[str, Any]:
+    from lmodp.stages.search_noise import search_noise
+
+    return {"status": "done", "reason": None, **search_noise(grid.searches[search_id].to_dict())}
+
+
+def measured_rate() -> float:
+    """Return products and sums per second of this machine, from a few steps of a small model."""
+    import torch
+
+    from lmodp.estimate.throughput import measure_throughput
+
+    return measure_throughput(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
