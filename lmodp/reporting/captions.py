@@ -1,4 +1,4 @@
-"""What a reader must know beside a number: split, examples, seeds, adjacency, sampler, metric."""
+"""What a reader must know to read a number: split, examples, seeds, adjacency, sampler, metric."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from lmodp.reporting.formats import count, plain_list, trainable_words
 from lmodp.reporting.results.metrics import metrics_in
 
-PRIVACY_UNIT = "add-or-remove-one-example adjacency, Poisson sampling"
+PRIVACY_UNIT = "adjacency: add or remove one example; Poisson sampling"
 
 
 def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
@@ -18,7 +18,7 @@ def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
     runs = f"mean ± standard deviation over {facts['repetitions']} seeds" if facts["repetitions"] > 1 else "one seed"
     return (
         f"{facts['dataset']}, {count(size)} training examples; {facts['model']}, training {trainable_words(facts['trainable'])} "
-        f"for {facts['steps']} steps of {count(batch)} expected examples (rate {batch / size:.4g}), clip norm {facts['clip_norm']:g}, "
+        f"for {facts['steps']} steps with an expected batch of {count(batch)} examples (rate {batch / size:.4g}), clip norm {facts['clip_norm']:g}, "
         f"{facts['optimizer']} at {facts['learning_rate']:g}{_own_rates(results, facts)}. "
         f"Score: {_scores(results, experiment)} after the last step on the {facts['evaluation_split']} split ({_size(results, experiment)}), "
         f"{runs}; {PRIVACY_UNIT}."
@@ -26,7 +26,7 @@ def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
 
 
 def _own_rates(results: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    """`` (Non-private: 0.0005)`` where a method has a rate of its own."""
+    """`` (Non-private: 0.0005)`` for methods that have their own learning rate."""
     own = [f"{results['methods'][name]['title']}: {rate:g}" for name, rate in facts.get("learning_rates", {}).items()]
     return f" ({', '.join(own)})" if own else ""
 
@@ -36,7 +36,7 @@ def _scores(results: Mapping[str, Any], experiment: str) -> str:
 
 
 def _size(results: Mapping[str, Any], experiment: str) -> str:
-    """How many examples were scored; sentences are generated for distinct records, and not for all where the configuration says so."""
+    """How many examples were scored. Sentences are generated once per distinct record, or for fewer records if the configuration limits them."""
     facts = results["experiments"][experiment]
     examples = f"{count(facts['evaluation_size'])} examples"
     scored = next(
@@ -48,11 +48,11 @@ def _size(results: Mapping[str, Any], experiment: str) -> str:
 
 
 def plan_of(mechanism: Mapping[str, Any]) -> tuple[float, ...]:
-    """Return what mechanisms that can be compared have in common: examples, expected batch size, steps, delta."""
+    """Return what comparable mechanisms have in common: examples, expected batch size, steps, delta."""
     return tuple(mechanism[name] for name in ("dataset_size", "expected_batch_size", "steps", "delta"))
 
 
 def plan_words(plan: tuple[float, ...]) -> str:
     """Return `plan_of` in words."""
     size, batch, steps, delta = plan
-    return f"{size:,} examples, {steps:,} steps of {batch:,g} expected (rate {batch / size:.3g}), δ = {delta:g}"
+    return f"{size:,} examples, {steps:,} steps, expected batch {batch:,g} (rate {batch / size:.3g}), δ = {delta:g}"

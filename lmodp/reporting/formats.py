@@ -1,4 +1,4 @@
-"""How numbers and targets are written in tables, captions and sentences: one way everywhere."""
+"""How numbers and targets are written: the same in tables, captions and sentences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NOTHING = "–"
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Return a number with so many significant digits, without exponents where it is readable."""
+    """Return a number with the given significant digits, without an exponent if it is readable."""
     if value is None:
         return NOTHING
     if value and not 1e-4 <= abs(value) < 1e6:
@@ -18,7 +18,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def interval(lower: float | None, upper: float | None) -> str:
-    """Return ``[lower, upper]``; nothing where there is neither."""
+    """Return ``[lower, upper]``, or a dash if there is neither."""
     if lower is None and upper is None:
         return NOTHING
     return f"[{number(lower, 3)}, {'∞' if upper is None else number(upper, 3)}]"

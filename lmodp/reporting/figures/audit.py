@@ -21,7 +21,7 @@ COLUMNS = 6
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
-    """Return a panel a mechanism of the plan with the most audited ones, or one that says that there is none."""
+    """Return one panel per audited mechanism, for the plan with most of them; if none was audited, a panel saying so."""
     items = _drawn(results)
     if not items:
         return _nothing()
@@ -46,7 +46,7 @@ def _audited(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _drawn(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Those of one plan: every plan's would fill a wall and say the same."""
+    """The audited mechanisms of one plan; those of all plans would be too many panels with the same message."""
     items = _audited(results)
     plans = Counter(plan_of(item) for item in items)
     return [item for item in items if plan_of(item) == plans.most_common(1)[0][0]]
@@ -90,13 +90,13 @@ def caption(results: Mapping[str, Any]) -> str:
     tried = [verdict for verdict in verdicts if verdict is not None]
     drawn = _drawn(results)
     elsewhere = (
-        f" Drawn are the {len(drawn)} mechanisms of one plan ({plan_words(plan_of(drawn[0]))}); the privacy table has all."
+        f" The figure shows the {len(drawn)} mechanisms of one plan ({plan_words(plan_of(drawn[0]))}); the privacy table has all."
         if len(drawn) < len(items)
         else ""
     )
-    untried = f"; {len(items) - len(tried)} more have no claim at that δ to try" if len(tried) < len(items) else ""
+    untried = f"; {len(items) - len(tried)} more have no claim at this δ" if len(tried) < len(items) else ""
     return (
-        "What a tester of the released sums achieved: share of missed detections of one example against share of false alarms. Grey area: what the claimed "
-        "ε of the run, at the δ that the trials resolve, does not allow; a curve that enters it contradicts the claim. "
-        f"{sum(tried)} of {len(tried)} claims are refuted, each by a test of its own at the audit's confidence{untried}.{elsewhere}"
+        "A test decides from the released sums whether one example was in the data. Curve: its share of missed detections against its share of false alarms. "
+        "Grey area: forbidden by the claimed ε of the run at the δ that the trials resolve; a curve that enters it contradicts the claim. "
+        f"{sum(tried)} of {len(tried)} claims are refuted, each by its own test at the audit's confidence{untried}.{elsewhere}"
     )

@@ -1,6 +1,6 @@
 """Which figures a grid has.
 
-This module imports no plotting library: the workflow asks it each time it is parsed.
+This module imports no plotting library, because the workflow imports it each time it is parsed.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from lmodp.grid.cells import Grid
 
 FIGURES = {
-    "comparison": "Scores against claimed and against verified ε",
+    "comparison": "Scores against claimed and verified ε",
     "privacy": "ε of each mechanism: claimed, paper's bound, verified and audited",
     "noises": "The noises: densities and survival functions",
-    "wins": "Where LMO noise can win: standard deviation over the Gaussian's at equal verified ε",
+    "wins": "Where LMO noise can win: noise, × Gaussian, at equal verified ε",
     "search": "The search space and the points that qualify",
     "training": "Training curves",
     "audit": "Trade-off curves of the audit",

@@ -1,4 +1,4 @@
-"""The leading score against the claimed and against the verified epsilon of the run, side by side."""
+"""The main score against the claimed epsilon of the run (left) and against the verified one (right)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FAR_BELOW = 0.6  # of the scores' range
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
-    """Return the main figure: a row of two panels for every experiment that has scores yet."""
+    """Return the main figure: one row of two panels per experiment that has scores."""
     names = _drawn(results)
     figure, axes = plt.subplots(
         len(names), 2, figsize=(WIDTH, 3.1 * len(names) + 0.7), sharey="row", sharex="col", squeeze=False
@@ -50,7 +50,7 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
 
 
 def _drawn(results: Mapping[str, Any]) -> list[str]:
-    """The experiments that have scores of private cells; the first one where none has."""
+    """The experiments with scores of private cells; if there is none, the first experiment."""
     scored = {cell["experiment"] for cell in results["cells"] if cell["calibration"] and _shown(cell) is not None}
     return [name for name in results["experiments"] if name in scored] or list(results["experiments"])[:1]
 
@@ -100,22 +100,20 @@ def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapp
 
 
 def _with_claims(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The cells set to a claim; where an experiment has none, what the published accounting says of the others."""
+    """The cells calibrated to a claim; if an experiment has none, the others at the ε that the published accounting gives."""
     found = [cell for cell in cells if cell["claimed_run"] is not None]
     return [cell for cell in found if cell["calibration"] == "claimed"] or found
 
 
 def _shown(cell: Mapping[str, Any]) -> float | None:
-    """A cell's mean leading score as the axis has it: accuracy in percent."""
+    """A cell's mean main score in the unit of the axis: accuracy in percent."""
     mean = leading_score(cell)["mean"]
     return None if mean is None else METRICS[cell["metric"]].factor * mean
 
 
 def _say_empty(panel: Axes) -> None:
     panel.set_axis_off()
-    panel.annotate(
-        "no cell has an ε of this kind and a score", (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY
-    )
+    panel.annotate("no cell has both this ε and a score", (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY)
 
 
 def _draw_lines(panel: Axes, cells: list[Mapping[str, Any]], x: str, look: Mapping[str, Look]) -> None:
@@ -137,7 +135,7 @@ def _draw_lines(panel: Axes, cells: list[Mapping[str, Any]], x: str, look: Mappi
 
 
 def _draw_point(panel: Axes, cell: Mapping[str, Any], x: str, look: Look) -> None:
-    """The mean and, with few seeds, every run; otherwise the standard deviation."""
+    """Draw the mean, and every run if there are few seeds, otherwise the standard deviation."""
     hollow = cell["calibration"] == "verified"
     score, factor = leading_score(cell), METRICS[cell["metric"]].factor
     values = [factor * value for value in score["values"]]
@@ -201,7 +199,7 @@ def _log_axis(panel: Axes) -> None:
     panel.set_xscale("log")
     panel.margins(x=0.12, y=0.08)
     low, high = panel.get_xlim()
-    if high < NARROW * low:  # all claims alike: a wider axis says so better than its own digits
+    if high < NARROW * low:  # all claims are equal: a wider axis shows this better than many digits
         panel.set_xlim((low * high / NARROW) ** 0.5, (low * high * NARROW) ** 0.5)
     low, high = panel.get_xlim()
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < WIDE * low else (1,)))
@@ -211,7 +209,7 @@ def _log_axis(panel: Axes) -> None:
 
 
 def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]:
-    """The scores that every point is read against: non-private and, of accuracies, the majority class."""
+    """The reference scores: non-private training and, for accuracy, the majority class."""
     metric, plain = leading_metric(results, name), nonprivate_cell(results, name)
     found = {"non-private": _shown(plain) if plain else None}
     if metric.name == "accuracy" and results["experiments"][name]["majority_accuracy"] is not None:
@@ -220,7 +218,7 @@ def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]
 
 
 def _references(right: Axes, left: Axes, values: Mapping[str, float], points: list[tuple[float, float]]) -> None:
-    """Lines for the reference values, named at an edge of the right panel; what lies far below the scores is named there only."""
+    """Draw reference values as lines, labelled at an edge of the right panel; values far below the scores get only the label."""
     if not (left.axison or right.axison):
         return
     for name, value in values.items():
@@ -247,7 +245,7 @@ def _references(right: Axes, left: Axes, values: Mapping[str, float], points: li
 
 
 def _emptier_edge(panel: Axes, points: list[tuple[float, float]], height: float) -> int:
-    """Return 1, the right edge, unless fewer points stand above the height at the left one: 0."""
+    """Return the edge with fewer points above the height: 1 for right (also if equal), 0 for left."""
     if not points:
         return 1
     places = (panel.transData + panel.transAxes.inverted()).transform([*points, (points[0][0], height)])
@@ -262,7 +260,7 @@ def _legend(results: Mapping[str, Any], look: Mapping[str, Look]) -> list[Line2D
         )
         for name, item in look.items()
     ]
-    for text, face in (("set to equal claimed ε of a step", GREY), ("set to equal verified ε of the run", "white")):
+    for text, face in (("at equal claimed ε of one step", GREY), ("at equal verified ε of the run", "white")):
         handles.append(
             Line2D([], [], marker="o", markerfacecolor=face, markeredgecolor=GREY, linestyle="none", label=text)
         )
@@ -277,9 +275,9 @@ def caption(results: Mapping[str, Any]) -> str:
     if absent := [facts["title"] for name, facts in results["experiments"].items() if name not in _drawn(results)]:
         left_out += f" Without scores: {plain_list(absent)}."
     return (
-        f"Left: {_metrics(results)} at the ε of the whole run that the published accounting gives, for noises set to the same claimed ε of one "
-        f"step (written above){_hollow_left(results)}. Right: the same runs, and those set to equal verified ε (hollow), at the ε that holds for the whole "
-        "gradient: the bar runs from the verified lower to the verified upper bound, the marker stands at the upper bound. Vertical "
+        f"Left: {_metrics(results)} against the claimed ε of the whole run (published accounting), for noises with equal claimed ε of one "
+        f"step (written above){_hollow_left(results)}. Right: the same runs, and those at equal verified ε (hollow), against the verified ε of the whole "
+        "gradient. Horizontal bars go from the verified lower to the verified upper bound; the marker is at the upper bound. Vertical "
         f"bars: one standard deviation over seeds; with fewer than {FEW_SEEDS} seeds every run is a dot. {PRIVACY_UNIT[0].upper()}"
         f"{PRIVACY_UNIT[1:]}.{left_out}"
     )
@@ -297,5 +295,5 @@ def _hollow_left(results: Mapping[str, Any]) -> str:
     return (
         ""
         if all("claimed" in found for found in calibrations.values())
-        else "; hollow where an experiment has none of these"
+        else "; hollow if an experiment has no such cells"
     )

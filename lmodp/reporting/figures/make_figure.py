@@ -1,8 +1,8 @@
 """The stage make_figure: every figure of the report, drawn from records.
 
-A figure is a module here with ``draw(results, sources)``, which returns a
-`matplotlib` figure, and ``caption(results)``; its name and title stand in
-`lmodp.reporting.figures.catalogue`.
+A figure is a module in this package with two functions: ``draw(results, sources)``,
+which returns a `matplotlib` figure, and ``caption(results)``. Its name and title are
+in `lmodp.reporting.figures.catalogue`.
 """
 
 from __future__ import annotations

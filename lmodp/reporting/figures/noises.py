@@ -1,4 +1,4 @@
-"""Densities and survival functions of the noises, each relative to its own claim."""
+"""Densities and survival functions of the noises, for each target epsilon."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
 
 
 def _groups(results: Mapping[str, Any]) -> dict[tuple[str, float], dict[str, Mapping[str, Any]]]:
-    """One noise a method for every calibration and epsilon; those of the first plan where there are several."""
+    """One noise per method, calibration and epsilon; if there are several plans, that of the first plan."""
     found: dict[tuple[str, float], dict[str, Mapping[str, Any]]] = {}
     order = {"claimed": 0, "verified": 1}
     items = [item for item in results["mechanisms"].values() if item["law"] and item["calibration"] is not None]
@@ -47,7 +47,7 @@ def _groups(results: Mapping[str, Any]) -> dict[tuple[str, float], dict[str, Map
 
 
 def _scale(noise: Noise) -> float:
-    """A width that exists also where the variance does not."""
+    """A width that is finite even if the variance is infinite."""
     return noise.sigma_effective
 
 
@@ -70,7 +70,7 @@ def _draw_row(row: Any, noises: Mapping[str, Noise], reach: float, look: Mapping
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows."""
     return (
-        "Left: density of the noise added to one coordinate of the clipped sum. Right: the chance that it exceeds x in absolute value, on a "
-        "logarithmic scale: mixtures of Laplaces have heavier tails than a Gaussian. Where a noise depends on the plan, that of the grid's first "
-        "plan is drawn."
+        "Left: density of the noise added to one coordinate of the clipped sum. Right: the probability that its absolute value exceeds x, on a "
+        "logarithmic scale. Mixtures of Laplaces have heavier tails than a Gaussian. If a noise depends on the plan, the figure shows that of the "
+        "grid's first plan."
     )

@@ -23,7 +23,7 @@ ROW_HEIGHT = 0.2
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
-    """Return a panel a plan, a row a mechanism, ordered as in the privacy table."""
+    """Return one panel per plan with one row per mechanism, ordered as in the privacy table."""
     plans = [list(items) for _, items in groupby(_ordered(results), key=plan_of)] or [[]]
     rows = [max(len(items), 1) for items in plans]
     figure, axes = plt.subplots(
@@ -118,6 +118,6 @@ def caption(results: Mapping[str, Any]) -> str:
     missing = sum(item["verified_upper"] is None for item in items)
     left_out = f" {missing} mechanisms have no finite verified ε; the privacy table says why." if missing else ""
     return (
-        "Every mechanism of the grid, whole run. Claimed: the published accounting. Paper's bound: the published bound at valid orders, for one number. "
-        f"Verified: for the whole gradient; the marker at the upper end is what holds.{audited} {PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}.{left_out}"
+        "ε of the whole run, for every mechanism of the grid. Claimed: the published accounting. Paper's bound: the published bound at valid orders, "
+        f"for one number. Verified: for the whole gradient; the marker at the upper end is the ε you may state.{audited} {PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}.{left_out}"
     )

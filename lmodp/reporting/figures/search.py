@@ -1,4 +1,4 @@
-"""The searched space: what every accountant says of every point, and which points qualify under each."""
+"""The searched space: epsilon of every point under every accountant, and which points qualify."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lmodp.reporting.figures.style import GREY, INK, LOOKS, WIDTH
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
-    """Return a row a search and a panel an accountant: epsilon of one step against standard deviation."""
+    """Return one row per search and one panel per accountant: noise multiplier against epsilon of one step."""
     searches = [read_record(path) for path in sources["searches"]]
     (record,) = sources["landscape"]
     points, landscape = pd.read_parquet(record.with_suffix(".parquet")), read_record(record)
@@ -45,7 +45,7 @@ def _draw_panel(panel: Any, accountant: str, record: Mapping[str, Any], points: 
     target, column = record["spec"]["epsilon"], f"step_{accountant}"
     finite = points[np.isfinite(points[column]) & np.isfinite(points["std"])]
     fits = finite[column] < target
-    # Tens of thousands of points: as a picture inside the vector file, which else has megabytes.
+    # Tens of thousands of points are drawn as a bitmap; as vectors they would take megabytes.
     panel.scatter(
         finite[column][~fits], finite["std"][~fits], s=3, color=GREY, alpha=0.25, linewidths=0, rasterized=True
     )
@@ -72,7 +72,7 @@ def _draw_panel(panel: Any, accountant: str, record: Mapping[str, Any], points: 
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows."""
     return (
-        "Every point of the searched space with a finite ε and a finite standard deviation: ε of one step as claimed, by the paper's bound, and verified "
-        "(one full release of a gradient of many coordinates), against the noise multiplier. Blue points qualify (ε below the target, "
-        "dashed); the star is what the search returned, in each panel."
+        "Every point of the searched space with a finite ε and a finite noise multiplier. Vertical: noise multiplier. Horizontal: ε of one step, as claimed, by "
+        "the paper's bound, and verified (one release of a gradient of many coordinates, without sampling). Blue points qualify: their ε is below the "
+        "target (dashed line). The star in each panel is the point that the search returned."
     )

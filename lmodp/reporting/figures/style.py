@@ -1,7 +1,7 @@
 """One look for all figures: colours, markers, sizes, and files that come out the same every time.
 
-Colours are those of Okabe and Ito, told apart under every common colour blindness;
-every method also has a marker and a dash of its own, so that figures can be read
+The colours are those of Okabe and Ito, which people with any common colour blindness
+can distinguish. Every method also has its own marker and dash, so figures can be read
 in grey.
 """
 
@@ -50,7 +50,7 @@ LOOKS = (
     Look("#8C6D31", "<", (0, (6, 2, 1, 2))),
 )
 
-# Beyond eight methods colours repeat, markers and dashes do not.
+# With more than eight methods, colours repeat; markers and dashes do not.
 MORE_LOOKS = tuple(
     Look(first.colour, marker, dash)
     for first, marker, dash in zip(
@@ -72,7 +72,7 @@ MORE_LOOKS = tuple(
 
 
 def looks(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:
-    """Return a look for every private method, in the order of the grid."""
+    """Return one look per private method, in the order of the grid."""
     private = [name for name, facts in methods.items() if facts["private"]]
     every = LOOKS + MORE_LOOKS
     return {name: every[number % len(every)] for number, name in enumerate(private)}
@@ -80,7 +80,7 @@ def looks(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw inside this block."""
+    """Context for drawing: everything drawn inside it has the suite's style."""
     rules = {
         "font.family": "DejaVu Sans",
         "font.size": 9,
@@ -123,5 +123,5 @@ def save(figure: Figure, *, svg: Path, pdf: Path) -> None:
 
 
 def _hundredths(svg: str) -> str:
-    """Path coordinates to hundredths of a point, which no eye tells from the millionths they are written with."""
+    """Round path coordinates to hundredths of a point; nobody can see the difference."""
     return PATH.sub(lambda path: DECIMALS.sub(r"\1", path[0]), svg)

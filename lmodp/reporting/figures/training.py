@@ -1,4 +1,4 @@
-"""Training curves: the leading score along the way where it was measured, the training loss otherwise."""
+"""Training curves: the main score during training if it was measured, otherwise the training loss."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = 4
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
-    """Return a panel a target, the experiments with curves one after another."""
+    """Return one panel per target, experiment by experiment."""
     curves = pd.read_parquet(sources["curves"][0])
     beside = {cell["cell"] for cell in results["cells"] if cell["setting"] is not None}
     curves = curves[~curves.cell.isin(beside)]
@@ -42,9 +42,7 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
         for panel in line[len(row) :]:
             panel.set_visible(False)
         line[0].set_ylabel(metric.head(" on the evaluation split") if metric else LOSS, fontsize=8)
-        if (
-            name != before
-        ):  # of a title the layout heeds the height alone; as a text it would make its column as wide as itself
+        if name != before:  # the layout engine reserves only height for titles; a text artist would widen the column
             line[0].set_title(f"{results['experiments'][name]['title']}\n{line[0].get_title(loc='left')}", fontsize=9)
         before = name
     _legend(figure, axes, results)
@@ -52,7 +50,7 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
 
 
 def _targets(results: Mapping[str, Any], name: str, curves: pd.DataFrame) -> list[tuple[str, float] | None]:
-    """The targets of the grid that have curves, None where only non-private runs have; settings published beside the grid are left out."""
+    """The targets that have curves; None if only non-private runs have. Methods' own published points are left out."""
     there = set(curves.cell)
     cells = [
         cell
@@ -65,7 +63,7 @@ def _targets(results: Mapping[str, Any], name: str, curves: pd.DataFrame) -> lis
 
 
 def _measured(curves: pd.DataFrame, results: Mapping[str, Any], name: str) -> Metric | None:
-    """The leading metric, where it was measured along the way."""
+    """The main metric, if it was measured during training."""
     metric = leading_metric(results, name)
     return metric if metric.name in set(curves.quantity[curves.experiment == name]) else None
 
@@ -105,7 +103,7 @@ def caption(results: Mapping[str, Any]) -> str:
     absent = [facts["title"] for name, facts in results["experiments"].items() if name not in ran]
     left_out = f" No runs yet: {plain_list(absent)}." if absent else ""
     return (
-        "Mean over seeds, and the range from the lowest to the highest seed. The loss is that of the examples drawn at a step, before the update; it is a "
-        "diagnostic computed from private data without noise, shown for experiments that were not scored along the way, and no part of what a "
-        "mechanism releases. Settings that a method published beside the grid's targets are left out." + left_out
+        "Line: mean over seeds. Band: lowest to highest seed. Experiments that were not scored during training show the loss of each step's batch, before the "
+        "update. This loss is a diagnostic: it is computed from private data without noise, and no mechanism releases it. The methods' own published points "
+        "are left out." + left_out
     )

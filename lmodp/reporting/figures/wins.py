@@ -17,7 +17,7 @@ from lmodp.reporting.figures.style import WIDTH
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
-    """Return a heat map for every family (row) and number of releases (column)."""
+    """Return one heat map per family (row) and number of releases (column)."""
     rows = read_record(sources["wins"][0])["rows"]
     families, steps = list(dict.fromkeys(row["family"] for row in rows)), sorted({row["steps"] for row in rows})
     figure, axes = plt.subplots(
@@ -33,7 +33,7 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
 
 
 def _draw_panel(panel: Any, rows: list[Mapping[str, Any]]) -> None:
-    """Ratio of standard deviations; below 1 (blue) the family needs less noise than the Gaussian."""
+    """Draw the noise ratio; below 1 (blue) the family needs less noise than the Gaussian."""
     dimensions, targets = (
         list(dict.fromkeys(row["dimension"] for row in rows)),
         sorted({row["epsilon"] for row in rows}, reverse=True),
@@ -70,7 +70,7 @@ def _name(family: str) -> str:
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows."""
     return (
-        "Standard deviation that a noise needs, divided by the Gaussian's, at equal verified ε (Rényi bound for both), without sampling. Below 1 "
-        "(blue) it needs less noise than the Gaussian, above 1 (red) more; in many dimensions no mixture of Laplaces comes below √2. Between one and "
-        "many coordinates the shift is taken evenly spread. Grey: no answer."
+        "Noise, × Gaussian: the noise multiplier that a noise needs, divided by the Gaussian's, at equal verified ε (Rényi bound for both), without "
+        "sampling. Below 1 (blue) it needs less noise than the Gaussian, above 1 (red) more. In many dimensions every mixture of Laplaces needs at least √2. "
+        "Between one and many coordinates, the map assumes an evenly spread shift. Grey: no answer."
     )

@@ -1,7 +1,7 @@
-"""The answer in three sentences, from the numbers alone, whatever they say.
+"""The answer to the suite's question: three short paragraphs, computed from the numbers alone.
 
 The question names two methods: the published one and the standard it is compared
-with. Where a grid lacks one of them, or a score, the sentence says so.
+with. If a grid lacks one of them, or a score, the text says so.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from lmodp.reporting.formats import interval, number, plain_list
 from lmodp.reporting.results.metrics import METRICS, Metric, leading_score
 
 ASKED, STANDARD = "lmo_dp", "gaussian"
-QUESTION = "How useful is a model fine-tuned with LMO-DP noise compared with Gaussian noise, and which privacy loss ε truly holds for it?"
+QUESTION = "How useful is a model fine-tuned with LMO-DP noise, compared with Gaussian noise, and what is its true privacy loss ε?"
 Cell = Mapping[str, Any]
 Pair = tuple[Cell, Cell]
 
 
 def answer(results: Mapping[str, Any]) -> list[str]:
-    """Return the three sentences for the grid's first experiment.
+    """Return the three paragraphs for the grid's first experiment.
 
     Args:
         results: content of ``results.json``.
@@ -33,7 +33,7 @@ def answer(results: Mapping[str, Any]) -> list[str]:
 
 
 def pairs(results: Mapping[str, Any], experiment: str, calibration: str) -> list[Pair]:
-    """Return the asked method's cell and the standard's at every target where both have scores."""
+    """Return two cells per target: LMO-DP's and the Gaussian's, where both have a score."""
     found: dict[tuple[float, float], dict[str, Cell]] = {}
     for cell in results["cells"]:
         if (
@@ -47,18 +47,18 @@ def pairs(results: Mapping[str, Any], experiment: str, calibration: str) -> list
 
 def _at_equal_claims(found: list[Pair]) -> str:
     if not found:
-        return "At equal claimed ε this grid has no target at which both LMO-DP and the Gaussian have a score."
+        return "At equal claimed ε, this grid has no target for which both LMO-DP and the Gaussian have a score."
     first, second = found[0][0]["method_title"], found[0][1]["method_title"]
     return (
-        f"Set to the same claimed ε of one step, as published ({_targets(found)}), {first} reaches {_scores(found, 0)} {_metric(found[0][0]).title} and the "
-        f"{second} {_scores(found, 1)}; but what holds for the whole run is ε in {_bounds(found, 0)} for {first} and in "
-        f"{_bounds(found, 1)} for the {second}, so at equal claims {_equally_private(found)}."
+        f"At equal claimed ε of one step, as published ({_targets(found)}), {first} reaches {_scores(found, 0)} {_metric(found[0][0]).title} and the "
+        f"{second} {_scores(found, 1)}. The verified ε of the whole run is in {_bounds(found, 0)} for {first} and in "
+        f"{_bounds(found, 1)} for the {second}. So at equal claims {_equally_private(found)}."
     )
 
 
 def _equally_private(found: list[Pair]) -> str:
     if any(cell[end] is None for pair in found for cell in pair for end in ("verified_lower", "verified_upper")):
-        return "no comparison of privacy is possible at every target"
+        return "privacy cannot be compared at every target"
     apart = [pair for pair in found if pair[0]["verified_lower"] > pair[1]["verified_upper"]]
     below = [pair for pair in found if pair[0]["verified_upper"] < pair[1]["verified_lower"]]
     if len(apart) == len(found):
@@ -67,30 +67,47 @@ def _equally_private(found: list[Pair]) -> str:
         return f"the two are not equally private: {found[0][0]['method_title']} spends less"
     if apart or below:
         return f"the two are not equally private at ε = {_numbers([pair[0]['epsilon'] for pair in apart + below])}"
-    return "the intervals do not tell them apart"
+    return "the verified intervals overlap: they do not show which of the two is more private"
 
 
 def _at_equal_verified(found: list[Pair], results: Mapping[str, Any]) -> str:
     if not found:
-        return "At equal verified ε this grid has no target at which both LMO-DP and the Gaussian have a score."
+        return "At equal verified ε, this grid has no target for which both LMO-DP and the Gaussian have a score."
     first, second = found[0][0]["method_title"], found[0][1]["method_title"]
     return (
-        f"Set to the same verified ε of the whole run ({_targets(found)}), {first} reaches {_scores(found, 0)} and the {second} "
-        f"{_scores(found, 1)}: {plain_list([_difference(pair, results) for pair in found])}."
+        f"At equal verified ε of the whole run ({_targets(found)}), {first} reaches {_scores(found, 0)} and the {second} "
+        f"{_scores(found, 1)}. The difference, {first} minus {second}, is {plain_list([_difference(pair, results) for pair in found])}."
+        f"{_verdict(found, results)}"
     )
 
 
 def _difference(pair: Pair, results: Mapping[str, Any]) -> str:
-    """The verdict at one target, with its interval where there is one."""
+    """The difference at one target, with its interval if there is one."""
     asked, standard = pair
     metric = _metric(asked)
     difference = metric.difference(leading_score(asked)["mean"] - leading_score(standard)["mean"])
-    text = f"at ε = {asked['epsilon']:g} a difference of {difference} {metric.unit}"
     paired = find_paired(results, asked, standard)
     if paired is None or paired["lower"] is None:
-        return f"{text} ({min(asked['runs_done'], standard['runs_done'])} seeds, too few for an interval)"
-    verdict = "which separates them" if paired["separated"] else "which does not separate them"
-    return f"{text} (95 % interval {metric.difference(paired['lower'])} to {metric.difference(paired['upper'])}), {verdict}"
+        beside = f"{min(asked['runs_done'], standard['runs_done'])} seeds, too few for an interval"
+    else:
+        beside = f"95 % interval {metric.difference(paired['lower'])} to {metric.difference(paired['upper'])}"
+    return f"{difference} {metric.unit} at ε = {asked['epsilon']:g} ({beside})"
+
+
+def _verdict(found: list[Pair], results: Mapping[str, Any]) -> str:
+    """Which of the intervals exclude zero."""
+    compared = [(pair[0]["epsilon"], find_paired(results, *pair)) for pair in found]
+    known = [(epsilon, paired) for epsilon, paired in compared if paired is not None and paired["lower"] is not None]
+    apart = [epsilon for epsilon, paired in known if paired["separated"]]
+    if not known:
+        return ""
+    if len(known) == 1:
+        return f" The interval {'excludes' if apart else 'contains'} zero."
+    if len(apart) == len(known):
+        return " All these intervals exclude zero."
+    if not apart:
+        return " All these intervals contain zero."
+    return f" Only the interval{'s' if len(apart) > 1 else ''} at ε = {_numbers(apart)} exclude{'' if len(apart) > 1 else 's'} zero."
 
 
 def find_paired(results: Mapping[str, Any], first: Cell, second: Cell) -> Mapping[str, Any] | None:
@@ -100,24 +117,23 @@ def find_paired(results: Mapping[str, Any], first: Cell, second: Cell) -> Mappin
 
 
 def _do_claims_hold(results: Mapping[str, Any], experiment: str) -> str:
-    """Count claims of a run that lie below what is verified as a lower bound."""
+    """Count the claims for a run that are below the verified lower bound."""
     cells = [cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] == "claimed"]
     asked = [
         cell for cell in cells if cell["method"].startswith(ASKED) and cell["claimed_run"] and cell["verified_lower"]
     ]
     if not asked:
-        return "No claimed ε of LMO-DP noise could be compared with a verified one."
+        return "No claimed ε of LMO-DP noise could be compared with a verified interval."
     refuted = [cell for cell in asked if cell["claimed_run"] < cell["verified_lower"]]
     held = [cell for cell in asked if cell["claimed_run"] >= cell["verified_upper"]]
     if not refuted:
-        rest = "" if len(held) == len(asked) else f" and {len(asked) - len(held)} inside the interval"
-        return f"The claimed ε of the run is at or above the verified upper bound in {len(held)} of {len(asked)} settings of LMO-DP noise{rest}."
+        rest = "" if len(held) == len(asked) else f", and inside the verified interval for {len(asked) - len(held)}"
+        return f"The claimed ε of the run is at or above the verified upper bound for {len(held)} of {len(asked)} LMO-DP mechanisms{rest}."
     factors = [cell["verified_lower"] / cell["claimed_run"] for cell in refuted]
     by = number(min(factors), 2) if len(factors) == 1 else f"{number(min(factors), 2)} to {number(max(factors), 2)}"
     return (
-        f"The claimed ε of the run lies below the verified lower bound in {len(refuted)} of {len(asked)} settings of LMO-DP noise "
-        f"(by a factor of {by}), where it is therefore no bound for the mechanism as it is used, a gradient of many coordinates over many "
-        "steps."
+        f"For {len(refuted)} of {len(asked)} LMO-DP mechanisms, the claimed ε of the run is below the verified lower bound, by a factor of {by}. "
+        "There the claim is not a valid guarantee for training, which releases a gradient of many coordinates over many steps."
     )
 
 

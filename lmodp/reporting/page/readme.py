@@ -47,9 +47,9 @@ def write_readme(*, results_folder: Path, readme: Path, copies: Path) -> list[Pa
 def _block(results: dict, figure: str, table: str) -> str:
     sentences = "\n".join(f"{number}. {sentence}" for number, sentence in enumerate(answer(results), 1))
     return (
-        f"![Scores against the claimed and against the verified epsilon of the run]({figure})\n\n"
+        f"![Scores against the claimed and the verified epsilon of the run]({figure})\n\n"
         f"**{QUESTION}** From the records of the grid `{results['grid']}` ({results['title']}):\n\n{sentences}\n\n"
-        f"The whole table, with what every number is of: [{table}]({table})."
+        f"The whole table, with an explanation of every number: [{table}]({table})."
     )
 
 

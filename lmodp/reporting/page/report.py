@@ -1,8 +1,8 @@
 """The stage report: one page that a reader understands without the code.
 
-The page is one file: figures and styles are inside it, and it asks nothing of any
-server. Everything on it comes from records; the measured times among them make it,
-with the cost table, the only result that two runs of one spec need not share.
+The page is one file: it contains its figures and styles and needs no server.
+Everything on it comes from records. It shows measured times, so two runs of one
+spec may give different pages; the same holds only for the cost table.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ PARTS = {
 
 
 def report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], html: Path) -> dict[str, Any]:
-    """Write ``report.html`` and return its sentences.
+    """Write ``report.html`` and return the answer's paragraphs.
 
     Args:
         results: content of ``results.json``.
         root: the grid's results folder, where figures and provenance are read.
-        figures: names of the figures there are.
+        figures: names of the existing figures.
         html: file to write.
     """
     sentences = answer(results)

@@ -1,8 +1,8 @@
-"""The stage collect_results: one row a cell, one row a run, everything from records.
+"""The stage collect_results: one row per cell and one row per run, all from records.
 
-A cell that was skipped, failed or diverged is a row too, with its status and
-reason; one without records is "pending" (`lmodp.grid.config.Config.unfinished`). Tables,
-figures and the report read what is written here: ``results.json`` (cells,
+A cell that was skipped, failed or diverged also has a row, with its status and
+reason; a cell without records is "pending" (`lmodp.grid.config.Config.unfinished`). Tables,
+figures and the report read the files written here: ``results.json`` (cells,
 mechanisms, comparisons, audits), ``runs.parquet`` and ``curves.parquet``.
 """
 
@@ -60,9 +60,9 @@ def collect_results(
     Args:
         grid: the grid's cells, skipped ones included.
         root: the grid's results folder.
-        runs_file: parquet file to write, one row a run.
-        curves_file: parquet file to write, one row a run, step and quantity.
-        audits: records of `audit_mechanism`, where there are some.
+        runs_file: parquet file to write, one row per run.
+        curves_file: parquet file to write, one row per run, step and quantity.
+        audits: records of `audit_mechanism`, if there are any.
     """
     audited = {path.parent.name: read_record(path) for path in audits}
     rows, runs = [], []
@@ -161,7 +161,7 @@ def _run(
 
 
 def _curves(grid: Grid, root: Path) -> list[dict[str, Any]]:
-    """Training loss by step, of the first repetition, and scores along the way, where they were measured."""
+    """Training loss by step of the first repetition, and scores during training if they were measured."""
     rows = []
     for cell in grid.active:
         path = cell_path(root, cell.id, "finetune_model")
@@ -188,7 +188,7 @@ def _curves(grid: Grid, root: Path) -> list[dict[str, Any]]:
 
 
 def _scores(runs: list[dict[str, Any]], metrics: Sequence[str]) -> dict[str, Any]:
-    """All scores of a cell; its finished runs are those with the leading one."""
+    """All scores of a cell; a run counts as finished if it has the main score."""
     scores = {name: summarise(name, runs) for name in metrics}
     return {
         "runs_done": len(scores[metrics[0]]["values"]),
@@ -200,7 +200,7 @@ def _scores(runs: list[dict[str, Any]], metrics: Sequence[str]) -> dict[str, Any
 
 
 def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
-    """What a caption says of an experiment."""
+    """The facts of an experiment that captions need."""
     experiment = grid.config.experiments[name]
     card, model = DATASETS[experiment.dataset], MODELS[experiment.model]
     cell = next((cell for cell in grid.active if cell.spec.experiment == name), None)

@@ -20,7 +20,7 @@ STANDARD_ERRORS = 3.0  # of scores; by chance, about three cells in a thousand l
 
 
 def compare_results(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a verdict for every cell of either folder: ``cell``, ``differs`` and ``text``.
+    """Return one verdict per cell of either folder: ``cell``, ``differs`` and ``text``.
 
     Args:
         first, second: contents of two ``results.json``.
@@ -61,7 +61,7 @@ def _answer(key: str, first: float | None, second: float | None) -> str:
 
 
 def _score(metric: Metric, first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> tuple[bool, str]:
-    """Whether two means of a metric lie further apart than chance, and in words."""
+    """Whether two means of a metric differ by more than chance, and a sentence about it."""
     known = [score is not None and score["mean"] is not None for score in (first, second)]
     if not all(known):
         return any(known), f"{metric.title} in one folder only" if any(known) else f"no {metric.title}"
@@ -70,7 +70,7 @@ def _score(metric: Metric, first: Mapping[str, Any] | None, second: Mapping[str,
     if None in (first["spread"], second["spread"]):
         return (
             difference != 0,
-            f"{words} (a single run: no spread to judge by{', so any difference counts' if difference else ''})",
+            f"{words} (a single run has no spread{', so any difference counts' if difference else ''})",
         )
     allowed = STANDARD_ERRORS * hypot(*(score["spread"] / sqrt(len(score["values"])) for score in (first, second)))
     return (

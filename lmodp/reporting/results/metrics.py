@@ -1,7 +1,7 @@
-"""Which scores an experiment is told by, in what order, and how each is written: the one place that knows.
+"""The scores of each task, their order, and how each is written; no other module decides this.
 
-The first metric of a task *leads*: figures draw it, sentences quote it, differences
-are taken in it. Tables show them all.
+The first metric of a task is its *main* one ("leading" in the code): figures draw it,
+sentences quote it, differences are computed in it. Tables show all metrics.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Metric:
         title: in text, for example ``BLEU``.
         decimals: shown digits after the point.
         share: whether it is kept as a share of 1 and shown in percent.
-        unit: of a difference, for example ``points``.
-        lower_is_better: true of perplexity alone.
+        unit: unit of a difference, for example ``points``.
+        lower_is_better: true only for perplexity.
     """
 
     name: str
@@ -58,8 +58,8 @@ class Metric:
     def difference(self, value: float) -> str:
         """Return a difference, signed.
 
-        Up to two digits more where else only 0 were left: an interval that ends at -0.02 excludes 0,
-        and its reader must see that. What is 0 even so has no minus.
+        Shows up to two more digits if the value would round to zero: an interval that ends at -0.02
+        excludes 0, and the reader must see that. A zero is printed without a minus sign.
         """
         for decimals in range(self.decimals, self.decimals + 3):
             text = f"{self.factor * value:+.{decimals}f}"
@@ -93,7 +93,7 @@ _OF_TASK = {
 
 
 def metrics_of(card: DatasetCard) -> tuple[str, ...]:
-    """Return the metrics of a data set's experiments, the leading one first."""
+    """Return the metrics of a data set's experiments, the main one first."""
     return (*_OF_TASK[card.task], *(("f1",) if card.f1 else ()))
 
 
@@ -118,17 +118,17 @@ def summarise(name: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def metrics_in(results: Mapping[str, Any], experiment: str) -> list[Metric]:
-    """Return an experiment's metrics, the leading one first."""
+    """Return an experiment's metrics, the main one first."""
     return [METRICS[name] for name in results["experiments"][experiment]["metrics"]]
 
 
 def leading_metric(results: Mapping[str, Any], experiment: str) -> Metric:
-    """Return the metric that an experiment's figures and sentences are in."""
+    """Return an experiment's main metric, the one of its figures and sentences."""
     return metrics_in(results, experiment)[0]
 
 
 def leading_score(cell: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a cell's score in its experiment's leading metric: mean, spread, range, values and reason."""
+    """Return a cell's score in its experiment's main metric: mean, spread, range, values and reason."""
     return cell["scores"][cell["metric"]]
 
 
@@ -140,7 +140,7 @@ def nonprivate_cell(results: Mapping[str, Any], experiment: str) -> Mapping[str,
 
 
 def missing_scores(cell: Mapping[str, Any]) -> str:
-    """Return which scores of a cell are missing, and why: a reason and the metrics it is of."""
+    """Return which scores of a cell are missing, and why; metrics with the same reason are listed together."""
     by_reason: dict[str, list[str]] = {}
     for name, score in cell["scores"].items():
         if score["reason"]:

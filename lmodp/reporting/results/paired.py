@@ -1,11 +1,11 @@
-"""Paired comparisons of methods, in the metric that leads.
+"""Paired comparisons of methods, in the main metric.
 
-At equal repetition all methods share split, initial weights and Poisson draws, and
-all are scored on the same examples. So a difference of accuracies is taken run by
-run and example by example, and seeds and examples are drawn again with replacement,
-independently of each other (crossed bootstrap). A score of a whole corpus, such as
-BLEU, is no mean over examples: its differences are taken run by run, and the
-interval, Student's, is over seeds alone.
+At equal repetition all methods have the same split, initial weights and Poisson
+samples, and all are scored on the same examples. So accuracies are compared run by
+run and example by example. For the interval, seeds and examples are resampled with
+replacement, independently of each other (crossed bootstrap). A score of a whole
+corpus, such as BLEU, is not a mean over examples. Such scores are compared run by run,
+with Student's interval over seeds.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _compare(
     a, b = answers[first["cell"]], answers[second["cell"]]
     shared = sorted(a.keys() & b.keys())
     differences = np.array([a[number] - b[number] for number in shared])
-    # The same draws for every pair of one target, so that verdicts do not contradict each other by chance.
+    # Every pair of one target uses the same resamples, so that verdicts do not contradict each other by chance.
     bootstrap = partial(paired_interval, seed=zlib.crc32(repr(_target(first)).encode()))
     interval = bootstrap if differences.dtype == np.int8 else seeds_interval
     lower, upper = interval(differences) if len(shared) >= FEWEST_SEEDS else (None, None)
@@ -129,7 +129,7 @@ def paired_interval(differences: np.ndarray, *, seed: int) -> tuple[float, float
 
 
 def seeds_interval(differences: np.ndarray) -> tuple[float, float]:
-    """Return Student's interval of the mean difference of a score that a run has one of.
+    """Return Student's interval of the mean difference, for a metric with one score per run.
 
     Args:
         differences: shape (seeds, 1).
@@ -141,10 +141,10 @@ def seeds_interval(differences: np.ndarray) -> tuple[float, float]:
 
 
 def best_cells(rows: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the cells that are the best of their target beyond doubt.
+    """Return the cells that are significantly the best of their target.
 
-    A cell is set in bold only where its paired interval against every other method
-    of the target lies above zero; with fewer than five seeds there is none.
+    A cell is bold only if its paired interval against every other method of the
+    target is above zero. With fewer than five seeds no cell is bold.
     """
     against: dict[str, list[Mapping[str, Any]]] = {}
     for item in comparisons:

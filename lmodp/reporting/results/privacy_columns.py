@@ -1,4 +1,4 @@
-"""The columns of the privacy answers, from certificates and audits; null where there is no statement."""
+"""The columns of the privacy answers, from certificates and audits; null if there is no statement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_CERTIFICATE: Mapping[str, Mapping[str, Any]] = {
 
 
 def privacy_columns(certificate: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return every accountant's answer as flat columns, each family of them with its reason."""
+    """Return every accountant's answer as flat columns, and for each accountant the reason for missing values."""
     parts = certificate or NO_CERTIFICATE
     claimed, paper_bound, pure, verified, noise = (
         parts[name] for name in ("claimed", "paper_bound", "pure_scalar", "verified", "noise")
@@ -56,7 +56,7 @@ def privacy_columns(certificate: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def audit_columns(audit: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what an audit measured; its reason where it measured nothing."""
+    """Return what an audit measured, or the reason why it measured nothing."""
     found = (audit or {}).get("audit") or {}
     reason = "no audit was made of this mechanism" if audit is None else audit["reason"]
     return {
@@ -70,7 +70,7 @@ def audit_columns(audit: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def mechanism_facts(root: Path, mechanism: str, audit: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what figures and the privacy table need of a mechanism, its audit's curve included."""
+    """Return what figures and the privacy table need about a mechanism, including its audit's curve."""
     certificate = read_record(root / "mechanisms" / mechanism / "certificate.json")
     noise = read_record(root / "mechanisms" / mechanism / "noise.json")
     found = (audit or {}).get("audit") or {}

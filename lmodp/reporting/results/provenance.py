@@ -1,4 +1,4 @@
-"""What made a cell: its spec, the stages' code and versions, and the hashes that tie them together."""
+"""Where a cell comes from: its spec, code and package versions of each stage, and the hashes of the inputs."""
 
 from __future__ import annotations
 

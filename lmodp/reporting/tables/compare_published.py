@@ -1,9 +1,9 @@
-"""The stage compare_published: published numbers beside what the suite finds.
+"""The stage compare_published: published numbers beside the suite's own.
 
-Every row of ``config/published.tsv`` appears. An epsilon is recomputed always, at the
-data-set sizes that the published accounting uses. A score is compared only where
-model, data set, method and target are the same; elsewhere the place stays empty
-with the reason.
+The table has every row of ``config/published.tsv``. An epsilon is always recomputed,
+with the data-set sizes of the published accounting. A score is compared only if
+model, data set, method and target are the same; otherwise the place is empty and a
+note gives the reason.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _epsilon(row: Mapping[str, str]) -> float:
 
 
 def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
-    """The finished cell of the same model, data, method and target; an adapter method has its own part, all others were fully trained."""
+    """The finished cell of the same model, data, method and target, with all parameters trained; an adapter method trains its own part."""
     wanted = (row["dataset"], row["model"], "full")
     same = [
         name
@@ -140,7 +140,7 @@ def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapp
         if (facts["dataset_name"], facts["model_name"], facts["trainable"]) == wanted
     ]
     if not same:
-        return None, f"this grid has no run of {row['model']} on {row['dataset']}, all parameters trained"
+        return None, f"this grid has no run that trains all parameters of {row['model']} on {row['dataset']}"
     found = [
         cell
         for cell in results["cells"]
@@ -156,7 +156,7 @@ def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapp
 
 
 def _same_target(row: Mapping[str, str], cell: Mapping[str, Any]) -> bool:
-    """Published at an epsilon of a step, of the whole run, or without privacy; a cell set to a claim has that of a step."""
+    """Whether the targets agree: epsilon of one step (claimed cells), of the whole run (verified cells), or no privacy."""
     if row["epsilon_step"]:
         return cell["calibration"] == "claimed" and cell["epsilon"] == float(row["epsilon_step"])
     if not row["epsilon"]:
@@ -171,17 +171,17 @@ def _best_along_the_way(curves: pd.DataFrame) -> dict[tuple[str, str], float]:
 
 
 TITLES = {
-    "claimed_run": "ε of the whole run, from the computed ε of a step",
-    "published_epsilon_run": "ε of the whole run, from the published ε of a step",
-    "claimed_run_batch_16": "ε of the whole run on E2E as accounted, with a batch of 16",
-    "classic_noise_multiplier": "Noise multiplier of the Gaussian it is compared with",
+    "claimed_run": "ε of the whole run, from the computed ε of one step",
+    "published_epsilon_run": "ε of the whole run, from the published ε of one step",
+    "claimed_run_batch_16": "ε of the whole run on E2E, accounted with a batch of 16",
+    "classic_noise_multiplier": "Noise multiplier of the Gaussian in the published comparison",
     "utility": "Scores",
-    "hours": "Hours to the same accuracy",
+    "hours": "Hours until both reach the same accuracy",
 }
 
 
 def published_pages(rows: list[dict[str, Any]]) -> list[Page]:
-    """Return what was not reproduced and how to, and a table a kind of number."""
+    """Return a note on what is missing and how to compute it, then one table per kind of number."""
     return [
         _not_reproduced(rows),
         *(
@@ -193,30 +193,29 @@ def published_pages(rows: list[dict[str, Any]]) -> list[Page]:
 
 
 def _not_reproduced(rows: list[dict[str, Any]]) -> Page:
-    """Say which scores stand without a counterpart, and the command that makes one."""
+    """Say which published scores have no counterpart, and which command computes one."""
     scores = [row for row in rows if row["kind"] == "utility"]
     without = [row for row in scores if row["reproduced"] is None]
     names = dict.fromkeys(MODELS[row["model"]].title if row["model"] in MODELS else row["model"] for row in without)
     text = f"{len(scores) - len(without)} of {len(scores)} published scores have a counterpart in this grid."
     if without:
         text += (
-            f" Not reproduced: those of {plain_list(list(names))}. Their weights come from a model hub, and training them takes a GPU. Where both are "
-            f"at hand, `{PAPER}` runs the published grid, Llama-2-7B included, for which no number was published."
+            f" Not reproduced: those of {plain_list(list(names))}. Their weights come from a model hub, and training them needs a GPU. If you have both, "
+            f"`{PAPER}` runs the published grid. It includes Llama-2-7B, for which no number was published."
         )
     return Page("What was not reproduced", text, [])
 
 
 def _page(kind: str, rows: list[dict[str, Any]]) -> Page:
     notes = Notes()
-    heads = ("what", "ε of a step", "ε", "δ", "published", "reproduced", "difference", "source")
+    heads = ("what", "ε, step", "ε, run", "δ", "published", "reproduced", "difference", "source")
     caption = {
-        "utility": "Accuracy in percent, else the metric named. Reproduced: mean over seeds after the last step; where the published figure shows the maximum over "
-        "evaluations on the validation split, that maximum stands in brackets and the difference is taken from it. Empty where model and data "
-        "are not the same.",
-        "hours": "As published, for the record.",
+        "utility": "Accuracy in percent, or the named metric. Reproduced: mean over seeds after the last step. Some published figures show the maximum over "
+        "evaluations on the validation split; then the same maximum is in brackets, and the difference uses it. A place is empty if model or data differ.",
+        "hours": "Published values only.",
     }.get(
         kind,
-        "Recomputed along the published route at the data-set sizes, batches and steps of the published accounting.",
+        "Recomputed by the published formulas, with the data-set sizes, batches and steps of the published accounting.",
     )
     return Page(TITLES[kind], caption, [Table("", heads, [_texts(row, notes) for row in rows])], notes)
 

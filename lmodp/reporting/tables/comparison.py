@@ -1,7 +1,6 @@
-"""The main table: one row a cell, every answer to "what is epsilon?" beside the scores.
+"""The main table: one row per cell, with its scores and every answer to "what is epsilon?".
 
-A place without a number is never blank without a reason: the reason becomes a
-numbered note under the table.
+If a number is missing, a numbered note under the table gives the reason.
 """
 
 from __future__ import annotations
@@ -30,21 +29,21 @@ PRIVACY_HEADS = {
     "sigma_effective": "σ_effective",
 }
 SECTIONS = {
-    "claimed": "set to equal claimed ε of one step (as published)",
-    "verified": "set to equal verified ε of the whole run",
+    "claimed": "at equal claimed ε of one step (as published)",
+    "verified": "at equal verified ε of the whole run",
 }
 
 
 @dataclass(frozen=True)
 class Section:
-    """Rows of one experiment under one calibration: a dict of texts a row, and the row's cell."""
+    """Rows of one experiment under one calibration: for each row, its texts by column and its cell."""
 
     calibration: str
     rows: list[tuple[dict[str, str], Cell]]
 
 
 def sections(results: Mapping[str, Any], experiment: str, notes: Notes) -> list[Section]:
-    """Return an experiment's rows by calibration, those of one target side by side."""
+    """Return an experiment's rows by calibration; rows of one target are neighbours."""
     cells = [cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is not None]
     best = best_cells(results["cells"], results["comparisons"])
     found = []
@@ -59,7 +58,7 @@ def sections(results: Mapping[str, Any], experiment: str, notes: Notes) -> list[
 
 
 def comparison_pages(results: Mapping[str, Any]) -> list[Page]:
-    """Return the comparison, a page an experiment and a table a calibration."""
+    """Return the comparison: one page per experiment, one table per calibration."""
     return [_page(results, name) for name in results["experiments"]]
 
 
@@ -81,9 +80,9 @@ def _page(results: Mapping[str, Any], name: str) -> Page:
 
 
 def heads_of(results: Mapping[str, Any], experiment: str) -> dict[str, str]:
-    """Return the heads of an experiment's columns: the target, scores and the difference in the leading one, privacy, status.
+    """Return the heads of an experiment's columns: target, scores, difference in the main score, privacy, status.
 
-    Scores stand first, so that a narrow window shows them.
+    Scores come first, so that a narrow window shows them.
     """
     standard = results["methods"].get(STANDARD, {"title": "the standard"})["title"]
     scores = {metric.name: metric.head() for metric in metrics_in(results, experiment)}
@@ -92,7 +91,7 @@ def heads_of(results: Mapping[str, Any], experiment: str) -> dict[str, str]:
 
 
 def _value(key: str, cell: Cell) -> Any:
-    """What a place sorts by."""
+    """The value by which a place is sorted."""
     if key in cell["scores"]:
         return cell["scores"][key]["mean"]
     other = {"target": "epsilon", "verified": "verified_upper"}
@@ -100,7 +99,7 @@ def _value(key: str, cell: Cell) -> Any:
 
 
 def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> list[str]:
-    """Return what every row is read against: the majority class's accuracy, and the non-private scores."""
+    """Return the reference scores: the majority class's accuracy, and the non-private scores."""
     majority, plain = results["experiments"][experiment]["majority_accuracy"], nonprivate_cell(results, experiment)
     accuracy = METRICS["accuracy"]
     found = [] if majority is None else [f"majority class: {accuracy.title} {accuracy.text(majority)}{accuracy.sign}"]
@@ -159,7 +158,7 @@ def _score(metric: Metric, cell: Cell, notes: Notes) -> str:
 
 
 def _paired(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
-    """The paired difference from the standard method at the same target."""
+    """The paired difference to the Gaussian at the same target."""
     if cell["method"] == STANDARD:
         return NOTHING
     item = next(

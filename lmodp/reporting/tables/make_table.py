@@ -63,9 +63,9 @@ def table_files(folder: Path, name: str) -> dict[str, Path]:
 
 
 def comparison_frame(results: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the comparison as numbers, one row a cell; scores as kept, accuracy and F1 as shares.
+    """Return the comparison as numbers, one row per cell; accuracy and F1 are shares of 1.
 
-    ``nonprivate`` is in the row's leading ``metric``.
+    ``nonprivate`` is the non-private score in the row's main ``metric``.
     """
     scores = [name for name in METRICS if any(name in facts["metrics"] for facts in results["experiments"].values())]
     columns = [*BEFORE_SCORES, *(f"{name}{part}" for name in scores for part in ("", "_spread")), *AFTER_SCORES]
@@ -94,9 +94,7 @@ def status_pages(results: Mapping[str, Any]) -> list[Page]:
         (cell["cell"], cell["status"], f"{cell['runs_done']} of {cell['repetitions']}", _reason(cell))
         for cell in results["cells"]
     ]
-    caption = (
-        "Every cell of the grid, computed or not, and why not. Runs are those with a score after a conformance check."
-    )
+    caption = "Every cell of the grid; if it was not computed, the reason. Runs: those that have a score after the check against their certificate."
     table = Table("", ("cell", "status", "runs", "reason"), rows, links=[cell["cell"] for cell in results["cells"]])
     return [Page("Status of every cell", caption, [table], Notes())]
 

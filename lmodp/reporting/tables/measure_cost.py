@@ -1,8 +1,7 @@
-"""The stage measure_cost: time a step, peak memory and the ratio to non-private, from the cells' timing.jsonl.
+"""The stage measure_cost: time per step, peak memory and the ratio to non-private, from the cells' timing.jsonl.
 
-Measured times differ from run to run. So this table, and the report that shows it,
-are the only results besides ``timing.jsonl`` that two runs of one spec need not
-share byte for byte.
+Measured times differ from run to run. So two runs of one spec may differ in
+``timing.jsonl``, in this table and in the report that shows it, and in nothing else.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ def _cell(cell: Mapping[str, Any], results: Mapping[str, Any], root: Path) -> di
 
 
 def _ratio(row: Mapping[str, Any], rows: list[dict[str, Any]]) -> float | None:
-    """Time a step over that of the experiment's non-private cell on the same device."""
+    """Time per step, divided by that of the experiment's non-private cell on the same device."""
     plain = next(
         (item for item in rows if item["experiment"] == row["experiment"] and item["calibration"] is None), None
     )
@@ -87,7 +86,7 @@ def _ratio(row: Mapping[str, Any], rows: list[dict[str, Any]]) -> float | None:
 
 
 def cost_pages(results: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[Page]:
-    """Return a table an experiment, a row a cell."""
+    """Return one table per experiment, one row per cell."""
     return [
         _page(name, facts, [row for row in rows if row["experiment"] == name], results)
         for name, facts in results["experiments"].items()
@@ -98,19 +97,19 @@ def _page(name: str, facts: Mapping[str, Any], rows: list[dict[str, Any]], resul
     notes = Notes()
     heads = (
         "method",
-        "set to equal",
+        "at equal",
         "target ε",
-        "ms a step",
-        "over non-private",
-        "s a run",
+        "ms per step",
+        "time, × non-private",
+        "s per run",
         "peak memory, MiB",
         "device",
         "runs",
     )
     devices = sorted({row["peak_memory_of"] for row in rows if row["peak_memory_of"]})
     caption = (
-        "Median over the runs of a cell; sampling, passes, clipping, noise and update, without preparing data and model. Peak memory: "
-        f"{' or '.join(devices) or 'not measured'}. Times are measured and differ from run to run."
+        "Median over the runs of a cell. The time includes sampling, forward and backward passes, clipping, noise and update, but not the preparation of "
+        f"data and model. Peak memory: {' or '.join(devices) or 'not measured'}. Times are measured and differ from run to run."
     )
     texts = [_row(row, results, notes) for row in rows]
     values = [(None, None, row["epsilon"], row["seconds_a_step"], row["over_nonprivate"], row["seconds_a_run"], row["peak_memory_bytes"], None,

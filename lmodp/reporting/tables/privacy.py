@@ -1,4 +1,4 @@
-"""The privacy table: claimed, paper's bound, verified and audited epsilon, a row a mechanism."""
+"""The privacy table: claimed, paper's bound, verified and audited epsilon, one row per mechanism."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def _page(key: tuple[float, float, int], items: list[Mapping[str, Any]], results
     size, batch, steps = key
     notes = Notes()
     caption = (
-        f"Rate {batch / size:.4g} ({count(batch)} of {count(size)} examples expected a step), {steps} steps; {PRIVACY_UNIT}. Step: one "
-        "release of one number; run: all steps. Claimed is what was published, the verified upper end is what holds for the whole gradient; "
-        "audited is a lower bound from samples with its confidence. μ and ρ belong to the verified upper end."
+        f"Sampling rate {batch / size:.4g} (expected batch {count(batch)} of {count(size)} examples), {steps} steps; {PRIVACY_UNIT}. Step: one "
+        "release of one number; run: all steps. Claimed: as published. Verified: a proven interval for the whole gradient. Audited: a lower bound "
+        "from samples, with its confidence. μ and ρ correspond to the verified upper end."
     )
     rows = [_row(item, results["methods"], notes) for item in items]
     values = [(None, item["epsilon"], item["delta"], item["claimed_step"], item["claimed_run"], item["pure_scalar_step"], item["paper_bound_step"],
@@ -82,7 +82,7 @@ def _row(item: Mapping[str, Any], methods: Mapping[str, Any], notes: Notes) -> t
 def _outside(item: Mapping[str, Any], notes: Notes) -> str:
     if item["claimed_order_in_domain"] is not False or item["claimed_order"] is None:
         return ""
-    return " " + notes.mark("the published minimum lies at an order where the moment is infinite")
+    return " " + notes.mark("the published minimum is at an order where the moment is infinite")
 
 
 def _interval(lower: float | None, upper: float | None, reason: str, notes: Notes) -> str:

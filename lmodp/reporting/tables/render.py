@@ -19,12 +19,12 @@ _TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#
 
 @dataclass
 class Notes:
-    """Reasons under a table, each once, numbered in the order of appearance."""
+    """The notes under a table: each reason once, numbered in order of appearance."""
 
     texts: list[str] = field(default_factory=list)
 
     def mark(self, reason: str | None) -> str:
-        """Return the mark of a reason, such as ``(2)``; nothing without a reason."""
+        """Return the mark of a reason, such as ``(2)``; an empty text without a reason."""
         if not reason:
             return ""
         if reason not in self.texts:
@@ -37,11 +37,11 @@ class Table:
     """A table of texts.
 
     Args:
-        title: what it is of; a heading or bold line.
+        title: shown as a heading or a bold line.
         heads: column heads.
-        rows: one text a column; a text wrapped in ``**`` is in bold.
-        values: what each place sorts by, where that is not its text.
-        links: id of the cell that each row is of, if any.
+        rows: one text per column; a text wrapped in ``**`` is bold.
+        values: the value by which each place is sorted, if that is not its text.
+        links: for each row, the id of its cell, if it has one.
     """
 
     title: str

@@ -27,7 +27,7 @@ HEADS = {
 
 
 def comparison_text(results: Mapping[str, Any]) -> str:
-    """Return all experiments' tables, each with its notes, at most `WIDTH` wide."""
+    """Return the tables of all experiments with their notes, at most `WIDTH` characters wide."""
     return "\n\n".join(_experiment(results, name) for name in results["experiments"])
 
 
@@ -45,7 +45,7 @@ def _experiment(results: Mapping[str, Any], name: str) -> str:
 
 
 def _section(section: Section, metrics: Sequence[Metric]) -> list[str]:
-    """The privacy answers with the leading score; where there are more scores, they follow in a table of their own."""
+    """The privacy answers with the main score; further scores follow in a second table."""
     scores = {
         metric.name: (metric.title, "%" if metric.share else "(lower is better)" if metric.lower_is_better else "")
         for metric in metrics
@@ -58,7 +58,7 @@ def _section(section: Section, metrics: Sequence[Metric]) -> list[str]:
 
 
 def _columns(section: Section, heads: Mapping[str, tuple[str, str]]) -> list[str]:
-    """A table of some columns; answers that no row has are left out, scores never."""
+    """A table of some columns. Empty columns of answers are left out; scores are always shown."""
     columns = [
         key
         for key in heads
@@ -70,7 +70,7 @@ def _columns(section: Section, heads: Mapping[str, tuple[str, str]]) -> list[str
 
 
 def _with_status(texts: Mapping[str, str], key: str) -> str:
-    """A status other than done stands with the method; a skipped row gives its reason once."""
+    """Write a status other than done beside the method; a skipped row gives its reason once."""
     texts = {name: text.replace(BOLD, "") for name, text in texts.items()}
     status, *mark = texts["status"].split(" (")
     if status != "skipped":

@@ -10,8 +10,8 @@ def cells(results, method, calibration):
 def test_the_sentences_of_the_fabricated_numbers(results):
     claimed, verified, holds = answer(results)
     assert "not equally private: LMO-DP spends more" in claimed and "[0.564, 0.595]" in claimed
-    assert "at ε = 0.3 a difference of -1.1 points" in verified and "too few for an interval" in verified
-    assert "in 4 of 4 settings" in holds and "no bound" in holds
+    assert "-1.1 points at ε = 0.3" in verified and "too few for an interval" in verified
+    assert "For 4 of 4 LMO-DP mechanisms" in holds and "not a valid guarantee" in holds
 
 
 def test_they_turn_with_the_numbers(results):
@@ -22,13 +22,13 @@ def test_they_turn_with_the_numbers(results):
             cell |= {"claimed_run": 500.0}
     claimed, _, holds = answer(results)
     assert "LMO-DP spends less" in claimed
-    assert "at or above the verified upper bound in 4 of 4" in holds and "no bound" not in holds
+    assert "at or above the verified upper bound for 4 of 4" in holds and "not a valid guarantee" not in holds
 
 
 def test_overlapping_intervals_are_not_told_apart(results):
     for cell in cells(results, "lmo_dp", "claimed") + cells(results, "gaussian", "claimed"):
         cell |= {"verified_lower": 1.0, "verified_upper": 2.0}
-    assert "do not tell them apart" in answer(results)[0]
+    assert "the verified intervals overlap" in answer(results)[0]
 
 
 def test_a_missing_score_is_said(results):
@@ -43,6 +43,20 @@ def test_an_interval_is_quoted_with_its_verdict(results):
     asked, standard = cells(results, "lmo_dp", "verified")[0], cells(results, "gaussian", "verified")[0]
     item = {"cell": asked["cell"], "against_cell": standard["cell"], "lower": -0.02, "upper": -0.004, "separated": True}
     results["comparisons"] = [item]
-    assert "(95 % interval -2.0 to -0.4), which separates them" in answer(results)[1]
+    told = answer(results)[1]
+    assert "(95 % interval -2.0 to -0.4)" in told and "The interval excludes zero." in told
     results["comparisons"] = [{**item, "upper": 0.004, "separated": False}]
-    assert "-2.0 to +0.4), which does not separate them" in answer(results)[1]
+    told = answer(results)[1]
+    assert "(95 % interval -2.0 to +0.4)" in told and "The interval contains zero." in told
+
+
+def test_several_intervals_share_one_verdict(results):
+    both = zip(cells(results, "lmo_dp", "verified")[:2], cells(results, "gaussian", "verified")[:2], strict=True)
+    items = [{"cell": a["cell"], "against_cell": b["cell"], "lower": -0.02, "upper": -0.004} for a, b in both]
+    for separated, verdict in (
+        ((True, True), "All these intervals exclude zero."),
+        ((False, False), "All these intervals contain zero."),
+        ((False, True), "Only the interval at ε = 3 excludes zero."),
+    ):
+        results["comparisons"] = [{**item, "separated": apart} for item, apart in zip(items, separated, strict=True)]
+        assert answer(results)[1].endswith(verdict)
