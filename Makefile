@@ -11,7 +11,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 # One thread a job: jobs run side by side, and the same bytes come out on any number of cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: reproduce report test test-slow smoke bench setup readme lock schema clean
+.PHONY: reproduce report lint test test-slow smoke bench setup readme lock schema clean
 
 reproduce: setup
 	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
@@ -25,6 +25,15 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+# Style, types, walls between the rooms, and the workflow: everything that needs no run.
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/python workflow/lint.py
 
 test: setup
 	$(BIN)/lmodp fetch
