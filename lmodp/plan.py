@@ -1,8 +1,8 @@
-"""The plan of a private run: where rate, steps, clip norm, sensitivity and noise meet.
+"""The plan of a private run: sampling rate, steps, clip norm, sensitivity and noise in one object.
 
-The sampler, the clipper, the noise and the certificate each receive the same
-`Plan`. A second sampling rate or a second clip norm therefore cannot exist, and
-after a run `verify_run` compares what ran with the plan field by field.
+The sampler, the clipper, the noise and the certificate all receive the same
+`Plan`, so they cannot use different rates or clip norms. After a run, `verify_run`
+compares what ran with the plan, field by field.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from typing import Any
 
 from lmodp.errors import require
 from lmodp.mechanisms import Noise
-from lmodp.vocabulary import ADJACENCY, CLIPPINGS, PRIVACY_UNIT, SAMPLER, SCHEDULE
+from lmodp.vocabulary import ADJACENCY, CLIPPINGS, PRIVACY_UNIT, SAMPLER, NOISE_SCHEDULE
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A sequence of noisy sums of clipped per-example gradients.
 
-    At each of ``steps`` steps every example is drawn independently with
-    probability ``sampling_rate``; the drawn examples' gradients, each of L2 norm
-    at most ``clip_norm``, are summed; ``noise_scale`` times independent draws of
-    ``noise`` are added to every coordinate; the noisy *sum* is divided by the
-    constant ``expected_batch_size``.
+    Each of the ``steps`` steps does the following:
+
+    1. It samples every example independently with probability ``sampling_rate``.
+    2. It sums the gradients of the sampled examples, each of L2 norm at most ``clip_norm``.
+    3. It adds ``noise_scale`` times an independent draw of ``noise`` to every coordinate.
+    4. It divides the noisy *sum* by the constant ``expected_batch_size``.
 
     Args:
         noise: law of the noise in one coordinate; None for no noise.
@@ -35,14 +36,14 @@ class Plan:
             ``clipping`` is "none".
         clipping: "flat" (min(1, C/norm)), "automatic" (C/(norm + 0.01), Bu et
             al. 2022; the result's norm is below C) or "none".
-        noise_scale: factor that multiplies the noise; None stands for
-            ``clip_norm``, the suite's own engine. The public experiment code of
-            LMO-DP does not scale its noise: 1.0 there.
-        dataset_size: N, number of training examples; None where only the rate
-            matters (the command line's ``account``).
-        adjacency, sampler, privacy_unit: what the accountants assume; no other value is built.
-        releases_per_step: noisy sums per step; no other number is built.
-        schedule: "constant": noise and clip norm are the same at every step.
+        noise_scale: factor that multiplies the noise; None means ``clip_norm``, as
+            in the suite's own engine. The public experiment code of LMO-DP does not
+            scale its noise: there it is 1.0.
+        dataset_size: N, number of training examples; None if only the rate
+            matters (as for ``lmodp account``).
+        adjacency, sampler, privacy_unit: what the accountants assume; other values are not supported.
+        releases_per_step: noisy sums per step; other numbers are not supported.
+        noise_schedule: "constant": noise and clip norm are the same at every step.
 
     Raises:
         InvalidValue: a field is outside the range stated above.
@@ -60,7 +61,7 @@ class Plan:
     sampler: str = SAMPLER
     privacy_unit: str = PRIVACY_UNIT
     releases_per_step: int = 1
-    schedule: str = SCHEDULE
+    noise_schedule: str = NOISE_SCHEDULE
 
     def __post_init__(self) -> None:
         require(
@@ -78,7 +79,7 @@ class Plan:
             "delta",
             self.delta,
             "must be in (0, 1)",
-            "Customary values lie below 1 / dataset_size, for example 1e-10.",
+            "Choose a value below 1 / dataset_size, for example 1e-10.",
         )
         require(self.clipping in CLIPPINGS, "clipping", self.clipping, f"must be one of {', '.join(CLIPPINGS)}")
         require(self.clip_norm > 0, "clip_norm", self.clip_norm, "must be above 0")
@@ -86,7 +87,7 @@ class Plan:
             math.isfinite(self.clip_norm) or self.clipping == "none",
             "clip_norm",
             self.clip_norm,
-            "must be finite where gradients are clipped",
+            "must be finite if gradients are clipped",
         )
         require(
             self.noise_scale is None or self.noise_scale > 0,
@@ -99,7 +100,7 @@ class Plan:
             self.noise is None or self.clipping != "none",
             "clipping",
             self.clipping,
-            "noise without clipping bounds nothing",
+            "does not bound the sensitivity, so noise gives no privacy",
             "Use clipping 'flat'.",
         )
         require(
@@ -107,7 +108,7 @@ class Plan:
         )
         require(self.adjacency == ADJACENCY, "adjacency", self.adjacency, f"must be {ADJACENCY!r}")
         require(self.sampler == SAMPLER, "sampler", self.sampler, f"must be {SAMPLER!r}")
-        for name, only in (("privacy_unit", PRIVACY_UNIT), ("releases_per_step", 1), ("schedule", SCHEDULE)):
+        for name, only in (("privacy_unit", PRIVACY_UNIT), ("releases_per_step", 1), ("noise_schedule", NOISE_SCHEDULE)):
             require(getattr(self, name) == only, name, getattr(self, name), f"must be {only!r}; nothing else is built")
 
     @classmethod
@@ -124,12 +125,12 @@ class Plan:
 
     @property
     def private(self) -> bool:
-        """Whether any noise is added; without it no privacy statement exists."""
+        """Whether noise is added; without noise there is no privacy statement."""
         return self.noise is not None
 
     @property
     def expected_batch_size(self) -> float:
-        """B = qN, the public constant every noisy sum is divided by."""
+        """B = qN, the public constant that divides every noisy sum."""
         require(self.dataset_size is not None, "dataset_size", None, "is needed for the batch size")
         return self.sampling_rate * self.dataset_size
 
@@ -140,7 +141,7 @@ class Plan:
 
     @property
     def relative_sensitivity(self) -> float:
-        """Sensitivity of the sum over the factor of the noise: 1 for the suite's engine."""
+        """Sensitivity of the sum divided by the factor of the noise: 1 for the suite's engine."""
         return 1.0 if self.noise_scale is None else self.clip_norm / self.noise_scale
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,5 +159,5 @@ class Plan:
             "sampler": self.sampler,
             "privacy_unit": self.privacy_unit,
             "releases_per_step": self.releases_per_step,
-            "schedule": self.schedule,
+            "noise_schedule": self.noise_schedule,
         }

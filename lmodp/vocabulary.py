@@ -1,4 +1,4 @@
-"""The closed vocabularies of plans, specs and records. Nothing here imports anything: every room may ask."""
+"""The fixed lists of words in plans, specs and records. This module imports nothing, so every module may import it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CLIPPINGS = ("flat", "automatic", "none")
 ADJACENCY = "add_or_remove_one"
 SAMPLER = "poisson"
 PRIVACY_UNIT = "example"
-SCHEDULE = "constant"  # noise and clip norm are the same at every step
+NOISE_SCHEDULE = "constant"  # noise and clip norm are the same at every step
 RANDOMNESS = ("seeded", "entropy")  # seeded: a benchmark, which protects nobody; entropy: a release
 PURPOSES = ("split", "head_init", "sampling", "dropout", "noise")  # of random numbers
 PURPOSES_OF_STEPS = ("sampling", "dropout", "noise")  # those that every step of a run draws for

@@ -124,7 +124,7 @@ def _plan_facts(plan: Plan, dimension: int | None) -> dict[str, Any]:
         "sampler": plan.sampler,
         "privacy_unit": plan.privacy_unit,
         "releases_per_step": plan.releases_per_step,
-        "schedule": plan.schedule,
+        "noise_schedule": plan.noise_schedule,
     }
 
 

@@ -74,7 +74,7 @@ def finetune_model(
     released = {
         "per_step": plan.releases_per_step,
         "dimension": trained and trained["trainable"],
-        "schedule": plan.schedule,
+        "noise_schedule": plan.noise_schedule,
     }
     return {
         **_facts(cell),

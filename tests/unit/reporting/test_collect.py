@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from lmodp.grid.cells import Cell
-from lmodp.records.record import make_record, write_json
 from lmodp.reporting.results.collect_results import collect_results
+from tests.lines import write_lines
 
 NO_JAVA = "needs Java, which is not installed"
 SCORES = {"bleu": 40.0, "nist": 4.0, "meteor": None, "perplexity": 9.0}
@@ -17,14 +17,15 @@ class Grid(SimpleNamespace):
     """One cell of three runs on made-up venues; the last run diverged."""
 
     def __init__(self):
-        spec = {
-            "experiment": "sentences",
-            "method": "gaussian",
-            "calibration": "verified",
-            "epsilon": 3.0,
-            "delta": 1e-5,
-            "dataset": "venues",
-        }
+        spec = SimpleNamespace(
+            experiment="sentences",
+            method="gaussian",
+            calibration="verified",
+            epsilon=3.0,
+            delta=1e-5,
+            setting=None,
+            dataset="venues",
+        )
         cell = Cell(
             id="c",
             spec=spec,
@@ -42,8 +43,9 @@ class Grid(SimpleNamespace):
             cells={"c": cell},
             methods={"gaussian": method},
             mechanisms={},
+            active=[cell],
             trained=(),
-            config=SimpleNamespace(grid="g", title=""),
+            config=SimpleNamespace(grid="g", title="", keep_records=False),
         )
 
 
@@ -53,16 +55,14 @@ def collected(tmp_path):
     scored = [
         {**done, **SCORES, "bleu": bleu, "examples": 100, "reasons": {"meteor": NO_JAVA}} for bleu in (40.0, 43.0)
     ]
-    runs = {"finetune": [done, done, lost], "evaluate": [*scored, lost], "verify": [done, done, lost]}
-    for stage, items in runs.items():
-        named = [{**item, "run": f"r{number}"} for number, item in enumerate(items)]
-        write_json(tmp_path / f"cells/c/{stage}.json", make_record(stage, {"runs": named}, code="0"))
-    for number, items in enumerate(scored):
-        write_json(tmp_path / f"runs/r{number}/evaluation.json", make_record("evaluate_model", items, code="0"))
     evaluations = [{"step": 2, "bleu": 11.0, "perplexity": 20.0, "loss": 3.0}]
-    write_json(
-        tmp_path / "runs/r0/training.json", make_record("finetune_model", {"evaluations": evaluations}, code="0")
-    )
+    runs = {
+        "finetune_model": [{**done, "evaluations": evaluations}, done, lost],
+        "evaluate_model": [*scored, lost],
+        "verify_run": [done, done, lost],
+    }
+    for stage, items in runs.items():
+        write_lines(tmp_path, "c", stage, [{**item, "run": f"r{number}"} for number, item in enumerate(items)])
     results = collect_results(
         Grid(), tmp_path, runs_file=tmp_path / "runs.parquet", curves_file=tmp_path / "curves.parquet"
     )

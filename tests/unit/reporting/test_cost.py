@@ -1,8 +1,10 @@
 """Cost: medians of complete runs, against the non-private cell on the same device."""
 
+import json
+
 import pytest
 
-from lmodp.records.record import write_json
+from lmodp.records.places import timing_path
 from lmodp.reporting.tables.measure_cost import RESUMED, measure_cost
 
 
@@ -29,13 +31,14 @@ def test_medians_and_ratios(results, tmp_path):
             ("head", "laplace", "claimed", 3),
         )
     )
-    for cell, seconds in ((plain, [2.0, 4.0, 90.0]), (private, [6.0, 5.0, 7.0])):
-        for run, value in zip(cell["runs"], seconds, strict=False):
-            write_json(tmp_path / "runs" / run / "timing.json", timing(value))
-    write_json(
-        tmp_path / "runs" / private["runs"][3] / "timing.json", timing(0.1, steps=3)
-    )  # went on from a checkpoint
-    write_json(tmp_path / "runs" / other["runs"][0] / "timing.json", timing(1.0, device="cuda"))
+    timed = {plain["cell"]: [2.0, 4.0, 90.0], private["cell"]: [6.0, 5.0, 7.0]}
+    lines = {cell: [timing(value) for value in seconds] for cell, seconds in timed.items()}
+    lines[private["cell"]].append(timing(0.1, steps=3))  # went on from a checkpoint
+    lines[other["cell"]] = [timing(1.0, device="cuda")]
+    for cell, measured in lines.items():
+        path = timing_path(tmp_path, cell)
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(json.dumps(item) + "\n" for item in measured))
     rows = {row["cell"]: row for row in measure_cost(results, tmp_path, tmp_path)["rows"]}
     assert rows[private["cell"]]["seconds_a_step"] == pytest.approx(6.0 / 40)
     assert rows[private["cell"]]["over_nonprivate"] == pytest.approx(6.0 / 4.0) and rows[private["cell"]]["runs"] == 3

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lmodp.records.record import make_record, write_json
 from lmodp.reporting.results.paired import FEWEST_SEEDS, best_cells, compare_cells, paired_interval, seeds_interval
 from lmodp.tasks.accuracy import pack_correct
+from tests.lines import write_lines
 
 EXAMPLES = 400
 
@@ -28,14 +28,13 @@ def grid(root, seeds, gain, *, shift=0.0):
                 "scores": {"accuracy": {"mean": 0.7}},
             }
         )
+        lines = []
         for number in range(seeds):
             correct = ease < 0.7 + chance + shift * generator.standard_normal()
             run = f"{method}-{number}"
             runs.append({"cell": method, "run": run, "repetition": number, "status": "done"})
-            write_json(
-                root / "runs" / run / "evaluation.json",
-                make_record("evaluate_model", {"correct": pack_correct(correct), "examples": EXAMPLES}, code="0"),
-            )
+            lines.append({"run": run, "correct": pack_correct(correct), "examples": EXAMPLES})
+        write_lines(root, method, "evaluate_model", lines)
     return rows, runs
 
 
@@ -93,13 +92,12 @@ def test_scores_of_a_corpus_are_compared_run_by_run(tmp_path, seeds):
                 "scores": {"bleu": {"mean": level}},
             }
         )
+        lines = []
         for number in range(seeds):
             runs.append({"cell": method, "run": f"{method}-{number}", "repetition": number, "status": "done"})
             score = {"bleu": level + number + (0.2 * number if method == "b" else 0.0), "examples": 100}
-            write_json(
-                tmp_path / "runs" / f"{method}-{number}" / "evaluation.json",
-                make_record("evaluate_model", score, code="0"),
-            )
+            lines.append({"run": f"{method}-{number}", **score})
+        write_lines(tmp_path, method, "evaluate_model", lines)
     forward, backward = compare_cells(rows, runs, tmp_path)
     assert backward["difference"] == pytest.approx(3 + 0.2 * (seeds - 1) / 2) and backward["seeds"] == seeds
     assert best_cells(rows, [forward, backward]) == ({"b"} if seeds == FEWEST_SEEDS else set())

@@ -10,6 +10,7 @@ from lmodp.accounting import certificate_of
 from lmodp.errors import InvalidValue
 from lmodp.mechanisms import PUBLISHED, Gaussian, as_drawn
 from lmodp.plan import Plan
+from lmodp.specs import MechanismSpec
 from lmodp.stages.audit_mechanism import (
     Sampling,
     accounts_of,
@@ -86,24 +87,22 @@ def test_sensitivity_scales_against_the_noise():
     )
 
 
-def mechanism_spec(**audit) -> dict:
-    return {
-        "expected_batch_size": 30.0,
-        "dataset_size": 100,
-        "steps": 5,
-        "delta": 1e-6,
-        "base_seed": 3,
-        "audit": {"trials": 4000, "sampler_trials": 1000, "coordinates": 4, "canaries": 10, "confidence": 0.9, **audit},
-    }
+SETTINGS = {"trials": 4000, "sampler_trials": 1000, "coordinates": 4, "canaries": 10, "confidence": 0.9}
+
+
+def mechanism_spec(**changes) -> MechanismSpec:
+    fields = {"method": "gaussian", "calibration": "verified", "epsilon": 1.0, "delta": 1e-6, "setting": None}
+    plan = {"expected_batch_size": 30.0, "dataset_size": 100, "steps": 5, "search": None, "released": None}
+    return MechanismSpec(**{**fields, **plan, **changes})
 
 
 def test_stage_content():
     spec, noise = mechanism_spec(), Gaussian(std=1.3)
     plan = Plan.for_batches(expected_batch_size=30.0, dataset_size=100, steps=5, delta=1e-6, noise=noise)
     record = {"status": "done", "noise": noise.to_dict(), "claim_noise": None, "claim": None}
-    found = audit_mechanism(
-        spec, record, {"certificate": certificate_of(plan)}, sampling_of(spec), sampler_trials=1000
-    )["audit"]
+    found = audit_mechanism(spec, record, {"certificate": certificate_of(plan)}, settings=SETTINGS, base_seed=3)[
+        "audit"
+    ]
     assert found["confidence"] == 0.9 and found["coordinates"] == 4
     assert found["sampler"]["trials"] == 1000 and found["sampler"]["consistent_with_verified"]
 
@@ -143,22 +142,20 @@ def test_the_stage_asks_the_methods_own_claim():
     plan = Plan.for_batches(expected_batch_size=30.0, dataset_size=100, steps=5, delta=1e-6, noise=noise)
     record = {"status": "done", "noise": noise.to_dict(), "claim_noise": None, "claim": OWN}
     certificate = {**certificate_of(plan), "claimed": own_claim(OWN)}
-    found = audit_mechanism(spec, record, {"certificate": certificate}, sampling_of(spec), sampler_trials=1000)["audit"]
+    found = audit_mechanism(spec, record, {"certificate": certificate}, settings=SETTINGS, base_seed=3)["audit"]
     assert found["claimed"] == 0.6 and found["at_delta"]["claimed"] == 2.0
     assert found["refutes_claimed_at_delta"] is (found["epsilon_lower"] > 2.0)
 
 
 def test_stage_passes_statuses_on():
-    skipped = {"status": "skipped", "reason": "no such noise"}
-    assert audit_mechanism(mechanism_spec(), skipped, {}, FEW, sampler_trials=1000) == {"audit": None, **skipped}
-    assert audit_mechanism(mechanism_spec(), {"status": "done", "noise": None}, {}, FEW, sampler_trials=1000) == {
-        "audit": None
-    }
+    skipped, asked = {"status": "skipped", "reason": "no such noise"}, {"settings": SETTINGS, "base_seed": 3}
+    assert audit_mechanism(mechanism_spec(), skipped, {}, **asked) == {"audit": None, **skipped}
+    assert audit_mechanism(mechanism_spec(), {"status": "done", "noise": None}, {}, **asked) == {"audit": None}
 
 
 def test_seeds_differ_between_mechanisms_and_not_with_the_audits_settings():
-    seeds = {sampling_of({**mechanism_spec(), "steps": steps}).seed for steps in (5, 6)}
-    assert len(seeds) == 2 and sampling_of(mechanism_spec(trials=8000)).seed in seeds
+    seeds = {sampling_of(mechanism_spec(steps=steps), SETTINGS, 3).seed for steps in (5, 6)}
+    assert len(seeds) == 2 and sampling_of(mechanism_spec(), {**SETTINGS, "trials": 8000}, 3).seed in seeds
 
 
 @pytest.mark.parametrize(

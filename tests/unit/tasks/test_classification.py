@@ -1,5 +1,7 @@
 """What a run trains: heads, parts, cached activations with the results of the whole model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from lmodp.mechanisms import Gaussian
 from lmodp.models.folders import write_model
 from lmodp.models.prepare_model import prepare_model
 from lmodp.plan import Plan
+from lmodp.specs import ActivationsSpec, TaskSpec
 from lmodp.stages.cache_activations import cache_activations
 from lmodp.tasks.accuracy import unpack_correct
 from lmodp.tasks.classification import ClassificationTask, predict
@@ -19,8 +22,8 @@ from lmodp.training import TrainingSettings, train
 from lmodp.training.clipping.engine import ClippingEngine
 from lmodp.training.step import in_precision
 
-SPEC = {"dataset": "made_up", "model": "tiny_roberta", "source": "embedded", "max_length": 12, "pooling": "mean", "threads": 1,
-        "training": {"dropout": 0.0, "micro_batch_size": 7, "precision": "float32"}}  # fmt: skip
+SPEC = {"dataset": "made_up", "model": "tiny_roberta", "source": "embedded", "max_length": 12}
+TASK = TaskSpec(dataset="made_up", trainable="head", pooling="mean", batch_size=7)
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +36,10 @@ def prepared(tmp_path_factory):
 
 
 def task(prepared, trainable, cached=False, tmp_path=None):
-    spec = {**SPEC, "trainable": trainable}
+    spec = replace(TASK, trainable=trainable)
     if cached:
-        cache_activations(spec, tokens_folder=prepared / "t", model_folder=prepared / "m", folder=tmp_path)
+        prefix = ActivationsSpec(**SPEC, model_source=None, layers=None, trainable=trainable, pooling="mean", threads=1)
+        cache_activations(prefix, tokens_folder=prepared / "t", model_folder=prepared / "m", folder=tmp_path)
     return ClassificationTask(
         spec, model_folder=prepared / "m", tokens_folder=prepared / "t", activations_folder=tmp_path if cached else None
     )
@@ -78,11 +82,7 @@ def test_scores_are_those_of_the_predictions(prepared):
     assert 0 < right.sum() < 64
 
 
-HALF = {
-    **SPEC,
-    "trainable": {"lora": {"rank": 2, "alpha": 4}},
-    "training": {**SPEC["training"], "precision": "bfloat16"},
-}
+HALF = replace(TASK, trainable={"lora": {"rank": 2, "alpha": 4}}, precision="bfloat16")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def llama(prepared):
 
 def half_task(prepared, folder, **changes):
     return ClassificationTask(
-        {**HALF, **changes}, model_folder=prepared / folder, tokens_folder=prepared / "t", activations_folder=None
+        replace(HALF, **changes), model_folder=prepared / folder, tokens_folder=prepared / "t", activations_folder=None
     )
 
 
@@ -159,7 +159,7 @@ def test_norms_in_half_precision_are_those_of_float32(prepared, llama):
     """The passes are rounded, the norms are not: half precision moves them by its own rounding only."""
     norms = []
     for precision in ("float32", "bfloat16"):
-        made = half_task(prepared, "l", pooling="last", training={**SPEC["training"], "precision": precision})
+        made = half_task(prepared, "l", pooling="last", precision=precision)
         _, running, _ = made.model(7)
         engine = ClippingEngine(running, clip_norm=1.0, clipping="flat")
         found = engine.accumulate(in_precision(made.loss, precision), made.examples("train").batch(np.arange(8)), 8)
@@ -173,6 +173,6 @@ def test_norms_in_half_precision_are_those_of_float32(prepared, llama):
     ("part", "precision"), [("head", "bfloat16"), ({"last_layers": 1}, "bfloat16"), ({"lora": {"rank": 2}}, "float32")]
 )
 def test_everything_else_keeps_four_bytes(prepared, part, precision):
-    made = half_task(prepared, "m", trainable=part, training={**SPEC["training"], "precision": precision})
+    made = half_task(prepared, "m", trainable=part, precision=precision)
     assert {value.dtype for value in made.model(7)[0].parameters()} == {torch.float32}
     assert 0 < made.score(made.model(7)[1])["accuracy"] < 1

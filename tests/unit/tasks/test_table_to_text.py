@@ -1,5 +1,7 @@
 """The table-to-text task end to end on a handful of records, with a model that can learn them by heart."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
@@ -11,6 +13,7 @@ from lmodp.data.tokens import NO_TARGET
 from lmodp.models.folders import write_model
 from lmodp.models.pretraining import PretrainingSettings, train_tokenizer
 from lmodp.plan import Plan
+from lmodp.specs import TaskSpec
 from lmodp.tasks import generation_scores as generation
 from lmodp.tasks.table_to_text import TableToTextTask
 from lmodp.training import TrainingSettings, train
@@ -19,13 +22,13 @@ RECORDS = [
     f"name : {name} | kind : {kind}" for name in ("Old Bell", "Red Harp", "Wild Rook") for kind in ("diner", "tavern")
 ]
 TEXTS = [f"{record.split(' | ')[0][7:]} is a very good {record[record.rindex(':') + 2 :]}." for record in RECORDS]
-SPEC = {
-    "dataset": "venues",
-    "trainable": "full",
-    "max_length": 60,
-    "generation": {"num_beams": 2, "max_new_tokens": 30, "batch_size": 4},
-    "training": {"dropout": 0.0, "micro_batch_size": 4, "precision": "float32"},
-}
+SPEC = {"dataset": "venues", "max_length": 60}
+TASK = TaskSpec(
+    dataset="venues",
+    trainable="full",
+    batch_size=4,
+    generation={"num_beams": 2, "max_new_tokens": 30, "batch_size": 4},
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def without_java(monkeypatch):
 
 
 def task(prepared, model="m", **changes):
-    return TableToTextTask({**SPEC, **changes}, model_folder=prepared / model, tokens_folder=prepared / "t")
+    return TableToTextTask(replace(TASK, **changes), model_folder=prepared / model, tokens_folder=prepared / "t")
 
 
 def fitted(made, steps):
@@ -110,7 +113,7 @@ def test_adapters_in_half_precision(prepared):
         prepared,
         "l",
         trainable={"lora": {"rank": 2, "alpha": 4}},
-        training={**SPEC["training"], "precision": "bfloat16"},
+        precision="bfloat16",
     )
     model, running, summary = made.model(7)
     trained = [value for value in running.parameters() if value.requires_grad]
