@@ -17,11 +17,11 @@ def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
     batch, size = facts["expected_batch_size"], facts["train_size"]
     runs = f"mean ± standard deviation over {facts['repetitions']} seeds" if facts["repetitions"] > 1 else "one seed"
     return (
-        f"{facts['dataset']}, {count(size)} training examples; {facts['model']}, training {trainable_words(facts['trainable'])} "
-        f"for {facts['steps']} steps with an expected batch of {count(batch)} examples (rate {batch / size:.4g}), clip norm {facts['clip_norm']:g}, "
-        f"{facts['optimizer']} at {facts['learning_rate']:g}{_own_rates(results, facts)}. "
-        f"Score: {_scores(results, experiment)} after the last step on the {facts['evaluation_split']} split ({_size(results, experiment)}), "
-        f"{runs}; {PRIVACY_UNIT}."
+        f"{facts['dataset']}, {count(size)} training examples; {facts['model']}, training "
+        f"{trainable_words(facts['trainable'])} for {facts['steps']} steps with an expected batch of {count(batch)} "
+        f"examples (rate {batch / size:.4g}), clip norm {facts['clip_norm']:g}, {facts['optimizer']} at "
+        f"{facts['learning_rate']:g}{_own_rates(results, facts)}. Score: {_scores(results, experiment)} after the "
+        f"last step on the {facts['evaluation_split']} split ({_size(results, experiment)}), {runs}; {PRIVACY_UNIT}."
     )
 
 
@@ -36,7 +36,10 @@ def _scores(results: Mapping[str, Any], experiment: str) -> str:
 
 
 def _size(results: Mapping[str, Any], experiment: str) -> str:
-    """How many examples were scored. Sentences are generated once per distinct record, or for fewer records if the configuration limits them."""
+    """How many examples were scored.
+
+    Sentences are generated once per distinct record, or for fewer records if the configuration limits them.
+    """
     facts = results["experiments"][experiment]
     examples = f"{count(facts['evaluation_size'])} examples"
     scored = next(

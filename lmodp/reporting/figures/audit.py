@@ -21,7 +21,7 @@ COLUMNS = 6
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
-    """Return one panel per audited mechanism, for the plan with most of them; if none was audited, a panel saying so."""
+    """Return one panel per audited mechanism, for the plan with most of them; without any, a panel that says so."""
     items = _drawn(results)
     if not items:
         return _nothing()
@@ -90,13 +90,17 @@ def caption(results: Mapping[str, Any]) -> str:
     tried = [verdict for verdict in verdicts if verdict is not None]
     drawn = _drawn(results)
     elsewhere = (
-        f" The figure shows the {len(drawn)} mechanisms of one plan ({plan_words(plan_of(drawn[0]))}); the privacy table has all."
+        (
+            f" The figure shows the {len(drawn)} mechanisms of one plan ({plan_words(plan_of(drawn[0]))}); the "
+            "privacy table has all."
+        )
         if len(drawn) < len(items)
         else ""
     )
     untried = f"; {len(items) - len(tried)} more have no claim at this δ" if len(tried) < len(items) else ""
     return (
-        "A test decides from the released sums whether one example was in the data. Curve: its share of missed detections against its share of false alarms. "
-        "Grey area: forbidden by the claimed ε of the run at the δ that the trials resolve; a curve that enters it contradicts the claim. "
-        f"{sum(tried)} of {len(tried)} claims are refuted, each by its own test at the audit's confidence{untried}.{elsewhere}"
+        "A test decides from the released sums whether one example was in the data. Curve: its share of missed "
+        "detections against its share of false alarms. Grey area: forbidden by the claimed ε of the run at the δ "
+        f"that the trials resolve; a curve that enters it contradicts the claim. {sum(tried)} of {len(tried)} claims "
+        f"are refuted, each by its own test at the audit's confidence{untried}.{elsewhere}"
     )

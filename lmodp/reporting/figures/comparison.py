@@ -100,7 +100,7 @@ def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapp
 
 
 def _with_claims(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The cells calibrated to a claim; if an experiment has none, the others at the ε that the published accounting gives."""
+    """The cells calibrated to a claim; without any, the others at the ε that the published accounting gives."""
     found = [cell for cell in cells if cell["claimed_run"] is not None]
     return [cell for cell in found if cell["calibration"] == "claimed"] or found
 
@@ -218,7 +218,10 @@ def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]
 
 
 def _references(right: Axes, left: Axes, values: Mapping[str, float], points: list[tuple[float, float]]) -> None:
-    """Draw reference values as lines, labelled at an edge of the right panel; values far below the scores get only the label."""
+    """Draw reference values as lines, labelled at an edge of the right panel.
+
+    Values far below the scores get only the label.
+    """
     if not (left.axison or right.axison):
         return
     for name, value in values.items():
@@ -275,11 +278,12 @@ def caption(results: Mapping[str, Any]) -> str:
     if absent := [facts["title"] for name, facts in results["experiments"].items() if name not in _drawn(results)]:
         left_out += f" Without scores: {plain_list(absent)}."
     return (
-        f"Left: {_metrics(results)} against the claimed ε of the whole run (published accounting), for noises with equal claimed ε of one "
-        f"step (written above){_hollow_left(results)}. Right: the same runs, and those at equal verified ε (hollow), against the verified ε of the whole "
-        "gradient. Horizontal bars go from the verified lower to the verified upper bound; the marker is at the upper bound. Vertical "
-        f"bars: one standard deviation over seeds; with fewer than {FEW_SEEDS} seeds every run is a dot. {PRIVACY_UNIT[0].upper()}"
-        f"{PRIVACY_UNIT[1:]}.{left_out}"
+        f"Left: {_metrics(results)} against the claimed ε of the whole run (published accounting), for noises with "
+        f"equal claimed ε of one step (written above){_hollow_left(results)}. Right: the same runs, and those at "
+        "equal verified ε (hollow), against the verified ε of the whole gradient. Horizontal bars go from the "
+        "verified lower to the verified upper bound; the marker is at the upper bound. Vertical bars: one standard "
+        f"deviation over seeds; with fewer than {FEW_SEEDS} seeds every run is a dot. "
+        f"{PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}.{left_out}"
     )
 
 

@@ -70,7 +70,7 @@ def _draw_row(row: Any, noises: Mapping[str, Noise], reach: float, look: Mapping
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows."""
     return (
-        "Left: density of the noise added to one coordinate of the clipped sum. Right: the probability that its absolute value exceeds x, on a "
-        "logarithmic scale. Mixtures of Laplaces have heavier tails than a Gaussian. If a noise depends on the plan, the figure shows that of the "
-        "grid's first plan."
+        "Left: density of the noise added to one coordinate of the clipped sum. Right: the probability that its "
+        "absolute value exceeds x, on a logarithmic scale. Mixtures of Laplaces have heavier tails than a Gaussian. "
+        "If a noise depends on the plan, the figure shows that of the grid's first plan."
     )

@@ -16,8 +16,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from lmodp.reporting.captions import PRIVACY_UNIT, plan_of, plan_words
 from lmodp.reporting.figures.style import GREY, INK, WIDTH, Look, looks
 
-MARKS = {"claimed_run": ("o", "white", "claimed, run"), "paper_bound_run": ("s", "white", "paper's bound, run (one number)"),
-         "audited_lower": ("|", INK, "audited lower bound, run")}  # fmt: skip
+MARKS = {
+    "claimed_run": ("o", "white", "claimed, run"),
+    "paper_bound_run": ("s", "white", "paper's bound, run (one number)"),
+    "audited_lower": ("|", INK, "audited lower bound, run"),
+}
 
 ROW_HEIGHT = 0.2
 
@@ -118,6 +121,7 @@ def caption(results: Mapping[str, Any]) -> str:
     missing = sum(item["verified_upper"] is None for item in items)
     left_out = f" {missing} mechanisms have no finite verified ε; the privacy table says why." if missing else ""
     return (
-        "ε of the whole run, for every mechanism of the grid. Claimed: the published accounting. Paper's bound: the published bound at valid orders, "
-        f"for one number. Verified: for the whole gradient; the marker at the upper end is the ε you may state.{audited} {PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}.{left_out}"
+        "ε of the whole run, for every mechanism of the grid. Claimed: the published accounting. Paper's bound: the "
+        "published bound at valid orders, for one number. Verified: for the whole gradient; the marker at the upper "
+        f"end is the ε you may state.{audited} {PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}.{left_out}"
     )

@@ -72,7 +72,8 @@ def _draw_panel(panel: Any, accountant: str, record: Mapping[str, Any], points: 
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows."""
     return (
-        "Every point of the searched space with a finite ε and a finite noise multiplier. Vertical: noise multiplier. Horizontal: ε of one step, as claimed, by "
-        "the paper's bound, and verified (one release of a gradient of many coordinates, without sampling). Blue points qualify: their ε is below the "
-        "target (dashed line). The star in each panel is the point that the search returned."
+        "Every point of the searched space with a finite ε and a finite noise multiplier. Vertical: noise "
+        "multiplier. Horizontal: ε of one step, as claimed, by the paper's bound, and verified (one release of a "
+        "gradient of many coordinates, without sampling). Blue points qualify: their ε is below the target (dashed "
+        "line). The star in each panel is the point that the search returned."
     )

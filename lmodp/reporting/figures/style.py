@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.figure import Figure
 
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402
-import seaborn as sns  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
+mpl.use("Agg")  # files only, no window
 
 INK = "#1a1a1a"
 GREY = "#6b6b6b"

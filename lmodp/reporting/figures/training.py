@@ -103,7 +103,7 @@ def caption(results: Mapping[str, Any]) -> str:
     absent = [facts["title"] for name, facts in results["experiments"].items() if name not in ran]
     left_out = f" No runs yet: {plain_list(absent)}." if absent else ""
     return (
-        "Line: mean over seeds. Band: lowest to highest seed. Experiments that were not scored during training show the loss of each step's batch, before the "
-        "update. This loss is a diagnostic: it is computed from private data without noise, and no mechanism releases it. The methods' own published points "
-        "are left out." + left_out
+        "Line: mean over seeds. Band: lowest to highest seed. Experiments that were not scored during training show "
+        "the loss of each step's batch, before the update. This loss is a diagnostic: it is computed from private "
+        "data without noise, and no mechanism releases it. The methods' own published points are left out." + left_out
     )

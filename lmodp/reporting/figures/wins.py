@@ -70,7 +70,8 @@ def _name(family: str) -> str:
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows."""
     return (
-        "Noise, × Gaussian: the noise multiplier that a noise needs, divided by the Gaussian's, at equal verified ε (Rényi bound for both), without "
-        "sampling. Below 1 (blue) it needs less noise than the Gaussian, above 1 (red) more. In many dimensions every mixture of Laplaces needs at least √2. "
-        "Between one and many coordinates, the map assumes an evenly spread shift. Grey: no answer."
+        "Noise, × Gaussian: the noise multiplier that a noise needs, divided by the Gaussian's, at equal verified ε "
+        "(Rényi bound for both), without sampling. Below 1 (blue) it needs less noise than the Gaussian, above 1 "
+        "(red) more. In many dimensions every mixture of Laplaces needs at least √2. Between one and many "
+        "coordinates, the map assumes an evenly spread shift. Grey: no answer."
     )

@@ -13,7 +13,10 @@ from lmodp.reporting.formats import interval, number, plain_list
 from lmodp.reporting.results.metrics import METRICS, Metric, leading_score
 
 ASKED, STANDARD = "lmo_dp", "gaussian"
-QUESTION = "How useful is a model fine-tuned with LMO-DP noise, compared with Gaussian noise, and what is its true privacy loss ε?"
+QUESTION = (
+    "How useful is a model fine-tuned with LMO-DP noise, compared with Gaussian noise, and what is its true privacy "
+    "loss ε?"
+)
 Cell = Mapping[str, Any]
 Pair = tuple[Cell, Cell]
 
@@ -50,9 +53,10 @@ def _at_equal_claims(found: list[Pair]) -> str:
         return "At equal claimed ε, this grid has no target for which both LMO-DP and the Gaussian have a score."
     first, second = found[0][0]["method_title"], found[0][1]["method_title"]
     return (
-        f"At equal claimed ε of one step, as published ({_targets(found)}), {first} reaches {_scores(found, 0)} {_metric(found[0][0]).title} and the "
-        f"{second} {_scores(found, 1)}. The verified ε of the whole run is in {_bounds(found, 0)} for {first} and in "
-        f"{_bounds(found, 1)} for the {second}. So at equal claims {_equally_private(found)}."
+        f"At equal claimed ε of one step, as published ({_targets(found)}), {first} reaches {_scores(found, 0)} "
+        f"{_metric(found[0][0]).title} and the {second} {_scores(found, 1)}. The verified ε of the whole run is in "
+        f"{_bounds(found, 0)} for {first} and in {_bounds(found, 1)} for the {second}. So at equal claims "
+        f"{_equally_private(found)}."
     )
 
 
@@ -75,9 +79,9 @@ def _at_equal_verified(found: list[Pair], results: Mapping[str, Any]) -> str:
         return "At equal verified ε, this grid has no target for which both LMO-DP and the Gaussian have a score."
     first, second = found[0][0]["method_title"], found[0][1]["method_title"]
     return (
-        f"At equal verified ε of the whole run ({_targets(found)}), {first} reaches {_scores(found, 0)} and the {second} "
-        f"{_scores(found, 1)}. The difference, {first} minus {second}, is {plain_list([_difference(pair, results) for pair in found])}."
-        f"{_verdict(found, results)}"
+        f"At equal verified ε of the whole run ({_targets(found)}), {first} reaches {_scores(found, 0)} and the "
+        f"{second} {_scores(found, 1)}. The difference, {first} minus {second}, is "
+        f"{plain_list([_difference(pair, results) for pair in found])}.{_verdict(found, results)}"
     )
 
 
@@ -107,7 +111,10 @@ def _verdict(found: list[Pair], results: Mapping[str, Any]) -> str:
         return " All these intervals exclude zero."
     if not apart:
         return " All these intervals contain zero."
-    return f" Only the interval{'s' if len(apart) > 1 else ''} at ε = {_numbers(apart)} exclude{'' if len(apart) > 1 else 's'} zero."
+    return (
+        f" Only the interval{'s' if len(apart) > 1 else ''} at ε = {_numbers(apart)} "
+        f"exclude{'' if len(apart) > 1 else 's'} zero."
+    )
 
 
 def find_paired(results: Mapping[str, Any], first: Cell, second: Cell) -> Mapping[str, Any] | None:
@@ -128,12 +135,16 @@ def _do_claims_hold(results: Mapping[str, Any], experiment: str) -> str:
     held = [cell for cell in asked if cell["claimed_run"] >= cell["verified_upper"]]
     if not refuted:
         rest = "" if len(held) == len(asked) else f", and inside the verified interval for {len(asked) - len(held)}"
-        return f"The claimed ε of the run is at or above the verified upper bound for {len(held)} of {len(asked)} LMO-DP mechanisms{rest}."
+        return (
+            f"The claimed ε of the run is at or above the verified upper bound for {len(held)} of {len(asked)} LMO-DP "
+            f"mechanisms{rest}."
+        )
     factors = [cell["verified_lower"] / cell["claimed_run"] for cell in refuted]
     by = number(min(factors), 2) if len(factors) == 1 else f"{number(min(factors), 2)} to {number(max(factors), 2)}"
     return (
-        f"For {len(refuted)} of {len(asked)} LMO-DP mechanisms, the claimed ε of the run is below the verified lower bound, by a factor of {by}. "
-        "There the claim is not a valid guarantee for training, which releases a gradient of many coordinates over many steps."
+        f"For {len(refuted)} of {len(asked)} LMO-DP mechanisms, the claimed ε of the run is below the verified lower "
+        f"bound, by a factor of {by}. There the claim is not a valid guarantee for training, which releases a "
+        "gradient of many coordinates over many steps."
     )
 
 

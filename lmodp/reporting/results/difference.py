@@ -13,8 +13,17 @@ from typing import Any
 from lmodp.reporting.formats import number
 from lmodp.reporting.results.metrics import METRICS, Metric
 
-ANSWERS = ("claimed_step", "claimed_run", "pure_scalar_step", "paper_bound_step", "paper_bound_run", "verified_lower", "verified_upper", "noise_multiplier",
-           "sigma_effective")  # fmt: skip
+ANSWERS = (
+    "claimed_step",
+    "claimed_run",
+    "pure_scalar_step",
+    "paper_bound_step",
+    "paper_bound_run",
+    "verified_lower",
+    "verified_upper",
+    "noise_multiplier",
+    "sigma_effective",
+)
 RELATIVE = 1e-6  # of computed numbers: other processors and library versions round differently
 STANDARD_ERRORS = 3.0  # of scores; by chance, about three cells in a thousand lie beyond
 

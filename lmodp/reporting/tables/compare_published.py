@@ -63,7 +63,8 @@ def read_published(path: Path) -> list[dict[str, str]]:
     wrong = [row["name"] for row in rows if tuple(row) != FIELDS or row["kind"] not in KINDS]
     if not rows or wrong:
         raise DamagedFile(
-            f"published = {str(path)!r}: rows {wrong} break the columns {', '.join(FIELDS)} or the kinds {', '.join(KINDS)}."
+            f"published = {str(path)!r}: rows {wrong} break the columns {', '.join(FIELDS)} or the kinds "
+            f"{', '.join(KINDS)}."
         )
     return rows
 
@@ -132,7 +133,10 @@ def _epsilon(row: Mapping[str, str]) -> float:
 
 
 def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
-    """The finished cell of the same model, data, method and target, with all parameters trained; an adapter method trains its own part."""
+    """The finished cell of the same model, data, method and target, with all parameters trained.
+
+    An adapter method trains its own part.
+    """
     wanted = (row["dataset"], row["model"], "full")
     same = [
         name
@@ -156,7 +160,7 @@ def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapp
 
 
 def _same_target(row: Mapping[str, str], cell: Mapping[str, Any]) -> bool:
-    """Whether the targets agree: epsilon of one step (claimed cells), of the whole run (verified cells), or no privacy."""
+    """Whether the targets agree: epsilon of one step (claimed cells), of the run (verified cells), or no privacy."""
     if row["epsilon_step"]:
         return cell["calibration"] == "claimed" and cell["epsilon"] == float(row["epsilon_step"])
     if not row["epsilon"]:
@@ -200,8 +204,9 @@ def _not_reproduced(rows: list[dict[str, Any]]) -> Page:
     text = f"{len(scores) - len(without)} of {len(scores)} published scores have a counterpart in this grid."
     if without:
         text += (
-            f" Not reproduced: those of {plain_list(list(names))}. Their weights come from a model hub, and training them needs a GPU. If you have both, "
-            f"`{PAPER}` runs the published grid. It includes Llama-2-7B, for which no number was published."
+            f" Not reproduced: those of {plain_list(list(names))}. Their weights come from a model hub, and training "
+            f"them needs a GPU. If you have both, `{PAPER}` runs the published grid. It includes Llama-2-7B, for "
+            "which no number was published."
         )
     return Page("What was not reproduced", text, [])
 
@@ -210,8 +215,11 @@ def _page(kind: str, rows: list[dict[str, Any]]) -> Page:
     notes = Notes()
     heads = ("what", "ε, step", "ε, run", "δ", "published", "reproduced", "difference", "source")
     caption = {
-        "utility": "Accuracy in percent, or the named metric. Reproduced: mean over seeds after the last step. Some published figures show the maximum over "
-        "evaluations on the validation split; then the same maximum is in brackets, and the difference uses it. A place is empty if model or data differ.",
+        "utility": (
+            "Accuracy in percent, or the named metric. Reproduced: mean over seeds after the last step. Some published "
+            "figures show the maximum over evaluations on the validation split; then the same maximum is in brackets, "
+            "and the difference uses it. A place is empty if model or data differ."
+        ),
         "hours": "Published values only.",
     }.get(
         kind,
@@ -230,5 +238,13 @@ def _texts(row: Mapping[str, Any], notes: Notes) -> tuple[str, ...]:
     if row["maximum"] is not None:
         reproduced += f" [{row['maximum']:.{digits + 1}f}]"
     difference = NOTHING + reason if row["difference"] is None else f"{row['difference']:+.{digits + 1}f}"
-    return (f"{what}{metric}", row["epsilon_step"] or NOTHING, row["epsilon"] or NOTHING, row["delta"] or NOTHING,
-            (row["published"] or f"{NOTHING}{reason}") + remark, reproduced, difference, row["source"])  # fmt: skip
+    return (
+        f"{what}{metric}",
+        row["epsilon_step"] or NOTHING,
+        row["epsilon"] or NOTHING,
+        row["delta"] or NOTHING,
+        (row["published"] or f"{NOTHING}{reason}") + remark,
+        reproduced,
+        difference,
+        row["source"],
+    )

@@ -132,9 +132,12 @@ def _texts(cell: Cell, notes: Notes, results: Mapping[str, Any], best: set[str])
 def _privacy_texts(cell: Cell, notes: Notes) -> dict[str, str]:
     other = cell["reason"] or "has no finite value"
     why = {
-        "claimed_step": cell["claimed_reason"], "claimed_run": cell["claimed_reason"], "pure_scalar_step": cell["pure_scalar_reason"],
-        "paper_bound_step": cell["paper_bound_reason"], "paper_bound_run": cell["paper_bound_reason"],
-    }  # fmt: skip
+        "claimed_step": cell["claimed_reason"],
+        "claimed_run": cell["claimed_reason"],
+        "pure_scalar_step": cell["pure_scalar_reason"],
+        "paper_bound_step": cell["paper_bound_reason"],
+        "paper_bound_run": cell["paper_bound_reason"],
+    }
     texts = {name: _number(cell[name], reason or other, notes) for name, reason in why.items()}
     verified = interval(cell["verified_lower"], cell["verified_upper"])
     if cell["verified_upper"] is None:
@@ -177,5 +180,8 @@ def _status(cell: Cell, notes: Notes) -> str:
     if cell["status"] != "done":
         return f"{cell['status']} {notes.mark(cell['reason'])}"
     if cell["runs_done"] < cell["repetitions"]:
-        return f"{cell['runs_done']} of {cell['repetitions']} runs {notes.mark(cell['runs_reason'] or 'not every run has a score')}"
+        return (
+            f"{cell['runs_done']} of {cell['repetitions']} runs "
+            f"{notes.mark(cell['runs_reason'] or 'not every run has a score')}"
+        )
     return "done"

@@ -14,14 +14,40 @@ from lmodp.reporting.tables.privacy import privacy_frame, privacy_pages
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
 
 BEFORE_SCORES = (
-    "experiment", "method", "calibration", "epsilon", "delta", "setting", "claimed_step", "claimed_run", "pure_scalar_step",
-    "paper_bound_step", "paper_bound_run", "verified_lower", "verified_limit", "verified_upper", "noise_multiplier", "sigma_effective",
-    "efficiency", "runs_done", "metric",
-)  # fmt: skip
+    "experiment",
+    "method",
+    "calibration",
+    "epsilon",
+    "delta",
+    "setting",
+    "claimed_step",
+    "claimed_run",
+    "pure_scalar_step",
+    "paper_bound_step",
+    "paper_bound_run",
+    "verified_lower",
+    "verified_limit",
+    "verified_upper",
+    "noise_multiplier",
+    "sigma_effective",
+    "efficiency",
+    "runs_done",
+    "metric",
+)
 AFTER_SCORES = (
-    "majority_accuracy", "nonprivate", "missing_scores", "status", "reason",
-    "claimed_reason", "pure_scalar_reason", "paper_bound_reason", "verified_reason", "noise_reason", "cell", "mechanism",
-)  # fmt: skip
+    "majority_accuracy",
+    "nonprivate",
+    "missing_scores",
+    "status",
+    "reason",
+    "claimed_reason",
+    "pure_scalar_reason",
+    "paper_bound_reason",
+    "verified_reason",
+    "noise_reason",
+    "cell",
+    "mechanism",
+)
 STATUS = (
     "cell",
     "experiment",
@@ -94,7 +120,10 @@ def status_pages(results: Mapping[str, Any]) -> list[Page]:
         (cell["cell"], cell["status"], f"{cell['runs_done']} of {cell['repetitions']}", _reason(cell))
         for cell in results["cells"]
     ]
-    caption = "Every cell of the grid; if it was not computed, the reason. Runs: those that have a score after the check against their certificate."
+    caption = (
+        "Every cell of the grid; if it was not computed, the reason. Runs: those that have a score after the check "
+        "against their certificate."
+    )
     table = Table("", ("cell", "status", "runs", "reason"), rows, links=[cell["cell"] for cell in results["cells"]])
     return [Page("Status of every cell", caption, [table], Notes())]
 

@@ -18,8 +18,24 @@ from lmodp.reporting.formats import NOTHING, number
 from lmodp.reporting.tables.make_table import table_files
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
 
-COLUMNS = ("experiment", "method", "calibration", "epsilon", "delta", "runs", "device", "threads", "seconds_a_step", "over_nonprivate",
-           "seconds_a_run", "peak_memory_bytes", "peak_memory_of", "status", "reason", "cell")  # fmt: skip
+COLUMNS = (
+    "experiment",
+    "method",
+    "calibration",
+    "epsilon",
+    "delta",
+    "runs",
+    "device",
+    "threads",
+    "seconds_a_step",
+    "over_nonprivate",
+    "seconds_a_run",
+    "peak_memory_bytes",
+    "peak_memory_of",
+    "status",
+    "reason",
+    "cell",
+)
 RESUMED = "no run was timed from its first to its last step"
 
 
@@ -108,18 +124,25 @@ def _page(name: str, facts: Mapping[str, Any], rows: list[dict[str, Any]], resul
     )
     devices = sorted({row["peak_memory_of"] for row in rows if row["peak_memory_of"]})
     caption = (
-        "Median over the runs of a cell. The time includes sampling, forward and backward passes, clipping, noise and update, but not the preparation of "
-        f"data and model. Peak memory: {' or '.join(devices) or 'not measured'}. Times are measured and differ from run to run."
+        "Median over the runs of a cell. The time includes sampling, forward and backward passes, clipping, noise "
+        "and update, but not the preparation of data and model. Peak memory: "
+        f"{' or '.join(devices) or 'not measured'}. Times are measured and differ from run to run."
     )
     texts = [_row(row, results, notes) for row in rows]
-    values = [(None, None, row["epsilon"], row["seconds_a_step"], row["over_nonprivate"], row["seconds_a_run"], row["peak_memory_bytes"], None,
-               row["runs"]) for row in rows]  # fmt: skip
+    seconds = ("seconds_a_step", "over_nonprivate", "seconds_a_run")
+    values = [
+        (None, None, row["epsilon"], *(row[name] for name in seconds), row["peak_memory_bytes"], None, row["runs"])
+        for row in rows
+    ]
     return Page(facts["title"], caption, [Table("", heads, texts, values, [row["cell"] for row in rows])], notes)
 
 
 def _row(row: Mapping[str, Any], results: Mapping[str, Any], notes: Notes) -> tuple[str, ...]:
-    head = (results["methods"][row["method"]]["title"], row["calibration"] or NOTHING,
-            NOTHING if row["epsilon"] is None else f"{row['epsilon']:g}")  # fmt: skip
+    head = (
+        results["methods"][row["method"]]["title"],
+        row["calibration"] or NOTHING,
+        NOTHING if row["epsilon"] is None else f"{row['epsilon']:g}",
+    )
     if row["seconds_a_step"] is None:
         return (*head, *[f"{NOTHING} {notes.mark(row['reason'])}"] * 5, "0")
     ratio = (
@@ -127,5 +150,12 @@ def _row(row: Mapping[str, Any], results: Mapping[str, Any], notes: Notes) -> tu
         if row["over_nonprivate"]
         else f"{NOTHING} {notes.mark('no non-private run on the same device')}"
     )
-    return (*head, number(1000 * row["seconds_a_step"], 3), ratio, number(row["seconds_a_run"], 3),
-            f"{row['peak_memory_bytes'] / 2**20:,.0f}", f"{row['device']}, {row['threads']} threads", str(row["runs"]))  # fmt: skip
+    return (
+        *head,
+        number(1000 * row["seconds_a_step"], 3),
+        ratio,
+        number(row["seconds_a_run"], 3),
+        f"{row['peak_memory_bytes'] / 2**20:,.0f}",
+        f"{row['device']}, {row['threads']} threads",
+        str(row["runs"]),
+    )

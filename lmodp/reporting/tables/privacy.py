@@ -12,18 +12,86 @@ from lmodp.reporting.formats import NOTHING, count, interval, number
 from lmodp.reporting.tables.render import Notes, Page, Table
 
 COLUMNS = (
-    "mechanism", "method", "calibration", "epsilon", "delta", "setting", "expected_batch_size", "dataset_size", "steps",
-    "claimed_step", "claimed_order", "claimed_order_in_domain", "claimed_run", "published_epsilon_run", "pure_scalar_step",
-    "paper_bound_step", "paper_bound_run", "verified_lower", "verified_limit", "verified_upper", "worst_shift", "mu", "zcdp", "audited_lower",
-    "audited_confidence", "audited_trials", "audited_delta", "audited_refutes_claimed", "verified_lower_at_1e-5",
-    "verified_upper_at_1e-5", "noise_multiplier", "noise_mean_abs", "sigma_effective", "efficiency", "note", "status", "reason",
-    "claimed_reason", "pure_scalar_reason", "paper_bound_reason", "verified_reason", "audited_reason", "noise_reason",
-)  # fmt: skip
-HEADS = (
-    "mechanism", "target", "δ", "claimed ε, step", "claimed ε, run", "pure scalar ε, step", "paper's bound ε, step", "paper's bound ε, run",
-    "verified ε, run [lower, upper]", "audited ε, run", "μ (GDP)", "ρ (zCDP)", "verified ε, run, at δ = 1e-5", "noise multiplier", "σ_effective",
+    "mechanism",
+    "method",
+    "calibration",
+    "epsilon",
+    "delta",
+    "setting",
+    "expected_batch_size",
+    "dataset_size",
+    "steps",
+    "claimed_step",
+    "claimed_order",
+    "claimed_order_in_domain",
+    "claimed_run",
+    "published_epsilon_run",
+    "pure_scalar_step",
+    "paper_bound_step",
+    "paper_bound_run",
+    "verified_lower",
+    "verified_limit",
+    "verified_upper",
+    "worst_shift",
+    "mu",
+    "zcdp",
+    "audited_lower",
+    "audited_confidence",
+    "audited_trials",
+    "audited_delta",
+    "audited_refutes_claimed",
+    "verified_lower_at_1e-5",
+    "verified_upper_at_1e-5",
+    "noise_multiplier",
+    "noise_mean_abs",
+    "sigma_effective",
     "efficiency",
-)  # fmt: skip
+    "note",
+    "status",
+    "reason",
+    "claimed_reason",
+    "pure_scalar_reason",
+    "paper_bound_reason",
+    "verified_reason",
+    "audited_reason",
+    "noise_reason",
+)
+HEADS = (
+    "mechanism",
+    "target",
+    "δ",
+    "claimed ε, step",
+    "claimed ε, run",
+    "pure scalar ε, step",
+    "paper's bound ε, step",
+    "paper's bound ε, run",
+    "verified ε, run [lower, upper]",
+    "audited ε, run",
+    "μ (GDP)",
+    "ρ (zCDP)",
+    "verified ε, run, at δ = 1e-5",
+    "noise multiplier",
+    "σ_effective",
+    "efficiency",
+)
+# The number behind each head but the first, for sorting.
+SORTED_BY = (
+    "epsilon",
+    "delta",
+    "claimed_step",
+    "claimed_run",
+    "pure_scalar_step",
+    "paper_bound_step",
+    "paper_bound_run",
+    "verified_upper",
+    "audited_lower",
+    "mu",
+    "zcdp",
+    "verified_upper_at_1e-5",
+    "noise_multiplier",
+    "sigma_effective",
+    "efficiency",
+)
 
 
 def privacy_pages(results: Mapping[str, Any]) -> list[Page]:
@@ -39,14 +107,13 @@ def _page(key: tuple[float, float, int], items: list[Mapping[str, Any]], results
     size, batch, steps = key
     notes = Notes()
     caption = (
-        f"Sampling rate {batch / size:.4g} (expected batch {count(batch)} of {count(size)} examples), {steps} steps; {PRIVACY_UNIT}. Step: one "
-        "release of one number; run: all steps. Claimed: as published. Verified: a proven interval for the whole gradient. Audited: a lower bound "
-        "from samples, with its confidence. μ and ρ correspond to the verified upper end."
+        f"Sampling rate {batch / size:.4g} (expected batch {count(batch)} of {count(size)} examples), {steps} steps; "
+        f"{PRIVACY_UNIT}. Step: one release of one number; run: all steps. Claimed: as published. Verified: a proven "
+        "interval for the whole gradient. Audited: a lower bound from samples, with its confidence. μ and ρ "
+        "correspond to the verified upper end."
     )
     rows = [_row(item, results["methods"], notes) for item in items]
-    values = [(None, item["epsilon"], item["delta"], item["claimed_step"], item["claimed_run"], item["pure_scalar_step"], item["paper_bound_step"],
-               item["paper_bound_run"], item["verified_upper"], item["audited_lower"], item["mu"], item["zcdp"], item["verified_upper_at_1e-5"],
-               item["noise_multiplier"], item["sigma_effective"], item["efficiency"]) for item in items]  # fmt: skip
+    values = [(None, *(item[name] for name in SORTED_BY)) for item in items]
     return Page(f"{steps} steps at rate {batch / size:.4g}", caption, [Table("", HEADS, rows, values)], notes)
 
 

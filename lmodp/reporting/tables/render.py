@@ -12,9 +12,29 @@ import pandas as pd
 from lmodp.records.record import write_bytes
 
 BOLD = "**"
-_TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "ε": r"$\varepsilon$", "δ": r"$\delta$", "σ": r"$\sigma$",
-        "μ": r"$\mu$", "ρ": r"$\rho$", "±": r"$\pm$", "∞": r"$\infty$", "–": "--", "−": "$-$", "≤": r"$\le$", "×": r"$\times$"}  # fmt: skip
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "ε": r"$\varepsilon$",
+    "δ": r"$\delta$",
+    "σ": r"$\sigma$",
+    "μ": r"$\mu$",
+    "ρ": r"$\rho$",
+    "±": r"$\pm$",
+    "∞": r"$\infty$",
+    "–": "--",
+    "−": "$-$",
+    "≤": r"$\le$",
+    "×": r"$\times$",
+}
 
 
 @dataclass
@@ -93,11 +113,24 @@ def _latex_table(page: Page, table: Table) -> str:
     lines = [" & ".join(tex(text) for text in row) + r" \\" for row in table.rows]
     notes = " ".join(f"({number}) {text}." for number, text in enumerate(page.notes.texts, 1))
     title = f"{page.title}. {table.title}." if table.title else f"{page.title}."
-    return "\n".join([
-        r"\begin{table}", r"\centering", r"\footnotesize", rf"\caption{{{tex(' '.join(filter(None, [title, page.caption, notes])))}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(table.heads) - 1)}}}", r"\toprule", " & ".join(tex(text) for text in table.heads) + r" \\",
-        r"\midrule", *lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
-    ])  # fmt: skip
+    caption = tex(" ".join(filter(None, [title, page.caption, notes])))
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            r"\footnotesize",
+            rf"\caption{{{caption}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(table.heads) - 1)}}}",
+            r"\toprule",
+            " & ".join(tex(text) for text in table.heads) + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
 
 
 def tex(text: str) -> str:

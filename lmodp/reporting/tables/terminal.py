@@ -34,7 +34,10 @@ def comparison_text(results: Mapping[str, Any]) -> str:
 def _experiment(results: Mapping[str, Any], name: str) -> str:
     notes, facts = Notes(), results["experiments"][name]
     deltas = sorted({cell["delta"] for cell in results["cells"] if cell["experiment"] == name and cell["delta"]})
-    head = f"{facts['title']}, δ = {' and '.join(f'{delta:g}' for delta in deltas)}; {'; '.join(references(results, name, notes))}"
+    head = (
+        f"{facts['title']}, δ = {' and '.join(f'{delta:g}' for delta in deltas)}; "
+        f"{'; '.join(references(results, name, notes))}"
+    )
     parts = [*wrap(head, WIDTH)]
     for section in sections(results, name, notes):
         parts += ["", SECTIONS[section.calibration], *_section(section, metrics_in(results, name))]
