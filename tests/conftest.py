@@ -19,7 +19,7 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """With --method only the contract suite of that method runs; the longest file comes first, for processes side by side."""
+    """With --method only the contract suite of that method runs; the longest file comes first."""
     items.sort(key=lambda item: item.path.name != "test_smoke.py")
     if config.getoption("--method"):
         kept = [item for item in items if item.get_closest_marker("contract")]

@@ -19,7 +19,10 @@ _POINTS = 41
 
 
 def claimed_tradeoff(false_positive: np.ndarray, *, epsilon: float, delta: float) -> np.ndarray:
-    """Return the least false negative rate that (epsilon, delta)-DP permits at each false positive rate (Kairouz et al. 2015, theorem 2.1)."""
+    """Return the least false negative rate that (epsilon, delta)-DP permits at each false positive rate.
+
+    Source: Kairouz et al. 2015, theorem 2.1.
+    """
     a = np.asarray(false_positive, dtype=np.float64)
     if not math.isfinite(epsilon):
         return np.zeros_like(a)

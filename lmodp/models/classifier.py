@@ -79,7 +79,10 @@ class SequenceClassifier(nn.Module):
         return pool(hidden, attention_mask, self.pooling)
 
     def head(self, pooled: Tensor) -> Tensor:
-        """Return the logits of the model's own head on a pooled state (B, H); the head may be wider than a frozen encoder."""
+        """Return the logits of the model's own head on a pooled state (B, H).
+
+        The head may have a wider data type than a frozen encoder.
+        """
         kind = self.model.config.model_type
         pooled = pooled.to(next(value.dtype for module in head_modules(self.model) for value in module.parameters()))
         if kind == "roberta":

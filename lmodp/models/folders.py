@@ -87,7 +87,8 @@ def _check_architecture(source: Path, card: ModelCard, values: Mapping[str, Any]
     kind = values.get("model_type")
     if kind != card.architecture:
         raise DamagedFile(
-            f"file = {str(source / CONFIG)!r}: model_type is {kind!r}, {card.name} is {card.architecture!r}. It is another model."
+            f"file = {str(source / CONFIG)!r}: model_type is {kind!r}, {card.name} is {card.architecture!r}. It "
+            "is another model."
         )
     model = model_on_meta(AutoConfig.from_pretrained(source, local_files_only=True), card)
     check_size(card, model_facts(model)["parameters"])
@@ -123,7 +124,8 @@ def _check_tensors(weights: list[Path], model: PreTrainedModel) -> None:
     )  # checkpoints without a pooler are usual
     if missing:
         raise DamagedFile(
-            f"weights of {str(weights[0].parent)!r}: lack {len(missing)} tensors, {missing[0]} among them. Fetch them again."
+            f"weights of {str(weights[0].parent)!r}: lack {len(missing)} tensors, {missing[0]} among them. Fetch "
+            "them again."
         )
 
 

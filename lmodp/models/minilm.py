@@ -15,9 +15,15 @@ import torch
 from transformers import BertModel, RobertaConfig, RobertaModel
 
 _SAME = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-    "hidden_act", "layer_norm_eps", "initializer_range",
-)  # fmt: skip
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "layer_norm_eps",
+    "initializer_range",
+)
 
 
 def load_minilm_bert(folder: Path) -> BertModel:

@@ -108,7 +108,7 @@ def cache_prefix(
         )
     width = transformers_model(model).config.hidden_size
     store = flat_store(int(examples.lengths.sum()), width, memory_bound=memory_bound, folder=folder)
-    for indices, hidden, batch in _forwards(model, examples, batch_size, _hidden_state(prefix.blocks)):
+    for indices, hidden in _forwards(model, examples, batch_size, _hidden_state(prefix.blocks)):
         for row, index in enumerate(indices):
             start, length = examples.starts[index], examples.lengths[index]
             store[start : start + length] = hidden[row, :length]
@@ -122,15 +122,13 @@ def _values(examples: TokenColumns) -> dict[str, Tensor]:
 def _pooled(model: SequenceClassifier, examples: TokenColumns, batch_size: int) -> Tensor:
     """Return the pooled states (N, H)."""
     found = torch.empty(len(examples), transformers_model(model).config.hidden_size)
-    for indices, pooled, _ in _forwards(
-        model, examples, batch_size, lambda model, inputs: model.pooled_state(**inputs)
-    ):
+    for indices, pooled in _forwards(model, examples, batch_size, lambda model, inputs: model.pooled_state(**inputs)):
         found[torch.from_numpy(indices)] = pooled
     return found
 
 
 def _forwards(model: nn.Module, examples: TokenColumns, batch_size: int, forward):
-    """Yield (indices, float32 output on the CPU, batch) over all examples, by length."""
+    """Yield (indices, float32 output on the CPU) over all examples, by length."""
     order, training = examples.arrange(np.arange(len(examples))), model.training
     model.eval()
     for start in range(0, len(order), batch_size):
@@ -138,7 +136,7 @@ def _forwards(model: nn.Module, examples: TokenColumns, batch_size: int, forward
         batch = examples.batch(indices)
         inputs = {name: value for name, value in batch.items() if name not in ("labels", *examples.values)}
         with torch.no_grad():
-            yield indices, forward(model, inputs).float().cpu(), batch
+            yield indices, forward(model, inputs).float().cpu()
     model.train(training)
 
 

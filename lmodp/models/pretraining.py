@@ -138,9 +138,19 @@ def train_tokenizer(texts: Sequence[str], settings: PretrainingSettings) -> PreT
 
 def _config(tokenizer: PreTrainedTokenizerFast, settings: PretrainingSettings) -> GPT2Config:
     end = tokenizer.eos_token_id
-    return GPT2Config(vocab_size=len(tokenizer), n_positions=settings.positions, n_embd=settings.width,
-                      n_layer=settings.layers, n_head=settings.heads, bos_token_id=end, eos_token_id=end, pad_token_id=end,
-                      resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)  # fmt: skip
+    return GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=settings.positions,
+        n_embd=settings.width,
+        n_layer=settings.layers,
+        n_head=settings.heads,
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+    )
 
 
 def _stream(tokenizer: Any, sentences: list[str], records: list[str], texts: list[str], seed: int) -> np.ndarray:

@@ -223,10 +223,10 @@ def _information(space: SearchSpace, log_x: np.ndarray, points: slice) -> np.nda
 
 
 def landscape(space: SearchSpace, *, delta: float) -> dict[str, np.ndarray]:
-    """Return what every accountant says of one step at every point: ``step_claimed``, ``step_paper_bound``, ``step_verified``.
+    """Return what every accountant says of one step at every point.
 
-    ``inf`` where an accountant has no epsilon. The verified one is of one full release
-    of a gradient of many coordinates, the limit of `verified_epsilons`.
+    Keys: ``step_claimed``, ``step_paper_bound``, ``step_verified``; ``inf`` where an accountant has no epsilon. The
+    verified one is of one full release of a gradient of many coordinates, the limit of `verified_epsilons`.
     """
     return {
         "step_claimed": claimed_epsilons(space, delta=delta),
@@ -236,7 +236,7 @@ def landscape(space: SearchSpace, *, delta: float) -> dict[str, np.ndarray]:
 
 
 def write_trace(columns: Mapping[str, np.ndarray], path: Path) -> None:
-    """Write columns as a parquet table, a row a point in the order of the walk, numbers in four bytes: it is for plots."""
+    """Write columns as a parquet table for plots: one row per point in the order of the walk, numbers in four bytes."""
     import pyarrow
     from pyarrow import parquet
 

@@ -46,7 +46,7 @@ class OptimisedNoise:
         noise_multiplier: its standard deviation at clip norm 1.
         epsilon: its verified upper bound (RDP), at most the target.
         active_bounds: bounds of the box that the shape touches, e.g. "gamma_shape at its largest, 10000".
-        gaussian_noise_multiplier, laplace_noise_multiplier: the same target reached by the Gaussian and by the plain Laplace.
+        gaussian_noise_multiplier, laplace_noise_multiplier: of the Gaussian and the plain Laplace, at the same target.
         noise_ratio: noise_multiplier / gaussian_noise_multiplier.
         noise_ratio_better: noise_multiplier over the smaller of the two.
         evaluations: shapes tried.

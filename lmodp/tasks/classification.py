@@ -150,7 +150,7 @@ def initialise_head(model: SequenceClassifier, seed: int) -> None:
 
 
 def frozen_dtype(spec: TaskSpec) -> torch.dtype:
-    """Return what a cell's pretrained weights are kept in: two bytes each where only adapters are trained, under bfloat16.
+    """Return the data type of a cell's pretrained weights: two bytes each if only adapters are trained, under bfloat16.
 
     Args:
         spec: the cell's resolved spec.

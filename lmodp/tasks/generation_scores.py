@@ -69,7 +69,10 @@ def metric_settings() -> dict[str, str]:
     """Return how each score is computed, for the record."""
     bleu = sacrebleu.BLEU(lowercase=True)
     return {
-        "bleu": f"sacrebleu {sacrebleu.__version__}, 4-grams, tok:{bleu.tokenizer.signature()}, case:lc, smooth:exp, references as many as there are",
+        "bleu": (
+            f"sacrebleu {sacrebleu.__version__}, 4-grams, tok:{bleu.tokenizer.signature()}, case:lc, smooth:exp, "
+            "references as many as there are"
+        ),
         "nist": f"nltk corpus_nist, {NIST_ORDER}-grams, tok:13a, case:lc",
         "meteor": "METEOR 1.5, -l en -norm, Penn tokens without punctuation, case:lc",
         "rouge_l": "pycocoevalcap, beta 1.2, Penn tokens without punctuation, case:lc",

@@ -82,7 +82,7 @@ def test_every_target_has_an_answer_or_a_reason(method, grid):
 
 
 def test_it_turns_a_target_into_a_noise_or_says_why_not(method, answers):
-    for cell, record in answers:
+    for _, record in answers:
         assert record["status"] in ("done", "skipped"), record["reason"]
         assert record["status"] == "done" or record["reason"]
         assert (record["noise"] is not None) is (method.private and record["status"] == "done")

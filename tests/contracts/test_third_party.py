@@ -15,7 +15,10 @@ from tests.contracts.whole_grid import outdated, run_grid
 
 LESS = "from dataclasses import replace; return replace(plan, noise=plan.noise.scaled(2 / 3))"
 TWICE = "from dataclasses import replace; return replace(plan, sampling_rate=2 * plan.sampling_rate)"
-SAY_PLAN = '{"noise": honest.noise.to_dict(), "sampling_rate": honest.sampling_rate, "expected_batch_size": honest.expected_batch_size, "divisor": honest.expected_batch_size}'
+SAY_PLAN = (
+    '{"noise": honest.noise.to_dict(), "sampling_rate": honest.sampling_rate, "expected_batch_size": '
+    'honest.expected_batch_size, "divisor": honest.expected_batch_size}'
+)
 FILES = {
     "third_party": method_text("third_party"),
     "raises": method_text("raises", mechanism="return 1 / 0"),

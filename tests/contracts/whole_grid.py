@@ -1,4 +1,4 @@
-"""A whole grid in this process, by the workflow's own jobs: every stage but the audits and pictures, without Snakemake."""
+"""A whole grid in this process, by the workflow's own jobs: every stage but audits and pictures, without Snakemake."""
 
 from pathlib import Path
 

@@ -51,12 +51,16 @@ def test_claimed_run_of_0_3():
     assert claimed_run(0.3, **run) == pytest.approx(0.1574, abs=5e-5)
 
 
-@pytest.mark.parametrize(("size", "steps", "computed", "published"), [
-    (67350, 192, (0.156, 0.258, 0.789, 1.345), (0.157, 0.261, 0.823, 1.347)),
-    (104744, 306, (0.149, 0.215, 0.627, 1.059), (0.150, 0.217, 0.654, 1.061)),
-    (392703, 1146, (0.139, 0.156, 0.309, 0.535), (0.139, 0.157, 0.322, 0.536)),
-    (363847, 1062, (0.139, 0.158, 0.322, 0.554), (0.139, 0.158, 0.335, 0.555)),
-], ids=["SST-2", "QNLI", "MNLI", "QQP"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("size", "steps", "computed", "published"),
+    [
+        (67350, 192, (0.156, 0.258, 0.789, 1.345), (0.157, 0.261, 0.823, 1.347)),
+        (104744, 306, (0.149, 0.215, 0.627, 1.059), (0.150, 0.217, 0.654, 1.061)),
+        (392703, 1146, (0.139, 0.156, 0.309, 0.535), (0.139, 0.157, 0.322, 0.536)),
+        (363847, 1062, (0.139, 0.158, 0.322, 0.554), (0.139, 0.158, 0.335, 0.555)),
+    ],
+    ids=["SST-2", "QNLI", "MNLI", "QQP"],
+)
 def test_claimed_runs_of_the_classification_tasks(size, steps, computed, published):
     """Code; the computed MNLI-m and QQP rows are the axes of the paper's figures.
 
@@ -95,20 +99,35 @@ def test_paper_bound_of_0_3_and_of_setting_5():
     assert (found.epsilon, found.order) == (pytest.approx(29.4933, abs=5e-5), 2)
 
 
-@pytest.mark.parametrize(("name", "epsilon"), [
-    ("lmo-0.3", 0.234704), ("lmo-0.7", 0.6240), ("lmo-2", 1.7216), ("lmo-3", 2.4620), ("lmo-5", 5.867),
-    ("usefulness-0.3", 1.889), ("usefulness-0.7", 2.167), ("usefulness-2", 3.154), ("usefulness-3", 4.069),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "epsilon"),
+    [
+        ("lmo-0.3", 0.234704),
+        ("lmo-0.7", 0.6240),
+        ("lmo-2", 1.7216),
+        ("lmo-3", 2.4620),
+        ("lmo-5", 5.867),
+        ("usefulness-0.3", 1.889),
+        ("usefulness-0.7", 2.167),
+        ("usefulness-2", 3.154),
+        ("usefulness-3", 4.069),
+    ],
+)
 def test_pure_scalar(name, epsilon):
     """ln(M'(0)/M'(-1)); the first confirmed to 0.23470428927008 in arbitrary precision (tests/oracles)."""
     digits = 5.1e-7 if name == "lmo-0.3" else 5.1e-4
     assert pure_scalar(load_noise(name)).epsilon == pytest.approx(epsilon, abs=digits)
 
 
-@pytest.mark.parametrize(("name", "claim_holds"), [
-    *[(name, True) for name in AXIS], *[(f"figure6-{step / 10:g}", True) for step in range(2, 11)],
-    ("lmo-5", False), *[(f"usefulness-{target}", False) for target in ("0.3", "0.7", "2", "3")],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "claim_holds"),
+    [
+        *[(name, True) for name in AXIS],
+        *[(f"figure6-{step / 10:g}", True) for step in range(2, 11)],
+        ("lmo-5", False),
+        *[(f"usefulness-{target}", False) for target in ("0.3", "0.7", "2", "3")],
+    ],
+)
 def test_whether_the_claimed_step_is_true_of_one_number(name, claim_holds):
     noise = load_noise(name)
     assert (pure_scalar(noise).epsilon <= claimed_step(noise, delta=DELTA).epsilon) is claim_holds

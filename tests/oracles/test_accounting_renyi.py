@@ -16,10 +16,13 @@ SMALL_SHAPE = LaplaceMixture(gamma=GammaPart(weight=1, shape=0.1, scale=2.0))
 NOISES = {
     "lmo-0.3": load_noise("lmo-0.3").scaled(0.3),
     "small shape": SMALL_SHAPE,
-    "power tail": LaplaceMixture(gamma=GammaPart(weight=0.4, shape=1.7, scale=1.5), exponential=ExponentialPart(weight=0.5, rate=2),
-                                 uniform=UniformPart(weight=0.3, low=0, high=2)),
+    "power tail": LaplaceMixture(
+        gamma=GammaPart(weight=0.4, shape=1.7, scale=1.5),
+        exponential=ExponentialPart(weight=0.5, rate=2),
+        uniform=UniformPart(weight=0.3, low=0, high=2),
+    ),
     "laplace": Laplace(scale=0.8),
-}  # fmt: skip
+}
 
 
 def derivative_of_mgf(noise):
@@ -72,10 +75,20 @@ def value(name, order, shift):
     return ratio_bound(noise, quadrature(noise), order=np.array([float(order)]), v0=at, v1=at)[0] * shift**2
 
 
-@pytest.mark.parametrize(("name", "order", "shift"), [
-    ("lmo-0.3", 2, 1.0), ("lmo-0.3", 9, 0.03), ("lmo-0.3", 40, 0.4), ("lmo-0.3", 1.3, 0.7), ("small shape", 2, 0.01),
-    ("small shape", 7, 1.0), ("power tail", 3, 0.5), ("power tail", 25, 1.0), ("laplace", 5, 0.6),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "order", "shift"),
+    [
+        ("lmo-0.3", 2, 1.0),
+        ("lmo-0.3", 9, 0.03),
+        ("lmo-0.3", 40, 0.4),
+        ("lmo-0.3", 1.3, 0.7),
+        ("small shape", 2, 0.01),
+        ("small shape", 7, 1.0),
+        ("power tail", 3, 0.5),
+        ("power tail", 25, 1.0),
+        ("laplace", 5, 0.6),
+    ],
+)
 def test_log_moments_against_integration(name, order, shift):
     expected = exact_moment(name, order, shift)
     found = value(name, order, shift)

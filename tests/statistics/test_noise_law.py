@@ -20,11 +20,16 @@ LAWS = {
     "lmo-0.3": load_noise("lmo-0.3"),
     "as drawn": load_noise("lmo-0.3-as_drawn"),
     "usefulness": load_noise("usefulness-3"),
-    "power tail": LaplaceMixture(gamma=GammaPart(weight=0.8, shape=0.4, scale=2.0), exponential=ExponentialPart(weight=0.3, rate=1.7),
-                                 uniform=UniformPart(weight=0.6, low=0.0, high=0.5)),
-    "truncated normal": LaplaceMixture(truncated_normal=TruncatedNormalPart(weight=1.4, mean=0.3, std=0.8, low=0.1, high=2.5)),
+    "power tail": LaplaceMixture(
+        gamma=GammaPart(weight=0.8, shape=0.4, scale=2.0),
+        exponential=ExponentialPart(weight=0.3, rate=1.7),
+        uniform=UniformPart(weight=0.6, low=0.0, high=0.5),
+    ),
+    "truncated normal": LaplaceMixture(
+        truncated_normal=TruncatedNormalPart(weight=1.4, mean=0.3, std=0.8, low=0.1, high=2.5)
+    ),
     "laplace": Laplace(scale=1.9),
-}  # fmt: skip
+}
 
 
 def rates(noise, rng):

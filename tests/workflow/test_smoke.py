@@ -88,7 +88,7 @@ def test_results_that_came_with_a_clone_are_reused(smoke, tmp_path):
 
 
 def test_cells_that_hold_are_left_alone_where_one_is_made_again(smoke, tmp_path):
-    """On a clone, whose cache has to be filled for the one, the others are not trained again; the one has the bytes it had."""
+    """A clone's cache is filled for the one; the others are not trained again, and the one has the bytes it had."""
     clone = Workflow(tmp_path, "smoke")
     shutil.copytree(smoke.results, clone.results, copy_function=shutil.copyfile)
     lost = next(path for path in sorted((clone.results / "cells").iterdir()) if "-laplace-" in path.name)
@@ -145,16 +145,25 @@ def copy_of_code(tmp_path_factory):
 @pytest.mark.parametrize(
     ("file", "old", "new", "reruns", "rests"),
     [
-        ("lmodp/accounting/certificate.py", "COMMON_DELTA = 1e-5", "COMMON_DELTA = 1e-6",
-         {"certify_mechanism", "finetune_model", "report"}, {"prepare_dataset", "prepare_model", "cache_activations"}),
-        ("lmodp/training/settings.py", "fused=True", "fused=False",
-         # A method that is another engine brings the engine's code with its file, so its calibration is looked at again.
-         {"finetune_model", "finetune_and_audit_model"}, {"search_noise", "prepare_dataset", "prepare_model", "tokenize_dataset"}),
-        ("lmodp/accounting/certificate.py", "COMMON_DELTA = 1e-5", "COMMON_DELTA = 1e-5  # common",
-         set(), set(STAGES)),
+        (
+            "lmodp/accounting/certificate.py",
+            "COMMON_DELTA = 1e-5",
+            "COMMON_DELTA = 1e-6",
+            {"certify_mechanism", "finetune_model", "report"},
+            {"prepare_dataset", "prepare_model", "cache_activations"},
+        ),
+        (
+            "lmodp/training/settings.py",
+            "fused=True",
+            "fused=False",
+            # A method that is another engine brings the engine's code with its file, so its calibration is asked again.
+            {"finetune_model", "finetune_and_audit_model"},
+            {"search_noise", "prepare_dataset", "prepare_model", "tokenize_dataset"},
+        ),
+        ("lmodp/accounting/certificate.py", "COMMON_DELTA = 1e-5", "COMMON_DELTA = 1e-5  # common", set(), set(STAGES)),
     ],
     ids=["a formula of the certificate", "the optimiser", "a comment"],
-)  # fmt: skip
+)
 def test_a_change_reruns_what_depends_on_it(smoke, copy_of_code, tmp_path, file, old, new, reruns, rests):
     changed = Workflow(tmp_path, "smoke", repository=copy_of_code)
     shutil.copytree(smoke.results, changed.results, copy_function=shutil.copyfile)

@@ -75,7 +75,10 @@ def _log_moments(noise: RateMixture, largest: int, coordinates: int, rate: float
 
 
 def _log_moment(noise: RateMixture, order: int, coordinates: int, rate: float, clip_norm: float) -> float:
-    """Return alpha(lambda), the sum over coordinates of ln sum_eta C(n, eta) (1-q)^(n-eta) q^eta m_eta, n = lambda + 1."""
+    """Return alpha(lambda), the sum over coordinates of ln sum_eta C(n, eta) (1-q)^(n-eta) q^eta m_eta.
+
+    There n = lambda + 1.
+    """
     exact = np.arange(1, min(coordinates, _EXACT) + 1, dtype=np.float64)
     total = float(_coordinate(noise, order, exact, rate, clip_norm).sum())
     return total + _rest(noise, order, coordinates, rate, clip_norm)

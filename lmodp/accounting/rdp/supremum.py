@@ -121,7 +121,7 @@ def _improve(
     best: np.ndarray,
     where: np.ndarray,
 ) -> None:
-    """Raise ``best`` and ``where`` by the value in the most promising interval of each order, if it may pass ``target``."""
+    """Raise ``best`` and ``where`` by the value in each order's most promising interval, if it may pass ``target``."""
     open_ = upper > target[intervals[0]]
     index, v0, v1 = (values[open_] for values in intervals)
     ranked = np.lexsort((upper[open_], index))

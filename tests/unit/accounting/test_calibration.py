@@ -99,12 +99,18 @@ def test_targets_below_what_the_orders_resolve_are_unsupported(accountant, scope
         scale_to_target(SHAPE, accountant=accountant, scope=scope, epsilon=epsilon, **RUN)
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"accountant": "verifed"}, "Did you mean 'verified'?"), ({"epsilon": 0}, "epsilon = 0: must be finite and above 0"),
-    ({"delta": 1}, "delta = 1: must be in (0, 1)"), ({"sampling_rate": 1.5}, "sampling_rate = 1.5: must be in (0, 1]"),
-    ({"steps": 0}, "steps = 0: must be at least 1"), ({"scope": "epoch"}, "scope = 'epoch': is not known"),
-    ({"relative_sensitivity": 0}, "relative_sensitivity = 0: must be finite and above 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"accountant": "verifed"}, "Did you mean 'verified'?"),
+        ({"epsilon": 0}, "epsilon = 0: must be finite and above 0"),
+        ({"delta": 1}, "delta = 1: must be in (0, 1)"),
+        ({"sampling_rate": 1.5}, "sampling_rate = 1.5: must be in (0, 1]"),
+        ({"steps": 0}, "steps = 0: must be at least 1"),
+        ({"scope": "epoch"}, "scope = 'epoch': is not known"),
+        ({"relative_sensitivity": 0}, "relative_sensitivity = 0: must be finite and above 0"),
+    ],
+)
 def test_faults_are_named(changes, message):
     with pytest.raises(InvalidValue) as error:
         scale_to_target("gaussian", **{"accountant": "verified", "epsilon": 1.0, **RUN, **changes})

@@ -28,10 +28,17 @@ def test_orders_are_the_published_ones():
     assert (ORDERS[0], ORDERS[-1], len(ORDERS)) == (2, 128, 127)
 
 
-@pytest.mark.parametrize(("gamma", "rate", "a3", "accepted"), [
-    ((0.1, 1, 0.5), 5.0, 0.1, True), ((0.1, 1, 10.0), 5.0, 0.1, False), ((0.2, 1, 5.0), 5.0, 0.1, False),
-    ((0.1, 1, 9.9), 5.0, 0.1, True), ((0.1, 1, 0.5), 0.1, 0.1, False), ((0.1, 1, 0.5), 0.1, 0.09, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("gamma", "rate", "a3", "accepted"),
+    [
+        ((0.1, 1, 0.5), 5.0, 0.1, True),
+        ((0.1, 1, 10.0), 5.0, 0.1, False),
+        ((0.2, 1, 5.0), 5.0, 0.1, False),
+        ((0.1, 1, 9.9), 5.0, 0.1, True),
+        ((0.1, 1, 0.5), 0.1, 0.1, False),
+        ((0.1, 1, 0.5), 0.1, 0.09, True),
+    ],
+)
 def test_a_point_is_rejected_unless_order_two_is_inside_the_domain(gamma, rate, a3, accepted):
     """a1 theta < 1 and a3 < lambda, both strict."""
     found = claimed_step(noise_with(gamma, rate, a3), delta=DELTA)

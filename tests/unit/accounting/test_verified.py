@@ -32,10 +32,14 @@ def test_the_lower_end_is_below_the_upper(noise):
     assert found.status == "ok"
 
 
-@pytest.mark.parametrize(("key", "values", "rising"), [
-    ("delta", (1e-12, 1e-9, 1e-6, 1e-3), False), ("sampling_rate", (0.001, 0.01, 0.1, 0.6, 1.0), True),
-    ("steps", (1, 10, 100, 1000), True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "values", "rising"),
+    [
+        ("delta", (1e-12, 1e-9, 1e-6, 1e-3), False),
+        ("sampling_rate", (0.001, 0.01, 0.1, 0.6, 1.0), True),
+        ("steps", (1, 10, 100, 1000), True),
+    ],
+)
 @pytest.mark.parametrize("dimension", [None, 1])
 def test_both_ends_are_monotone(key, values, rising, dimension):
     found = [verified_run(NOISE, **{**RUN, key: value}, dimension=dimension) for value in values]

@@ -1,5 +1,6 @@
 """The canary's score: cells, ratios, mixture over the draw of the batch."""
 
+import itertools
 import math
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_masses_are_the_law_and_add_up(name):
     edges = np.array([-2.0, -0.5, 0.3, 4.0])
     masses = cell_masses(NOISES[name], edges)
     integrals = [
-        quad(NOISES[name].density, a, b, points=[0.0] if a < 0 < b else None)[0] for a, b in zip(edges, edges[1:])
+        quad(NOISES[name].density, a, b, points=[0.0] if a < 0 < b else None)[0] for a, b in itertools.pairwise(edges)
     ]
     assert masses[1:-1] == pytest.approx(integrals, rel=1e-7)
 

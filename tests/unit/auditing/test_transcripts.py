@@ -8,9 +8,10 @@ from lmodp.auditing.transcripts import fit_to_reference, reference_scores, score
 from lmodp.mechanisms import Gaussian, Laplace
 
 STEPS = 8
+NOISE = Gaussian(std=0.6)
 
 
-def canary_score(noise=Gaussian(std=0.6), rate=0.3) -> CanaryScore:
+def canary_score(noise=NOISE, rate=0.3) -> CanaryScore:
     return CanaryScore(noise=noise, relative_sensitivity=1.0, coordinates=1, sampling_rate=rate)
 
 

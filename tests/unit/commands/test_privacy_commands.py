@@ -107,12 +107,24 @@ def test_search_prints_the_noise_and_every_account(capsys, tmp_path):
     assert trace.is_file()
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["account", "--noise", "lmo-03", *RUN], "Did you mean 'lmo-0.3'?"),
-    (["account", "--noise", "lmo-0.3", "--sampling-rate", "1.5", "--steps", "1", "--delta", "0.1"], "sampling_rate = 1.5: must be in (0, 1]"),
-    (["calibrate", "--family", "gaussian", "--epsilon", "1e-5", "--accountant", "verified", *RUN], "below what Renyi orders"),
-    (["search", "--epsilon", "0.5", "--delta", "1e-10", "--accountant", "paper_bound", "--objective", "epsilon"], "no point of the space"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["account", "--noise", "lmo-03", *RUN], "Did you mean 'lmo-0.3'?"),
+        (
+            ["account", "--noise", "lmo-0.3", "--sampling-rate", "1.5", "--steps", "1", "--delta", "0.1"],
+            "sampling_rate = 1.5: must be in (0, 1]",
+        ),
+        (
+            ["calibrate", "--family", "gaussian", "--epsilon", "1e-5", "--accountant", "verified", *RUN],
+            "below what Renyi orders",
+        ),
+        (
+            ["search", "--epsilon", "0.5", "--delta", "1e-10", "--accountant", "paper_bound", "--objective", "epsilon"],
+            "no point of the space",
+        ),
+    ],
+)
 def test_faults_are_one_line_and_status_2(capsys, arguments, message):
     assert main(arguments) == 2
     captured = capsys.readouterr()

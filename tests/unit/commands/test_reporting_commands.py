@@ -39,7 +39,8 @@ def test_readme_replaces_only_its_block(folder, tmp_path, capsys):
     readme = tmp_path / "README.md"
     arguments = ["readme", "--results", str(folder), "--readme", str(readme), "--copies", str(tmp_path / "docs/readme")]
     readme.write_text(
-        "above\n<!-- results:made_up:begin -->\nSTALE\n<!-- results:made_up:end -->\nbelow\n<!-- results:quick:begin -->\n"
+        "above\n<!-- results:made_up:begin -->\nSTALE\n<!-- results:made_up:end -->\nbelow\n<!-- "
+        "results:quick:begin -->\n"
     )
     assert main(arguments) == 0
     first = readme.read_text()

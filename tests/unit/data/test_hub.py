@@ -131,7 +131,10 @@ def test_answers_of_the_hub(tmp_path, monkeypatch, error, message):
 def test_unpinned_and_movable_revisions_are_refused():
     with pytest.raises(
         InvalidValue,
-        match="hub_revisions.e2e = None: tuetschek/e2e_nlg is unpinned. Give one of its commits.*under hub_revisions in the config",
+        match=(
+            "hub_revisions.e2e = None: tuetschek/e2e_nlg is unpinned. Give one of its commits.*under hub_revisions "
+            "in the config"
+        ),
     ):
         hub_entry("e2e", kind="dataset")
     with pytest.raises(InvalidValue, match="'main': must be a commit"):

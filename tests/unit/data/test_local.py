@@ -10,10 +10,20 @@ from lmodp.errors import DamagedFile, InvalidValue, MissingFile
 
 PUBLISHED = {
     "sst2": "sentence\tlabel\na fine film \t1\ndull\t0\n",
-    "mnli": "index\tsentence1\tsentence2\tlabel1\tgold_label\n0\ta man\ta person\tneutral\tentailment\n1\tx\ty\tneutral\tcontradiction\n",
+    "mnli": (
+        "index\tsentence1\tsentence2\tlabel1\tgold_label\n"
+        "0\ta man\ta person\tneutral\tentailment\n"
+        "1\tx\ty\tneutral\tcontradiction\n"
+    ),
     "qnli": 'index\tquestion\tsentence\tlabel\n0\twho?\the "said\tnot_entailment\n1\tq\ts\tentailment\n',
-    "qqp": "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n0\t1\t2\thow?\twhy?\t0\n1\t1\t2\thow?\n2\t1\t2\ta\tb\t1\n",
-    "e2e": 'mr,ref\n"name[A], eatType[pub], familyFriendly[yes]","A is a pub."\n"name[A], eatType[pub], familyFriendly[yes]",A: a pub.\n',
+    "qqp": (
+        "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n0\t1\t2\thow?\twhy?\t0\n1\t1\t2\thow?\n2\t1\t2\ta\tb\t1\n"
+    ),
+    "e2e": (
+        "mr,ref\n"
+        '"name[A], eatType[pub], familyFriendly[yes]","A is a pub."\n'
+        '"name[A], eatType[pub], familyFriendly[yes]",A: a pub.\n'
+    ),
     "dart": json.dumps(
         [
             {

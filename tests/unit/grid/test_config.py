@@ -43,19 +43,38 @@ def test_yaml_1_1_reads_1e_minus_10_as_text_and_we_do_not(values):
         (("privacy", "delta"), [0], ["privacy.delta.0 = 0", "greater than 0"]),
         (("privacy", "calibrations"), ["verifyed"], ["privacy.calibrations.0 = 'verifyed'", "'claimed' or 'verified'"]),
         (("methods",), ["gausian"], ["methods = 'gausian'", "unknown method", "Did you mean 'gaussian'?"]),
-        (("experiments", "head", "dataset"), "made-up", ["experiments.head.dataset = 'made-up'", "Did you mean 'made_up'?"]),
+        (
+            ("experiments", "head", "dataset"),
+            "made-up",
+            ["experiments.head.dataset = 'made-up'", "Did you mean 'made_up'?"],
+        ),
         (("experiments", "head", "model"), "tiny_robrta", ["unknown model", "Did you mean 'tiny_roberta'?"]),
         (("experiments", "head", "repetitions"), "ten", ["experiments.head.repetitions = 'ten'", "integer"]),
         (("experiments", "head", "training", "steps"), 2.5, ["experiments.head.training.steps = 2.5", "integer"]),
         (("experiments", "head", "training", "lerning_rate"), 1, ["unknown key", "Did you mean 'learning_rate'?"]),
-        (("experiments", "head", "training", "expected_batch_size"), 500,
-         ["experiments.head.training.expected_batch_size = 500", "a sampling rate of 2.604, which must be at most 1", "192"]),
-        (("experiments", "head", "trainable"), "hed", ["experiments.head.trainable = 'hed'", "Give full, head, bitfit"]),
-        (("experiments", "head", "learning_rates"), {"gausian": 1e-3}, ["learning_rates = 'gausian'", "Did you mean 'gaussian'?"]),
+        (
+            ("experiments", "head", "training", "expected_batch_size"),
+            500,
+            [
+                "experiments.head.training.expected_batch_size = 500",
+                "a sampling rate of 2.604, which must be at most 1",
+                "192",
+            ],
+        ),
+        (
+            ("experiments", "head", "trainable"),
+            "hed",
+            ["experiments.head.trainable = 'hed'", "Give full, head, bitfit"],
+        ),
+        (
+            ("experiments", "head", "learning_rates"),
+            {"gausian": 1e-3},
+            ["learning_rates = 'gausian'", "Did you mean 'gaussian'?"],
+        ),
         (("experiments", "head", "learning_rates"), {"gaussian": 0}, ["learning_rates.gaussian = 0", "greater than 0"]),
         (("grid",), "Quick Grid", ["grid = 'Quick Grid'"]),
     ],
-)  # fmt: skip
+)
 def test_each_fault_names_value_rule_and_remedy(values, path, value, parts):
     place = values
     for key in path[:-1]:

@@ -113,10 +113,16 @@ def test_fisher_information_of_a_lone_gamma(shape):
     assert noise.score_maximum == pytest.approx((shape + 1) * 2.0)
 
 
-@pytest.mark.parametrize(("shape", "mean", "variance"), [
-    (1.0, math.inf, math.inf), (1.05, 1 / 0.05, math.inf), (2.0, 1.0, math.inf),
-    (2.1, 1 / 1.1, 2 / (1.1 * 0.1)), (5.0, 1 / 4, 2 / 12),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "mean", "variance"),
+    [
+        (1.0, math.inf, math.inf),
+        (1.05, 1 / 0.05, math.inf),
+        (2.0, 1.0, math.inf),
+        (2.1, 1 / 1.1, 2 / (1.1 * 0.1)),
+        (5.0, 1 / 4, 2 / 12),
+    ],
+)
 def test_moments_of_a_lone_gamma_are_infinite_exactly_up_to_their_bounds(shape, mean, variance):
     """E|X| = E[1/U], Var X = 2 E[1/U^2]; mass of the rate near 0 makes them infinite."""
     noise = lone_gamma(shape)

@@ -17,14 +17,22 @@ def test_every_published_setting_is_there_with_its_source():
     )
 
 
-@pytest.mark.parametrize(("name", "epsilon", "a1", "theta", "k", "a3", "rate", "a4", "low", "high"), [
-    ("lmo-0.3", 0.3, 0.1, 0.5, 1, 0.1, 5, 0.1, 1, 2), ("lmo-0.7", 0.7, 0.1, 0.5, 1, 0.1, 5, 0.1, 5, 6),
-    ("lmo-2", 2, 0.1, 1, 2, 0.1, 5, 0.2, 7, 8), ("lmo-3", 3, 0.1, 1, 2, 0.1, 5, 0.9, 2, 3),
-    ("lmo-5", 5, 0.1, 7.5, 1, 0.9, 1, 0.7, 6, 7), ("figure6-0.2", 0.2, 0.1, 0.5, 1, 0.1, 5, 0.1, 0, 1),
-    ("figure6-1", 1, 0.1, 0.5, 1, 0.1, 5, 0.1, 8, 9), ("figure6-4", 4, 0.1, 2, 2, 0.1, 1, 0.9, 1, 2),
-    ("usefulness-0.3", 0.3, 0.1, 7.5, 1, 0.9, 1, 0.1, 1, 2), ("usefulness-2", 2, 0.1, 7.5, 1, 0.9, 1, 0.2, 8, 9),
-    ("usefulness-3", 3, 0.3, 3, 2, 0.1, 5, 0.3, 8, 9),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "epsilon", "a1", "theta", "k", "a3", "rate", "a4", "low", "high"),
+    [
+        ("lmo-0.3", 0.3, 0.1, 0.5, 1, 0.1, 5, 0.1, 1, 2),
+        ("lmo-0.7", 0.7, 0.1, 0.5, 1, 0.1, 5, 0.1, 5, 6),
+        ("lmo-2", 2, 0.1, 1, 2, 0.1, 5, 0.2, 7, 8),
+        ("lmo-3", 3, 0.1, 1, 2, 0.1, 5, 0.9, 2, 3),
+        ("lmo-5", 5, 0.1, 7.5, 1, 0.9, 1, 0.7, 6, 7),
+        ("figure6-0.2", 0.2, 0.1, 0.5, 1, 0.1, 5, 0.1, 0, 1),
+        ("figure6-1", 1, 0.1, 0.5, 1, 0.1, 5, 0.1, 8, 9),
+        ("figure6-4", 4, 0.1, 2, 2, 0.1, 1, 0.9, 1, 2),
+        ("usefulness-0.3", 0.3, 0.1, 7.5, 1, 0.9, 1, 0.1, 1, 2),
+        ("usefulness-2", 2, 0.1, 7.5, 1, 0.9, 1, 0.2, 8, 9),
+        ("usefulness-3", 3, 0.3, 3, 2, 0.1, 5, 0.3, 8, 9),
+    ],
+)
 def test_settings_as_published(name, epsilon, a1, theta, k, a3, rate, a4, low, high):
     setting = PUBLISHED[name]
     gamma, exponential, uniform = setting.noise.gamma, setting.noise.exponential, setting.noise.uniform

@@ -16,8 +16,17 @@ METHODS = {
     "lmo_dp": "LMO-DP",
     "lmo_dp_as_drawn": "LMO-DP as drawn",
 }
-PRIVACY = ("claimed_step", "claimed_run", "pure_scalar_step", "paper_bound_step", "paper_bound_run", "verified_lower", "verified_upper",
-           "noise_multiplier", "sigma_effective")  # fmt: skip
+PRIVACY = (
+    "claimed_step",
+    "claimed_run",
+    "pure_scalar_step",
+    "paper_bound_step",
+    "paper_bound_run",
+    "verified_lower",
+    "verified_upper",
+    "noise_multiplier",
+    "sigma_effective",
+)
 CLAIMED = {
     ("gaussian", 0.3): (0.3, 0.1574, None, None, 0.1031, 0.1012, 0.1070, 22.73, 22.73),
     ("laplace", 0.3): (0.3, 0.1574, 0.3, 0.3441, 0.71, 0.742, 0.781, 4.714, 3.333),
@@ -37,7 +46,7 @@ ACCURACY = {
 
 
 def fabricated_results(*, few_seeds: bool = False) -> dict[str, Any]:
-    """Return results of three experiments: done, skipped, failed, diverged, infinite; the last one generates sentences."""
+    """Return results of three experiments: done, skipped, failed, diverged, infinite; the last generates sentences."""
     names = {"head": 10, "last_layer": 2, "sentences": 1} if not few_seeds else {"head": 2}
     cells = [
         cell

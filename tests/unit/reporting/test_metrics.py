@@ -62,10 +62,18 @@ def test_missing_scores_of_one_reason_are_told_together():
 
 @pytest.mark.parametrize(
     ("name", "value", "text", "difference"),
-    [("accuracy", 0.7345, "73.5", "+73.5"), ("bleu", 61.519, "61.5", "+61.5"), ("meteor", 0.3837, "0.384", "+0.384"),
-     ("perplexity", 4.092, "4.09", "+4.09"), ("accuracy", -0.0002, "-0.0", "-0.02"), ("bleu", -1.26, "-1.3", "-1.3"),
-     ("accuracy", -1e-9, "-0.0", "+0.0"), ("accuracy", 0.0, "0.0", "+0.0"), ("accuracy", -0.00002, "-0.0", "-0.002")],
-)  # fmt: skip
+    [
+        ("accuracy", 0.7345, "73.5", "+73.5"),
+        ("bleu", 61.519, "61.5", "+61.5"),
+        ("meteor", 0.3837, "0.384", "+0.384"),
+        ("perplexity", 4.092, "4.09", "+4.09"),
+        ("accuracy", -0.0002, "-0.0", "-0.02"),
+        ("bleu", -1.26, "-1.3", "-1.3"),
+        ("accuracy", -1e-9, "-0.0", "+0.0"),
+        ("accuracy", 0.0, "0.0", "+0.0"),
+        ("accuracy", -0.00002, "-0.0", "-0.002"),
+    ],
+)
 def test_how_scores_are_written(name, value, text, difference):
     assert METRICS[name].text(value) == text and METRICS[name].difference(value) == difference
 

@@ -38,7 +38,9 @@ def test_a_score_is_compared_only_for_the_same_model_and_data(rows):
     same = named["nonprivate-roberta_base-mnli"]
     assert same["reproduced"] == pytest.approx(74.1) and same["difference"] == pytest.approx(74.1 - 87.6)
     other = named["nonprivate-roberta_large-mnli"]
-    assert other["reproduced"] is None and "no run that trains all parameters of roberta_large on mnli" in other["reason"]
+    assert (
+        other["reproduced"] is None and "no run that trains all parameters of roberta_large on mnli" in other["reason"]
+    )
     assert "not compared" in named["hours-bert_base-qqp-0.14-lmo_dp"]["reason"]
 
 

@@ -75,9 +75,9 @@ def test_every_score_of_generated_sentences_is_a_column_or_has_its_reason(result
     )
     status = (tmp_path / "status.md").read_text()
     assert (
-        "| sentences-gaussian-verified-e0.3-0a1b2c3d | done | 1 of 1 | no METEOR, ROUGE-L or CIDEr: needs Java, which is not installed |"
-        in status
-    )
+        "| sentences-gaussian-verified-e0.3-0a1b2c3d | done | 1 of 1 | no METEOR, ROUGE-L or CIDEr: needs Java, "
+        "which is not installed |"
+    ) in status
 
 
 def test_f1_stands_beside_accuracy(results):

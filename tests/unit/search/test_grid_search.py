@@ -50,10 +50,13 @@ def test_the_walk_is_the_published_one(space):
     assert columns["uniform_low"][100] == space.noise(100).uniform.low
 
 
-@pytest.mark.parametrize(("accountant", "one"), [
-    ("claimed", lambda noise: claimed_step(noise, delta=DELTA).epsilon),
-    ("paper_bound", lambda noise: paper_bound_step(noise, delta=DELTA).epsilon),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("accountant", "one"),
+    [
+        ("claimed", lambda noise: claimed_step(noise, delta=DELTA).epsilon),
+        ("paper_bound", lambda noise: paper_bound_step(noise, delta=DELTA).epsilon),
+    ],
+)
 def test_every_point_against_a_plain_loop(space, accountant, one):
     found = find_noise(space, accountant=accountant, objective="epsilon", epsilon=1e9, delta=DELTA)
     expected = np.array([one(space.noise(point)) for point in range(space.points)])
@@ -134,24 +137,37 @@ def test_spaces_from_files(tmp_path, space):
         load_space("publishd")
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({}, "must be a table with at least one part"), ({"gama": {}}, "Did you mean 'gamma'?"),
-    ({"gamma": {"weight": [0.1]}}, "lacks scale_shape"), ({"gamma": {"weight": [], "scale_shape": [[1, 1]]}}, "must be a list of at least one value"),
-    ({"gamma": {"weight": [0.1], "scale_shape": [1]}}, "must be a pair of numbers"),
-    ({"gamma": {"weight": [0.1], "scale_shape": [[1, -1]]}}, "rate.gamma.shape = -1.0: must be finite and above 0"),
-    ({"exponential": {"weight": [0.0], "rate": [1]}}, "must hold values above 0"),
-    ({"exponential": {"weight": [0.1], "rates": [1]}}, "space.exponential.rates = [1]: is not a known key. Did you mean 'rate'?"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "must be a table with at least one part"),
+        ({"gama": {}}, "Did you mean 'gamma'?"),
+        ({"gamma": {"weight": [0.1]}}, "lacks scale_shape"),
+        ({"gamma": {"weight": [], "scale_shape": [[1, 1]]}}, "must be a list of at least one value"),
+        ({"gamma": {"weight": [0.1], "scale_shape": [1]}}, "must be a pair of numbers"),
+        ({"gamma": {"weight": [0.1], "scale_shape": [[1, -1]]}}, "rate.gamma.shape = -1.0: must be finite and above 0"),
+        ({"exponential": {"weight": [0.0], "rate": [1]}}, "must hold values above 0"),
+        (
+            {"exponential": {"weight": [0.1], "rates": [1]}},
+            "space.exponential.rates = [1]: is not a known key. Did you mean 'rate'?",
+        ),
+    ],
+)
 def test_faults_of_a_space_are_named(values, message):
     with pytest.raises(InvalidValue) as error:
         load_space(values)
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"accountant": "claim"}, "Did you mean 'claimed'?"), ({"objective": "variance"}, "objective = 'variance': is not known"),
-    ({"gamma": 0}, "gamma = 0: must be finite and above 0"), ({"epsilon": -1}, "epsilon = -1: must be finite and above 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"accountant": "claim"}, "Did you mean 'claimed'?"),
+        ({"objective": "variance"}, "objective = 'variance': is not known"),
+        ({"gamma": 0}, "gamma = 0: must be finite and above 0"),
+        ({"epsilon": -1}, "epsilon = -1: must be finite and above 0"),
+    ],
+)
 def test_faults_of_a_search_are_named(space, changes, message):
     with pytest.raises(InvalidValue) as error:
         find_noise(

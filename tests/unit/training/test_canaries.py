@@ -13,6 +13,7 @@ from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseR
 
 REAL, CANARIES, CLIP = 12, 5, 0.3
 COINS = np.array([True, False, True, True, False])
+NOISE = Gaussian(std=0.5)
 
 
 class Net(nn.Module):
@@ -77,7 +78,7 @@ def test_the_real_examples_own_order_is_kept():
     assert found.tolist() == [9, 4, 1, 12, 14]
 
 
-def run(net, examples, *, canaries: int, noise=Gaussian(std=0.5)):
+def run(net, examples, *, canaries: int, noise=NOISE):
     coins = np.arange(canaries) % 2 == 0
     model = CanaryModel(net, canaries)
     plan = Plan(noise=noise, sampling_rate=0.5, steps=6, clip_norm=CLIP, noise_scale=0.2, dataset_size=REAL + canaries)

@@ -190,7 +190,10 @@ def test_a_rule_of_ones_own():
     try:
         torch.manual_seed(1)
         model = nn.Sequential(nn.Linear(6, 6), Scale(), nn.Linear(6, 3)).double()
-        loss = lambda model, batch: nn.functional.cross_entropy(model(batch["x"]), batch["labels"], reduction="none")  # noqa: E731
+
+        def loss(model, batch):
+            return nn.functional.cross_entropy(model(batch["x"]), batch["labels"], reduction="none")
+
         batch = {"x": torch.randn(2, 6, dtype=torch.float64), "labels": torch.tensor([0, 2])}
         engine = ClippingEngine(model, clip_norm=1e9, clipping="flat")
         engine.accumulate(loss, batch, 2)
@@ -210,7 +213,9 @@ class Flattens(nn.Module):
 
 
 def test_a_layer_that_does_not_see_examples_first_is_named():
-    loss = lambda model, batch: model(batch["x"]).sum(1)  # noqa: E731
+    def loss(model, batch):
+        return model(batch["x"]).sum(1)
+
     engine = ClippingEngine(Flattens(), clip_norm=1.0, clipping="flat")
     with pytest.raises(Unsupported, match=r"inner \(Linear\) saw a tensor of shape \(4, 3\).*the 2 examples"):
         engine.accumulate(loss, {"x": torch.randn(2, 6)}, 2)
