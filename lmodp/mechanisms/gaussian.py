@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from lmodp.errors import require
-from lmodp.mechanisms.noise import ArrayLike, Noise, require_factor
+from lmodp.mechanisms.arrays import FloatLike, Floats
+from lmodp.mechanisms.noise import Noise, require_factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,41 +31,54 @@ class Gaussian(Noise):
         object.__setattr__(self, "std", float(self.std))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return ``{"family": "gaussian", "std": ...}``."""
         return {"family": self.family, "std": self.std}
 
     def scaled(self, factor: float) -> Self:
+        """Return the normal law of std ``factor * std``."""
         require_factor(factor)
         return type(self)(std=self.std * factor)
 
-    def log_survival(self, x: ArrayLike) -> np.ndarray:
-        return math.log(2) + log_ndtr(-np.maximum(np.asarray(x, dtype=np.float64), 0) / self.std)
+    def log_survival(self, x: FloatLike) -> Floats:
+        """Return log(2 Phi(-x/std)), accurate far into the tail."""
+        log_tail: Floats = log_ndtr(-np.maximum(np.asarray(x, dtype=np.float64), 0) / self.std)
+        return math.log(2) + log_tail
 
-    def log_density(self, x: ArrayLike) -> np.ndarray:
+    def log_density(self, x: FloatLike) -> Floats:
+        """Return -x^2/(2 std^2) - log(std sqrt(2 pi))."""
         z = np.asarray(x, dtype=np.float64) / self.std
         return -z * z / 2 - math.log(self.std * math.sqrt(2 * math.pi))
 
-    def score(self, x: ArrayLike) -> np.ndarray:
+    def score(self, x: FloatLike) -> Floats:
+        """Return x/std^2."""
         return np.asarray(x, dtype=np.float64) / self.std**2
 
-    def inverse_log_survival(self, exponent: ArrayLike) -> np.ndarray:
-        return -self.std * ndtri_exp(-np.asarray(exponent, dtype=np.float64) - math.log(2))
+    def inverse_log_survival(self, exponent: FloatLike) -> Floats:
+        """Return the x with 2 Phi(-x/std) = exp(-``exponent``)."""
+        lower: Floats = ndtri_exp(-np.asarray(exponent, dtype=np.float64) - math.log(2))
+        return -self.std * lower
 
     @property
     def variance(self) -> float:
+        """std^2."""
         return self.std**2
 
     @property
     def mean_abs(self) -> float:
+        """std sqrt(2/pi)."""
         return self.std * math.sqrt(2 / math.pi)
 
     @property
     def entropy(self) -> float:
+        """log(std sqrt(2 pi e))."""
         return math.log(self.std * math.sqrt(2 * math.pi * math.e))
 
     @property
     def fisher_information(self) -> float:
+        """1/std^2."""
         return self.std**-2
 
     @property
     def score_maximum(self) -> float:
+        """``inf``: the score grows without bound."""
         return math.inf

@@ -25,9 +25,9 @@ import numpy as np
 
 from lmodp.errors import require
 from lmodp.mechanisms import moments
-from lmodp.mechanisms.noise import ArrayLike, Noise, require_factor
+from lmodp.mechanisms.arrays import Derivatives, FloatLike, Floats
+from lmodp.mechanisms.noise import Noise, require_factor
 from lmodp.mechanisms.parts import (
-    Derivatives,
     ExponentialPart,
     GammaPart,
     RatePart,
@@ -43,7 +43,7 @@ class RateMixture(Noise):
     """A Laplace law whose rate is random; subclasses give the rate's log MGF."""
 
     @abstractmethod
-    def log_mgf(self, t: ArrayLike) -> Derivatives:
+    def log_mgf(self, t: FloatLike) -> Derivatives:
         """Return K, K', K'' at ``t`` below `mgf_domain`, each of t's shape."""
 
     @property
@@ -56,25 +56,28 @@ class RateMixture(Noise):
     def tail_exponent(self) -> float:
         """kappa with P(|X| > x) of order x**-kappa; ``inf`` where the tail is exponential."""
 
-    def _tilted(self, x: ArrayLike) -> Derivatives:
+    def _tilted(self, x: FloatLike) -> Derivatives:
         return self.log_mgf(-np.abs(np.asarray(x, dtype=np.float64)))
 
-    def log_survival(self, x: ArrayLike) -> np.ndarray:
+    def log_survival(self, x: FloatLike) -> Floats:
+        """Return K(-x)."""
         return self.log_mgf(-np.maximum(np.asarray(x, dtype=np.float64), 0))[0]
 
-    def log_density(self, x: ArrayLike) -> np.ndarray:
+    def log_density(self, x: FloatLike) -> Floats:
+        """Return K + log(K'/2) at -``|x|``."""
         value, first, _ = self._tilted(x)
         return value + np.log(first / 2)
 
-    def score(self, x: ArrayLike) -> np.ndarray:
+    def score(self, x: FloatLike) -> Floats:
+        """Return K' + K''/K' at -``|x|``, with the sign of x."""
         return np.where(np.asarray(x) < 0, -1.0, 1.0) * self.log_density_and_score(x)[1]
 
-    def log_density_and_score(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    def log_density_and_score(self, x: FloatLike) -> tuple[Floats, Floats]:
         """Return log p(|x|) and s(|x|), which share their work."""
         value, first, second = self._tilted(x)
         return value + np.log(first / 2), first + second / first
 
-    def inverse_log_survival(self, exponent: ArrayLike) -> np.ndarray:
+    def inverse_log_survival(self, exponent: FloatLike) -> Floats:
         """Newton's method from the left: -K(-x) is concave, so every tangent lies above it
         and each iterate stays at or below the root and grows towards it. It starts at the
         larger of the tangent's root at 0 and the last point of `_log_grid` below the root."""
@@ -93,11 +96,12 @@ class RateMixture(Noise):
 
     @cached_property
     def score_maximum(self) -> float:
+        """s(0) = K'(0) + K''(0)/K'(0), since the score falls away from 0."""
         _, first, second = self._tilted(0.0)
         return float(first + second / first)
 
     @cached_property
-    def _log_grid(self) -> np.ndarray:
+    def _log_grid(self) -> Floats:
         return moments.log_grid(1 / self.score_maximum)
 
     @cached_property
@@ -114,14 +118,17 @@ class RateMixture(Noise):
 
     @cached_property
     def mean_abs(self) -> float:
+        """The integral of P(``|X|`` > x), by quadrature in log x."""
         return self._moment(0)
 
     @cached_property
     def variance(self) -> float:
+        """Twice the integral of x P(``|X|`` > x), by quadrature in log x."""
         return 2 * self._moment(1)
 
     @cached_property
     def entropy(self) -> float:
+        """By quadrature in log x."""
         log_x, (value, first, _) = self._log_grid, self._on_grid
         log_p = value + np.log(first / 2)
         body = moments.integrate(log_x, -2 * log_p * np.exp(log_p + log_x))
@@ -129,6 +136,7 @@ class RateMixture(Noise):
 
     @cached_property
     def fisher_information(self) -> float:
+        """The integral of p s^2, by quadrature in log x."""
         log_x, (value, first, second) = self._log_grid, self._on_grid
         score = first + second / first
         return moments.integrate(log_x, np.exp(value + log_x) * first * score**2)
@@ -151,38 +159,47 @@ class Laplace(RateMixture):
         object.__setattr__(self, "scale", float(self.scale))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return ``{"family": "laplace", "scale": ...}``."""
         return {"family": self.family, "scale": self.scale}
 
     def scaled(self, factor: float) -> Self:
+        """Return the Laplace law of scale ``factor * scale``."""
         require_factor(factor)
         return type(self)(scale=self.scale * factor)
 
-    def log_mgf(self, t: ArrayLike) -> Derivatives:
+    def log_mgf(self, t: FloatLike) -> Derivatives:
+        """Return t/scale, 1/scale and 0: the rate is constant."""
         t = np.asarray(t, dtype=np.float64)
         return t / self.scale, np.full_like(t, 1 / self.scale), np.zeros_like(t)
 
     @property
     def mgf_domain(self) -> float:
+        """``inf``: a constant rate has every exponential moment."""
         return math.inf
 
     @property
     def tail_exponent(self) -> float:
+        """``inf``: the tail is exponential."""
         return math.inf
 
     @property
     def mean_abs(self) -> float:
+        """The scale b."""
         return self.scale
 
     @property
     def variance(self) -> float:
+        """2 b^2."""
         return 2 * self.scale**2
 
     @property
     def entropy(self) -> float:
+        """log(2 b e)."""
         return math.log(2 * self.scale * math.e)
 
     @property
     def fisher_information(self) -> float:
+        """1/b^2."""
         return self.scale**-2
 
 
@@ -216,21 +233,27 @@ class LaplaceMixture(RateMixture):
         return tuple(part for part in self.parts if part.active)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return ``{"family": "laplace_mixture", "rate": {part: {...}}}``."""
         return {"family": self.family, "rate": {part.key: part.to_dict() for part in self.parts}}
 
     def scaled(self, factor: float) -> Self:
+        """Return the law whose rate is 1/``factor`` times this one's."""
         require_factor(factor)
-        return type(self)(**{part.key: part.scaled(1 / factor) for part in self.parts})
+        parts: dict[str, Any] = {part.key: part.scaled(1 / factor) for part in self.parts}
+        return type(self)(**parts)
 
-    def log_mgf(self, t: ArrayLike) -> Derivatives:
+    def log_mgf(self, t: FloatLike) -> Derivatives:
+        """Return the sums of the parts' K, K', K'' at ``t``."""
         t = np.asarray(t, dtype=np.float64)
         terms = [part.log_mgf(t) for part in self.active]
         return tuple(sum(column) for column in zip(*terms, strict=True))
 
     @property
     def mgf_domain(self) -> float:
+        """The smallest domain of the active parts."""
         return min(part.domain for part in self.active)
 
     @property
     def tail_exponent(self) -> float:
+        """The sum of the active parts' exponents near 0."""
         return sum(part.exponent for part in self.active)

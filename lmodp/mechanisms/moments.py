@@ -13,20 +13,22 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lmodp.mechanisms.arrays import Floats
+
 _STEP = 1 / 16
 _BELOW_SCALE = 42.0  # exp(-42) of the scale: what lies below adds less than 1e-18
 LOG_LARGEST = 690.0  # exp(690) = 1e299, the largest x used
 _RELATIVE_ERROR_ALLOWED = 1e-9
 
 
-def log_grid(scale: float) -> np.ndarray:
+def log_grid(scale: float) -> Floats:
     """Return log x from 42 below ``log(scale)`` to 690 in steps of 1/16, an odd number of points."""
     first = math.log(scale) - _BELOW_SCALE
     count = 2 * int((LOG_LARGEST - first) / (2 * _STEP)) + 1
-    return first + _STEP * np.arange(count)
+    return first + _STEP * np.arange(count, dtype=np.float64)
 
 
-def integrate(log_x: np.ndarray, values: np.ndarray) -> float:
+def integrate(log_x: Floats, values: Floats) -> float:
     """Return the integral of f over x > 0 from ``values`` = x f(x) on `log_grid`.
 
     Raises:
@@ -61,7 +63,7 @@ def entropy_tail(log_x: float, log_survival: float, exponent: float) -> float:
     return math.exp(log_survival) * ((exponent + 1) * (log_x + 1 / exponent) - log_factor)
 
 
-def integral_in_log(scale: float, integrand: Callable[[np.ndarray], np.ndarray]) -> float:
+def integral_in_log(scale: float, integrand: Callable[[Floats], Floats]) -> float:
     """Return the integral over x > 0 of f, ``integrand(x)`` being x f(x)."""
     log_x = log_grid(scale)
     return integrate(log_x, integrand(np.exp(log_x)))

@@ -13,8 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from lmodp.errors import require
-
-ArrayLike = np.ndarray | float
+from lmodp.mechanisms.arrays import FloatLike, Floats
 
 
 class Noise(ABC):
@@ -35,19 +34,19 @@ class Noise(ABC):
         """Return the law of ``factor * X``; ``factor`` in (0, inf)."""
 
     @abstractmethod
-    def log_survival(self, x: ArrayLike) -> np.ndarray:
+    def log_survival(self, x: FloatLike) -> Floats:
         """Return log P(|X| > x), 0 where ``x <= 0``."""
 
     @abstractmethod
-    def log_density(self, x: ArrayLike) -> np.ndarray:
+    def log_density(self, x: FloatLike) -> Floats:
         """Return log p(x)."""
 
     @abstractmethod
-    def score(self, x: ArrayLike) -> np.ndarray:
+    def score(self, x: FloatLike) -> Floats:
         """Return s(x) = -p'(x)/p(x), odd in x; at 0 the limit from the right."""
 
     @abstractmethod
-    def inverse_log_survival(self, exponent: ArrayLike) -> np.ndarray:
+    def inverse_log_survival(self, exponent: FloatLike) -> Floats:
         """Return the x >= 0 with -log P(|X| > x) = ``exponent`` >= 0; ``inf`` beyond 1e300.
 
         With ``exponent`` a standard exponential draw this is a draw of |X|.
@@ -78,20 +77,23 @@ class Noise(ABC):
     def score_maximum(self) -> float:
         """L = sup |s|, the slope of the privacy loss of an infinitesimal shift; ``inf`` for a Gaussian."""
 
-    def survival(self, x: ArrayLike) -> np.ndarray:
+    def survival(self, x: FloatLike) -> Floats:
         """Return P(|X| > x)."""
-        return np.exp(self.log_survival(x))
+        found: Floats = np.exp(self.log_survival(x))
+        return found
 
-    def density(self, x: ArrayLike) -> np.ndarray:
+    def density(self, x: FloatLike) -> Floats:
         """Return p(x)."""
-        return np.exp(self.log_density(x))
+        found: Floats = np.exp(self.log_density(x))
+        return found
 
-    def quantile(self, probability: ArrayLike) -> np.ndarray:
+    def quantile(self, probability: FloatLike) -> Floats:
         """Return the x with P(X <= x) = ``probability`` in (0, 1)."""
         p = np.asarray(probability, dtype=np.float64)
         require(bool(np.all((p > 0) & (p < 1))), "probability", probability, "must be in (0, 1)")
         tail = np.minimum(p, 1 - p)
-        return np.sign(p - 0.5) * self.inverse_log_survival(-np.log(2 * tail))
+        found: Floats = np.sign(p - 0.5) * self.inverse_log_survival(-np.log(2 * tail))
+        return found
 
     def usefulness(self, gamma: float) -> float:
         """Return P(|X| <= gamma), the metric of the published search; ``gamma`` >= 0."""

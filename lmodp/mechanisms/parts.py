@@ -19,14 +19,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from lmodp.errors import require
+from lmodp.mechanisms.arrays import Derivatives, Floats
 from lmodp.mechanisms.special import (
     half_normal_moments,
     log_uniform_mgf,
     uniform_tilted_mean,
     uniform_tilted_variance,
 )
-
-Derivatives = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,23 +67,18 @@ class RatePart(ABC):
             value = getattr(self, name)
             require(0 < value < math.inf, self._name(name), value, "must be finite and above 0")
 
-    def _interval(self, *, bounded: bool) -> None:
-        require(
-            0 <= self.low < math.inf,
-            self._name("low"),
-            self.low,
-            "must be finite and at least 0",
-            "A rate is never negative.",
-        )
-        require(self.low < self.high, self._name("high"), self.high, f"must be above low = {self.low!r}")
-        require(not bounded or self.high < math.inf, self._name("high"), self.high, "must be finite")
+    def _interval(self, low: float, high: float, *, bounded: bool) -> None:
+        allowed = 0 <= low < math.inf
+        require(allowed, self._name("low"), low, "must be finite and at least 0", "A rate is never negative.")
+        require(low < high, self._name("high"), high, f"must be above low = {low!r}")
+        require(not bounded or high < math.inf, self._name("high"), high, "must be finite")
 
     @abstractmethod
     def _validate(self) -> None:
         """Refuse parameters outside their ranges."""
 
     @abstractmethod
-    def _log_mgf(self, t: np.ndarray) -> Derivatives:
+    def _log_mgf(self, t: Floats) -> Derivatives:
         """Return K, K', K'' of the unweighted part."""
 
     @property
@@ -112,7 +106,7 @@ class RatePart(ABC):
         """Supremum of the t at which the weighted part's MGF is finite."""
         return self.bound / self.weight if self.active else math.inf
 
-    def log_mgf(self, t: np.ndarray) -> Derivatives:
+    def log_mgf(self, t: Floats) -> Derivatives:
         """Return K, K', K'' of ``weight * part`` at ``t`` (inside the domain), each of t's shape."""
         value, first, second = self._log_mgf(self.weight * t)
         return value, self.weight * first, self.weight**2 * second
@@ -139,13 +133,15 @@ class GammaPart(RatePart):
 
     @property
     def bound(self) -> float:
+        """1/theta."""
         return 1 / self.scale
 
     @property
     def exponent(self) -> float:
+        """The shape k."""
         return self.shape
 
-    def _log_mgf(self, t: np.ndarray) -> Derivatives:
+    def _log_mgf(self, t: Floats) -> Derivatives:
         ratio = self.scale / (1 - self.scale * t)
         return -self.shape * np.log1p(-self.scale * t), self.shape * ratio, self.shape * ratio**2
 
@@ -162,9 +158,10 @@ class ExponentialPart(RatePart):
 
     @property
     def bound(self) -> float:
+        """The rate lambda."""
         return self.rate
 
-    def _log_mgf(self, t: np.ndarray) -> Derivatives:
+    def _log_mgf(self, t: Floats) -> Derivatives:
         ratio = 1 / (self.rate - t)
         return -np.log1p(-t / self.rate), ratio, ratio**2
 
@@ -178,13 +175,14 @@ class UniformPart(RatePart):
     high: float
 
     def _validate(self) -> None:
-        self._interval(bounded=True)
+        self._interval(self.low, self.high, bounded=True)
 
     @property
     def minimum(self) -> float:
+        """The lower end."""
         return self.low
 
-    def _log_mgf(self, t: np.ndarray) -> Derivatives:
+    def _log_mgf(self, t: Floats) -> Derivatives:
         width = self.high - self.low
         y = width * np.abs(t)  # measured from the end towards which the law is tilted
         down, tilted = t < 0, width * uniform_tilted_mean(y)
@@ -211,13 +209,14 @@ class TruncatedNormalPart(RatePart):
     def _validate(self) -> None:
         require(math.isfinite(self.mean), self._name("mean"), self.mean, "must be finite")
         self._positive("std")
-        self._interval(bounded=False)
+        self._interval(self.low, self.high, bounded=False)
 
     @property
     def minimum(self) -> float:
+        """The lower end."""
         return self.low
 
-    def _log_mgf(self, t: np.ndarray) -> Derivatives:
+    def _log_mgf(self, t: Floats) -> Derivatives:
         t = np.asarray(t, dtype=np.float64)
         width, start = (self.high - self.low) / self.std, (self.low - self.mean) / self.std
         log_mass, mean, variance = half_normal_moments(start - self.std * t, width)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from lmodp.errors import DamagedFile, Fault, MissingFile, nearest, require
 from lmodp.mechanisms.mixture import LaplaceMixture
@@ -50,12 +51,13 @@ def _number(text: str) -> float | None:
 
 
 def _noise(row: Mapping[str, str]) -> LaplaceMixture:
-    parts: dict[str, dict[str, float]] = {}
+    numbers: dict[str, dict[str, float]] = {}
     for column, text in row.items():
         part, _, field = column.partition("_")
         if part in PARTS and text:
-            parts.setdefault(part, {})[field] = float(text)
-    return LaplaceMixture(**{key: PARTS[key](**fields) for key, fields in parts.items()})
+            numbers.setdefault(part, {})[field] = float(text)
+    parts: dict[str, Any] = {key: PARTS[key](**fields) for key, fields in numbers.items()}
+    return LaplaceMixture(**parts)
 
 
 def _read() -> Mapping[str, PublishedNoise]:

@@ -12,7 +12,10 @@ from lmodp.mechanisms.mixture import Laplace, LaplaceMixture
 from lmodp.mechanisms.noise import Noise
 from lmodp.mechanisms.parts import PARTS, RatePart
 
-_NUMBERS = {Gaussian.family: (Gaussian, "std"), Laplace.family: (Laplace, "scale")}
+_NUMBERS: dict[str, tuple[type[Gaussian] | type[Laplace], str]] = {
+    Gaussian.family: (Gaussian, "std"),
+    Laplace.family: (Laplace, "scale"),
+}
 FAMILIES = (*_NUMBERS, LaplaceMixture.family)
 
 
@@ -29,8 +32,8 @@ def noise_from_dict(values: Mapping[str, Any]) -> Noise:
         InvalidValue: an unknown or missing key, or a value outside its range.
     """
     _mapping("noise", values)
-    family = values.get("family")
-    require(family in FAMILIES, "family", family, "is not a noise family", nearest(str(family), FAMILIES))
+    family = str(values.get("family"))
+    require(family in FAMILIES, "family", values.get("family"), "is not a noise family", nearest(family, FAMILIES))
     if family == LaplaceMixture.family:
         _keys("noise", values, known=("family", "rate"), required=("rate",))
         return _mixture(values["rate"])
@@ -42,7 +45,8 @@ def noise_from_dict(values: Mapping[str, Any]) -> Noise:
 def _mixture(rate: Mapping[str, Any]) -> LaplaceMixture:
     _mapping("rate", rate)
     _keys("rate", rate, known=tuple(PARTS), required=())
-    return LaplaceMixture(**{key: _part(PARTS[key], part) for key, part in rate.items()})
+    parts: dict[str, Any] = {key: _part(PARTS[key], part) for key, part in rate.items()}
+    return LaplaceMixture(**parts)
 
 
 def _part(kind: type[RatePart], values: Mapping[str, Any]) -> RatePart:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmodp.errors import Unsupported
+from lmodp.mechanisms.arrays import Floats
 from lmodp.mechanisms.noise import Noise
 
 LARGEST_EXPONENT = 745.0  # -log of the smallest positive double is 744.4
@@ -47,12 +48,12 @@ class SamplerTable:
         relative_error: largest relative error of x found at the probes between the knots.
     """
 
-    coefficients: np.ndarray
+    coefficients: Floats
     inverse_step: float
     limit: float
     relative_error: float
 
-    def invert(self, exponent: np.ndarray) -> np.ndarray:
+    def invert(self, exponent: Floats) -> Floats:
         """Return x(E) for E in [0, limit], ``inf`` beyond; the oracle of implementations on a device.
 
         Args:
@@ -119,7 +120,7 @@ def _build(noise: Noise, inverse_step: float) -> SamplerTable:
     )
 
 
-def _ratio_and_slope(noise: Noise, exponent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ratio_and_slope(noise: Noise, exponent: Floats) -> tuple[Floats, Floats]:
     """Return x(E)/E and its derivative, at E = 0 their limits.
 
     With the hazard h = 2p/S: dx/dE = 1/h, and x''(0) = (s(0) - h(0)) / h(0)**2.
@@ -132,7 +133,7 @@ def _ratio_and_slope(noise: Noise, exponent: np.ndarray) -> tuple[np.ndarray, np
     return ratio, slope
 
 
-def _hermite(value: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def _hermite(value: Floats, slope: Floats) -> Floats:
     """Return the ascending coefficients of the cubics through values and slopes at unit knots."""
     rise = np.diff(value)
     left, right = slope[:-1], slope[1:]

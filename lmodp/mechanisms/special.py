@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
+from lmodp.mechanisms.arrays import Floats
+
 _SERIES_BELOW = 1.0
 # Bernoulli numbers B_2n / (2n)! for n = 1..10: x / expm1(x) = 1 - x/2 + sum B_2n x^2n / (2n)!
 _BERNOULLI = (
@@ -32,7 +34,7 @@ _NODES, _WEIGHTS = leggauss(48)
 _EXPONENT_DROP = 45.0
 
 
-def _bernoulli_sum(y: np.ndarray, factors: tuple[float, ...]) -> np.ndarray:
+def _bernoulli_sum(y: Floats, factors: tuple[float, ...]) -> Floats:
     """Return ``sum_n factors[n] * y**(2n)`` by Horner's rule, for y below `_SERIES_BELOW`."""
     square, total = y**2, np.zeros_like(y)
     for factor in reversed(factors):
@@ -41,9 +43,7 @@ def _bernoulli_sum(y: np.ndarray, factors: tuple[float, ...]) -> np.ndarray:
     return total
 
 
-def _piecewise(
-    y: np.ndarray, series: Callable[[np.ndarray], np.ndarray], direct: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
+def _piecewise(y: Floats, series: Callable[[Floats], Floats], direct: Callable[[Floats], Floats]) -> Floats:
     """Return ``direct(y)``, and ``series(y)`` where y is small; each is computed where it is used."""
     y = np.asarray(y, dtype=np.float64)
     small = y < _SERIES_BELOW
@@ -54,24 +54,24 @@ def _piecewise(
     return found
 
 
-def log_uniform_mgf(y: np.ndarray) -> np.ndarray:
+def log_uniform_mgf(y: Floats) -> Floats:
     """Return ``log((1 - exp(-y)) / y)`` for ``y >= 0``: log MGF of Uniform(0, 1) at ``-y``."""
     return _piecewise(y, lambda y: y * (y * _bernoulli_sum(y, _INTEGRATED) - 0.5), lambda y: np.log(-np.expm1(-y) / y))
 
 
-def uniform_tilted_mean(y: np.ndarray) -> np.ndarray:
+def uniform_tilted_mean(y: Floats) -> Floats:
     """Return ``1/y - 1/(exp(y) - 1)`` for ``y >= 0``: mean of Uniform(0, 1) tilted by ``-y``."""
     return _piecewise(y, lambda y: 0.5 - y * _bernoulli_sum(y, _BERNOULLI), lambda y: 1 / y - 1 / np.expm1(y))
 
 
-def uniform_tilted_variance(y: np.ndarray) -> np.ndarray:
+def uniform_tilted_variance(y: Floats) -> Floats:
     """Return ``1/y**2 - exp(y)/(exp(y) - 1)**2`` for ``y >= 0``: variance of the tilted Uniform(0, 1)."""
     return _piecewise(
         y, lambda y: _bernoulli_sum(y, _DIFFERENTIATED), lambda y: (1 / y) ** 2 - np.exp(-y) / np.expm1(-y) ** 2
     )
 
 
-def half_normal_moments(a: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def half_normal_moments(a: Floats, width: float) -> tuple[Floats, Floats, Floats]:
     """Moments of the density proportional to ``exp(-a*y - y**2/2)`` on ``[0, width]``.
 
     The closed forms (differences of ``erfcx``) cancel for large ``|a|`` and for
@@ -95,7 +95,7 @@ def half_normal_moments(a: np.ndarray, width: float) -> tuple[np.ndarray, np.nda
     return log_mass, mean, variance
 
 
-def _peak_inside(a: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _peak_inside(a: Floats, width: float) -> tuple[Floats, Floats, Floats]:
     """`half_normal_moments` for ``a >= -width``."""
     reach = np.sqrt(2 * _EXPONENT_DROP)
     peak = np.maximum(-a, 0.0)

@@ -1,0 +1,12 @@
+"""Types of the arrays that laws and accountants exchange."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+FloatLike = Floats | float
+Derivatives = tuple[Floats, Floats, Floats]  # K, K', K'' of a log moment generating function
