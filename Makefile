@@ -35,13 +35,16 @@ lint: setup
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/python workflow/lint.py
 
+# The tests of plain `pytest` in its order, several files at a time.
+TEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: setup
 	$(BIN)/lmodp fetch
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(TEST)
 
 test-slow: setup
 	$(BIN)/lmodp fetch
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'slow or not slow'
+	$(TEST) -m 'slow or not slow'
 
 # Tables, figures and report from the records at hand; what has none is shown as pending. Nothing else is computed.
 report: setup

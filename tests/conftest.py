@@ -8,7 +8,6 @@ from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).resolve().parent.parent
-STEP_BACK = 19
 settings.register_profile("any_machine", deadline=None)  # how long an example takes depends on what runs beside it
 settings.load_profile("any_machine")
 
@@ -19,18 +18,11 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """With --method only the contract suite of that method runs; the longest file comes first."""
-    items.sort(key=lambda item: item.path.name != "test_smoke.py")
+    """With --method only the contract suite of that method runs."""
     if config.getoption("--method"):
         kept = [item for item in items if item.get_closest_marker("contract")]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
-
-
-def pytest_runtest_setup(item):
-    """Where tests run side by side, the smoke grid goes first: it takes all cores, the others step back."""
-    if os.environ.get("PYTEST_XDIST_WORKER") and item.path.name != "test_smoke.py" and os.nice(0) < STEP_BACK:
-        os.nice(STEP_BACK)
 
 
 @pytest.fixture(scope="session")

@@ -81,22 +81,22 @@ def train(
         f"must be the number of training examples, {len(examples)}",
     )
     started = time.perf_counter()
-    run = _Run(
-        model,
-        plan=plan,
-        examples=examples,
-        loss=loss,
-        settings=settings,
-        seeds=seeds,
-        checkpoint_path=checkpoint_path,
-        hooks=hooks,
-    )
+    run = _Run(model, plan, examples, loss, settings, seeds, checkpoint_path, hooks)
     first = run.step
     while run.step < plan.steps:
-        run.advance()
-        if run.evaluation_due and evaluate is not None:
-            run.log.evaluations.append({"step": run.step, **_evaluated(model, evaluate)})
-        run.checkpoint_if_due()
+        model.train()
+        report = run.private.run(run.step)  # draw, clip, sum, add noise, divide: the private gradient is in .grad
+        for group in run.optimizer.param_groups:
+            group["lr"] = settings.rate_at(run.step, steps=plan.steps)
+        run.optimizer.step()
+        run.log.add(report)
+        run.step += 1
+        if evaluate is not None and run.is_due(settings.evaluate_every):
+            model.eval()
+            with torch.no_grad():
+                run.log.evaluations.append({"step": run.step, **evaluate(model)})
+        if settings.checkpoint_every is not None and run.is_due(settings.checkpoint_every):
+            run.save()
         if progress is not None:
             progress(run.step, plan.steps)
     timing = {
@@ -110,48 +110,45 @@ def train(
 
 
 class _Run:
-    """A run's state: what a checkpoint holds."""
+    """A run's state: what a checkpoint holds, taken up from one where there is one."""
 
-    def __init__(self, model, *, plan, examples, loss, settings, seeds, checkpoint_path, hooks):
-        self.model, self.plan, self.settings = model, plan, settings
-        self.path = checkpoint_path
-        self.identity = run_identity(model, plan, settings, seeds, examples) if checkpoint_path else b""
-        held = load_checkpoint(checkpoint_path, identity=self.identity) if checkpoint_path else None
-        keys = (
-            held["keys"]
-            if held
-            else {name: stream_key(seeds[name], entropy=settings.entropy) for name in PURPOSES_OF_STEPS}
-        )
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: Plan,
+        examples: Examples,
+        loss: Loss,
+        settings: TrainingSettings,
+        seeds: Mapping[str, int],
+        checkpoint_path: Path | str | None,
+        hooks: Sequence[StepHook],
+    ):
+        self.plan, self.settings, self.path = plan, settings, checkpoint_path
+        self.identity, held = b"", None
+        if checkpoint_path is not None:
+            self.identity = run_identity(model, plan, settings, seeds, examples)
+            held = load_checkpoint(checkpoint_path, identity=self.identity)
+        if held is None:
+            keys = {name: stream_key(seeds[name], entropy=settings.entropy) for name in PURPOSES_OF_STEPS}
+        else:
+            keys = held["keys"]
         self.private = PrivateStep(
             model, plan=plan, examples=examples, loss=loss, settings=settings, keys=keys, hooks=hooks
         )
         self.optimizer = build_optimizer(settings, self.private.parameters)
         self.log, self.step = RunLog(), 0
-        if held:
+        if held is not None:
             self._restore(held)
 
-    def advance(self) -> None:
-        """Take one step."""
-        self.model.train()
-        report = self.private.run(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.rate_at(self.step, steps=self.plan.steps)
-        self.optimizer.step()
-        self.log.add(report)
-        self.step += 1
-
-    @property
-    def evaluation_due(self) -> bool:
-        every = self.settings.evaluate_every
+    def is_due(self, every: int | None) -> bool:
+        """Whether something is due that happens after every so many steps, and after the last one."""
         return self.step == self.plan.steps or (every is not None and self.step % every == 0)
 
-    def checkpoint_if_due(self) -> None:
-        every = self.settings.checkpoint_every
-        if self.path is not None and every is not None and (self.step % every == 0 or self.step == self.plan.steps):
-            save_checkpoint(self.path, self._state(), identity=self.identity)
-
-    def _state(self) -> dict[str, Any]:
-        return {
+    def save(self) -> None:
+        """Write a checkpoint, if the run has a path for one."""
+        if self.path is None:
+            return
+        state = {
             "step": self.step,
             "keys": self.private.keys,
             "parameters": [parameter.detach() for parameter in self.private.parameters],
@@ -160,6 +157,7 @@ class _Run:
             "meter": None if self.private.meter is None else self.private.meter.state(),
             "hooks": [hook.state() for hook in self.private.hooks],
         }
+        save_checkpoint(self.path, state, identity=self.identity)
 
     def _restore(self, held: dict[str, Any]) -> None:
         with torch.no_grad():
@@ -181,12 +179,6 @@ class _Run:
             meter=self.private.meter,
             trainable=sum(parameter.numel() for parameter in self.private.parameters),
         )
-
-
-def _evaluated(model: nn.Module, evaluate: Evaluate) -> dict[str, float]:
-    model.eval()
-    with torch.no_grad():
-        return dict(evaluate(model))
 
 
 def run_identity(

@@ -11,7 +11,16 @@ from typing import Any
 from lmodp.plan import Plan
 from lmodp.training.noise import NoiseMeter
 from lmodp.training.settings import TrainingSettings
-from lmodp.training.step import StepReport
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did. ``loss`` and the counts come from the data without noise: diagnostics."""
+
+    batch_size: int
+    clipped: int
+    non_finite: int
+    loss: float | None
 
 
 @dataclass

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,32 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from lmodp.plan import Plan
-from lmodp.training.clipping.engine import ClippingEngine
-from lmodp.training.clipping.plain import build_engine
-from lmodp.training.clipping.preflight import check_engine
+from lmodp.training.clipping.engine import ClippingEngine, PlainEngine
 from lmodp.training.examples import Examples, arranged
 from lmodp.training.losses import Loss
 from lmodp.training.noise import DeviceNoise, NoiseMeter
 from lmodp.training.randomness import device_generator, seed_dropout
+from lmodp.training.run_log import StepReport
 from lmodp.training.sampling import PoissonSampler, micro_batches
 from lmodp.training.settings import TrainingSettings
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What a step did. ``loss`` and the counts come from the data without noise: diagnostics."""
-
-    batch_size: int
-    clipped: int
-    non_finite: int
-    loss: float | None
 
 
 class StepHook(Protocol):
     """A seam for audits: sees, and may add to, the parameters' ``.grad`` within a step.
 
-    ``state`` and ``restore`` carry what it has gathered over a checkpoint, as
-    tensors and plain values.
+    ``state`` and ``restore`` carry what the hook has gathered across a checkpoint,
+    as tensors and plain values.
     """
 
     def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
@@ -75,7 +63,7 @@ class PrivateStep:
 
     Raises:
         Unsupported: a trainable layer cannot be clipped per example, or the check
-            of two examples finds that it is not (`check_engine`).
+            of two examples finds that it is not (`ClippingEngine.check`).
     """
 
     def __init__(
@@ -91,11 +79,15 @@ class PrivateStep:
     ):
         self.plan, self.settings, self.keys, self.hooks = plan, settings, keys, hooks
         self.examples, self.loss = examples, in_precision(loss, settings.precision)
-        self.engine = build_engine(model, plan)
+        self.engine: ClippingEngine | PlainEngine
+        if plan.clipping == "none":
+            self.engine = PlainEngine(model)
+        else:
+            self.engine = ClippingEngine(model, clip_norm=plan.clip_norm, clipping=plan.clipping)
+            if len(examples):
+                self.engine.check(loss, examples.batch(np.arange(min(2, len(examples)))))
         self.sampler = PoissonSampler(plan=plan, key=keys["sampling"])
         self.device = next(model.parameters()).device
-        if isinstance(self.engine, ClippingEngine) and len(examples):
-            check_engine(self.engine, loss, examples.batch(np.arange(min(2, len(examples)))))
         self.noise = None if plan.noise is None else DeviceNoise(plan.noise, self.device)
         self.meter = None if plan.noise is None else NoiseMeter(plan.noise)
 
@@ -122,7 +114,7 @@ class PrivateStep:
         self.engine.zero_grad()
         seed_dropout(self.keys["dropout"], step)
         reports = [
-            self._micro_batch(piece)
+            self.engine.accumulate(self.loss, self.examples.batch(piece), len(piece))
             for piece in micro_batches(arranged(self.examples, drawn), self.settings.micro_batch_size)
         ]
         self.engine.fill_missing()
@@ -133,9 +125,6 @@ class PrivateStep:
             non_finite=sum(report.non_finite for report in reports),
             loss=losses / len(drawn) if len(drawn) and np.isfinite(losses) else None,
         )
-
-    def _micro_batch(self, indices: np.ndarray):
-        return self.engine.accumulate(self.loss, self.examples.batch(indices), len(indices))
 
     def add_noise(self, step: int) -> None:
         """Add the step's noise to every coordinate of ``.grad``."""
@@ -149,11 +138,11 @@ class PrivateStep:
 
 
 def in_precision(loss: Loss, precision: str) -> Loss:
-    """Return the loss function under bfloat16 autocast, or as it is."""
+    """Return the loss function under bfloat16 autocast, or as it is for float32."""
     if precision == "float32":
         return loss
 
-    def autocast_loss(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    def autocast_loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         with torch.autocast(next(iter(batch.values())).device.type, dtype=torch.bfloat16):
             return loss(model, batch)
 

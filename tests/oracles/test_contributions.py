@@ -6,18 +6,18 @@ import itertools
 
 import pytest
 import torch
+from torch import nn
 
 from lmodp.training.clipping.contributions import (
     Explicit,
-    GramCache,
     Outer,
     Rows,
     dense_rows,
     outer_or_explicit,
     rows_or_explicit,
-    squared_norm,
 )
-from lmodp.training.clipping.weighted import WeightedSums, select_examples
+from lmodp.training.clipping.norms import GramCache, squared_norm
+from lmodp.training.clipping.weighted import WeightedSums
 
 B, V, D = 3, 5, 4
 
@@ -51,17 +51,28 @@ def test_norms_and_sums(kinds, length):
     expected = sum(dense(part) for part in parts)
     norm = squared_norm(parts, GramCache())
     torch.testing.assert_close(norm, expected.flatten(1).square().sum(1), rtol=1e-11, atol=1e-12)
-    factors, total = torch.tensor([0.3, 0.0, 2.0], dtype=torch.float64), torch.full((V, D), 7.0, dtype=torch.float64)
+    factors = torch.tensor([0.3, 0.0, 2.0], dtype=torch.float64)
+    parameter = nn.Parameter(torch.zeros(V, D, dtype=torch.float64))
     sums = WeightedSums(factors)
-    for position, part in enumerate(parts):
-        sums.add(part, total, fresh=position == 0)
-    torch.testing.assert_close(total, torch.einsum("b,bvd->vd", factors, expected), rtol=1e-11, atol=1e-12)
+    for part in parts:
+        sums.add(part, parameter)
+    torch.testing.assert_close(parameter.grad, torch.einsum("b,bvd->vd", factors, expected), rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_selected_examples(kind):
     part, keep = make(kind, 4, 1), torch.tensor([2, 0])
-    torch.testing.assert_close(dense(select_examples(part, keep)), dense(part)[keep])
+    torch.testing.assert_close(dense(part.select(keep)), dense(part)[keep])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_example_that_is_not_usable_is_taken_out_of_the_sum(kind):
+    part, factors = make(kind, 4, 1), torch.tensor([0.3, 0.0, 2.0], dtype=torch.float64)
+    expected = torch.einsum("b,bvd->vd", factors, dense(part))
+    (part.value if kind == "explicit" else part.grad if kind == "rows" else part.left)[1] = float("nan")
+    parameter = nn.Parameter(torch.zeros(V, D, dtype=torch.float64))
+    WeightedSums(factors, torch.tensor([True, False, True])).add(part, parameter)
+    torch.testing.assert_close(parameter.grad, expected, rtol=1e-11, atol=1e-12)
 
 
 def test_form_follows_the_shape():
@@ -104,7 +115,7 @@ def test_sixteen_bit_factors_are_widened(at_once, monkeypatch):
     norm = squared_norm([Outer(left, right)], GramCache())
     assert norm.dtype == torch.float32
     torch.testing.assert_close(norm.double(), exact.flatten(1).square().sum(1), rtol=1e-5, atol=0)
-    total = torch.empty(50, 40)
-    WeightedSums(torch.tensor([0.123, 0.456])).add(Outer(left, right), total, fresh=True)
+    parameter = nn.Parameter(torch.empty(50, 40))
+    WeightedSums(torch.tensor([0.123, 0.456])).add(Outer(left, right), parameter)
     expected = torch.einsum("b,bpd->pd", torch.tensor([0.123, 0.456]).double(), exact)
-    torch.testing.assert_close(total.double(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(parameter.grad.double(), expected, rtol=1e-4, atol=1e-5)

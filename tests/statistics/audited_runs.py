@@ -22,7 +22,6 @@ from lmodp.training import (
     train,
 )
 from lmodp.training import step as step_module
-from lmodp.training.clipping.engine import ClippingEngine
 from lmodp.training.clipping.weighted import WeightedSums
 from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 
@@ -96,14 +95,13 @@ def reuse_noise(patch: pytest.MonkeyPatch) -> None:
 
 def leave_unclipped(patch: pytest.MonkeyPatch, shape: tuple[int, ...]) -> None:
     """Fault: the layer whose weight has this shape adds its gradients as they are."""
-    honest = ClippingEngine._add_part
+    honest = WeightedSums.add
 
-    def add_part(parameter, part, sums):
-        honest(
-            parameter, part, WeightedSums(torch.ones_like(sums.factors)) if tuple(parameter.shape) == shape else sums
-        )
+    def add(self, part, parameter):
+        unclipped = WeightedSums(torch.ones_like(self.factors))
+        honest(unclipped if tuple(parameter.shape) == shape else self, part, parameter)
 
-    patch.setattr(ClippingEngine, "_add_part", staticmethod(add_part))
+    patch.setattr(WeightedSums, "add", add)
 
 
 def divide_first(patch: pytest.MonkeyPatch) -> None:

@@ -21,43 +21,45 @@ class VectorBank:
     """A (B, total) buffer with a slice for every one-dimensional parameter it holds.
 
     Args:
-        parameters: the trainable parameters; those of one dimension, of 32 bits or
-            more, and of the first such one's dtype and device are held.
+        parameters: the trained parameters. Held are those of one dimension and of 32
+            bits or more which have the dtype and device of the first such one.
         batch_size: B.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], batch_size: int):
         vectors = [value for value in parameters if value.dim() == 1 and is_wide(value)]
         same = [value for value in vectors if (value.dtype, value.device) == (vectors[0].dtype, vectors[0].device)]
-        self.places: dict[nn.Parameter, tuple[int, int]] = {}
+        self.slices: dict[nn.Parameter, slice] = {}
         total = 0
         for value in same:
-            self.places[value] = (total, total + value.numel())
+            self.slices[value] = slice(total, total + value.numel())
             total += value.numel()
         self.values = same[0].new_empty(batch_size, total) if same else None
-        self._unset = set(same)
+        self._unset = set(same)  # their slices hold whatever was in the memory
 
     def holds(self, parameter: nn.Parameter) -> bool:
         """Whether the parameter has a slice here."""
-        return parameter in self.places
+        return parameter in self.slices
 
     def add(self, parameter: nn.Parameter, gradients: Tensor) -> None:
         """Add per-example gradients (B, p); several uses of a parameter add up."""
-        start, end = self.places[parameter]
+        place = self.slices[parameter]
         if parameter in self._unset:
             self._unset.discard(parameter)
-            self.values[:, start:end] = gradients
+            self.values[:, place] = gradients
         else:
-            self.values[:, start:end] += gradients
+            self.values[:, place] += gradients
+
+    def gradients(self) -> Tensor | None:
+        """Return all per-example gradients, (B, total), zero for parameters that took no part; None if none is held."""
+        while self._unset:
+            self.values[:, self.slices[self._unset.pop()]] = 0
+        return self.values
 
     def squared_norms(self) -> Tensor | None:
-        """Return the squared norms (B,) over all held parameters, None where there are none."""
-        if self.values is None:
-            return None
-        for start, end in map(self.places.get, self._unset):
-            self.values[:, start:end] = 0
-        self._unset = set()
-        return torch.linalg.vector_norm(self.values, dim=1).square()
+        """Return the squared norms (B,) over all held parameters; None if none is held."""
+        gradients = self.gradients()
+        return None if gradients is None else torch.linalg.vector_norm(gradients, dim=1).square()
 
     def add_weighted_sums(self, factors: Tensor, keep: Tensor | None) -> None:
         """Add ``sum_b factors_b * gradient_b`` to the parameters' ``.grad``.
@@ -66,12 +68,12 @@ class VectorBank:
             factors: (B,), or as many as are kept.
             keep: indices of the examples to use; None for all.
         """
-        if self.values is None:
+        gradients = self.gradients()
+        if gradients is None:
             return
-        values = self.values if keep is None else self.values[keep]
-        total = factors.to(values.dtype) @ values
-        for parameter, (start, end) in self.places.items():
+        total = factors.to(gradients.dtype) @ (gradients if keep is None else gradients[keep])
+        for parameter, place in self.slices.items():
             if parameter.grad is None:
-                parameter.grad = total[start:end]
+                parameter.grad = total[place]
             else:
-                parameter.grad.add_(total[start:end])
+                parameter.grad.add_(total[place])

@@ -1,8 +1,9 @@
-"""One example's gradient in factored form, and the two questions asked of it.
+"""One example's gradient in factored form: what ghost clipping keeps of a layer.
 
 A layer's per-example gradient is never needed as such. What is needed is its
-squared norm and, later, a weighted sum over the batch. Both follow from factors
-that the forward and backward pass hold anyway:
+squared norm (`norms`) and, once the clip factors are known, a weighted sum over
+the batch (`weighted`). Both follow from factors that the forward and the backward
+pass hold anyway:
 
 ==========  =================================================  ===================
 class       factors                                            gradient of example b
@@ -12,114 +13,21 @@ class       factors                                            gradient of examp
 `Explicit`  value (B, *shape)                                  value
 ==========  =================================================  ===================
 
-A parameter used at several places (tied embeddings, a module called twice) has
-several contributions; its squared norm is the sum of all pairwise inner
-products, cross terms included.
-
 References:
     Goodfellow (2015), arXiv:1510.01799 (norms from factors); Li et al. (2022),
-    arXiv:2110.05679, section 4 (Gram form); Bu et al. (2023), arXiv:2210.00038
-    (one backward pass).
+    arXiv:2110.05679, section 4 (ghost clipping); Bu et al. (2023), arXiv:2210.00038
+    (book-keeping: norms and sums from one backward pass).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-WIDENED = 1 << 24  # numbers of a 16-bit tensor that are widened at once
-ROUNDING = 1.0  # units of rounding allowed for in a Gram form, see `squared_norm`
-
-
-class GramCache:
-    """Gram matrices of tensors that several layers share, for one micro-batch.
-
-    Query, key and value read one input, the embeddings receive one gradient: each
-    Gram matrix is then computed once. Such uses follow closely on one another, so
-    the last four are enough. An entry keeps its tensor, so that the address in
-    the key cannot come to mean another tensor.
-    """
-
-    SIZE = 4
-
-    def __init__(self) -> None:
-        self._entries: OrderedDict[tuple, tuple[Tensor, tuple[Tensor, Tensor]]] = OrderedDict()
-
-    def gram(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``rows @ rows^T`` per example, (B, T, d) -> (B, T, T), and its trace (B,).
-
-        The matrix is valid for the next two calls. The trace is the sum of the rows' squared lengths.
-        """
-        key = memory_of(rows)
-        if key not in self._entries:
-            spare = None if len(self._entries) < self.SIZE else self._entries.popitem(last=False)[1][1][0]
-            gram = _gram(rows, spare)
-            self._entries[key] = rows, (gram, torch.diagonal(gram, dim1=1, dim2=2).sum(1))
-        self._entries.move_to_end(key)
-        return self._entries[key][1]
-
-
-def memory_of(tensor: Tensor) -> tuple:
-    """Return a key that two views of the same numbers share, as long as one of them lives."""
-    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
-
-
-def _gram(rows: Tensor, spare: Tensor | None) -> Tensor:
-    """Return a Gram matrix, in the memory of one no longer needed where it fits.
-
-    New memory each time would split the holes that freed activations leave.
-    """
-    if rows.shape[1] == 1:
-        return torch.linalg.vector_norm(wide_enough(rows), dim=-1, keepdim=True).square()
-    if not is_wide(rows) or spare is None or (spare.shape[:2], spare.dtype) != (rows.shape[:2], rows.dtype):
-        return cross(rows, rows)
-    return torch.bmm(rows, rows.transpose(1, 2), out=spare)
-
-
-def sum_positions(tensor: Tensor) -> Tensor:
-    """Return the sum over positions: (B, T, d) -> (B, d)."""
-    wide = wide_enough(tensor)
-    return wide.squeeze(1) if wide.shape[1] == 1 else wide.sum(1)
-
-
-def live_positions(inputs: Tensor | None, grad: Tensor) -> tuple[Tensor | None, Tensor]:
-    """Return a layer's input and output gradient without the positions that nobody's loss depends on.
-
-    A classifier reads one position, so above its last attention all others have an
-    output gradient of exactly zero; so has padding. They add nothing to a
-    per-example gradient and cost as much as the rest. The positions between the
-    first and the last that are not zero for some example are kept, where that is at
-    most half of them, as copies: the whole tensors can then be released.
-
-    Args:
-        inputs: (B, T, ...) or None.
-        grad: (B, T, p).
-
-    Returns:
-        (B, n, ...) and (B, n, p), 1 <= n <= T.
-    """
-    # A GPU would have to be waited for, at every layer.
-    if grad.shape[1] == 1 or grad.device.type != "cpu":
-        return inputs, grad
-    # One feature tells of a dense gradient that it is dense, without reading all of it; of others it mostly has the range.
-    start, end = _range_of(grad[:, :, 0] != 0)
-    if 2 * (end - start) > grad.shape[1]:
-        return inputs, grad
-    if torch.count_nonzero(grad[:, :start]) or torch.count_nonzero(grad[:, end:]):
-        start, end = _range_of((grad != 0).any(-1))
-        if 2 * (end - start) > grad.shape[1]:
-            return inputs, grad
-    return (None if inputs is None else inputs[:, start:end].clone()), grad[:, start:end].clone()
-
-
-def _range_of(live: Tensor) -> tuple[int, int]:
-    """Return the first position where (B, T) holds for somebody and the one after the last; (0, 1) if nowhere."""
-    found = live.any(0).nonzero()
-    return (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 1)
+WIDENED = 1 << 24  # numbers of a 16-bit tensor that are converted to float32 at once
 
 
 @dataclass(frozen=True)
@@ -128,6 +36,10 @@ class Outer:
 
     left: Tensor
     right: Tensor
+
+    def select(self, keep: Tensor) -> Outer:
+        """Return the contribution of the examples with these indices only."""
+        return Outer(self.left[keep], self.right[keep])
 
 
 @dataclass(frozen=True)
@@ -138,6 +50,10 @@ class Rows:
     grad: Tensor
     rows: int
 
+    def select(self, keep: Tensor) -> Rows:
+        """Return the contribution of the examples with these indices only."""
+        return Rows(self.ids[keep], self.grad[keep], self.rows)
+
 
 @dataclass(frozen=True)
 class Explicit:
@@ -145,27 +61,21 @@ class Explicit:
 
     value: Tensor
 
+    def select(self, keep: Tensor) -> Explicit:
+        """Return the contribution of the examples with these indices only."""
+        return Explicit(self.value[keep])
+
 
 Contribution = Outer | Rows | Explicit
-
-
-def is_wide(tensor: Tensor) -> bool:
-    """Whether a tensor has 32 bits or more."""
-    return tensor.dtype in (torch.float32, torch.float64)
-
-
-def wide_enough(tensor: Tensor) -> Tensor:
-    """Return the tensor in float32 at least: norms are never formed in 16 bits."""
-    return tensor if is_wide(tensor) else tensor.float()
 
 
 def outer_or_explicit(left: Tensor, right: Tensor) -> Outer | Explicit:
     """Return the cheaper form of ``sum_t left_t right_t^T``.
 
-    The explicit form holds p*d numbers an example and costs T*p*d products, the
-    factors hold T*(p + d) and their Gram form costs T*T*(p + d). Both comparisons
-    are the same one, so the explicit form is taken exactly where it is smaller
-    *and* cheaper: LoRA matrices, heads, long sequences on narrow layers.
+    The explicit form holds p*d numbers per example and costs T*p*d products; the
+    factors hold T*(p + d) and their Gram form costs T*T*(p + d). Divided by T, both
+    comparisons are the same one, so the explicit form is taken exactly where it is
+    smaller *and* cheaper: LoRA matrices, heads, long sequences on narrow layers.
     """
     length, width = left.shape[1], left.shape[2] * right.shape[2]
     if width > length * (left.shape[2] + right.shape[2]):
@@ -174,7 +84,7 @@ def outer_or_explicit(left: Tensor, right: Tensor) -> Outer | Explicit:
 
 
 def rows_or_explicit(ids: Tensor, grad: Tensor, rows: int) -> Rows | Explicit:
-    """Return the smaller form of an embedding's gradient (small tables: explicit)."""
+    """Return the smaller form of an embedding's gradient: explicit where the table is short."""
     if rows > ids.shape[1]:
         return Rows(ids, grad, rows)
     return Explicit(dense_rows(Rows(ids, grad, rows)))
@@ -187,60 +97,62 @@ def dense_rows(part: Rows) -> Tensor:
     return torch.bmm((part.ids[:, None, :] == row[:, None]).to(grad.dtype), grad)
 
 
-def squared_norm(parts: list[Contribution], grams: GramCache) -> Tensor:
-    """Return the squared norms (B,) of the summed contributions to one parameter.
+def live_positions(inputs: Tensor | None, grad: Tensor) -> tuple[Tensor | None, Tensor]:
+    """Return a layer's input and output gradient without the positions that no loss depends on.
 
-    Guarantees: floating-point cancellation does not make a norm too small. Where
-    an example's positions nearly cancel, the Gram form subtracts large numbers;
-    `ROUNDING` units of the square of the sum without cancellation are added. That
-    raises the norm of T positions in random directions by T/2 units of rounding
-    (float32, T = 64: a relative 4e-6), and hides what the Gram form cannot see.
+    A classifier reads one position, so above its last attention layer every other
+    position has an output gradient of exactly zero; so has padding. Such positions
+    add nothing to a per-example gradient and cost as much as the rest. If at most
+    half of the positions lie between the first and the last with a gradient of any
+    example, copies of that range are returned, so that the whole tensors can be
+    released. Otherwise the tensors are returned as they are.
+
+    Args:
+        inputs: (B, T, ...) or None.
+        grad: (B, T, p).
+
+    Returns:
+        (B, n, ...) and (B, n, p), 1 <= n <= T.
     """
-    terms = [_norm_and_size(part, grams) for part in parts]
-    total, size = terms[0] if len(terms) == 1 else _joint(parts, terms)
-    return torch.add(total, size, alpha=ROUNDING * torch.finfo(total.dtype).eps)
+    # On a GPU every layer would have to wait for the device.
+    if grad.shape[1] == 1 or grad.device.type != "cpu":
+        return inputs, grad
+    # Look at one feature first: if it is non-zero nearly everywhere, the gradient is dense and we stop; otherwise it
+    # usually gives the range already.
+    start, end = _range_of(grad[:, :, 0] != 0)
+    if 2 * (end - start) > grad.shape[1]:
+        return inputs, grad
+    if torch.count_nonzero(grad[:, :start]) or torch.count_nonzero(grad[:, end:]):
+        start, end = _range_of((grad != 0).any(-1))
+        if 2 * (end - start) > grad.shape[1]:
+            return inputs, grad
+    return (None if inputs is None else inputs[:, start:end].clone()), grad[:, start:end].clone()
 
 
-def _joint(parts: list[Contribution], terms: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Return `_norm_and_size` of a sum of contributions, cross terms included."""
-    total = sum(norm for norm, _ in terms)
-    for position, first in enumerate(parts):
-        for second in parts[position + 1 :]:
-            total = total + 2 * inner(first, second)
-    return total, sum(size.sqrt() for _, size in terms).square()
+def _range_of(live: Tensor) -> tuple[int, int]:
+    """Return the first position where (B, T) is true for any example and the one after the last; (0, 1) if none is."""
+    found = live.any(0).nonzero()
+    return (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 1)
 
 
-def _norm_and_size(part: Contribution, grams: GramCache) -> tuple[Tensor, Tensor]:
-    """Return the squared norm (B,) of one contribution, and a bound (B,) of it if nothing cancelled.
-
-    By Cauchy-Schwarz, (sum_t |left_t| |right_t|)^2 <= sum_t |left_t|^2 * sum_t |right_t|^2.
-    """
-    if isinstance(part, Explicit):
-        norm = torch.linalg.vector_norm(part.value.flatten(1), dim=1).square()
-        return norm, norm
-    if isinstance(part, Outer):
-        (left, left_size), (right, right_size) = grams.gram(part.left), grams.gram(part.right)
-        return torch.linalg.vecdot(left.flatten(1), right.flatten(1)), left_size * right_size
-    gram, size = grams.gram(part.grad)
-    return torch.where(same_row(part.ids, part.ids), gram, 0).sum((1, 2)), gram.shape[1] * size
+def sum_positions(tensor: Tensor) -> Tensor:
+    """Return the sum over positions: (B, T, d) -> (B, d)."""
+    wide = wide_enough(tensor)
+    return wide.squeeze(1) if wide.shape[1] == 1 else wide.sum(1)
 
 
-def same_row(first: Tensor, second: Tensor) -> Tensor:
-    """Return where two positions address one row: (B, T), (B, S) -> (B, T, S)."""
-    return (first[:, :, None] == second[:, None, :]) & (first >= 0)[:, :, None]
+def is_wide(tensor: Tensor) -> bool:
+    """Whether a tensor has 32 bits or more."""
+    return tensor.dtype in (torch.float32, torch.float64)
 
 
-def cross(first: Tensor, second: Tensor) -> Tensor:
-    """Return all inner products of positions: (B, T, d), (B, S, d) -> (B, T, S)."""
-    pieces = [
-        torch.bmm(wide_enough(left), wide_enough(right).transpose(1, 2))
-        for left, right in example_pieces(first, second)
-    ]
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+def wide_enough(tensor: Tensor) -> Tensor:
+    """Return the tensor in float32 at least: norms are never formed in 16 bits."""
+    return tensor if is_wide(tensor) else tensor.float()
 
 
 def example_pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield all examples at once, or few at a time where a 16-bit tensor is widened.
+    """Yield all examples at once, or a few at a time if a 16-bit tensor has to be converted.
 
     The float32 copy of a language model's (B, T, V) gradient would be the largest
     tensor of the step.
@@ -252,35 +164,6 @@ def example_pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     yield from zip(*(tensor.split(max(1, WIDENED // max(narrow))) for tensor in tensors), strict=True)
 
 
-def inner(first: Contribution, second: Contribution) -> Tensor:
-    """Return the per-example inner product (B,) of two contributions to one parameter."""
-    if isinstance(first, Explicit) and isinstance(second, Explicit):
-        return (first.value * second.value).flatten(1).sum(1)
-    if isinstance(first, Explicit):
-        return inner(second, first)
-    if isinstance(first, Rows) and isinstance(second, Outer):
-        return inner(second, first)
-    if isinstance(first, Outer):
-        return _inner_outer(first, second)
-    return _inner_rows(first, second)
-
-
-def _inner_outer(first: Outer, second: Contribution) -> Tensor:
-    if isinstance(second, Outer):
-        return (cross(first.left, second.left) * cross(first.right, second.right)).sum((1, 2))
-    if isinstance(second, Rows):
-        # <sum_s left_s right_s^T, sum_t e_t grad_t^T> = sum_st left_s[ids_t] (right_s . grad_t)
-        index = second.ids.clamp_min(0)[:, None, :].expand(-1, first.left.shape[1], -1)
-        picked = torch.gather(first.left, 2, index) * (second.ids >= 0)[:, None, :]
-        return (picked * cross(first.right, second.grad)).sum((1, 2))
-    projected = torch.bmm(wide_enough(first.left), second.value.to(wide_enough(first.left).dtype))
-    return (projected * first.right).sum((1, 2))
-
-
-def _inner_rows(first: Rows, second: Rows | Explicit) -> Tensor:
-    if isinstance(second, Rows):
-        return torch.where(same_row(first.ids, second.ids), cross(first.grad, second.grad), 0).sum((1, 2))
-    width = first.grad.shape[2]
-    index = first.ids.clamp_min(0)[..., None].expand(-1, -1, width)
-    picked = torch.gather(second.value, 1, index) * (first.ids >= 0)[..., None]
-    return (picked * first.grad).sum((1, 2))
+def memory_of(tensor: Tensor) -> tuple[int, torch.Size, tuple[int, ...], torch.dtype]:
+    """Return a key that two views of the same numbers share, as long as one of them is alive."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype

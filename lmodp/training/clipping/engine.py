@@ -1,4 +1,8 @@
-"""Clipped sums of per-example gradients from one forward and one backward pass."""
+"""Clipped sums of per-example gradients from one forward and one backward pass.
+
+`ClippingEngine.accumulate` is ghost clipping in its one-pass form, book-keeping
+(Bu et al. 2023); the README in this folder explains it on one page.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from lmodp.errors import InvalidValue, require
-from lmodp.training.clipping.contributions import Contribution
-from lmodp.training.clipping.recording import Tape, recording, tapped_layers
-from lmodp.training.clipping.weighted import WeightedSums, select_examples
+from lmodp.training.clipping.norms import joint_squared_norms
+from lmodp.training.clipping.preflight import plain_norms, require_equal_norms
+from lmodp.training.clipping.recording import recording, tapped_layers
+from lmodp.training.clipping.weighted import WeightedSums
 from lmodp.training.losses import Loss
 
 AUTOMATIC_OFFSET = 0.01  # gamma of Bu et al. 2022, equation 3: keeps the factor finite at norm 0
@@ -74,7 +79,26 @@ def clip_factors(norms: Tensor, *, clip_norm: float, clipping: str) -> Tensor:
     return torch.where(torch.isfinite(norms), factors, 0.0)
 
 
-class ClippingEngine:
+class GradientSums:
+    """The trained parameters of a model and the sums in their ``.grad``."""
+
+    def __init__(self, model: nn.Module):
+        self.model = model
+        self.parameters = [value for value in model.parameters() if value.requires_grad]
+
+    def zero_grad(self) -> None:
+        """Forget the sums; their memory is released."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def fill_missing(self) -> None:
+        """Give parameters that no example reached a zero gradient."""
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+
+
+class ClippingEngine(GradientSums):
     """Adds clipped sums of per-example gradients to the parameters' ``.grad``.
 
     Guarantees:
@@ -101,17 +125,11 @@ class ClippingEngine:
     """
 
     def __init__(self, model: nn.Module, *, clip_norm: float, clipping: str):
-        self.model = model
+        super().__init__(model)
         self.clip_norm, self.clipping = clip_norm, clipping
         self.layers = tapped_layers(model)
-        self.parameters = [value for value in model.parameters() if value.requires_grad]
         for value in self.parameters:  # torch's fused optimisers misread a gradient of another layout
             value.data = value.data.contiguous()
-
-    def zero_grad(self) -> None:
-        """Forget the sums; their memory is released."""
-        for parameter in self.parameters:
-            parameter.grad = None
 
     def accumulate(self, loss: Loss, batch: Mapping[str, Tensor], batch_size: int) -> ClippedBatch:
         """Add one micro-batch's clipped sum to ``.grad``.
@@ -123,52 +141,74 @@ class ClippingEngine:
             batch_size: B >= 0.
         """
         if batch_size == 0:
-            empty = torch.zeros(0)
-            return ClippedBatch(empty, empty, empty)
-        with recording(self.layers, batch_size) as tape:
+            return nothing_drawn()
+        with recording(self.layers, batch_size) as recorded:
             losses = loss(self.model, batch)
             require_per_example(losses, batch_size)
             if losses.requires_grad:  # else no trained layer took part
-                losses.sum().backward()
+                losses.sum().backward()  # each layer's rule leaves its contributions in `recorded`
             losses = losses.detach()
-        squared = tape.finish()
+        squared = joint_squared_norms(recorded.parts.values(), recorded.vectors)
         norms = torch.zeros_like(losses) if squared is None else squared.clamp_min(0).sqrt()
         factors = clip_factors(norms, clip_norm=self.clip_norm, clipping=self.clipping)
-        self._add(tape, factors, torch.isfinite(norms))
+        sums = WeightedSums(factors, torch.isfinite(norms))
+        recorded.vectors.add_weighted_sums(sums.factors, sums.keep)
+        for parameter, part in recorded.take_parts():
+            sums.add(part, parameter)
         return ClippedBatch(losses, norms, factors)
 
-    def _add(self, tape: Tape, factors: Tensor, finite: Tensor) -> None:
-        """Form the weighted sums, releasing each parameter's factors as they are used."""
-        keep = None if bool(finite.all()) else finite.nonzero().squeeze(1)
-        kept = factors if keep is None else factors[keep]
-        tape.bank.add_weighted_sums(kept, keep)
-        sums = WeightedSums(kept)
-        # Parameters with several uses come last: theirs are the largest buffers.
-        order = sorted(tape.parts, key=lambda parameter: tape.calls[parameter] > 1)
-        for parameter in order:
-            if tape.calls[parameter] > 1:
-                sums.forget()
-            parts = tape.parts.pop(parameter)
-            while parts:
-                part = parts.pop(0) if keep is None else select_examples(parts.pop(0), keep)
-                self._add_part(parameter, part, sums)
+    def check(self, loss: Loss, batch: Mapping[str, Tensor]) -> None:
+        """Raise unless the norms of a small batch are those of plain backward passes (`preflight`).
 
-    @staticmethod
-    def _add_part(parameter: nn.Parameter, part: Contribution, sums: WeightedSums) -> None:
-        fresh = parameter.grad is None
-        if fresh:
-            parameter.grad = torch.empty_like(parameter)
-        sums.add(part, parameter.grad, fresh=fresh)
+        Runs in evaluation mode, since two dropout masks would differ, and leaves no
+        gradients behind. Of the data, nothing gets out except whether this raised.
 
-    def fill_missing(self) -> None:
-        """Give parameters that no example reached a zero gradient."""
-        for parameter in self.parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
+        Args:
+            loss: as for `accumulate`.
+            batch: one to a few examples.
+
+        Raises:
+            Unsupported: the norms differ; they and what to do are named.
+        """
+        training = self.model.training
+        self.model.eval()
+        found = self.accumulate(loss, batch, len(next(iter(batch.values())))).norms
+        self.zero_grad()
+        expected = plain_norms(self.model, self.parameters, loss, batch)
+        self.model.train(training)
+        require_equal_norms(found, expected, self.model)
+
+
+class PlainEngine(GradientSums):
+    """The non-private counterpart: adds sums of gradients by one ordinary backward pass.
+
+    An example whose loss is not finite is counted, not left out: a plain backward
+    pass cannot separate the examples.
+    """
+
+    def accumulate(self, loss: Loss, batch: Mapping[str, Tensor], batch_size: int) -> ClippedBatch:
+        """Add one micro-batch's gradient sum to ``.grad``.
+
+        In the answer the losses stand in for the norms, which are not known: they
+        say which examples are not finite.
+        """
+        if batch_size == 0:
+            return nothing_drawn()
+        losses = loss(self.model, batch)
+        require_per_example(losses, batch_size)
+        losses.sum().backward()
+        losses = losses.detach()
+        return ClippedBatch(losses, losses, torch.ones_like(losses))
+
+
+def nothing_drawn() -> ClippedBatch:
+    """Return the answer for a micro-batch without examples."""
+    empty = torch.zeros(0)
+    return ClippedBatch(empty, empty, empty)
 
 
 def require_per_example(losses: Tensor, batch_size: int) -> None:
-    """Raise `InvalidValue` unless the loss function returned one loss an example."""
+    """Raise `InvalidValue` unless the loss function returned one loss per example."""
     if losses.shape != (batch_size,):
         raise InvalidValue(
             f"loss = shape {tuple(losses.shape)}: must be one loss an example, "

@@ -1,115 +1,135 @@
-"""Recording one forward and backward pass: inputs on the way up, gradients on the way down.
+"""Book-keeping of one forward and one backward pass: inputs on the way up, gradients on the way down.
 
-While recording, the trainable parameters do not require gradients, so the
-backward pass computes gradients of activations only, and a tap after each
-trainable layer receives the gradient of that layer's output.
+While recording, the trained parameters do not require gradients, so the backward
+pass computes gradients of activations only. A tap behind each trained layer
+receives the gradient of that layer's output.
 
     layer(x) ──> tap ──> rest of the network ──> summed loss
-                  │ forward: keeps x where the rule needs it
-                  │ backward: rule(x, gradient) -> contributions -> squared norms
+                  │ forward: keeps x if the layer's rule needs it
+                  │ backward: rule(x, gradient) -> contributions, kept until the clip factors are known
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lmodp.errors import Unsupported
 from lmodp.training.clipping.bank import VectorBank
-from lmodp.training.clipping.contributions import Contribution, GramCache, live_positions, squared_norm
+from lmodp.training.clipping.contributions import Contribution, Explicit, live_positions
 from lmodp.training.clipping.rules import LayerRule, rule_for
 
 
 @dataclass(frozen=True, eq=False)
 class TappedLayer:
-    """A module with trainable parameters, its rule and the parameters it trains, by name."""
+    """A module with trained parameters, its rule and the parameters it trains, by name."""
 
     name: str
     module: nn.Module
     rule: LayerRule
     parameters: dict[str, nn.Parameter]
 
-    @cached_property
-    def wanted(self) -> frozenset[str]:
-        """Names of the trained parameters."""
-        return frozenset(self.parameters)
 
-    @cached_property
-    def keeps_input(self) -> bool:
-        """Whether a trained parameter's gradient needs the layer's input."""
-        return bool(self.wanted & self.rule.inputs_for)
+@dataclass(frozen=True)
+class Recorded:
+    """What the passes over one micro-batch of ``batch_size`` examples left behind.
 
-
-@dataclass
-class Tape:
-    """What one micro-batch of ``batch_size`` examples left behind.
-
-    ``squared_norms`` (B,) grows as the backward pass goes; the bank of vectors, and
-    parameters used more than once, are added at the end (`finish`), when all their
-    contributions are known.
+    ``vectors`` holds the gradients of one-dimensional parameters, ``parts`` the
+    contributions to all others, both in the order of the backward pass.
     """
 
     batch_size: int
-    bank: VectorBank
-    squared_norms: Tensor | None = None
-    calls: Counter[nn.Parameter] = field(default_factory=Counter)
+    vectors: VectorBank
     parts: dict[nn.Parameter, list[Contribution]] = field(default_factory=dict)
-    grams: GramCache = field(default_factory=GramCache)
 
-    def announce(self, layer: TappedLayer) -> None:
-        """Count a forward call of a layer."""
-        self.calls.update(layer.parameters.values())
-
-    def receive(self, layer: TappedLayer, inputs: Tensor | None, grad: Tensor) -> None:
-        """Take a layer's output gradient, (B, ..., p), in the backward pass."""
-        inputs, grad = live_positions(inputs, as_positions(grad))
-        found = layer.rule.contributions(layer.module, inputs, grad, layer.wanted)
-        for name, part in found.items():
-            parameter = layer.parameters[name]
-            if self.bank.holds(parameter):
-                self.bank.add(parameter, part.value)
-                continue
+    def add(self, parameter: nn.Parameter, part: Contribution) -> None:
+        """Keep one contribution; a parameter used several times has several."""
+        if isinstance(part, Explicit) and self.vectors.holds(parameter):
+            self.vectors.add(parameter, part.value)
+        else:
             self.parts.setdefault(parameter, []).append(part)
-            if self.calls[parameter] == 1:
-                self._add_norms(squared_norm([part], self.grams))
 
-    def _add_norms(self, found: Tensor | None) -> None:
-        if found is not None:
-            self.squared_norms = found if self.squared_norms is None else self.squared_norms + found
+    def take_parts(self) -> Iterator[tuple[nn.Parameter, Contribution]]:
+        """Yield every contribution in ``parts`` and let go of it, so that its memory is free once it has been used.
 
-    def finish(self) -> Tensor | None:
-        """Add what could not be added before and return the squared norms (B,); None if no layer took part."""
-        self._add_norms(self.bank.squared_norms())
-        for parameter, parts in self.parts.items():
-            if self.calls[parameter] > 1:
-                self._add_norms(squared_norm(parts, self.grams))
-        self.grams = GramCache()
-        return self.squared_norms
+        Parameters used several times come last: theirs are the largest gradients.
+        """
+        for parameter in sorted(self.parts, key=lambda parameter: len(self.parts[parameter]) > 1):
+            uses = deque(self.parts.pop(parameter))
+            while uses:
+                yield parameter, uses.popleft()
 
 
 class Tap(torch.autograd.Function):
-    """Identity on a layer's output that hands its gradient to the tape.
+    """Identity on a layer's output whose backward pass turns the output's gradient into contributions.
 
-    ``anchor`` requires a gradient and receives none; it is what makes autograd
-    visit the tap although no parameter requires a gradient.
+    ``anchor`` requires a gradient and receives none; because of it autograd visits
+    the tap although no parameter requires a gradient.
     """
 
     @staticmethod
-    def forward(ctx, output: Tensor, anchor: Tensor, inputs: Tensor | None, layer, tape) -> Tensor:
-        ctx.layer, ctx.tape = layer, tape
+    def forward(
+        ctx: Any, output: Tensor, anchor: Tensor, inputs: Tensor | None, layer: TappedLayer, recorded: Recorded
+    ) -> Tensor:
+        """Keep the layer's input, (B, T, ...) or None, and pass its output on."""
+        ctx.layer, ctx.recorded = layer, recorded
         ctx.save_for_backward(inputs)
         return output.view_as(output)
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
-        ctx.tape.receive(ctx.layer, ctx.saved_tensors[0], grad)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, None, None]:
+        """Record the layer's contributions and pass its output gradient, (B, ..., p), on."""
+        layer: TappedLayer = ctx.layer
+        inputs, live_grad = live_positions(ctx.saved_tensors[0], as_positions(grad))
+        parts = layer.rule.contributions(layer.module, inputs, live_grad, frozenset(layer.parameters))
+        for name, part in parts.items():
+            ctx.recorded.add(layer.parameters[name], part)
         return (grad if ctx.needs_input_grad[0] else None), None, None, None, None
+
+
+@contextmanager
+def recording(layers: list[TappedLayer], batch_size: int) -> Iterator[Recorded]:
+    """Record the passes made inside the block.
+
+    Both the forward and the backward pass belong inside. On leaving, the taps are
+    gone and the parameters require gradients again, also after an error.
+    """
+    parameters = {parameter: None for layer in layers for parameter in layer.parameters.values()}
+    recorded = Recorded(batch_size, VectorBank(parameters, batch_size))
+    anchor = torch.zeros((), requires_grad=True)
+    handles = [layer.module.register_forward_hook(_tap(layer, recorded, anchor), with_kwargs=True) for layer in layers]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def _tap(layer: TappedLayer, recorded: Recorded, anchor: Tensor) -> Callable[..., Tensor]:
+    """Return the forward hook that puts a tap behind the layer."""
+    keeps_input = bool(layer.rule.inputs_for & set(layer.parameters))
+
+    def hook(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], output: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return output
+        inputs = None
+        if keeps_input:
+            inputs = args[0] if args else next(iter(kwargs.values()))
+            inputs = _per_example(inputs.detach(), recorded.batch_size, layer)
+            inputs = as_positions(inputs) if inputs.is_floating_point() else inputs.flatten(1)
+        return Tap.apply(_per_example(output, recorded.batch_size, layer), anchor, inputs, layer, recorded)
+
+    return hook
 
 
 def as_positions(tensor: Tensor) -> Tensor:
@@ -117,12 +137,8 @@ def as_positions(tensor: Tensor) -> Tensor:
     return tensor.unsqueeze(1) if tensor.dim() == 2 else tensor.flatten(1, -2)
 
 
-def _layer_input(args: tuple, kwargs: dict) -> Tensor:
-    return args[0] if args else next(iter(kwargs.values()))
-
-
 def _per_example(tensor: Tensor, batch_size: int, layer: TappedLayer) -> Tensor:
-    """Expand a tensor shared by the batch (position tables) to one copy an example, as a view."""
+    """Expand a tensor that all examples share (position tables) to one copy per example, as a view."""
     if tensor.dim() >= 2 and tensor.shape[0] == 1:
         return tensor.expand(batch_size, *tensor.shape[1:])
     if tensor.dim() < 2 or tensor.shape[0] != batch_size:
@@ -134,49 +150,13 @@ def _per_example(tensor: Tensor, batch_size: int, layer: TappedLayer) -> Tensor:
     return tensor
 
 
-@contextmanager
-def recording(layers: list[TappedLayer], batch_size: int) -> Iterator[Tape]:
-    """Record the passes made inside the block.
-
-    Both the forward and the backward pass belong inside. On leaving, hooks are
-    gone and the parameters require gradients again, also after an error.
-    """
-    parameters = {parameter: None for layer in layers for parameter in layer.parameters.values()}
-    tape = Tape(batch_size, VectorBank(parameters, batch_size))
-    anchor = torch.zeros((), requires_grad=True)
-    handles = [layer.module.register_forward_hook(_hook(layer, tape, anchor), with_kwargs=True) for layer in layers]
-    try:
-        for parameter in parameters:
-            parameter.requires_grad_(False)
-        yield tape
-    finally:
-        for handle in handles:
-            handle.remove()
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-def _hook(layer: TappedLayer, tape: Tape, anchor: Tensor):
-    def hook(module: nn.Module, args: tuple, kwargs: dict, output: Tensor) -> Tensor:
-        if not torch.is_grad_enabled():
-            return output
-        tape.announce(layer)
-        inputs = None
-        if layer.keeps_input:
-            inputs = _per_example(_layer_input(args, kwargs).detach(), tape.batch_size, layer)
-            inputs = as_positions(inputs) if inputs.is_floating_point() else inputs.flatten(1)
-        return Tap.apply(_per_example(output, tape.batch_size, layer), anchor, inputs, layer, tape)
-
-    return hook
-
-
 def tapped_layers(model: nn.Module) -> list[TappedLayer]:
-    """Return the layers to tap, or name every trainable layer without a rule.
+    """Return the layers to tap, or name every trained layer without a rule.
 
     Raises:
-        Unsupported: a trainable parameter belongs to no layer with a rule, or to
-            one that its rule refuses; every such layer is named with its class and
-            what to do.
+        Unsupported: a trained parameter belongs to no layer with a rule, or to one
+            that its rule refuses; every such layer is named with its class and what
+            to do.
     """
     layers, faults, covered = [], [], set()
     for name, module in model.named_modules():
@@ -195,6 +175,7 @@ def tapped_layers(model: nn.Module) -> list[TappedLayer]:
 
 
 def _uncovered(model: nn.Module, covered: set[nn.Parameter]) -> list[str]:
+    """Return one sentence per module that trains parameters which no rule covers."""
     faults = []
     for name, module in model.named_modules():
         missing = [

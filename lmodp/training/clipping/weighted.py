@@ -1,35 +1,41 @@
-"""The clipped sum: one weighted product a contribution, added into a buffer.
+"""The clipped sum, the second half of book-keeping: one weighted product per contribution.
 
-``sum_b c_b * gradient_b`` with c the clip factors. The factors go onto the
-narrower of the two operands, so that the fewest numbers are touched.
+``sum_b c_b * gradient_b`` with c the clip factors, from the factors that the
+backward pass left. The clip factors are multiplied onto the narrower of the two
+operands, so that the fewest numbers are touched.
 """
 
 from __future__ import annotations
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from lmodp.training.clipping.contributions import Contribution, Explicit, Outer, Rows, example_pieces, memory_of
+from lmodp.training.clipping.contributions import Contribution, Outer, Rows, example_pieces, memory_of
 
 
 class WeightedSums:
-    """Adds ``sum_b factors_b * gradient_b`` to parameters' buffers, for one micro-batch's factors.
+    """Adds ``sum_b factors_b * gradient_b`` to parameters' ``.grad``, for one micro-batch's clip factors.
+
+    Edge cases: a factor of zero does not silence an example whose gradient is not
+    finite, since 0 * nan = nan; such examples are taken out of the products.
 
     Args:
         factors: (B,), finite.
+        usable: bool (B,), the examples that take part; None for all.
     """
 
-    def __init__(self, factors: Tensor):
-        self.factors = factors
+    def __init__(self, factors: Tensor, usable: Tensor | None = None):
+        self.keep = None if usable is None or bool(usable.all()) else usable.nonzero().squeeze(1)
+        self.factors = factors if self.keep is None else factors[self.keep]
         self._scaled: tuple[Tensor, Tensor] | None = None  # the last right factor, before and after scaling
 
-    def add(self, part: Contribution, total: Tensor, *, fresh: bool) -> None:
-        """Add one contribution's weighted sum.
-
-        Args:
-            part: the contribution, B examples.
-            total: buffer of the parameter's shape, float32 or float64.
-            fresh: the buffer holds nothing yet; it is then overwritten.
-        """
+    def add(self, part: Contribution, parameter: nn.Parameter) -> None:
+        """Add one contribution's weighted sum to its parameter's ``.grad``, which is made if there is none."""
+        if self.keep is not None:
+            part = part.select(self.keep)
+        fresh = parameter.grad is None  # new memory holds anything: the first product overwrites it
+        total = torch.empty_like(parameter) if fresh else parameter.grad
+        parameter.grad = total
         if isinstance(part, Outer):
             self._add_outer(part, total, fresh)
         elif isinstance(part, Rows):
@@ -44,28 +50,19 @@ class WeightedSums:
             left, right = left.to(total.dtype), right.to(total.dtype)
             if left.shape[2] < right.shape[2]:
                 left = left * factors.to(total.dtype)[:, None, None]
+            elif part.right.dtype == total.dtype:
+                right = self._scaled_right(right, factors)
             else:
-                right = (
-                    self._scaled_right(right, factors)
-                    if part.right.dtype == total.dtype
-                    else right * factors.to(total.dtype)[:, None, None]
-                )
+                right = right * factors.to(total.dtype)[:, None, None]
             total.addmm_(left.flatten(0, 1).t(), right.flatten(0, 1), beta=beta)
             beta = 1
 
-    def forget(self) -> None:
-        """Release what is kept for a next parameter that reads the same input."""
-        self._scaled = None
-
     def _scaled_right(self, right: Tensor, factors: Tensor) -> Tensor:
-        """Return a layer's scaled input: query, key and value come one after another and read the same."""
-        held = self._scaled
-        if held is not None and memory_of(held[0]) == memory_of(right):
-            return held[1]
-        self._scaled = None  # its memory serves for the next one
-        scaled = right * factors.to(right.dtype)[:, None, None]
-        self._scaled = (right, scaled)
-        return scaled
+        """Return a layer's scaled input: query, key and value come one after another and read the same one."""
+        if self._scaled is None or memory_of(self._scaled[0]) != memory_of(right):
+            self._scaled = None  # its memory serves for the next one
+            self._scaled = right, right * factors.to(right.dtype)[:, None, None]
+        return self._scaled[1]
 
     def _add_rows(self, part: Rows, total: Tensor, fresh: bool) -> None:
         if fresh:
@@ -73,16 +70,3 @@ class WeightedSums:
         weight = self.factors.to(total.dtype)[:, None] * (part.ids >= 0)
         scaled = part.grad.to(total.dtype) * weight[..., None]
         total.index_add_(0, part.ids.clamp_min(0).flatten(), scaled.flatten(0, 1))
-
-
-def select_examples(part: Contribution, keep: Tensor) -> Contribution:
-    """Return the contribution of the kept examples only (index tensor ``keep``).
-
-    A factor of zero does not silence an example that is not finite, since
-    0 * nan = nan; such examples are taken out of the product instead.
-    """
-    if isinstance(part, Outer):
-        return Outer(part.left[keep], part.right[keep])
-    if isinstance(part, Rows):
-        return Rows(part.ids[keep], part.grad[keep], part.rows)
-    return Explicit(part.value[keep])

@@ -62,13 +62,13 @@ def test_above_the_last_attention_a_classifier_leaves_one_position():
         attention_probs_dropout_prob=0.0,
     )
     model = BertForSequenceClassification(config)
-    with recording(tapped_layers(model), 3) as tape:
+    with recording(tapped_layers(model), 3) as recorded:
         logits = model(torch.randint(1, 30, (3, 8))).logits
         nn.functional.cross_entropy(logits, torch.tensor([0, 1, 0]), reduction="sum").backward()
     lengths = {
-        name: tape.parts[parameter][0].left.shape[1]
+        name: recorded.parts[parameter][0].left.shape[1]
         for name, parameter in model.named_parameters()
-        if name.endswith("weight") and "layer" in name and parameter in tape.parts
+        if name.endswith("weight") and "layer" in name and parameter in recorded.parts
     }
     one = {name for name, length in lengths.items() if length == 1}
     last = "bert.encoder.layer.1."

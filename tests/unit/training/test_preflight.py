@@ -8,7 +8,6 @@ from torch import nn
 
 from lmodp.errors import Unsupported
 from lmodp.training.clipping.engine import ClippingEngine
-from lmodp.training.clipping.preflight import check_engine
 from lmodp.training.losses import classification_loss
 from tests.oracles.clipping_models import BUILDERS, build, make_batch
 from tests.unit.training.small import Classifier, make_examples, make_model
@@ -26,7 +25,7 @@ class MixesExamples(Classifier):
 
 def check(model):
     batch = make_examples().batch([0, 1])
-    check_engine(ClippingEngine(model, clip_norm=0.1, clipping="flat"), classification_loss, batch)
+    ClippingEngine(model, clip_norm=0.1, clipping="flat").check(classification_loss, batch)
 
 
 @pytest.mark.parametrize("kind", [UsesWeightElsewhere, MixesExamples])
@@ -45,11 +44,11 @@ def test_sound_models_pass_and_keep_their_state():
 @pytest.mark.parametrize("name", BUILDERS)
 def test_every_architecture_passes(name):
     model, loss, labels = build(name, dtype=torch.float32)
-    check_engine(ClippingEngine(model, clip_norm=0.1, clipping="flat"), loss, make_batch(labels, [5, 3]))
+    ClippingEngine(model, clip_norm=0.1, clipping="flat").check(loss, make_batch(labels, [5, 3]))
 
 
 def test_vanishing_gradients_pass():
     model = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3))
     model[1].weight.data.zero_()
     engine = ClippingEngine(model, clip_norm=1.0, clipping="flat")
-    check_engine(engine, lambda model, batch: 0.0 * model(batch["x"]).sum(1), {"x": torch.randn(2, 6)})
+    engine.check(lambda model, batch: 0.0 * model(batch["x"]).sum(1), {"x": torch.randn(2, 6)})
