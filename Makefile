@@ -11,7 +11,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 # One thread a job: jobs run side by side, and the same bytes come out on any number of cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: reproduce report lint test test-slow smoke bench setup readme lock schema clean
+.PHONY: reproduce report lint test test-slow smoke bench bench-accounting setup readme lock schema clean
 
 reproduce: setup
 	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
@@ -55,6 +55,9 @@ smoke: setup
 
 bench: setup
 	$(BIN)/python benchmarks/engine.py
+
+bench-accounting: setup
+	$(BIN)/python benchmarks/accounting.py
 
 readme: setup
 	$(BIN)/lmodp readme
