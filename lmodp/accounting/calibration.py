@@ -15,13 +15,14 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import brentq, root_scalar
 
-from lmodp.accounting.checks import require_run
+from lmodp.accounting.checks import Run, require_run
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step
 from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step
 from lmodp.accounting.rdp.supremum import RenyiCurve, equal_split_curve, vector_curve
 from lmodp.accounting.verified import LARGEST_ORDER, rdp_curve, rdp_upper
 from lmodp.errors import Unsupported, nearest, require
 from lmodp.mechanisms import Gaussian, Laplace, Noise
+from lmodp.mechanisms.arrays import Floats
 
 ACCOUNTANTS = ("claimed", "paper_bound", "verified")
 SCOPES = ("step", "run")
@@ -88,10 +89,10 @@ def scale_to_target(
     scope = scope or ("step" if accountant == "claimed" else "run")
     _check(accountant, scope, epsilon, relative_sensitivity)
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta, dimension=dimension)
-    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     if accountant == "verified":
         if scope == "step":
-            run |= {"sampling_rate": 1.0, "steps": 1}
+            run = {"sampling_rate": 1.0, "steps": 1, "delta": delta}
         scale = _verified_scale(shape, epsilon, run, dimension)
     else:
         scale = _scalar_scale(_account(accountant, scope, shape, run), epsilon, accountant)
@@ -118,7 +119,7 @@ def _check(accountant: str, scope: str, epsilon: float, sensitivity: float) -> N
     require(0 < sensitivity < math.inf, "relative_sensitivity", sensitivity, "must be finite and above 0")
 
 
-def _account(accountant: str, scope: str, shape: Noise, run: dict[str, float]) -> Callable[[float], float]:
+def _account(accountant: str, scope: str, shape: Noise, run: Run) -> Callable[[float], float]:
     """Return epsilon as a function of the scale."""
 
     def step_claimed(scale: float) -> float:
@@ -159,7 +160,7 @@ def _scalar_scale(account: Callable[[float], float], target: float, accountant: 
     return math.exp(high)
 
 
-def _first_private(account: Callable[[float], float], target: float, scales: np.ndarray) -> int | None:
+def _first_private(account: Callable[[float], float], target: float, scales: Floats) -> int | None:
     """Return the index of the first scale that reaches the target."""
     return next((i for i, scale in enumerate(scales) if account(scale) <= target), None)
 
@@ -168,11 +169,11 @@ def verified_upper(
     noise: Noise, *, sampling_rate: float, steps: int, delta: float, dimension: int | None = None
 ) -> float:
     """Return the RDP upper bound by which all families are compared, at sensitivity 1."""
-    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     return rdp_upper(rdp_curve(noise, dimension=dimension, **run), **run)[0]
 
 
-def _verified_scale(shape: Noise, target: float, run: dict[str, float], dimension: int | None) -> float:
+def _verified_scale(shape: Noise, target: float, run: Run, dimension: int | None) -> float:
     """Return a scale at which the bound holds.
 
     A curve computed at one scale bounds every larger one: with the noise c times as large the
@@ -195,7 +196,7 @@ def split_scale(
     shape: Noise, *, epsilon: float, delta: float, sampling_rate: float, steps: int, dimension: int | None
 ) -> float:
     """Return the scale at which the evenly spread shift reaches a target: cheap, and no bound."""
-    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     first = math.log(_gaussian_scale(shape, epsilon, run))
     if dimension is None or isinstance(shape, Gaussian):
         return math.exp(first)
@@ -209,13 +210,13 @@ def split_scale(
     return math.exp(root_scalar(gap, method="secant", x0=first, x1=second, xtol=_SPLIT_PRECISION).root)
 
 
-def _gaussian_scale(shape: Noise, target: float, run: dict[str, float]) -> float:
+def _gaussian_scale(shape: Noise, target: float, run: Run) -> float:
     """Return the scale at which the Gaussian of sigma_effective would reach the target."""
     unit = Gaussian(std=1.0)
     return _factor(vector_curve(unit, largest_order=LARGEST_ORDER), target, run) / shape.sigma_effective
 
 
-def _factor(curve: RenyiCurve, target: float, run: dict[str, float]) -> float:
+def _factor(curve: RenyiCurve, target: float, run: Run) -> float:
     """Return the c at which the curve divided by c^2 gives the target."""
 
     def gap(log_factor: float) -> float:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+from lmodp.accounting.checks import Run
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step, classic_factor
 from lmodp.accounting.conversion import equivalent_mu, equivalent_zcdp
 from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step, pure_scalar
 from lmodp.accounting.verified import verified_run
-from lmodp.errors import require
+from lmodp.errors import given, require
 from lmodp.mechanisms import Noise
 from lmodp.plan import Plan
 
@@ -49,18 +51,15 @@ def certificate_of(
     [0.07, 0.08]
     """
     found = account_mechanism(plan, published_epsilon_step=published_epsilon_step, dimension=dimension)
-    unit = plan.noise.scaled(1 / plan.relative_sensitivity)
-    run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps}
-    common = plain(_bounds(unit, COMMON_DELTA, run, dimension))
+    unit, run = _asked(plan)
+    common = plain(_bounds(unit, {**run, "delta": COMMON_DELTA}, dimension))
     return {**found, "at_1e-5": {"delta": COMMON_DELTA, "verified": common}}
 
 
 def published_claim(plan: Plan, *, published_epsilon_step: float | None = None) -> dict[str, Any]:
     """Return the certificate's ``claimed`` section alone."""
-    unit = plan.noise.scaled(1 / plan.relative_sensitivity)
-    return plain(
-        _claimed(unit, plan.delta, {"sampling_rate": plan.sampling_rate, "steps": plan.steps}, published_epsilon_step)
-    )
+    unit, run = _asked(plan)
+    return plain(_claimed(unit, run, published_epsilon_step))
 
 
 def account_mechanism(
@@ -98,16 +97,16 @@ def account_mechanism(
     >>> round(found["claimed"]["epsilon_run"], 3), round(found["verified"]["lower"], 3)
     (0.136, 0.14)
     """
-    require(plan.noise is not None, "noise", None, "is needed for a certificate")
-    require(plan.delta is not None, "delta", None, "is needed for a certificate", "Set plan.delta.")
     require(dimension is None or dimension >= 1, "dimension", dimension, "must be at least 1, or left out for many")
-    unit = plan.noise.scaled(1 / plan.relative_sensitivity)
-    run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps}
+    unit, run = _asked(plan)
     return plain(
         {
             "plan": _plan_facts(plan, dimension),
-            **_accounts(unit, plan.delta, run, published_epsilon_step, dimension),
-            "noise": _noise(plan.noise),
+            "claimed": _claimed(unit, run, published_epsilon_step),
+            "paper_bound": _paper_bound(unit, run),
+            "pure_scalar": _pure(unit),
+            "verified": _verified(unit, run, dimension),
+            "noise": _noise(_noise_of(plan)),
             "numerical_error": NUMERICAL_ERROR,
         }
     )
@@ -128,35 +127,35 @@ def _plan_facts(plan: Plan, dimension: int | None) -> dict[str, Any]:
     }
 
 
-def _accounts(
-    unit: Noise, delta: float, run: dict[str, Any], published: float | None, dimension: int | None
-) -> dict[str, Any]:
-    return {
-        "claimed": _claimed(unit, delta, run, published),
-        "paper_bound": _paper_bound(unit, delta, run),
-        "pure_scalar": _pure(unit),
-        "verified": _verified(unit, delta, run, dimension),
-    }
+def _noise_of(plan: Plan) -> Noise:
+    return given(plan.noise, "noise", "is needed for a certificate")
 
 
-def _claimed(unit: Noise, delta: float, run: dict[str, Any], published: float | None) -> dict[str, Any]:
-    step = claimed_step(unit, delta=delta)
+def _asked(plan: Plan) -> tuple[Noise, Run]:
+    """Return the noise at sensitivity 1, and the run."""
+    delta = given(plan.delta, "delta", "is needed for a certificate", "Set plan.delta.")
+    unit = _noise_of(plan).scaled(1 / plan.relative_sensitivity)
+    return unit, {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": delta}
+
+
+def _claimed(unit: Noise, run: Run, published: float | None) -> dict[str, Any]:
+    step = claimed_step(unit, delta=run["delta"])
     finite = math.isfinite(step.epsilon)
     return {
         "epsilon_step": step.epsilon,
         "order": step.order,
         "order_in_domain": step.order_in_domain,
-        "sigma_classic": classic_factor(delta) / step.epsilon if finite else None,
-        "epsilon_run": claimed_run(step.epsilon, delta=delta, **run) if finite else None,
-        "published_epsilon_run": None if published is None else claimed_run(published, delta=delta, **run),
+        "sigma_classic": classic_factor(run["delta"]) / step.epsilon if finite else None,
+        "epsilon_run": claimed_run(step.epsilon, **run) if finite else None,
+        "published_epsilon_run": None if published is None else claimed_run(published, **run),
         "published_epsilon_step": published,
         "status": "ok" if finite else "unsupported",
         "reason": step.reason,
     }
 
 
-def _paper_bound(unit: Noise, delta: float, run: dict[str, Any]) -> dict[str, Any]:
-    step, whole = paper_bound_step(unit, delta=delta), paper_bound_run(unit, delta=delta, **run)
+def _paper_bound(unit: Noise, run: Run) -> dict[str, Any]:
+    step, whole = paper_bound_step(unit, delta=run["delta"]), paper_bound_run(unit, **run)
     return {
         "epsilon_step": step.epsilon,
         "order": step.order,
@@ -172,13 +171,13 @@ def _pure(unit: Noise) -> dict[str, Any]:
     return {"epsilon_step": pure.epsilon, "status": "infinite" if pure.reason else "ok", "reason": pure.reason}
 
 
-def _verified(unit: Noise, delta: float, run: dict[str, Any], dimension: int | None) -> dict[str, Any]:
-    found = verified_run(unit, delta=delta, dimension=dimension, **run)
-    return {**_bounds(unit, delta, run, dimension), "gaussian_limit": found.gaussian_limit}
+def _verified(unit: Noise, run: Run, dimension: int | None) -> dict[str, Any]:
+    found = verified_run(unit, dimension=dimension, **run)
+    return {**_bounds(unit, run, dimension), "gaussian_limit": found.gaussian_limit}
 
 
-def _bounds(unit: Noise, delta: float, run: dict[str, Any], dimension: int | None) -> dict[str, Any]:
-    found = verified_run(unit, delta=delta, dimension=dimension, **run)
+def _bounds(unit: Noise, run: Run, dimension: int | None) -> dict[str, Any]:
+    found = verified_run(unit, dimension=dimension, **run)
     finite = math.isfinite(found.upper)
     return {
         "scope": "run",
@@ -188,8 +187,8 @@ def _bounds(unit: Noise, delta: float, run: dict[str, Any], dimension: int | Non
         "lower": found.lower,
         "upper": found.upper,
         "upper_rdp": found.upper_rdp,
-        "mu": equivalent_mu(epsilon=found.upper, delta=delta) if finite else None,
-        "zcdp": equivalent_zcdp(epsilon=found.upper, delta=delta) if finite else None,
+        "mu": equivalent_mu(epsilon=found.upper, delta=run["delta"]) if finite else None,
+        "zcdp": equivalent_zcdp(epsilon=found.upper, delta=run["delta"]) if finite else None,
         "route": found.route,
         "status": found.status,
         "reason": found.reason,
@@ -212,12 +211,16 @@ def _noise(noise: Noise) -> dict[str, Any]:
     }
 
 
-def plain(value: Any) -> Any:
-    """Return ``value`` with infinities and NaN replaced by null, recursively."""
+def plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``content`` with infinities and NaN replaced by null, recursively."""
+    return {key: _plain(item) for key, item in content.items()}
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return plain(value)
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from lmodp.errors import require
+
+
+class Run(TypedDict):
+    """The numbers of a run that every accountant takes as keywords: q, T and delta."""
+
+    sampling_rate: float
+    steps: int
+    delta: float
 
 
 def require_run(*, sampling_rate: float, steps: int, delta: float, dimension: int | None = None) -> None:

@@ -12,11 +12,13 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import gammaln, log_ndtr
 
+from lmodp.mechanisms.arrays import Floats, Orders
+
 # Each term below is computed to a few hundred units in the last place of numbers below 1e5.
 ROUNDING = 1e-10
 
 
-def epsilon_of_rdp(*, orders: np.ndarray, rdp: np.ndarray, delta: float) -> tuple[float, float]:
+def epsilon_of_rdp(*, orders: Orders, rdp: Floats, delta: float) -> tuple[float, float]:
     """Return (epsilon, order) of the tight conversion, smallest over the orders.
 
     Args:
@@ -36,7 +38,7 @@ def epsilon_of_rdp(*, orders: np.ndarray, rdp: np.ndarray, delta: float) -> tupl
     return float(epsilon), float(order)
 
 
-def poisson_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.ndarray) -> np.ndarray:
+def poisson_rdp(*, log_moments: Floats, sampling_rate: float, orders: Orders) -> Floats:
     """Return an upper bound of the Renyi divergence of a Poisson-sampled mechanism.
 
     Idea: with P and Q the outputs without and with the example and r = Q/P, the sampled output
@@ -61,7 +63,7 @@ def poisson_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.nda
     return np.array([_poisson_order(log_excess, log_factorial, sampling_rate, int(a)) for a in orders])
 
 
-def fractional_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.ndarray) -> np.ndarray:
+def fractional_rdp(*, log_moments: Floats, sampling_rate: float, orders: Orders) -> Floats:
     """Return an upper bound at any orders above 1: E_P[(1 - q + q r)^a] <= 1 - q + q E_P[r^a] by convexity.
 
     Args:
@@ -72,7 +74,7 @@ def fractional_rdp(*, log_moments: np.ndarray, sampling_rate: float, orders: np.
     return sampled / (orders - 1) * (1 + ROUNDING)
 
 
-def _poisson_order(log_excess: np.ndarray, log_factorial: np.ndarray, q: float, order: int) -> float:
+def _poisson_order(log_excess: Floats, log_factorial: Floats, q: float, order: int) -> float:
     """Return the bound at one order from log(E_P[r^k] - 1) and log k! at k = 0, 1, ..."""
     k = np.arange(2, order + 1)
     log_binomial = log_factorial[order] - log_factorial[2 : order + 1] - log_factorial[order - 2 :: -1]

@@ -16,7 +16,8 @@ import numpy as np
 
 from lmodp.accounting.checks import require_run
 from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
-from lmodp.mechanisms import Gaussian, Laplace, Noise, RateMixture
+from lmodp.mechanisms import Gaussian, Laplace, Noise, RateMixture, mixture_of
+from lmodp.mechanisms.arrays import Floats, Orders
 
 ORDERS = np.arange(2, 129)
 
@@ -38,7 +39,7 @@ class StepEpsilon:
     reason: str = ""
 
 
-def scalar_log_moments(noise: RateMixture, orders: np.ndarray) -> np.ndarray:
+def scalar_log_moments(noise: RateMixture, orders: Orders) -> Floats:
     """Return log E_P[(Q/P)^a] of the published bound for a scalar of sensitivity 1.
 
     log[(a M(a-1) + (a-1) M(-a)) / (2a - 1)], ``inf`` where a - 1 is outside the MGF's domain.
@@ -55,7 +56,7 @@ def scalar_log_moments(noise: RateMixture, orders: np.ndarray) -> np.ndarray:
     return np.where(valid, np.logaddexp(up, down) - np.log(2 * inside - 1), np.inf)
 
 
-def best_step(rdp: np.ndarray, *, delta: float, orders: np.ndarray = ORDERS) -> tuple[np.ndarray, np.ndarray]:
+def best_step(rdp: Floats, *, delta: float, orders: Orders = ORDERS) -> tuple[Floats, Floats]:
     """Return (epsilon, order index) of rdp + log1p(-1/a) - log(delta a)/(a-1), least over the last axis.
 
     Args:
@@ -79,11 +80,11 @@ def paper_bound_step(noise: Noise, *, delta: float) -> StepEpsilon:
     return StepEpsilon(float(epsilon), int(ORDERS[index]), True)
 
 
-def scalar_rdp(noise: Noise, orders: np.ndarray = ORDERS) -> np.ndarray:
+def scalar_rdp(noise: Noise, orders: Orders = ORDERS) -> Floats:
     """Return the scalar Renyi bound at ``orders``, ``inf`` outside the domain."""
     if isinstance(noise, Gaussian):
         return orders / (2 * noise.variance)
-    return scalar_log_moments(noise, orders) / (orders - 1)
+    return scalar_log_moments(mixture_of(noise), orders) / (orders - 1)
 
 
 def pure_scalar(noise: Noise) -> StepEpsilon:

@@ -9,12 +9,13 @@ from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
-from lmodp.accounting.checks import require_run
+from lmodp.accounting.checks import Run, require_run
 from lmodp.accounting.conversion import epsilon_of_rdp, fractional_rdp, poisson_rdp
 from lmodp.accounting.gaussian import gaussian_pld_epsilon
 from lmodp.accounting.pld.bounds import SPREAD, Interval, scalar_interval, vector_lower
 from lmodp.accounting.rdp.supremum import FRACTIONS, RenyiCurve, equal_split_curve, finite_curve, vector_curve
 from lmodp.mechanisms import Gaussian, Noise
+from lmodp.mechanisms.arrays import Orders
 
 SMALLEST_ORDER, LARGEST_ORDER = 128, 4096
 _FINE = 65
@@ -62,14 +63,14 @@ def rdp_upper(curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: flo
     found = min(_best_order(curve, orders, sampling_rate, steps, delta) for orders in (coarse, FRACTIONS))
     if not math.isfinite(found[0]):
         return math.inf, math.nan, math.nan
-    near = np.searchsorted(coarse, found[1])
+    near = int(np.searchsorted(coarse, found[1]))
     fine = np.linspace(coarse[max(near - 1, 0)], coarse[min(near + 1, len(coarse) - 1)], _FINE)
     found = min(found, _best_order(curve, np.unique(fine.round()), sampling_rate, steps, delta))
     return *found, float(np.interp(found[1], curve.orders, curve.worst_shift))
 
 
 def _best_order(
-    curve: RenyiCurve, orders: np.ndarray, sampling_rate: float, steps: int, delta: float
+    curve: RenyiCurve, orders: Orders, sampling_rate: float, steps: int, delta: float
 ) -> tuple[float, float]:
     expand = fractional_rdp if orders[0] < 2 else poisson_rdp
     moments = curve.log_moments[: len(orders)] if orders[0] < 2 else curve.dense()
@@ -81,7 +82,7 @@ def rdp_curve(
     noise: Noise, *, sampling_rate: float, steps: int, delta: float, dimension: int | None = None
 ) -> RenyiCurve:
     """Return the Renyi curve of a vector release of sensitivity 1, to the orders that a run needs."""
-    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     largest = largest_order(noise, dimension=dimension, **run)
     if dimension is None:
         return vector_curve(noise, largest_order=largest)
@@ -129,7 +130,7 @@ def verified_run(
         ============================== ==================================================
     """
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta, dimension=dimension)
-    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     curve = rdp_curve(noise, dimension=dimension, **run)
     upper, order, at = rdp_upper(curve, **run)
     limit = partial(_gaussian, noise.sigma_effective, run, upper)
@@ -171,7 +172,7 @@ def delta_unresolved(delta: float) -> bool:
     return delta < _LIBRARY_DELTA
 
 
-def _gaussian(sigma: float, run: dict[str, float], upper: float) -> float:
+def _gaussian(sigma: float, run: Run, upper: float) -> float:
     """Return the Gaussian's epsilon, losses in steps of a few thousandths of the result; by the suite's own
     loss distribution where the library's drops too much mass or grows too long."""
     if delta_unresolved(run["delta"]) or sigma < _LIBRARY_SIGMA:
@@ -180,7 +181,7 @@ def _gaussian(sigma: float, run: dict[str, float], upper: float) -> float:
     return gaussian_pld_epsilon(noise_multiplier=sigma, interval=interval, **run)
 
 
-def _scalar(noise: Noise, run: dict[str, float]) -> Interval:
+def _scalar(noise: Noise, run: Run) -> Interval:
     """Return the interval over both adjacency directions."""
     found = [scalar_interval(noise, removal=removal, **run) for removal in (True, False)]
     return Interval(max(each.lower for each in found), max(each.upper for each in found))

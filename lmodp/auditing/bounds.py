@@ -30,6 +30,7 @@ import numpy as np
 from scipy.stats import beta
 
 from lmodp.errors import require
+from lmodp.mechanisms.arrays import Floats, Integers
 
 ORDERS = ("included over excluded", "excluded over included")
 SELECTION_SHARE = 0.25
@@ -62,23 +63,21 @@ class ScoreBound:
     tested: int
 
 
-def share_at_least(hits: np.ndarray | int, trials: int, *, error: float) -> np.ndarray:
+def share_at_least(hits: Integers | int, trials: int, *, error: float) -> Floats:
     """Return the Clopper-Pearson lower bound of a probability, wrong with probability <= ``error``."""
     hits = np.asarray(hits)
     found = beta.ppf(error, np.maximum(hits, 1), trials - hits + 1)
     return np.where(hits == 0, 0.0, found)
 
 
-def share_at_most(hits: np.ndarray | int, trials: int, *, error: float) -> np.ndarray:
+def share_at_most(hits: Integers | int, trials: int, *, error: float) -> Floats:
     """Return the Clopper-Pearson upper bound of a probability, wrong with probability <= ``error``."""
     hits = np.asarray(hits)
     found = beta.ppf(1 - error, hits + 1, np.maximum(trials - hits, 1))
     return np.where(hits == trials, 1.0, found)
 
 
-def epsilon_at_least(
-    hits: np.ndarray, false_hits: np.ndarray, trials: int, *, delta: float, error: float
-) -> np.ndarray:
+def epsilon_at_least(hits: Integers, false_hits: Integers, trials: int, *, delta: float, error: float) -> Floats:
     """Return log((p - delta)/q) from counts, both shares bounded at error/2; ``-inf`` where p <= delta.
 
     Args:
@@ -90,9 +89,7 @@ def epsilon_at_least(
     return np.log(np.maximum(excess, 0.0), out=np.full(np.shape(excess), -np.inf), where=excess > 0) - np.log(below)
 
 
-def bound_from_scores(
-    included: np.ndarray, excluded: np.ndarray, *, delta: float, confidence: float = 0.95
-) -> ScoreBound:
+def bound_from_scores(included: Floats, excluded: Floats, *, delta: float, confidence: float = 0.95) -> ScoreBound:
     """Return the lower bound on epsilon that the scores of both worlds support.
 
     Args:
@@ -141,12 +138,12 @@ def bound_from_scores(
     )
 
 
-def _columns(scores: np.ndarray) -> np.ndarray:
+def _columns(scores: Floats) -> Floats:
     scores = np.asarray(scores, dtype=np.float64)
     return scores[:, None] if scores.ndim == 1 else scores
 
 
-def _choose(first: np.ndarray, second: np.ndarray, delta: float, error: float) -> tuple[int, int, float]:
+def _choose(first: Floats, second: Floats, delta: float, error: float) -> tuple[int, int, float]:
     """Return (order, column, threshold) with the largest bound on these trials alone.
 
     Bounding with these trials' own number, and not with that of the trials that follow,
@@ -164,14 +161,14 @@ def _choose(first: np.ndarray, second: np.ndarray, delta: float, error: float) -
     return choice
 
 
-def _candidates(scores: np.ndarray) -> np.ndarray:
+def _candidates(scores: Floats) -> Floats:
     """Thresholds at ranks that thin out towards the middle: optima lie in either tail."""
     ordered = np.sort(scores)
     ranks = np.unique(np.geomspace(1, len(ordered) / 2, _CANDIDATES // 2).astype(np.int64))
     return np.unique(ordered[np.concatenate([ranks - 1, len(ordered) - 1 - ranks])])
 
 
-def _count(first: np.ndarray, second: np.ndarray, thresholds: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+def _count(first: Floats, second: Floats, thresholds: Floats, order: int) -> tuple[Integers, Integers]:
     """Return how many of the left and the right world lie inside the set, for every threshold."""
     above = [len(scores) - np.searchsorted(np.sort(scores), thresholds, side="right") for scores in (first, second)]
     if order == 0:

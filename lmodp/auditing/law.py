@@ -23,6 +23,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 from lmodp.auditing.likelihood import CanaryScore
+from lmodp.mechanisms.arrays import Floats
 
 LAW = (
     "each step's log-likelihood ratio is drawn from its law: the M-fold convolution of the lattice law of one "
@@ -48,7 +49,7 @@ class StepLaw:
     score: CanaryScore
 
     @cached_property
-    def _lattice(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _lattice(self) -> tuple[Floats, Floats, Floats]:
         score, m = self.score, self.score.coordinates
         without, with_canary = score.masses
         if m == 1:  # the cells themselves: nothing is rounded
@@ -57,33 +58,36 @@ class StepLaw:
         pitch = deviation / (_PITCHES_PER_DEVIATION * math.sqrt(m))
         step = np.round(score.values / pitch).astype(np.int64)
         low, width = int(step.min()), int(step.max() - step.min()) + 1
-        laws = [_power(np.bincount(step - low, weights=mass, minlength=width), m) for mass in (without, with_canary)]
-        reached = np.flatnonzero(np.maximum(*laws) > _NEGLIGIBLE)
+        first, second = (
+            _power(np.bincount(step - low, weights=mass, minlength=width).astype(np.float64), m)
+            for mass in (without, with_canary)
+        )
+        reached = np.flatnonzero(np.maximum(first, second) > _NEGLIGIBLE)
         present = slice(reached[0], reached[-1] + 1)
-        sums = (np.arange(len(laws[0])) + m * low)[present] * pitch
-        return score.of_steps(sums), *(_normal(law[present]) for law in laws)
+        sums = (np.arange(len(first), dtype=np.float64) + m * low)[present] * pitch
+        return score.of_steps(sums), _normal(first[present]), _normal(second[present])
 
     @property
-    def points(self) -> np.ndarray:
+    def points(self) -> Floats:
         """Values of g(s')."""
         return self._lattice[0]
 
     @property
-    def without(self) -> np.ndarray:
+    def without(self) -> Floats:
         """Probabilities where the canary is not in the data."""
         return self._lattice[1]
 
     @property
-    def with_canary(self) -> np.ndarray:
+    def with_canary(self) -> Floats:
         """Probabilities where it is in the data and sampled with probability q."""
         q = self.score.sampling_rate
         return (1 - q) * self._lattice[1] + q * self._lattice[2]
 
     @cached_property
-    def _tables(self) -> dict[bool, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _tables(self) -> dict[bool, tuple[Floats, Floats, Floats]]:
         return {True: _alias(self.with_canary, self.points), False: _alias(self.without, self.points)}
 
-    def draw(self, *, trials: int, steps: int, included: bool, generator: np.random.Generator) -> np.ndarray:
+    def draw(self, *, trials: int, steps: int, included: bool, generator: np.random.Generator) -> Floats:
         """Return the scores of ``trials`` transcripts of ``steps`` steps, (trials,)."""
         keep, stay, move = self._tables[included]
         found = np.zeros(trials)
@@ -96,18 +100,19 @@ class StepLaw:
         return found
 
 
-def _power(mass: np.ndarray, times: int) -> np.ndarray:
+def _power(mass: Floats, times: int) -> Floats:
     """Return the law of the sum of ``times`` independent lattice variables."""
     length = times * (len(mass) - 1) + 1
     size = next_fast_len(length, real=True)
-    return np.maximum(irfft(rfft(mass, size) ** times, size)[:length], 0.0)
+    found: Floats = np.maximum(irfft(rfft(mass, size) ** times, size)[:length], 0.0)
+    return found
 
 
-def _normal(mass: np.ndarray) -> np.ndarray:
-    return mass / mass.sum()
+def _normal(mass: Floats) -> Floats:
+    return mass / float(mass.sum())
 
 
-def _alias(mass: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _alias(mass: Floats, points: Floats) -> tuple[Floats, Floats, Floats]:
     """Return Walker's alias table: cell i gives points[i] with probability keep[i], else another point.
 
     References:

@@ -27,6 +27,7 @@ import numpy as np
 
 from lmodp.errors import require
 from lmodp.mechanisms import Noise
+from lmodp.mechanisms.arrays import Floats
 
 CELLS = 1 << 16
 _TAIL = 1e-5  # P(|X| beyond the inner cells); what lies there is one cell a side
@@ -60,34 +61,37 @@ class CanaryScore:
         return self.relative_sensitivity / math.sqrt(self.coordinates)
 
     @cached_property
-    def edges(self) -> np.ndarray:
+    def edges(self) -> Floats:
         """Inner edges of the cells, ascending, evenly spaced; two open cells lie outside."""
         reach = float(self.noise.inverse_log_survival(-math.log(_TAIL)))
         return np.linspace(-reach, reach + self.shift, CELLS - 1)
 
     @cached_property
-    def masses(self) -> tuple[np.ndarray, np.ndarray]:
+    def masses(self) -> tuple[Floats, Floats]:
         """Probability of each cell without and with the canary, shape (CELLS,) each."""
         return cell_masses(self.noise, self.edges), cell_masses(self.noise, self.edges - self.shift)
 
     @cached_property
-    def values(self) -> np.ndarray:
+    def values(self) -> Floats:
         """l of each cell, shape (CELLS,)."""
         without, with_canary = self.masses
-        return np.log(with_canary) - np.log(without)
+        ratios: Floats = np.log(with_canary) - np.log(without)
+        return ratios
 
-    def of_coordinates(self, released: np.ndarray) -> np.ndarray:
+    def of_coordinates(self, released: Floats) -> Floats:
         """Return s for released values (..., M) in units of the noise's factor; finite ones and infinities."""
         start, width = self.edges[0], self.edges[1] - self.edges[0]
         position = np.clip((released - start) / width + 1, 0, CELLS - 1).astype(np.int64)
-        return self.values.take(position).sum(axis=-1)
+        scores: Floats = self.values.take(position).sum(axis=-1)
+        return scores
 
-    def of_steps(self, sums: np.ndarray) -> np.ndarray:
+    def of_steps(self, sums: Floats) -> Floats:
         """Return g(s) = log(1 - q + q exp(s)), any shape."""
-        return np.log1p(self.sampling_rate * np.expm1(np.minimum(sums, _LARGEST)))
+        scores: Floats = np.log1p(self.sampling_rate * np.expm1(np.minimum(sums, _LARGEST)))
+        return scores
 
 
-def cell_masses(noise: Noise, edges: np.ndarray) -> np.ndarray:
+def cell_masses(noise: Noise, edges: Floats) -> Floats:
     """Return P(X in cell) of the cells cut by ``edges`` (n,), open at both ends: (n + 1,).
 
     Each half of the line is measured from its own tail, so that small probabilities
@@ -97,6 +101,6 @@ def cell_masses(noise: Noise, edges: np.ndarray) -> np.ndarray:
     ends = np.concatenate([[0.0], tail, [0.0]])
     left = np.concatenate([[True], edges < 0, [False]])
     both_left, both_right = left[:-1] & left[1:], ~left[:-1] & ~left[1:]
-    return np.where(
-        both_left, ends[1:] - ends[:-1], np.where(both_right, ends[:-1] - ends[1:], 1 - ends[:-1] - ends[1:])
-    )
+    across = np.where(both_right, ends[:-1] - ends[1:], 1 - ends[:-1] - ends[1:])
+    masses: Floats = np.where(both_left, ends[1:] - ends[:-1], across)
+    return masses

@@ -22,6 +22,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom
 
 from lmodp.errors import require
+from lmodp.mechanisms.arrays import Booleans, Floats
 
 _LARGEST_EPSILON = 60.0
 
@@ -103,12 +104,12 @@ def epsilon_one_run(*, canaries: int, guesses: int, correct: int, delta: float, 
     high = 1.0
     while excess(high) < 0 and high < _LARGEST_EPSILON:
         high *= 2
-    root = brentq(excess, 0.0, high, xtol=1e-10)
+    root = float(brentq(excess, 0.0, high, xtol=1e-10))
     return root if excess(root) < 0 else max(root - 1e-9, 0.0)  # on the refuted side
 
 
 def bound_from_run(
-    coins: np.ndarray, scores: np.ndarray, *, guesses: list[Guesses], delta: float, confidence: float = 0.95
+    coins: Booleans, scores: Floats, *, guesses: list[Guesses], delta: float, confidence: float = 0.95
 ) -> OneRunBound:
     """Return the bound that one run's scores support.
 
@@ -146,16 +147,14 @@ def bound_from_run(
     )
 
 
-def _one_column(
-    coins: np.ndarray, scores: np.ndarray, number: Guesses, delta: float, error: float
-) -> tuple[float, int]:
+def _one_column(coins: Booleans, scores: Floats, number: Guesses, delta: float, error: float) -> tuple[float, int]:
     correct = count_correct(coins, scores, number)
     return epsilon_one_run(
         canaries=len(coins), guesses=number.total, correct=correct, delta=delta, error=error
     ), correct
 
 
-def count_correct(coins: np.ndarray, scores: np.ndarray, number: Guesses) -> int:
+def count_correct(coins: Booleans, scores: Floats, number: Guesses) -> int:
     """Return how many of the guesses are right."""
     require(number.total <= len(coins), "guesses", number.total, f"must be at most the {len(coins)} canaries")
     order = np.argsort(-scores, kind="stable")
@@ -163,7 +162,7 @@ def count_correct(coins: np.ndarray, scores: np.ndarray, number: Guesses) -> int
     return int(coins[order[: number.included]].sum() + (~coins[guessed_out]).sum())
 
 
-def plan_guesses(included: np.ndarray, excluded: np.ndarray, *, canaries: int, delta: float, error: float) -> Guesses:
+def plan_guesses(included: Floats, excluded: Floats, *, canaries: int, delta: float, error: float) -> Guesses:
     """Return the numbers of guesses that promise most for scores of a known law.
 
     Chosen from reference draws of the certified mechanism, never from the run's own
@@ -187,9 +186,7 @@ def plan_guesses(included: np.ndarray, excluded: np.ndarray, *, canaries: int, d
     return max(options, key=lambda option: _promise(coins, scores, option, canaries, delta, error))
 
 
-def _promise(
-    coins: np.ndarray, scores: np.ndarray, option: Guesses, canaries: int, delta: float, error: float
-) -> float:
+def _promise(coins: Booleans, scores: Floats, option: Guesses, canaries: int, delta: float, error: float) -> float:
     """The bound at the number of right guesses that the reference scores lead to expect."""
     copies = len(coins) / canaries
     scaled = Guesses(included=int(option.included * copies), excluded=int(option.excluded * copies))

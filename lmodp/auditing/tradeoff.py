@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from lmodp.mechanisms.arrays import Floats
+
 _POINTS = 41
 
 
-def claimed_tradeoff(false_positive: np.ndarray, *, epsilon: float, delta: float) -> np.ndarray:
+def claimed_tradeoff(false_positive: Floats, *, epsilon: float, delta: float) -> Floats:
     """Return the least false negative rate that (epsilon, delta)-DP permits at each false positive rate.
 
     Source: Kairouz et al. 2015, theorem 2.1.
@@ -32,7 +34,7 @@ def claimed_tradeoff(false_positive: np.ndarray, *, epsilon: float, delta: float
 
 
 def tradeoff_curves(
-    included: np.ndarray, excluded: np.ndarray, *, delta: float, epsilons: dict[str, float | None]
+    included: Floats, excluded: Floats, *, delta: float, epsilons: dict[str, float | None]
 ) -> dict[str, Any]:
     """Return the empirical curve and beside it the curves of (epsilon, delta) statements.
 
@@ -56,6 +58,6 @@ def tradeoff_curves(
     return {"false_positive": false_positive.tolist(), "false_negative": false_negative.tolist(), **curves}
 
 
-def _spread() -> np.ndarray:
+def _spread() -> Floats:
     """Shares of the excluded scores below the threshold: even in the middle, dense towards both ends."""
     return (1 - np.cos(np.linspace(0, math.pi, _POINTS))) / 2

@@ -22,6 +22,7 @@ from scipy.stats import ks_2samp
 
 from lmodp.auditing.law import StepLaw
 from lmodp.auditing.likelihood import CanaryScore
+from lmodp.mechanisms.arrays import Booleans, Floats
 
 STATISTICS = ("likelihood", "repeats", "largest")
 REFERENCE = 20_000
@@ -29,7 +30,7 @@ FIT_FALSE_ALARM = 1e-6
 _TOLERANCE = 1e-3  # of the canary's gradient; float32 sums are a hundred times finer
 
 
-def score_releases(released: np.ndarray, score: CanaryScore) -> np.ndarray:
+def score_releases(released: Floats, score: CanaryScore) -> Floats:
     """Return the statistics of m canaries, (m, 3) in the order of `STATISTICS`.
 
     Args:
@@ -46,8 +47,8 @@ def score_releases(released: np.ndarray, score: CanaryScore) -> np.ndarray:
 class Reference:
     """Likelihood scores of the certified mechanism in both worlds, (`REFERENCE`,) each."""
 
-    included: np.ndarray
-    excluded: np.ndarray
+    included: Floats
+    excluded: Floats
 
 
 def reference_scores(score: CanaryScore, *, steps: int, seed: int) -> Reference:
@@ -57,7 +58,7 @@ def reference_scores(score: CanaryScore, *, steps: int, seed: int) -> Reference:
     return Reference(*worlds)
 
 
-def fit_to_reference(coins: np.ndarray, likelihood: np.ndarray, reference: Reference) -> dict[str, float | bool]:
+def fit_to_reference(coins: Booleans, likelihood: Floats, reference: Reference) -> dict[str, float | bool]:
     """Compare a run's scores with the certified mechanism's, world by world.
 
     A bound on epsilon is one-sided: it cannot see that a canary was sampled by another

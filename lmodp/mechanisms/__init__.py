@@ -4,7 +4,7 @@ Nothing here knows of privacy or of torch.
 """
 
 from lmodp.mechanisms.gaussian import Gaussian
-from lmodp.mechanisms.mixture import Laplace, LaplaceMixture, RateMixture
+from lmodp.mechanisms.mixture import Laplace, LaplaceMixture, RateMixture, mixture_of
 from lmodp.mechanisms.noise import Noise
 from lmodp.mechanisms.parts import ExponentialPart, GammaPart, TruncatedNormalPart, UniformPart
 from lmodp.mechanisms.published import PUBLISHED, PublishedNoise, as_drawn, load_noise
@@ -26,6 +26,7 @@ __all__ = [
     "UniformPart",
     "as_drawn",
     "load_noise",
+    "mixture_of",
     "noise_from_dict",
     "sampler_table",
 ]

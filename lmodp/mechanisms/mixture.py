@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lmodp.errors import require
+from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import moments
 from lmodp.mechanisms.arrays import Derivatives, FloatLike, Floats
 from lmodp.mechanisms.noise import Noise, require_factor
@@ -140,6 +140,17 @@ class RateMixture(Noise):
         log_x, (value, first, second) = self._log_grid, self._on_grid
         score = first + second / first
         return moments.integrate(log_x, np.exp(value + log_x) * first * score**2)
+
+
+def mixture_of(noise: Noise) -> RateMixture:
+    """Return a noise that is not Gaussian as the Laplace mixture it must be.
+
+    Raises:
+        Unsupported: a law of another family, for which no bound is proven.
+    """
+    if isinstance(noise, RateMixture):
+        return noise
+    raise Unsupported(f"noise = {noise.family!r}: no bound is proven for this family. Use a Laplace mixture.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,10 +20,11 @@ from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
 from lmodp.accounting.paper_bound import ORDERS, StepEpsilon, best_step, laplace_step
 from lmodp.errors import require
 from lmodp.mechanisms import Gaussian, Laplace, LaplaceMixture, Noise
+from lmodp.mechanisms.arrays import Floats, Orders
 from lmodp.mechanisms.parts import ExponentialPart, GammaPart, RatePart
 
 
-def raw_mgf(part: RatePart, t: np.ndarray) -> np.ndarray:
+def raw_mgf(part: RatePart, t: Floats) -> Floats:
     """Return the closed form of the weighted part's MGF at ``t``, also where it has no meaning.
 
     Beyond a pole a Gamma of non-integer shape gives NaN, an exponential a negative number;
@@ -38,7 +39,7 @@ def raw_mgf(part: RatePart, t: np.ndarray) -> np.ndarray:
         return np.exp(part.log_mgf(t)[0])
 
 
-def claimed_rdp(up: np.ndarray, down: np.ndarray, orders: np.ndarray = ORDERS) -> np.ndarray:
+def claimed_rdp(up: Floats, down: Floats, orders: Orders = ORDERS) -> Floats:
     """Return the published RDP from M(a-1) and M(-a), NaN where it is not a real number above 0.
 
     Args:
@@ -66,19 +67,28 @@ def claimed_step(noise: Noise, *, delta: float) -> StepEpsilon:
         return StepEpsilon(classic_factor(delta) / noise.std)
     if isinstance(noise, Laplace):
         return laplace_step(noise)
+    if not isinstance(noise, LaplaceMixture):
+        return StepEpsilon(math.inf, reason=f"the published code has no formula for {noise.family!r}")
     if not passes_order_two(noise):
         return StepEpsilon(math.inf, reason="order 2 lies outside the MGF's domain, the published code rejects it")
     return _mixture_step(noise, delta)
 
 
 def _mixture_step(noise: LaplaceMixture, delta: float) -> StepEpsilon:
-    up = math.prod(raw_mgf(part, ORDERS - 1.0) for part in noise.active)
-    down = math.prod(raw_mgf(part, -1.0 * ORDERS) for part in noise.active)
-    epsilon, index = best_step(claimed_rdp(up, down), delta=delta)
+    orders = ORDERS.astype(np.float64)
+    epsilon, index = best_step(claimed_rdp(_raw_product(noise, orders - 1), _raw_product(noise, -orders)), delta=delta)
     if not math.isfinite(epsilon):
         return StepEpsilon(math.inf, reason="the published formula gives no real RDP above 0 at orders 2 to 128")
     order = int(ORDERS[index])
     return StepEpsilon(float(epsilon), order, order - 1 < noise.mgf_domain)
+
+
+def _raw_product(noise: LaplaceMixture, t: Floats) -> Floats:
+    """Return the product of the parts' closed forms at ``t``."""
+    product = np.ones_like(t)
+    for part in noise.active:
+        product = product * raw_mgf(part, t)
+    return product
 
 
 def classic_factor(delta: float) -> float:

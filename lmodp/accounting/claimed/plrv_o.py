@@ -20,6 +20,7 @@ from scipy.special import gammaln
 
 from lmodp.errors import require
 from lmodp.mechanisms import RateMixture
+from lmodp.mechanisms.arrays import Floats
 
 LARGEST_LAMBDA = 80
 _EXACT = 256  # coordinates summed one by one; the smooth rest by a Gauss rule, to 1e-7 of the sum
@@ -64,13 +65,13 @@ def plrv_o_epsilon(
     return PlrvClaim(float(epsilon[best]), int(orders[best]))
 
 
-def shares(first: np.ndarray) -> np.ndarray:
+def shares(first: Floats) -> Floats:
     """Return g_i = sqrt(i) - sqrt(i-1) at i = ``first``, without cancellation."""
     return 1 / (np.sqrt(first) + np.sqrt(first - 1))
 
 
 @lru_cache(maxsize=4)  # of one noise at many deltas
-def _log_moments(noise: RateMixture, largest: int, coordinates: int, rate: float, clip_norm: float) -> np.ndarray:
+def _log_moments(noise: RateMixture, largest: int, coordinates: int, rate: float, clip_norm: float) -> Floats:
     return np.array([_log_moment(noise, order, coordinates, rate, clip_norm) for order in range(1, largest + 1)])
 
 
@@ -94,11 +95,12 @@ def _rest(noise: RateMixture, order: int, coordinates: int, rate: float, clip_no
     return float(_coordinate(noise, order, i, rate, clip_norm) @ (half * _WEIGHTS).ravel())
 
 
-def _coordinate(noise: RateMixture, order: int, i: np.ndarray, rate: float, clip_norm: float) -> np.ndarray:
+def _coordinate(noise: RateMixture, order: int, i: Floats, rate: float, clip_norm: float) -> Floats:
     n, g = order + 1, clip_norm * shares(i)
     eta = np.arange(2, n + 1)[:, None]
     log_binomial = gammaln(n + 1) - gammaln(eta + 1) - gammaln(n - eta + 1)
     log_weight = log_binomial + eta * math.log(rate) + (n - eta) * math.log1p(-rate)
     up, down = noise.log_mgf((eta - 1) * g)[0], noise.log_mgf(-eta * g)[0]
     excess = (eta * np.expm1(up) + (eta - 1) * np.expm1(down)) / (2 * eta - 1)  # m_eta - 1; 0 for eta = 0 and 1
-    return np.log1p((np.exp(log_weight) * excess).sum(axis=0))
+    found: Floats = np.log1p((np.exp(log_weight) * excess).sum(axis=0))
+    return found

@@ -13,6 +13,7 @@ from lmodp.accounting.pld.convolution import Power, log_generating, tilted_mean,
 from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge, merge_mirrored
 from lmodp.accounting.pld.profile import largest_loss, positive_cells, unbounded_mass
 from lmodp.mechanisms import Noise
+from lmodp.mechanisms.arrays import Floats
 
 SPREAD = 1000
 _CELLS = 192  # more cells and levels raise the lower end by 0.02 % (lmo-0.3) to 1 % (lmo-3), and take longer
@@ -32,7 +33,7 @@ _BELOW_ATOM = 1 - 1e-5
 _TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
 
 
-def consistent(p: np.ndarray, q: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def consistent(p: Floats, q: Floats, bounds: Floats) -> tuple[Floats, Floats, Floats]:
     """Return (p, q, loss) of the cells that have mass, each loss within its cell's bounds and q = p exp(loss).
 
     In tiny cells rounding moves log(q/p) by more than the cell is wide. Losses are capped, and cells of
@@ -60,7 +61,7 @@ def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
 
 
 @lru_cache(maxsize=64)
-def spread_pair(noise: Noise, *, coordinates: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def spread_pair(noise: Noise, *, coordinates: int) -> tuple[Floats, Floats, Floats]:
     """Return (p, q, loss) cells of a shift spread evenly over ``coordinates``, norm 1.
 
     Masses of Q are lowered by their rounding error; cells lost in rounding are left out.
@@ -79,14 +80,14 @@ def spread_pair(noise: Noise, *, coordinates: int) -> tuple[np.ndarray, np.ndarr
     return np.exp(log_q - loss)[::-1], np.exp(log_q)[::-1], loss[::-1]
 
 
-def _tilts(spread: float) -> np.ndarray:
+def _tilts(spread: float) -> Floats:
     """Return tilts of Q's law: around the middle between P and Q, which have tilts -1 and 0, a few of the
     loss's standard deviations apart, and where that is too dense to reach them, on both themselves."""
     near = -0.5 + _TILT_POINTS / spread
     return near if spread < 1 else np.concatenate([near, np.arange(-2.0, 3.0) / 2])
 
 
-def sampled_loss(loss: np.ndarray, sampling_rate: float) -> np.ndarray:
+def sampled_loss(loss: Floats, sampling_rate: float) -> Floats:
     """Return log(1 - q + q exp(loss)); the loss itself at q = 1, where 1 - q + q exp(loss) may round to 0."""
     if sampling_rate == 1:
         return loss
@@ -95,8 +96,8 @@ def sampled_loss(loss: np.ndarray, sampling_rate: float) -> np.ndarray:
 
 
 def sampled_cells(
-    p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, sampling_rate: float, removal: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    p: Floats, q: Floats, loss: Floats, *, sampling_rate: float, removal: bool
+) -> tuple[Floats, Floats, Floats]:
     """Return cells of (P, (1-q)P + qQ), or of its swap for addition, losses descending.
 
     Args:
@@ -111,9 +112,7 @@ def sampled_cells(
     return sampled[keep] * np.exp(-capped), sampled[keep], capped
 
 
-def without_ends(
-    p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, delta: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def without_ends(p: Floats, q: Floats, loss: Floats, *, delta: float) -> tuple[Floats, Floats, Floats]:
     """Return cells without those of the highest and lowest losses that no run at this delta notices.
 
     Leaving cells out lowers every divergence.
@@ -177,7 +176,7 @@ def saddle_tilt(pair: LatticePair, loss: float, steps: int) -> float:
     return math.exp(high) if gap(high) <= 0 else math.exp(brentq(gap, low, high, xtol=1e-3))
 
 
-def _directed(power: Power, upper: bool) -> np.ndarray:
+def _directed(power: Power, upper: bool) -> Floats:
     """Return log masses moved up or down by their error and by the cells' rounding."""
     if upper:
         return np.minimum(np.logaddexp(power.log_masses, power.log_error), 0.0) + _ROUNDING
@@ -186,7 +185,7 @@ def _directed(power: Power, upper: bool) -> np.ndarray:
     return np.where(power.log_masses > power.log_error, lowered - _ROUNDING, -np.inf)
 
 
-def _solve(log_masses: np.ndarray, losses: np.ndarray, delta: float, ceiling: float, upper: bool) -> float:
+def _solve(log_masses: Floats, losses: Floats, delta: float, ceiling: float, upper: bool) -> float:
     relative = np.exp(np.minimum(log_masses - math.log(delta), _LARGEST_LOSS))
 
     def gap(epsilon: float) -> float:
@@ -198,11 +197,11 @@ def _solve(log_masses: np.ndarray, losses: np.ndarray, delta: float, ceiling: fl
     step, highest = 1e-9 * ceiling, ceiling * 1.01 + 1e-6
     if gap(highest) > 0:
         return math.inf if upper else 0.0  # this tilt's error hides the answer
-    found = brentq(gap, 0.0, highest, xtol=step / 4)
+    found = float(brentq(gap, 0.0, highest, xtol=step / 4))
     return found + step if upper else max(found - step, 0.0)
 
 
-def step_width(cells: tuple[np.ndarray, np.ndarray, np.ndarray], levels: int) -> float:
+def step_width(cells: tuple[Floats, Floats, Floats], levels: int) -> float:
     """Return the standard deviation of the loss under P over ``levels``, or more if the lattice grew too large."""
     p, _, loss = cells
     reach = float(max(loss[0] - loss[-1], abs(loss[0])))
@@ -254,7 +253,7 @@ def scalar_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
     p, q, first, step = _sampled_scalar_cells(noise, sampling_rate)
     if not removal:
         p, q, first = q[::-1], p[::-1], -(first + len(p))
-    bounds = (first + np.arange(len(p) + 1)) * step
+    bounds = (first + np.arange(len(p) + 1, dtype=np.float64)) * step
     dots = connect_dots(p, q, first=first, step=step, infinite=unbounded_mass(noise))
     upper = composed_epsilon(dots, steps=steps, delta=delta, upper=True)
     falling = (cell[::-1] for cell in consistent(p, q, bounds))
@@ -262,7 +261,7 @@ def scalar_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
     return Interval(composed_epsilon(merged, steps=steps, delta=delta, upper=False), upper)
 
 
-def _sampled_scalar_cells(noise: Noise, rate: float) -> tuple[np.ndarray, np.ndarray, int, float]:
+def _sampled_scalar_cells(noise: Noise, rate: float) -> tuple[Floats, Floats, int, float]:
     """Return (P, (1-q)P + qQ, first, step) on cells whose sampled loss lies between lattice values."""
     top = largest_loss(noise, 1.0)
     low, high = sampled_loss(np.array([-top, top]), rate)
@@ -278,7 +277,7 @@ def _sampled_scalar_cells(noise: Noise, rate: float) -> tuple[np.ndarray, np.nda
     return p, (1 - rate) * p + rate * q, first, step
 
 
-def _unsampled_loss(loss: np.ndarray, sampling_rate: float) -> np.ndarray:
+def _unsampled_loss(loss: Floats, sampling_rate: float) -> Floats:
     """Return the inverse of `sampled_loss`, -inf below its range."""
     if sampling_rate == 1:
         return loss

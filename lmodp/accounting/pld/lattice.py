@@ -18,6 +18,8 @@ from functools import cached_property
 
 import numpy as np
 
+from lmodp.mechanisms.arrays import Floats, Integers
+
 _LARGEST_EXPONENT = 700.0  # exp of it is still a double
 _COVERED = 1e-6  # cells below this share of Q are merged by sums that rounding reaches to 1e-16
 _ON_LATTICE = 1e-7  # lattice cells; a ratio this close below a lattice value is on it, up to rounding
@@ -34,29 +36,29 @@ class LatticePair:
         infinite: Q's mass at infinite loss, in an upper bound.
     """
 
-    masses: np.ndarray
+    masses: Floats
     first: int
     step: float
     infinite: float = 0.0
 
     @cached_property
-    def losses(self) -> np.ndarray:
+    def losses(self) -> Floats:
         """Losses of the masses, shape (n,)."""
-        return (self.first + np.arange(len(self.masses))) * self.step
+        return (self.first + np.arange(len(self.masses), dtype=np.float64)) * self.step
 
     @cached_property
-    def support(self) -> tuple[np.ndarray, np.ndarray]:
+    def support(self) -> tuple[Floats, Floats]:
         """Log masses and losses where there is mass, shape (m,) each."""
         there = self.masses > 0
         return np.log(self.masses[there]), self.losses[there]
 
     @property
-    def counterpart(self) -> np.ndarray:
+    def counterpart(self) -> Floats:
         """P's masses, shape (n,)."""
         return self.masses * np.exp(-self.losses)
 
 
-def connect_dots(p: np.ndarray, q: np.ndarray, *, first: int, step: float, infinite: float = 0.0) -> LatticePair:
+def connect_dots(p: Floats, q: Floats, *, first: int, step: float, infinite: float = 0.0) -> LatticePair:
     """Return a dominating pair from cell masses.
 
     Args:
@@ -72,7 +74,7 @@ def connect_dots(p: np.ndarray, q: np.ndarray, *, first: int, step: float, infin
     return LatticePair(masses, first, step, infinite)
 
 
-def merge(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: float) -> LatticePair:
+def merge(p: Floats, q: Floats, loss: Floats, *, step: float) -> LatticePair:
     """Return a pair dominated in the direction of Q from P: cells merged until each ratio is a lattice value.
 
     On the curve of cumulative (P, Q) in the order of falling loss, the merged cells are chords with
@@ -95,7 +97,7 @@ def merge(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: float) -> Lat
     return _dense(index, mass, step)
 
 
-def merge_mirrored(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: float) -> LatticePair:
+def merge_mirrored(p: Floats, q: Floats, loss: Floats, *, step: float) -> LatticePair:
     """Return a dominated pair of a pair that is its own mirror image, in both directions: nothing is lowered.
 
     Chords are laid over the half of positive loss and reflected. What is left of that half is mixed with
@@ -115,7 +117,7 @@ def merge_mirrored(p: np.ndarray, q: np.ndarray, loss: np.ndarray, *, step: floa
     return _dense(np.concatenate(index), np.concatenate(mass), step)
 
 
-def _sparse_place(p: np.ndarray, q: np.ndarray, loss: np.ndarray, step: float) -> int:
+def _sparse_place(p: Floats, q: Floats, loss: Floats, step: float) -> int:
     """Return the cell before which losses are cut: where three lattice cells together hold the least mass,
     at least `_COVERED` of Q lying above."""
     bins = np.floor((loss[0] - loss) / step).astype(np.int64)
@@ -126,7 +128,7 @@ def _sparse_place(p: np.ndarray, q: np.ndarray, loss: np.ndarray, step: float) -
     return int(np.searchsorted(bins, first + int(np.argmin(around[first:])) + 1))
 
 
-def _dense(index: np.ndarray, mass: np.ndarray, step: float) -> LatticePair:
+def _dense(index: Integers, mass: Floats, step: float) -> LatticePair:
     first = int(index.min())
     masses = np.zeros(int(index.max()) - first + 1)
     np.add.at(masses, index - first, mass)
@@ -137,13 +139,13 @@ def _dense(index: np.ndarray, mass: np.ndarray, step: float) -> LatticePair:
 class _Chords:
     """Merged cells: lattice indices and masses, shape (m,), and the (P, Q) masses left over."""
 
-    index: np.ndarray
-    p: np.ndarray
-    q: np.ndarray
+    index: Integers
+    p: Floats
+    q: Floats
     rest: tuple[float, float]
 
 
-def _chords(p: np.ndarray, q: np.ndarray, loss: np.ndarray, step: float) -> _Chords:
+def _chords(p: Floats, q: Floats, loss: Floats, step: float) -> _Chords:
     """Merge cells from the highest loss down, to lattice values between the losses; the last are left over."""
     # Lists: the walk looks at single places, which arrays are slow at.
     curve = [0.0, *np.cumsum(p).tolist()], [0.0, *np.cumsum(q).tolist()]
@@ -164,7 +166,7 @@ def _chords(p: np.ndarray, q: np.ndarray, loss: np.ndarray, step: float) -> _Cho
     return _Chords(np.array(index, dtype=np.int64), masses[:, 0], masses[:, 1], (_beyond(p, place), _beyond(q, place)))
 
 
-def _beyond(masses: np.ndarray, place: float) -> float:
+def _beyond(masses: Floats, place: float) -> float:
     """Return the mass of the cells beyond ``place``, a number of cells with its fraction."""
     whole = min(int(place), len(masses))
     share = place - whole

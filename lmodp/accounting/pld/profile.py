@@ -14,13 +14,14 @@ import numpy as np
 from scipy.special import ndtr
 
 from lmodp.mechanisms import Gaussian, Noise
+from lmodp.mechanisms.arrays import Booleans, Floats
 
 _BISECTIONS = 60  # 750 / 2^60 moves y by at most 3.3e-16, relatively
 _LOG_RANGE = (-60.0, 690.0)
 _GAUSSIAN_REACH = 13.0  # standard deviations
 
 
-def right_loss(noise: Noise, shift: float, y: np.ndarray) -> np.ndarray:
+def right_loss(noise: Noise, shift: float, y: Floats) -> Floats:
     """Return l_v(y) = log p(y) - log p(y + v) for y >= 0, kept between v s(y + v) and v s(y), which
     hold because the score falls; far out the difference itself is lost in rounding."""
     far = y + shift
@@ -41,7 +42,7 @@ def unbounded_mass(noise: Noise) -> float:
     return float(2 * ndtr(-_GAUSSIAN_REACH)) if isinstance(noise, Gaussian) else 0.0
 
 
-def positive_cells(noise: Noise, shift: float, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def positive_cells(noise: Noise, shift: float, bounds: Floats) -> tuple[Floats, Floats]:
     """Return (P, Q) masses of the cells bounds[j] <= loss < bounds[j+1].
 
     Args:
@@ -59,7 +60,7 @@ def positive_cells(noise: Noise, shift: float, bounds: np.ndarray) -> tuple[np.n
     return p, q
 
 
-def _gaussian_cells(noise: Gaussian, shift: float, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _gaussian_cells(noise: Gaussian, shift: float, bounds: Floats) -> tuple[Floats, Floats]:
     """Cells of the loss shift (x - shift/2) / std^2, which rises in x without a bound."""
     x = shift / 2 + noise.variance / shift * bounds
     p = _mass(noise, x[:-1], x[1:])
@@ -68,24 +69,24 @@ def _gaussian_cells(noise: Gaussian, shift: float, bounds: np.ndarray) -> tuple[
     return p, q
 
 
-def _signed_mass(noise: Noise, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _signed_mass(noise: Noise, low: Floats, high: Floats) -> Floats:
     """Return P(low < X <= high) for low < 0."""
     zero = np.zeros_like(low)
     left = _mass(noise, np.maximum(-high, 0), np.maximum(-low, 0))
     return left + _mass(noise, zero, np.maximum(high, 0))
 
 
-def _mass(noise: Noise, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _mass(noise: Noise, low: Floats, high: Floats) -> Floats:
     """Return P(low < X <= high) for 0 <= low <= high without cancellation."""
     log_low, log_high = noise.log_survival(low), noise.log_survival(high)
     with np.errstate(invalid="ignore"):
         return -np.exp(log_low) * np.expm1(np.minimum(log_high - log_low, 0.0)) / 2
 
 
-def _right_end(noise: Noise, shift: float, bounds: np.ndarray) -> np.ndarray:
+def _right_end(noise: Noise, shift: float, bounds: Floats) -> Floats:
     """Return sup{y >= 0: l_v(y) >= bound}, 0 where there is none."""
 
-    def below(log_y: np.ndarray) -> np.ndarray:
+    def below(log_y: Floats) -> Booleans:
         return right_loss(noise, shift, np.exp(log_y)) < bounds
 
     log_y = _bisect(below, np.full(len(bounds), _LOG_RANGE[0]), np.full(len(bounds), _LOG_RANGE[1]))
@@ -94,16 +95,16 @@ def _right_end(noise: Noise, shift: float, bounds: np.ndarray) -> np.ndarray:
     return np.where(bounds <= 0, np.exp(_LOG_RANGE[1]), y)
 
 
-def _middle_end(noise: Noise, shift: float, bounds: np.ndarray) -> np.ndarray:
+def _middle_end(noise: Noise, shift: float, bounds: Floats) -> Floats:
     """Return inf{u in [0, v]: the middle's loss >= bound}, v where there is none."""
 
-    def reached(u: np.ndarray) -> np.ndarray:
+    def reached(u: Floats) -> Booleans:
         return noise.log_density((shift - u) / 2) - noise.log_density((shift + u) / 2) >= bounds
 
     return _bisect(reached, np.zeros(len(bounds)), np.full(len(bounds), shift))
 
 
-def _bisect(true_above: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _bisect(true_above: Callable[[Floats], Booleans], low: Floats, high: Floats) -> Floats:
     """Return where a monotone test turns true, elementwise."""
     for _ in range(_BISECTIONS):
         centre = (low + high) / 2

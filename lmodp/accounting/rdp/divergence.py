@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmodp.mechanisms import RateMixture
+from lmodp.mechanisms.arrays import FloatLike, Floats
 from lmodp.mechanisms.moments import log_grid
 
 # log p(y) - log p(y + v) is a difference of numbers below 1e3 and loses digits at small v:
@@ -35,7 +36,7 @@ SLACK = 1e-8
 _NEGLIGIBLE = 1e-13
 
 
-def log_g(z: np.ndarray, order: np.ndarray) -> np.ndarray:
+def log_g(z: Floats, order: Floats) -> Floats:
     """Return log of (1 - exp(-a z)) (exp((a-1) z) - 1) for z > 0."""
     rise = (order - 1) * z
     with np.errstate(over="ignore", divide="ignore"):
@@ -53,10 +54,10 @@ class Quadrature:
         left_mass, right_mass: int of p below the first and above the last node.
     """
 
-    y: np.ndarray
-    log_density: np.ndarray
-    log_weight: np.ndarray
-    score: np.ndarray
+    y: Floats
+    log_density: Floats
+    log_weight: Floats
+    score: Floats
     left_mass: float
     right_mass: float
 
@@ -67,7 +68,7 @@ def quadrature(noise: RateMixture) -> Quadrature:
     step = log_y[1] - log_y[0]
     y = np.exp(log_y)
     log_p, score, log_s = noise.log_density(y), noise.score(y), noise.log_survival(y)
-    first = np.searchsorted(-np.expm1(log_s), _NEGLIGIBLE)
+    first = int(np.searchsorted(-np.expm1(log_s), _NEGLIGIBLE))
     with np.errstate(under="ignore"):
         beyond = np.exp(log_s) * score**2 < _NEGLIGIBLE * noise.fisher_information
     last = int(np.argmax(beyond)) if beyond.any() else len(y) - 1
@@ -83,9 +84,7 @@ def quadrature(noise: RateMixture) -> Quadrature:
     )
 
 
-def ratio_bound(
-    noise: RateMixture, nodes: Quadrature, *, order: np.ndarray, v0: np.ndarray, v1: np.ndarray
-) -> np.ndarray:
+def ratio_bound(noise: RateMixture, nodes: Quadrature, *, order: Floats, v0: Floats, v1: Floats) -> Floats:
     """Return an upper bound of log F_a(v)/v**2 over v0 <= v <= v1; at v0 = v1 its value.
 
     Args:
@@ -106,12 +105,13 @@ def ratio_bound(
     return np.where(v0 > 0, np.fmin(shrunk, trivial), flat_bound) * (1 + SLACK)
 
 
-def _log_bound(slope: np.ndarray, order: np.ndarray, v1: np.ndarray, lift: np.ndarray) -> np.ndarray:
+def _log_bound(slope: FloatLike, order: Floats, v1: Floats, lift: Floats) -> Floats:
     """Return log of exp(lift/2) g(v1 slope) / v1^2."""
-    return lift / 2 + log_g(v1 * slope, order) - 2 * np.log(v1)
+    found: Floats = lift / 2 + log_g(v1 * slope, order) - 2 * np.log(v1)
+    return found
 
 
-def _outer(noise: RateMixture, nodes: Quadrature, order: np.ndarray, v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
+def _outer(noise: RateMixture, nodes: Quadrature, order: Floats, v0: Floats, v1: Floats) -> Floats:
     """Return log of the bound of the first integral over v^2, shape (m,)."""
     a, start, end = order[:, None], v0[:, None], v1[:, None]
     log_far, score_far = noise.log_density_and_score(nodes.y + start)  # (m, n)
@@ -123,19 +123,21 @@ def _outer(noise: RateMixture, nodes: Quadrature, order: np.ndarray, v0: np.ndar
         np.log(2 * mass) + _log_bound(s, order, v1, (v1 - v0) * s)
         for mass, s in ((nodes.left_mass, noise.score_maximum), (nodes.right_mass, nodes.score[-1]))
     ]
-    return np.logaddexp(_log_trapezoid(terms), np.logaddexp(*ends))
+    found: Floats = np.logaddexp(_log_trapezoid(terms), np.logaddexp(*ends))
+    return found
 
 
-def _log_trapezoid(terms: np.ndarray) -> np.ndarray:
+def _log_trapezoid(terms: Floats) -> Floats:
     """Return log of the trapezoidal sum of exp(terms) over the last axis (an odd number of nodes), plus
     its distance from the sum over every other node."""
     peak = terms.max(axis=-1)
     values = np.exp(terms - peak[..., None])
     fine, coarse = values.sum(axis=-1), 2 * values[..., ::2].sum(axis=-1)
-    return peak + np.log(fine + np.abs(fine - coarse))
+    found: Floats = peak + np.log(fine + np.abs(fine - coarse))
+    return found
 
 
-def _double_exponential() -> tuple[np.ndarray, np.ndarray]:
+def _double_exponential() -> tuple[Floats, Floats, Floats]:
     """Return w in (0, 1), 1 - w and the log weights of the tanh-sinh rule, an odd number of nodes: at the
     orders of thousands that weak noise needs, all the mass lies within 1/(a v L) of w = 1."""
     t = np.linspace(-_REACH, _REACH, _MIDDLE_NODES)
@@ -149,7 +151,7 @@ _REACH, _MIDDLE_NODES = 3.2, 53
 _W, _REST, _LOG_WEIGHT = _double_exponential()
 
 
-def _middle(noise: RateMixture, order: np.ndarray, v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
+def _middle(noise: RateMixture, order: Floats, v0: Floats, v1: Floats) -> Floats:
     """Return log of the bound of the second integral over v^2, shape (m,)."""
     start, end = v0[:, None], v1[:, None]
     near, far = start * _REST / 2, start * (1 + _W) / 2

@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 
 from lmodp.accounting.rdp.divergence import Quadrature, quadrature, ratio_bound
-from lmodp.mechanisms import Gaussian, Noise, RateMixture
+from lmodp.mechanisms import Gaussian, Noise, RateMixture, mixture_of
+from lmodp.mechanisms.arrays import Booleans, Floats, Integers
 
 # Relative slack of the bound: the limit v -> 0 is the supremum; it lies inside; finite dimension.
 _AT_LIMIT, _INSIDE, _FINITE = 1e-4, 2e-3, 1e-3
@@ -33,17 +34,19 @@ class RenyiCurve:
         worst_shift: the s = v^2 at which the largest value was found, 0 for the limit, shape (n,).
     """
 
-    orders: np.ndarray
-    log_moments: np.ndarray
-    worst_shift: np.ndarray
+    orders: Floats
+    log_moments: Floats
+    worst_shift: Floats
 
-    def dense(self) -> np.ndarray:
+    def dense(self) -> Floats:
         """Return bounds for k = 0 ... largest order, shape (largest + 1,); 0 at k = 0 and 1."""
         grid = np.arange(self.orders[-1] + 1)
-        return np.interp(grid, np.concatenate([[0, 1], self.orders]), np.concatenate([[0, 0], self.log_moments]))
+        orders, log_moments = np.concatenate([[0, 1], self.orders]), np.concatenate([[0, 0], self.log_moments])
+        bounds: Floats = np.interp(grid, orders, log_moments)
+        return bounds
 
 
-def renyi_orders(largest: int) -> np.ndarray:
+def renyi_orders(largest: int) -> Floats:
     """Return some orders between 1 and 2, all of 2 ... 32 and then about 4 % apart up to ``largest`` >= 64.
 
     Noise so weak that order 2 is too large an order needs the fractions; Poisson sampling the integers.
@@ -58,18 +61,18 @@ def vector_curve(noise: Noise, *, largest_order: int) -> RenyiCurve:
     if isinstance(noise, Gaussian):
         orders = np.concatenate([FRACTIONS, np.arange(2.0, largest_order + 1)])
         return RenyiCurve(orders, orders * (orders - 1) / (2 * noise.variance), np.zeros(len(orders)))
-    return _search(noise, renyi_orders(largest_order))
+    return _search(mixture_of(noise), renyi_orders(largest_order))
 
 
-def _search(noise: RateMixture, orders: np.ndarray) -> RenyiCurve:
+def _search(noise: RateMixture, orders: Floats) -> RenyiCurve:
     nodes, order = quadrature(noise), orders
     best = order * (order - 1) * noise.fisher_information / 2
     where = np.zeros(len(order))
 
-    def value(index: np.ndarray, v: np.ndarray) -> np.ndarray:
+    def value(index: Integers, v: Floats) -> Floats:
         return _chunked(noise, nodes, order[index], v, v)
 
-    def settled(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    def settled(index: Integers, v0: Floats, v1: Floats, upper: Floats) -> Booleans:
         _improve(value, (index, v0, v1), upper, (1 + _AT_LIMIT) * best, best, where)
         slack = np.where(where > 0, _INSIDE, _AT_LIMIT)
         return upper <= ((1 + slack) * best)[index]
@@ -78,16 +81,16 @@ def _search(noise: RateMixture, orders: np.ndarray) -> RenyiCurve:
     return RenyiCurve(orders, np.maximum(bound, best), where)
 
 
-Intervals = tuple[np.ndarray, np.ndarray, np.ndarray]
+Intervals = tuple[Integers, Floats, Floats]
 
 
 def _refine(
     noise: RateMixture,
     nodes: Quadrature,
-    order: np.ndarray,
-    settled: Callable[..., np.ndarray],
-    objective: Callable[..., np.ndarray],
-) -> np.ndarray:
+    order: Floats,
+    settled: Callable[..., Booleans],
+    objective: Callable[..., Floats],
+) -> Floats:
     """Halve intervals of (0, 1] until each is settled; return the largest bound of each order.
 
     Args:
@@ -109,21 +112,21 @@ def _refine(
     return bound
 
 
-def _middle_of(v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
+def _middle_of(v0: Floats, v1: Floats) -> Floats:
     return np.where(v0 > 0, np.sqrt(v0 * v1), v1 / 4)
 
 
 def _improve(
-    value: Callable[..., np.ndarray],
+    value: Callable[..., Floats],
     intervals: Intervals,
-    upper: np.ndarray,
-    target: np.ndarray,
-    best: np.ndarray,
-    where: np.ndarray,
+    upper: Floats,
+    target: Floats,
+    best: Floats,
+    where: Floats,
 ) -> None:
     """Raise ``best`` and ``where`` by the value in each order's most promising interval, if it may pass ``target``."""
     open_ = upper > target[intervals[0]]
-    index, v0, v1 = (values[open_] for values in intervals)
+    index, v0, v1 = intervals[0][open_], intervals[1][open_], intervals[2][open_]
     ranked = np.lexsort((upper[open_], index))
     top = ranked[np.flatnonzero(np.diff(index[ranked], append=-1))]
     middle = _middle_of(v0[top], v1[top])
@@ -142,11 +145,10 @@ def finite_curve(noise: Noise, *, dimension: int, largest_order: int) -> RenyiCu
     """
     if isinstance(noise, Gaussian):
         return vector_curve(noise, largest_order=largest_order)
-    orders = renyi_orders(largest_order)
-    nodes, order = quadrature(noise), orders
     if dimension == 1:
         return equal_split_curve(noise, dimension=1, largest_order=largest_order)
-    bound = _dual(noise, nodes, order, dimension)
+    mixture, orders = mixture_of(noise), renyi_orders(largest_order)
+    bound = _dual(mixture, quadrature(mixture), orders, dimension)
     many = vector_curve(noise, largest_order=largest_order)
     smaller = bound < many.log_moments
     return RenyiCurve(
@@ -162,42 +164,43 @@ def equal_split_curve(noise: Noise, *, dimension: int | None, largest_order: int
     """
     if isinstance(noise, Gaussian):
         return vector_curve(noise, largest_order=largest_order)
-    orders = renyi_orders(largest_order)
+    mixture, orders = mixture_of(noise), renyi_orders(largest_order)
     s = 1 / dimension if dimension else 0.0
     if dimension is None:
-        value = orders * (orders - 1) * noise.fisher_information / 2
+        value = orders * (orders - 1) * mixture.fisher_information / 2
     else:
-        value = dimension * _value(noise, quadrature(noise), orders, s)
+        value = dimension * _value(mixture, quadrature(mixture), orders, s)
     return RenyiCurve(orders, value, np.full(len(orders), s))
 
 
-def _value(noise: RateMixture, nodes: Quadrature, order: np.ndarray, s: float) -> np.ndarray:
+def _value(noise: RateMixture, nodes: Quadrature, order: Floats, s: float) -> Floats:
     """Return R(s) at every order."""
     v = np.full(len(order), np.sqrt(s))
     return s * _chunked(noise, nodes, order, v, v)
 
 
-def _dual(noise: RateMixture, nodes: Quadrature, order: np.ndarray, dimension: int) -> np.ndarray:
+def _dual(noise: RateMixture, nodes: Quadrature, order: Floats, dimension: int) -> Floats:
     """Return m + d sup_s (R(s) - m s) at every order, to a relative slack of 1e-3."""
     at, nearby = (_value(noise, nodes, order, factor / dimension) for factor in (1.0, 0.999))
     slope = (at - nearby) / (0.001 / dimension)
     best, where = at - slope / dimension, np.full(len(order), 1 / dimension)
 
-    def objective(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    def objective(index: Integers, v0: Floats, v1: Floats, ratio: Floats) -> Floats:
         excess = ratio - slope[index]
-        return excess * np.where(excess > 0, v1, v0) ** 2
+        bound: Floats = excess * np.where(excess > 0, v1, v0) ** 2
+        return bound
 
-    def value(index: np.ndarray, v: np.ndarray) -> np.ndarray:
+    def value(index: Integers, v: Floats) -> Floats:
         return objective(index, v, v, _chunked(noise, nodes, order[index], v, v))
 
-    def settled(index: np.ndarray, v0: np.ndarray, v1: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    def settled(index: Integers, v0: Floats, v1: Floats, upper: Floats) -> Booleans:
         _improve(value, (index, v0, v1), upper, best + _FINITE * at, best, where)
         return upper <= (best + _FINITE * at)[index]
 
     return slope + dimension * _refine(noise, nodes, order, settled, objective)
 
 
-def _first_intervals(order: np.ndarray, slope: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _first_intervals(order: Floats, slope: float) -> Intervals:
     """Return (order index, v0, v1) of intervals that cover (0, 1] for every order."""
     index, v0, v1 = [], [], []
     for i, a in enumerate(order):
@@ -209,7 +212,7 @@ def _first_intervals(order: np.ndarray, slope: float) -> tuple[np.ndarray, np.nd
     return np.concatenate(index), np.concatenate(v0), np.concatenate(v1)
 
 
-def _chunked(noise: RateMixture, nodes: Quadrature, order: np.ndarray, v0: np.ndarray, v1: np.ndarray) -> np.ndarray:
+def _chunked(noise: RateMixture, nodes: Quadrature, order: Floats, v0: Floats, v1: Floats) -> Floats:
     parts = [slice(i, i + _CHUNK) for i in range(0, len(order), _CHUNK)]
     return np.concatenate(
         [np.empty(0), *(ratio_bound(noise, nodes, order=order[p], v0=v0[p], v1=v1[p]) for p in parts)]
