@@ -133,8 +133,8 @@ def _noise_of(plan: Plan) -> Noise:
 
 def _asked(plan: Plan) -> tuple[Noise, Run]:
     """Return the noise at sensitivity 1, and the run."""
-    delta = given(plan.delta, "delta", "is needed for a certificate", "Set plan.delta.")
     unit = _noise_of(plan).scaled(1 / plan.relative_sensitivity)
+    delta = given(plan.delta, "delta", "is needed for a certificate", "Set plan.delta.")
     return unit, {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": delta}
 
 

@@ -61,6 +61,9 @@ def test_the_plan_and_its_adjacency_are_written():
         "dimension": 5000,
         "adjacency": "add_or_remove_one",
         "sampler": "poisson",
+        "privacy_unit": "example",
+        "releases_per_step": 1,
+        "noise_schedule": "constant",
     }
     assert found["at_1e-5"]["delta"] == 1e-5
     assert found["at_1e-5"]["verified"]["upper"] < found["verified"]["upper"]
