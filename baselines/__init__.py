@@ -1,1 +1,1 @@
-"""Methods: one file, one row of the tables. The contract is README.md beside this file."""
+"""Methods: each file is one row of the tables. README.md in this folder is the contract."""

@@ -1,8 +1,8 @@
-"""A method to copy: `lmodp new-method NAME` does, and says what comes next.
+"""A method to copy: `lmodp new-method NAME` copies it and prints the next steps.
 
-It runs as it is: Gaussian noise under flat clipping. Change what your method
-changes and delete the rest; everything that is not stated has a default. Import
-nothing slow at the top of this file: the workflow lists methods at every start.
+It already runs: Gaussian noise under flat clipping. Change what your method changes
+and delete the rest; everything you delete has a default. Import slow modules inside
+the functions, because the workflow loads all methods at every start.
 """
 
 from lmodp.methods.contract import Mechanism, Method, Target
@@ -14,13 +14,13 @@ class Template(Method):
     name = "template"  # the file's name, and the key in the configuration
     title = "template"  # for tables and figures
     reference = "the paper it is from"
-    calibrations = ("verified",)  # "claimed" too, if your paper claims an epsilon by a formula of its own
-    not_under = {"claimed": "it has no claim of its own"}  # the reason that the table shows
+    calibrations = ("verified",)  # add "claimed" if your paper claims an epsilon by its own formula
+    not_under = {"claimed": "it has no claim of its own"}  # the tables show this reason
     clipping = "flat"  # or "automatic"
     trainable = None  # the experiment's part; or "bitfit", {"lora": {...}}, ...
 
     def skip(self, spec):
-        """Return why there is no answer for a cell, or None."""
+        """Return why the method cannot compute a cell, or None."""
         return None
 
     def mechanism(self, target: Target) -> Mechanism:

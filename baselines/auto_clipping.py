@@ -4,7 +4,7 @@ from lmodp.baselines.gaussian import GaussianVariant
 
 
 class AutoClipping(GaussianVariant):
-    """Each gradient is multiplied by C / (norm + 0.01): no threshold to choose beside the learning rate."""
+    """Each gradient is multiplied by C / (norm + 0.01), so no clip threshold must be chosen."""
 
     name = "auto_clipping"
     title = "Gaussian, automatic clipping"

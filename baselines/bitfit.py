@@ -4,7 +4,7 @@ from lmodp.baselines.gaussian import GaussianVariant
 
 
 class BitFit(GaussianVariant):
-    """Bias terms and the task's head are trained, whatever the experiment trains otherwise."""
+    """Trains bias terms and the task's head, whatever part the experiment trains."""
 
     name = "bitfit"
     title = "Gaussian, biases only"

@@ -6,10 +6,10 @@ from lmodp.methods.contract import Mechanism, Method, Target
 class Gaussian(Method):
     """DP-Adam or DP-SGD with Gaussian noise.
 
-    Under ``claimed`` the classic formula is set to the epsilon of one step, as in
-    the published comparison, sigma = sqrt(2 ln(1.25/delta)) / epsilon; it is proved
-    for epsilon below 1 only. Under ``verified`` sigma is the smallest whose RDP
-    bound of the whole run stays within the target.
+    Under ``claimed`` the classic formula with the epsilon of one step gives the noise
+    multiplier, as in the published comparison: sqrt(2 ln(1.25/delta)) / epsilon. The
+    formula is proved only for epsilon below 1. Under ``verified`` the noise multiplier
+    is the smallest whose RDP bound for the whole run is within the target.
     """
 
     name = "gaussian"
@@ -28,7 +28,7 @@ class Gaussian(Method):
 
 
 class GaussianVariant(Gaussian):
-    """A method that differs from ``gaussian`` in how it trains; its claim *is* a verified epsilon."""
+    """A method that differs from ``gaussian`` only in how it trains; its published claim is a verified epsilon."""
 
     mechanism_of = "gaussian"
     calibrations = ("verified",)

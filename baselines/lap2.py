@@ -1,4 +1,4 @@
-"""Lap2: Laplace noise under L2 clipping, calibrated by a closed form of its own."""
+"""Lap2: Laplace noise under L2 clipping, calibrated by its own closed form."""
 
 from lmodp.methods.contract import CLAIM_DELTAS, Claim, Mechanism, Method, PublishedPoint, Target
 
@@ -13,9 +13,9 @@ STANDS_FOR = {"movie_reviews": "sst2", "made_up": "sst2", "venues": "e2e"}
 class Lap2(Method):
     """Independent Laplace noise in every coordinate of an L2-clipped gradient.
 
-    Under ``claimed`` its script's formula gives the scale for the whole run,
-    b = C sqrt(E q H_N / (8 Phi)). Its published epsilons run as points of their
-    own; the delta they were published at is not recorded, the grid's is used.
+    Under ``claimed`` the formula of its script gives the scale for the whole run,
+    b = C sqrt(E q H_N / (8 Phi)). Its published epsilons run as additional points.
+    Their delta was not published, so the grid's is used.
     """
 
     name = "lap2"
@@ -31,7 +31,7 @@ class Lap2(Method):
         )
 
     def mechanism(self, target: Target) -> Mechanism:
-        """Return the Laplace noise that reaches the target, and what Lap2's formula claims of it."""
+        """Return the Laplace noise that reaches the target, and the epsilon that Lap2's formula claims for it."""
         from lmodp.accounting.claimed.lap2 import (  # slow to import, and not needed to list methods
             lap2_epsilon,
             lap2_scale,

@@ -7,8 +7,8 @@ class Laplace(Method):
     """DP-Adam with independent Laplace noise in every coordinate.
 
     Under ``claimed`` the scale is 1 / epsilon, the closed form for one release of
-    one number. Under ``verified`` it is the smallest whose bound for the whole
-    gradient, governed by its Fisher information, stays within the target.
+    one number. Under ``verified`` it is the smallest scale whose bound for the whole
+    gradient is within the target; this bound depends on the Fisher information.
     """
 
     name = "laplace"

@@ -9,7 +9,7 @@ from lmodp.methods.contract import Mechanism, Method, PublishedPoint, Target
 if TYPE_CHECKING:
     from lmodp.mechanisms import LaplaceMixture
 
-# Published as drawings of the noise and as answers of a search for usefulness, with the accounting of SST-2.
+# Published as plots of the noise and as results of a search for usefulness, with the accounting of SST-2.
 FURTHER = {
     "lmo": (5,),
     "figure6": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 4),
@@ -20,10 +20,10 @@ FURTHER = {
 class LmoDp(Method):
     """The noise as the paper analyses it.
 
-    Under ``claimed`` it is the published setting of that per-step epsilon, or the
-    offline search's answer where nothing was published; the search's answer is
-    recorded beside it either way. Under ``verified`` it is the same shape times
-    the smallest scale whose bound for the whole run stays within the target.
+    Under ``claimed`` it is the published point with that epsilon of one step. If none
+    was published, it is the result of the offline search; that result is recorded in
+    any case. Under ``verified`` it is the same shape times the smallest scale whose
+    bound for the whole run is within the target.
     """
 
     name = "lmo_dp"
@@ -32,7 +32,7 @@ class LmoDp(Method):
     needs_search = True
 
     def published_points(self, *, dataset: str, dataset_size: int) -> tuple[PublishedPoint, ...]:
-        """Return the settings that no experiment used, for the data set they were accounted with."""
+        """Return the published points that no experiment used, for the data set of their accounting."""
         return tuple(
             PublishedPoint(setting=f"{family}-{epsilon:g}", epsilon=epsilon)
             for family, epsilons in FURTHER.items()
@@ -50,7 +50,7 @@ class LmoDp(Method):
 
 
 def lmo_shape(target: Target) -> tuple[LaplaceMixture, str]:
-    """Return the noise of a published setting or per-step epsilon, or the search's answer, and which it is.
+    """Return the noise for a published point, a published epsilon of one step or the search's result, and its source.
 
     Raises:
         Unsupported: nothing was published for this epsilon, and the search found nothing.

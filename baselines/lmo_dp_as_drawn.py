@@ -5,11 +5,11 @@ from lmodp.methods.contract import Mechanism, Method, Target
 
 
 class LmoDpAsDrawn(Method):
-    """The published parameters with the Exponential part's rate taken as its mean.
+    """The published parameters, with the rate of the exponential part used as its mean.
 
-    The accounting of the public experiment code uses lambda as a rate, its drawing
-    as a mean. The claim is that of the analysed parameters; what holds is computed
-    for the noise that is drawn.
+    The public experiment code uses lambda as a rate in its accounting, but as a mean
+    when it draws the noise. So the claim is for the analysed noise, and the verified
+    interval is for the noise that is drawn.
     """
 
     name = "lmo_dp_as_drawn"
@@ -23,7 +23,7 @@ class LmoDpAsDrawn(Method):
     needs_search = True
 
     def mechanism(self, target: Target) -> Mechanism:
-        """Return the noise that is drawn, with the claim of the noise that was analysed."""
+        """Return the drawn noise, with the claim for the analysed noise."""
         from lmodp.mechanisms import as_drawn  # slow to import, and not needed to list methods
 
         analysed, source = lmo_shape(target)

@@ -1,13 +1,13 @@
-"""The best LMO noise there is for a verified target, found by a continuous search."""
+"""The best LMO noise for a verified target, found by a continuous search."""
 
 from lmodp.methods.contract import Mechanism, Method, Target
 
 
 class LmoDpOptimised(Method):
-    """The Laplace mixture of least standard deviation whose verified bound reaches the target.
+    """The Laplace mixture with the smallest standard deviation whose verified bound reaches the target.
 
-    Where the search ends at a bound of its space, that bound is named: the rate
-    that hardly varies, a plain Laplace, is a corner of it.
+    If the search ends at a bound of its space, the note names that bound. For example,
+    a rate that hardly varies, i.e. a plain Laplace, is a corner of the space.
     """
 
     name = "lmo_dp_optimised"
@@ -26,8 +26,8 @@ class LmoDpOptimised(Method):
         bounds = "; ".join(found.active_bounds) or "none"
         return Mechanism(
             noise=found.noise,
-            note=f"least standard deviation over {found.evaluations} shapes, {found.noise_ratio:.3g} times the Gaussian's; "
-            f"active bounds: {bounds}",
+            note=f"least standard deviation over {found.evaluations} shapes, {found.noise_ratio:.3g} times "
+            f"the Gaussian's; active bounds: {bounds}",
             details={
                 "active_bounds": list(found.active_bounds),
                 "noise_ratio": found.noise_ratio,

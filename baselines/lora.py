@@ -4,7 +4,7 @@ from lmodp.baselines.gaussian import GaussianVariant
 
 
 class LowRank(GaussianVariant):
-    """Adapters and the task's head are trained; an experiment that trains adapters keeps its options."""
+    """Trains adapters and the task's head; if the experiment trains adapters too, its options are used."""
 
     name = "lora"
     title = "Gaussian, low-rank adapters"

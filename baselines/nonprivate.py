@@ -1,4 +1,4 @@
-"""Fine-tuning without clipping and without noise: what privacy costs is measured from here."""
+"""Fine-tuning without clipping and without noise: the reference for the cost of privacy."""
 
 from lmodp.methods.contract import Mechanism, Method, Target
 

@@ -7,7 +7,7 @@ from lmodp.methods.contract import CLAIM_DELTAS, Claim, Mechanism, Target
 class Opacus(GaussianVariant):
     """The same Gaussian and the same plan as ``gaussian``, trained by another engine.
 
-    Its claim is what its own accountant answers for that plan.
+    Its claim is the epsilon of its own accountant for that plan.
     """
 
     name = "opacus"

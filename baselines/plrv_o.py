@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lmodp.accounting.claimed.plrv_o import PlrvClaim
     from lmodp.mechanisms import LaplaceMixture
 
-# Its settings by the task they were published for; a stand-in for a task takes the task's.
+# Its published points by task; a data set that replaces another one uses that one's points.
 POINTS = {
     "sst2": (0.2, 0.5, 1, 2.5),
     "qnli": (0.5, 1, 2.5),
@@ -27,9 +27,9 @@ _NONE = 1e9
 class PlrvO(Method):
     """The noise as the paper accounts for it.
 
-    Its published settings run as points of their own, with their own claim for the
-    run at hand. At the grid's targets the published shape is kept and the Gamma's
-    scale set by the claim's formula (``claimed``) or by the verified bound.
+    Its published points run in addition, with their own claim for the given run. At
+    the grid's targets, the published shape is kept; the Gamma's scale comes from the
+    claim's formula (``claimed``) or from the verified bound (``verified``).
     """
 
     name = "plrv_o"
@@ -38,7 +38,7 @@ class PlrvO(Method):
     needs_dimension = True
 
     def published_points(self, *, dataset: str, dataset_size: int) -> tuple[PublishedPoint, ...]:
-        """Return the settings of the data set's task, at the published delta = 1/(2N)."""
+        """Return the published points for the data set, at the published delta = 1/(2N)."""
         task = STANDS_FOR.get(dataset, dataset)
         return tuple(
             PublishedPoint(setting=f"plrv_o-{task}-{epsilon:g}", epsilon=epsilon, delta=1 / (2 * dataset_size))
@@ -46,7 +46,7 @@ class PlrvO(Method):
         )
 
     def mechanism(self, target: Target) -> Mechanism:
-        """Return the noise that reaches the target, and what PLRV-O's formula claims of it."""
+        """Return the noise that reaches the target, and the epsilon that PLRV-O's formula claims for it."""
         if target.calibration == "verified":
             noise = target.calibrate(gamma_rate(SHAPE, 1 / SHAPE))
             note = f"Gamma rate of shape {SHAPE}, as published, times the smallest scale within the verified bound"
@@ -63,7 +63,7 @@ def gamma_rate(shape: float, scale: float) -> LaplaceMixture:
 
 
 def plrv_noise(target: Target) -> tuple[LaplaceMixture, str]:
-    """Return the published setting's noise, or the one that PLRV-O's formula gives for the target."""
+    """Return the noise of the published point, or the one that PLRV-O's formula gives for the target."""
     from lmodp.mechanisms import PUBLISHED
 
     if target.setting is not None:
@@ -73,7 +73,7 @@ def plrv_noise(target: Target) -> tuple[LaplaceMixture, str]:
 
 
 def scale_for(target: Target) -> float:
-    """Return the scale of the Gamma at which the claim reaches the target, from the private side.
+    """Return the scale of the Gamma at which the claim reaches the target, rounded to the private side.
 
     Raises:
         Unsupported: PLRV-O's formula stays above the target at any scale.
@@ -98,7 +98,7 @@ def scale_for(target: Target) -> float:
 
 
 def claim_of(noise: LaplaceMixture, target: Target) -> Claim:
-    """Return what PLRV-O's accountant claims of a whole run."""
+    """Return the epsilon that PLRV-O's accountant claims for the whole run."""
     import numpy as np
 
     from lmodp.accounting.claimed.plrv_o import plrv_o_epsilon

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class PlrvOAsDrawn(PlrvO):
-    """The published settings with the Gamma sample taken as the Laplace's *scale*, where the accounting has the rate.
+    """The published points, with the Gamma sample used as the Laplace's *scale*; the accounting uses it as the rate.
 
-    The claim is that of the analysed noise; what holds is computed for the noise
+    So the claim is for the analysed noise, and the verified interval is for the noise
     that is drawn.
     """
 
@@ -28,7 +28,7 @@ class PlrvOAsDrawn(PlrvO):
     }
 
     def mechanism(self, target: Target) -> Mechanism:
-        """Return the noise that is drawn, with the claim of the noise that was analysed."""
+        """Return the drawn noise, with the claim for the analysed noise."""
         analysed, source = plrv_noise(target)
         note = f"{source}, the Gamma sample taken as the Laplace's scale"
         return Mechanism(noise=scale_for_rate(analysed), claim=claim_of(analysed, target), note=note)

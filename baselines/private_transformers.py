@@ -7,8 +7,8 @@ from lmodp.methods.contract import Claim, Mechanism, Target
 class PrivateTransformers(GaussianVariant):
     """The same Gaussian and the same plan as ``gaussian``, trained by another engine.
 
-    The package is on no registry and pulls a torch of its own, so it is no
-    dependency of the suite: ``workflow/envs/private_transformers.yml`` describes an
+    The package is on no registry and needs its own version of torch, so the suite does
+    not depend on it. ``workflow/envs/private_transformers.yml`` describes an
     environment with both.
     """
 
@@ -23,7 +23,7 @@ class PrivateTransformers(GaussianVariant):
     mechanism_of = None  # the noise is the same, the claim is its own
 
     def mechanism(self, target: Target) -> Mechanism:
-        """Return the Gaussian of ``gaussian``, with the package's own epsilon for it as the claim."""
+        """Return the Gaussian of ``gaussian``; the claim is the package's own epsilon for it."""
         from private_transformers import PrivacyEngine  # optional, and slow to import
         from torch import nn
 

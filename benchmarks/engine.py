@@ -1,17 +1,18 @@
-"""Speed and memory of the private step beside the non-private one and beside its peers.
+"""Speed and memory of the private step, compared with the non-private step and with other engines.
 
     python benchmarks/engine.py [--size small|true] [--device cpu|cuda] [--precision float32|bfloat16]
                                 [--repeats N] [--threads N] [--clock wall|cpu] [--only NAME]
                                 [--engines NAMES] [--out FOLDER]
 
-Times are measured in one process for every case and engine, alternately with the non-private
-engine, each on a model of its own; the table gives the median over the repeats of (engine's
-time / non-private time of the same repeat). Together in one process, the gigabytes that one
-engine frees decide how fast the next one's buffers are had. Peak memory is measured in a fresh
-process for every case and engine: the largest resident set (CUDA: the most torch had
-allocated) while two gradients are formed, less what was there after loading the model and one
-forward pass of one example. The non-private peak is measured the same way; the table gives the
-median of three such pairs.
+Each engine and case is timed in its own process: in a shared one, memory freed by the first
+engine speeds up the next. In this process the engine and the non-private engine alternate, each
+on its own model. The table gives the median over the repeats of (engine's time / non-private
+time of the same repeat).
+
+Peak memory is also measured in a fresh process for every case and engine. It is the largest
+resident set (CUDA: the most memory that torch allocated) during two gradients, minus the amount
+after loading the model and one forward pass of one example. The non-private peak is measured in
+the same way; the table gives the median of three such pairs.
 """
 
 from __future__ import annotations
@@ -64,10 +65,12 @@ def read_options() -> argparse.Namespace:
         "--clock",
         choices=("wall", "cpu"),
         default="wall",
-        help="cpu: processor time of one thread, for a machine that is busy",
+        help="cpu: processor time of one thread, for busy machines",
     )
-    parser.add_argument("--only", default="", help="measure the cases whose name holds this")
-    parser.add_argument("--engines", default="", help="measure the engines whose name holds one of these, by comma")
+    parser.add_argument("--only", default="", help="measure the cases whose name contains this text")
+    parser.add_argument(
+        "--engines", default="", help="measure the engines whose name contains one of these texts, separated by commas"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--task", choices=("all", "times", "memory", "noise"), default="all", help=argparse.SUPPRESS)
     parser.add_argument("--case", help=argparse.SUPPRESS)
@@ -82,7 +85,7 @@ def wanted_cases(options: argparse.Namespace) -> list[str]:
 
 
 def environment(options: argparse.Namespace) -> dict[str, object]:
-    """Return what the numbers depend on beside the code."""
+    """Return the facts about the machine and versions on which the numbers depend."""
     import torch
     import transformers
 
@@ -102,7 +105,7 @@ def environment(options: argparse.Namespace) -> dict[str, object]:
 
 
 def processor() -> str:
-    """Return the processor's name as the system gives it."""
+    """Return the processor's name as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -111,7 +114,7 @@ def processor() -> str:
 
 
 def child(options: argparse.Namespace, task: str, **names: str) -> dict:
-    """Run one task in a process of its own and return what it prints."""
+    """Run one task in its own process and return what it prints."""
     command = [
         sys.executable,
         str(HERE / "engine.py"),
@@ -142,7 +145,7 @@ def child(options: argparse.Namespace, task: str, **names: str) -> dict:
 
 
 def measure_case(options: argparse.Namespace, name: str) -> dict[str, object]:
-    """Return a case's rows: every engine's times beside the non-private ones, then memory of those that ran."""
+    """Return a case's rows: times of every engine and the non-private one, then memory of those that ran."""
     from engine_adapters import ADAPTERS
 
     rows: dict[str, dict] = {}
@@ -164,7 +167,7 @@ def measure_case(options: argparse.Namespace, name: str) -> dict[str, object]:
 
 
 def measure_times(options: argparse.Namespace) -> dict[str, object]:
-    """Time one engine and the non-private one alternately; a peer that does not run carries a reason."""
+    """Time one engine and the non-private one alternately; an engine that does not run gets a reason."""
     from engine_adapters import build_adapter, reason_of
     from engine_cases import cases
 
@@ -188,7 +191,7 @@ def measure_times(options: argparse.Namespace) -> dict[str, object]:
 
 
 def prepared(options: argparse.Namespace, cases):
-    """Return the case, in a process that is set up as a training job is: all engines alike."""
+    """Return the case; the process is set up like a training job, in the same way for all engines."""
     from lmodp.training.memory import set_up_training
 
     set_up_training(options.threads)
@@ -220,7 +223,7 @@ def timed(function, options: argparse.Namespace) -> float:
 
 
 def measure_memory(options: argparse.Namespace) -> dict[str, int]:
-    """Return the peak above the loaded model while two gradients are formed."""
+    """Return the peak memory of two gradients, above that of the loaded model."""
     import torch
     from engine_adapters import ADAPTERS
     from engine_cases import cases
@@ -268,7 +271,7 @@ class CudaPeak:
 
 
 def measure_noise(options: argparse.Namespace) -> dict[str, float]:
-    """Return nanoseconds a number of torch.randn and of the suite's noise, alternately measured."""
+    """Return nanoseconds per number for torch.randn and for the suite's noise, measured alternately."""
     import torch
 
     from lmodp.mechanisms import PUBLISHED, Gaussian
@@ -294,12 +297,14 @@ def table(report: dict) -> str:
     """Return the report as Markdown."""
     facts = report["environment"]
     lines = [
-        f"{facts['device']}, {facts['clock']} time; {facts['precision']}, batch {facts['batch_size']}, length {facts['length']}; "
-        f"torch {facts['torch']}, transformers {facts['transformers']}; median of {facts['repeats']}.",
+        f"{facts['device']}, {facts['clock']} time; {facts['precision']}, batch {facts['batch_size']}, "
+        f"length {facts['length']}; torch {facts['torch']}, transformers {facts['transformers']}; "
+        f"median of {facts['repeats']}.",
         "",
-        "Ratios to the non-private engine. Gradient: forward, backward and clipped sum of one batch. Step: also one",
-        "draw of noise for all weights and AdamW, after one batch; and after 32 such batches (a private batch of",
-        "1,024), computed from the two times. Milliseconds of the non-private engine are those beside the first other one.",
+        "Ratios to the non-private engine. Gradient: forward pass, backward pass and clipped sum of one batch. Step:",
+        "gradient, one draw of noise for all weights, and AdamW, for one batch and for 32 batches (a private batch of",
+        "1,024; computed from the two times). The non-private engine's milliseconds are those measured together with",
+        "the first other engine.",
         "",
         "| case | engine | gradient | step of 32 | step of 1,024 | peak memory | gradient, ms | peak, MB |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -307,7 +312,7 @@ def table(report: dict) -> str:
     for case in report["cases"]:
         lines += [table_row(case["case"], name, row) for name, row in case["engines"].items()]
     noise = report["noise"]
-    lines += ["", "| noise | ns a number | ratio to torch.randn |", "| --- | --- | --- |"]
+    lines += ["", "| noise | ns per number | ratio to torch.randn |", "| --- | --- | --- |"]
     lines += [f"| {name} | {value:.2f} | {noise['ratio'][name]:.2f} |" for name, value in noise["nanoseconds"].items()]
     return "\n".join(lines) + "\n"
 
@@ -323,7 +328,7 @@ def table_row(case: str, name: str, row: dict) -> str:
 
 
 def seconds_of_many(row: dict, batches: int = 32) -> float:
-    """Return the seconds of a step over many batches: noise and AdamW come once."""
+    """Return the seconds of a step over many batches; noise and AdamW run once per step."""
     return batches * row["gradient_seconds"] + row["step_seconds"] - row["gradient_seconds"]
 
 

@@ -1,7 +1,7 @@
 """What is measured: architectures at two sizes, with random weights and random batches.
 
 Small sizes run on a CPU in seconds; true sizes are those of RoBERTa-large, BERT-large, GPT-2 and
-Llama-2-7B and want a GPU. Speed and memory do not depend on the values of the weights.
+Llama-2-7B and need a GPU. Speed and memory do not depend on the values of the weights.
 """
 
 from __future__ import annotations

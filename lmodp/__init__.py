@@ -1,6 +1,6 @@
-"""lmodp: what is claimed, verified and audited about the privacy of fine-tuning.
+"""lmodp: claimed, verified and audited privacy of fine-tuning.
 
-The public door. Each name is imported when it is first used, so that ``import lmodp`` takes no time:
+These are the public names. Each is imported when it is first used, so that ``import lmodp`` takes no time:
 
 ==============  =================================================================================
 ``Plan``        a private run: noise, sampling rate, steps, delta

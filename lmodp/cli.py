@@ -1,8 +1,8 @@
-"""The command line: ``lmodp COMMAND``, one module of ``lmodp/commands`` a command.
+"""The command line ``lmodp COMMAND``: each command is a module of ``lmodp/commands``.
 
-A command's module is imported only when it is called, so that ``lmodp account``
-does not wait for torch. Errors that carry a message for the user are printed
-without a traceback; the exit status is then 2.
+A command's module is imported only when the command is called, so that
+``lmodp account`` does not wait for torch. Errors with a message for the user are
+printed without a traceback; the exit status is then 2.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import sys
 from lmodp.errors import LmodpError, missing_extra
 
 COMMANDS = {
-    "account": "what is epsilon? every accountant's answer for a noise",
-    "calibrate": "a noise that reaches a privacy target",
-    "search": "the offline noise search of LMO-DP, under any accountant",
-    "audit": "a lower bound on epsilon from samples, beside what is claimed and verified",
+    "account": "compute epsilon of a noise under every accountant",
+    "calibrate": "compute a noise that reaches a privacy target",
+    "search": "run the offline noise search of LMO-DP under any accountant",
+    "audit": "measure a lower bound on epsilon from samples, and compare it with the claimed and the verified epsilon",
     "methods": "list the methods and whether they can be used",
     "new-method": "start a method of your own from the template",
-    "plan": "check a configuration and list its cells, cost included",
+    "plan": "check a configuration, and list its cells with their cost",
     "fetch": "fetch data and weights pinned in data.lock",
     "summary": "print a grid's main table and where its figures are",
-    "check": "verify the records of a results folder",
+    "check": "check the records of a results folder",
     "readme": "write the README's results block from the records",
-    "show": "print a cell's whole provenance",
+    "show": "print where a cell's results come from",
     "diff": "compare two results folders cell by cell",
     "schema": "print the JSON schema of the configuration",
 }

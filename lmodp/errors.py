@@ -1,9 +1,9 @@
-"""Errors a user can cause, worded so that the user can mend them.
+"""Errors that a user can cause, with messages that say what to do.
 
-Every message has the same four parts: the name of the thing, the value it had,
-the rule it broke and the remedy. The command line prints such a message without
-a traceback and exits with status 2; anything that is not an ``LmodpError`` is a
-defect of the suite and keeps its traceback.
+Every message has four parts: the name of the thing, its value, the rule that it
+breaks and the remedy. The command line prints such a message without a traceback
+and exits with status 2. Any exception that is not an ``LmodpError`` is a defect of
+the suite and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ class InvalidValue(LmodpError, ValueError):
 
 
 class MissingFile(LmodpError, FileNotFoundError):
-    """A file that a stage needs is not there."""
+    """A file that a stage needs does not exist."""
 
 
 class DamagedFile(LmodpError, ValueError):
-    """A file is there but is not what its checksum or format says."""
+    """A file exists, but does not match its checksum or format."""
 
 
 class MissingPackage(LmodpError, ImportError):
-    """A package that only some uses need is not installed."""
+    """An optional package is not installed."""
 
 
 class Unsupported(LmodpError):
-    """The suite has no sound answer here, and says so instead of guessing."""
+    """The suite has no valid answer for this request."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ConfigError(LmodpError, ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``Did you mean 'x'?`` for a misspelt name, or what is known."""
+    """Return ``Did you mean 'x'?`` for a misspelt name, or the list of known names."""
     known = sorted(known)
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
     if close:
@@ -83,27 +83,27 @@ def require(condition: bool, name: str, value: object, rule: str, remedy: str = 
 
 
 def given(value: T | None, name: str, rule: str, remedy: str = "") -> T:
-    """Return ``value``, or raise `InvalidValue` with the four-part message where it is None."""
+    """Return ``value``; raise `InvalidValue` with the four-part message if it is None."""
     if value is None:
         raise InvalidValue(str(Fault(name, None, rule, remedy)))
     return value
 
 
 def missing_extra(error: ModuleNotFoundError) -> MissingPackage | None:
-    """Return the message for a package that one of the suite's extras brings; None for any other package.
+    """Return the message for a package of one of the suite's extras; None for any other package.
 
-    Which extra brings it is read from the installed suite, thus from pyproject.toml.
+    The extras are read from the metadata of the installed suite, which come from pyproject.toml.
     """
     package = (error.name or "").partition(".")[0]
     for extra, names in _extras().items():
         if package.lower() in names:
             remedy = f"Install it with: pip install 'lmodp[{extra}]'"
-            return MissingPackage(str(Fault("package", package, "is needed for this and not installed", remedy)))
+            return MissingPackage(str(Fault("package", package, "is needed for this, but is not installed", remedy)))
     return None
 
 
 def _extras() -> dict[str, set[str]]:
-    """Return the packages of each extra, in small letters."""
+    """Return the packages of each extra, in lower case."""
     try:
         lines = metadata.requires("lmodp") or []
     except metadata.PackageNotFoundError:  # run from its source, without being installed

@@ -1,10 +1,10 @@
 """Seeds, derived by hashing named parts so that comparisons are paired.
 
-Every random decision has a purpose. The seed of a purpose is a hash of the base
-seed, the data set, the model, the repetition and the purpose; the method enters
-only for ``noise``. At equal repetition all methods therefore share the split,
-the initial weights, the Poisson draws and the dropout masks, and differences
-between methods are differences of noise and clipping alone.
+Every random decision has a purpose. Its seed is a hash of the base seed, the data
+set, the model, the repetition and the purpose. The method enters only for the
+purpose ``noise``. So at equal repetition all methods have the same split, initial
+weights, Poisson samples and dropout masks, and they differ only in noise and
+clipping.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def derive_seed(base_seed: int, purpose: str, **parts: object) -> int:
     Args:
         base_seed: the config's ``base_seed``.
         purpose: one of `PURPOSES`.
-        parts: what the decision depends on, for example ``dataset``, ``model``,
-            ``repetition``; plain JSON values. Their order does not matter.
+        parts: what the decision depends on, for example ``dataset``, ``model`` or
+            ``repetition``; JSON values. Their order does not matter.
 
     Raises:
         InvalidValue: an unknown purpose, or ``method`` given for another purpose
@@ -41,9 +41,9 @@ def derive_seed(base_seed: int, purpose: str, **parts: object) -> int:
 
 
 def run_seeds(base_seed: int, *, dataset: str, model: str, repetition: int, method: str) -> dict[str, int]:
-    """Return the seeds of one run for every purpose but the split.
+    """Return the seeds of one run for every purpose except the split.
 
-    The split belongs to the data set and is derived where it is prepared.
+    The split belongs to the data set; its seed is derived where the data set is prepared.
     """
     shared = {"dataset": dataset, "model": model, "repetition": repetition}
     seeds = {purpose: derive_seed(base_seed, purpose, **shared) for purpose in ("head_init", "sampling", "dropout")}

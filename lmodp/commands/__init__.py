@@ -1,1 +1,1 @@
-"""One module a command: `configure(parser)` and `run(arguments)`."""
+"""One module per command, with `configure(parser)` and `run(arguments)`."""

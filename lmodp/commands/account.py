@@ -14,19 +14,24 @@ from lmodp.plan import Plan
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "--noise", required=True, metavar="FILE|NAME", help="JSON file, or a published setting such as lmo-0.3"
+        "--noise",
+        required=True,
+        metavar="FILE|NAME",
+        help="JSON file, or the name of a published point such as lmo-0.3",
     )
     parser.add_argument(
         "--relative-sensitivity",
         type=float,
         default=1.0,
         metavar="S",
-        help="clip norm over the factor that multiplies the noise (1: noise scaled by the clip norm)",
+        help="clip norm divided by the factor that multiplies the noise (default 1: that factor is the clip norm)",
     )
-    parser.add_argument("--sampling-rate", type=float, required=True, metavar="Q")
-    parser.add_argument("--steps", type=int, required=True, metavar="T")
-    parser.add_argument("--delta", type=float, required=True, metavar="D")
-    parser.add_argument("--dimension", type=int, metavar="N", help="coordinates released; many if left out")
+    parser.add_argument(
+        "--sampling-rate", type=float, required=True, metavar="Q", help="probability of an example per step"
+    )
+    parser.add_argument("--steps", type=int, required=True, metavar="T", help="number of steps")
+    parser.add_argument("--delta", type=float, required=True, metavar="D", help="delta of the privacy statement")
+    parser.add_argument("--dimension", type=int, metavar="N", help="number of released coordinates (default: many)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -40,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         clip_norm=args.relative_sensitivity,
         noise_scale=1.0,
     )
-    # A published step epsilon is for sensitivity 1.
+    # A published epsilon of one step is for sensitivity 1.
     setting = PUBLISHED.get(args.noise) if args.relative_sensitivity == 1 else None
     certificate = account_mechanism(
         plan, published_epsilon_step=setting.published_epsilon_step if setting else None, dimension=args.dimension
@@ -82,7 +87,7 @@ def _claimed_note(claimed: dict[str, Any]) -> str:
         "" if claimed["order_in_domain"] in (True, None) else f"; order {claimed['order']} is outside the MGF's domain"
     )
     published = claimed["published_epsilon_run"]
-    note = "" if published is None else f"; from the published step epsilon {number(published)}"
+    note = "" if published is None else f"; from the published epsilon of one step {number(published)}"
     return f"as published{note}{outside}"
 
 

@@ -14,23 +14,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--noise", required=True, help="JSON file, or a published name such as lmo-0.3 or lmo-0.3-as_drawn"
     )
-    parser.add_argument("--sampling-rate", type=float, required=True, help="q, chance of an example in each step")
-    parser.add_argument("--steps", type=int, required=True, help="T, noisy sums released")
+    parser.add_argument("--sampling-rate", type=float, required=True, help="q, probability of an example per step")
+    parser.add_argument("--steps", type=int, required=True, help="T, number of released noisy sums")
     parser.add_argument(
-        "--delta", type=float, required=True, help="delta of the statement; larger where samples cannot resolve it"
+        "--delta",
+        type=float,
+        required=True,
+        help="delta of the privacy statement; the audit tests at a larger one if the samples cannot resolve it",
     )
     parser.add_argument(
-        "--trials", type=int, default=1_000_000, help="transcripts in both worlds together (default %(default)s)"
+        "--trials",
+        type=int,
+        default=1_000_000,
+        help="number of transcripts, half with and half without the canary (default %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--relative-sensitivity",
         type=float,
         default=1.0,
-        help="clip norm over the factor of the noise (default %(default)s)",
+        help="clip norm divided by the factor that multiplies the noise (default %(default)s)",
     )
     parser.add_argument(
-        "--coordinates", type=int, help="M, coordinates that the worst-case gradient is spread over (default 16)"
+        "--coordinates",
+        type=int,
+        help="M, number of coordinates over which the worst-case gradient is spread (default 16)",
     )
     parser.add_argument(
         "--draw",
@@ -38,8 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="'coordinates': the device's sampler draws every coordinate (default where --coordinates is "
         "given); 'law': the law of the log-likelihood ratio is drawn, which is much faster (default otherwise)",
     )
-    parser.add_argument("--confidence", type=float, default=0.95, help="of the bound (default %(default)s)")
-    parser.add_argument("--claim-noise", help="the noise that the claim was computed for, where it is not --noise")
+    parser.add_argument("--confidence", type=float, default=0.95, help="confidence of the bound (default %(default)s)")
+    parser.add_argument("--claim-noise", help="the noise that the claim was computed for, if it differs from --noise")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""``lmodp calibrate``: a noise that reaches a privacy target, as a file that ``account`` reads."""
+"""``lmodp calibrate``: compute a noise that reaches a privacy target, as a file for ``lmodp account``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--shape",
         default=DEFAULT_SHAPE,
         metavar="FILE|NAME",
-        help=f"the laplace_mixture whose shape is kept and scale is found (default {DEFAULT_SHAPE})",
+        help=f"the laplace_mixture whose shape is kept; only its scale is computed (default {DEFAULT_SHAPE})",
     )
     parser.add_argument("--epsilon", type=float, required=True, metavar="E")
     parser.add_argument("--delta", type=float, required=True, metavar="D")
@@ -28,12 +28,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sampling-rate", type=float, required=True, metavar="Q")
     parser.add_argument("--steps", type=int, required=True, metavar="T")
     parser.add_argument("--relative-sensitivity", type=float, default=1.0, metavar="S")
-    parser.add_argument("--dimension", type=int, metavar="N", help="coordinates released; many if left out")
+    parser.add_argument("--dimension", type=int, metavar="N", help="number of released coordinates (default: many)")
     parser.add_argument(
-        "--scope", choices=SCOPES, help="what epsilon is of (default: the step if claimed, else the run)"
+        "--scope",
+        choices=SCOPES,
+        help="whether epsilon is of one step or of the run (default: step for claimed, else run)",
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the noise here instead of printing it")
-    parser.add_argument("--json", action="store_true", help="the noise is JSON in any case")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the noise to this file instead of printing it"
+    )
+    parser.add_argument("--json", action="store_true", help="no effect: the output is always JSON")
 
 
 def run(args: argparse.Namespace) -> int:

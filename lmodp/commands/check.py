@@ -1,4 +1,4 @@
-"""``lmodp check``: verify the records of a results folder."""
+"""``lmodp check``: check the records of a results folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lmodp.methods.discovery import method_files
 from lmodp.records.record import read_record
 from lmodp.records.reuse import Judge
 
-MOST_LINES = 16  # of faults that are printed one by one
+MOST_LINES = 16  # at most so many faults are printed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what does not hold; the exit status is 1 if anything does not."""
+    """Print the faults; the exit status is 1 if there is one."""
     root = arguments.folder
     records = _records(root)
     judge = Judge(
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if len(lines) > MOST_LINES:
         lines = [*lines[:MOST_LINES], f"... and {len(lines) - MOST_LINES} more"]
     kept = not arguments.present_code and _keeps_records(root)
-    lines.append(f"{len(records)} records, {'all hold' if not faults else f'{len(faults)} do not hold'}")
+    lines.append(f"{len(records)} records, {'all valid' if not faults else f'{len(faults)} with a fault'}")
     if earlier:
         verdict = "which keep_records allows" if kept else "which this grid does not allow"
         lines.append(f"{len(earlier)} of them were made by earlier code, {verdict}")
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _records(root: Path) -> list[Path]:
     if not root.is_dir():
         raise MissingFile(
-            f"folder = {str(root)!r}: is not there. Give a grid's results folder, for example results/quick."
+            f"folder = {str(root)!r}: does not exist. Give a grid's results folder, for example results/quick."
         )
     found = sorted(path for pattern in ("*.json", "*.jsonl") for path in root.rglob(pattern))
     records = [path for path in found if path.name != "timing.jsonl"]
@@ -57,7 +57,7 @@ def _records(root: Path) -> list[Path]:
 
 
 def _keeps_records(root: Path) -> bool:
-    """Whether the grid keeps records of earlier code, as its table of results says."""
+    """Whether the grid keeps records of earlier code, according to its ``results.json``."""
     try:
         return bool(read_record(root / "tables" / "results.json").get("keep_records"))
     except (MissingFile, DamagedFile):
@@ -65,7 +65,7 @@ def _keeps_records(root: Path) -> bool:
 
 
 def _is_kept_in_git(path: Path) -> bool:
-    """Whether a file is not left out by git on purpose, as a report is that can be made again."""
+    """Whether git does not ignore a file; ignored files, such as the report, can be made again."""
     asked = subprocess.run(
         ["git", "-C", str(path.parent), "check-ignore", "-q", path.name], capture_output=True, check=False
     )

@@ -13,12 +13,14 @@ from lmodp.reporting.results.difference import compare_results
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("first", type=Path, help="a grid's results folder")
-    parser.add_argument("second", type=Path, help="another one, for example somebody else's run of the same grid")
-    parser.add_argument("--all", action="store_true", help="print the cells that agree as well")
+    parser.add_argument(
+        "second", type=Path, help="another results folder, for example somebody else's run of the same grid"
+    )
+    parser.add_argument("--all", action="store_true", help="also print the cells that agree")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the differences; the exit status is 1 if any is beyond the seeds' spread."""
+    """Print the differences; the exit status is 1 if one is larger than the spread over seeds."""
     first, second = (_results(folder) for folder in (arguments.first, arguments.second))
     found = compare_results(first, second)
     for item in found:

@@ -1,4 +1,4 @@
-"""``lmodp fetch``: download what data.lock pins."""
+"""``lmodp fetch``: download the packages that data.lock pins."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("packages", nargs="*", help="entries of data.lock (default: all)")
     parser.add_argument(
-        "--cache-root", type=Path, default=Path(".cache"), help="folder for bulky files (default: .cache)"
+        "--cache-root", type=Path, default=Path(".cache"), help="folder for large files (default: .cache)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fetch and unpack; print where each package lies."""
+    """Fetch and unpack; print the folder of each package."""
     for name in arguments.packages or locked_packages():
         print(f"{name:24s} {fetch_package(name, arguments.cache_root)}", flush=True)
     return 0

@@ -1,4 +1,4 @@
-"""``lmodp methods``: the methods there are, and whether they can be used."""
+"""``lmodp methods``: list all methods, and whether they can be used."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from lmodp.methods.discovery import find_methods
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--methods-folder", help="a further folder of methods, as in the configuration")
+    parser.add_argument("--methods-folder", help="a further folder of methods, like methods_folder in a configuration")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line a method; the exit status is 1 if one is broken.
+    """Print one line per method; the exit status is 1 if one is broken.
 
-    A missing optional package is no fault.
+    A missing optional package is not a fault.
     """
     found = find_methods(arguments.methods_folder)
     width = max(map(len, found))

@@ -1,4 +1,4 @@
-"""``lmodp plan``: check a configuration without weights, and say what each cell would take."""
+"""``lmodp plan``: check a configuration without weights, and estimate the cost of each cell."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--rate", type=float, metavar="FLOPS", help="products and sums a second, in place of a measurement here"
+        "--rate",
+        type=float,
+        metavar="FLOPS",
+        help="products and sums per second; without it, the rate is measured on this machine",
     )
     parser.add_argument(
         "--without-privacy",
         action="store_true",
-        help="leave out the verified epsilon, which takes about a second a mechanism",
+        help="do not compute the verified epsilon, which takes about a second per mechanism",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the plan; the exit status is 1 where a model cannot be clipped per example."""
+    """Print the plan; the exit status is 1 if a model cannot be clipped per example."""
     grid = Grid(load_config(arguments.configfile))
     rate = arguments.rate or measured_rate()
     plan = plan_grid(grid, rate=rate, privacy=not arguments.without_privacy)
@@ -88,7 +91,9 @@ def _text(plan: Mapping[str, Any]) -> str:
         ],
     )
     total = sum(cell["seconds"] or 0 for cell in plan["cells"])
-    head = f"{plan['grid']}: {len(plan['cells'])} cells, {_duration(total)} in all at {plan['rate'] / 1e9:.3g} GFLOP/s"
+    head = (
+        f"{plan['grid']}: {len(plan['cells'])} cells, {_duration(total)} in total at {plan['rate'] / 1e9:.3g} GFLOP/s"
+    )
     return "\n".join([models, "", cells, "", head, *plan["notes"]])
 
 

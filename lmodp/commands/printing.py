@@ -1,4 +1,4 @@
-"""How commands print: JSON on demand, otherwise a table a person can read."""
+"""How commands print: JSON on request, otherwise a readable table."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def show(value: dict[str, Any], *, as_json: bool, text: Callable[[dict[str, Any]
 
 
 def number(value: float | None) -> str:
-    """Return six significant digits, or a dash for what does not exist."""
+    """Return six significant digits, or a dash for None."""
     return "-" if value is None else f"{value:.6g}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows under a head, columns aligned."""
+    """Return rows under a head, with aligned columns."""
     lines = [head, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     return "\n".join(

@@ -15,10 +15,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--results", type=Path, default=Path("results/quick"), help="a grid's results folder (default: results/quick)"
     )
     parser.add_argument(
-        "--readme", type=Path, default=Path("README.md"), help="file with the markers (default: README.md)"
+        "--readme",
+        type=Path,
+        default=Path("README.md"),
+        help="file that contains the markers of the block (default: README.md)",
     )
     parser.add_argument(
-        "--copies", type=Path, default=Path("docs/readme"), help="folder of the copies (default: docs/readme)"
+        "--copies",
+        type=Path,
+        default=Path("docs/readme"),
+        help="folder for the copies of figure and table (default: docs/readme)",
     )
 
 
@@ -26,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the block and print what was written."""
     if not (arguments.results / "report.json").is_file():
         raise MissingFile(
-            f"results = {str(arguments.results)!r}: holds no finished grid. Run it first: snakemake --cores all"
+            f"results = {str(arguments.results)!r}: must hold a finished grid. Run it first: snakemake --cores all"
         )
     for path in write_readme(results_folder=arguments.results, readme=arguments.readme, copies=arguments.copies):
         print(path)

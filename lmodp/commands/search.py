@@ -1,4 +1,4 @@
-"""``lmodp search``: the best noise of a search space, with its epsilon under every accountant."""
+"""``lmodp search``: find the best noise of a search space, and its epsilon under every accountant."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--space", default="published", metavar="published|FILE")
     parser.add_argument(
-        "--epsilon", type=float, required=True, metavar="E", help="the noise found has an epsilon below this"
+        "--epsilon", type=float, required=True, metavar="E", help="only noises with an epsilon below this qualify"
     )
     parser.add_argument("--delta", type=float, required=True, metavar="D")
     parser.add_argument(
         "--accountant",
         required=True,
         choices=ACCOUNTANTS,
-        help="claimed and paper_bound: epsilon of one step; verified: of the whole run",
+        help="claimed and paper_bound: epsilon of one step; verified: epsilon of the whole run",
     )
     parser.add_argument("--objective", required=True, choices=OBJECTIVES)
     parser.add_argument("--gamma", type=float, default=0.9, metavar="G", help="usefulness is P(|noise| <= G)")
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Search and print what was found."""
+    """Search and print the result."""
     found = find_noise(
         args.space,
         accountant=args.accountant,

@@ -1,4 +1,4 @@
-"""``lmodp show``: print a cell's whole provenance."""
+"""``lmodp show``: print where a cell's results come from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from lmodp.reporting.results.provenance import cell_provenance
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", type=Path, help="a grid's results folder, for example results/reference")
-    parser.add_argument("--cell", help="the cell's id, or its beginning; without it the cells are listed")
+    parser.add_argument(
+        "--cell", help="the cell's id, or the beginning of it; without this option all cells are listed"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,13 +52,14 @@ def _find(wanted: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
         return found[0]
     if found:
         raise InvalidValue(
-            f"cell = {wanted!r}: begins {len(found)} ids: {', '.join(cell['cell'] for cell in found)}. Give one of them."
+            f"cell = {wanted!r}: begins {len(found)} ids: {', '.join(cell['cell'] for cell in found)}. "
+            "Give one of them."
         )
     raise InvalidValue(f"cell = {wanted!r}: is not in this grid. {nearest(wanted, [cell['cell'] for cell in cells])}")
 
 
 def _commit(cell: dict[str, Any], root: Path) -> str | None:
-    """The commit that last changed the cell's records, where the folder is kept in git."""
+    """The commit that last changed the cell's records, if the folder is in git."""
     place = root / "cells" / cell["cell"]
     try:
         done = subprocess.run(

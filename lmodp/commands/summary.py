@@ -1,4 +1,4 @@
-"""``lmodp summary``: print a grid's main table and where its figures are."""
+"""``lmodp summary``: print a grid's main table, and the paths of its figures and report."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The data sets the suite knows, with the sizes that its privacy statements use.
 
-The sampling rate is the expected batch size over ``train_size``. A size is
-therefore a fact that a certificate rests on: it stands here, and
-`prepare_dataset` refuses data of another size.
+The sampling rate is the expected batch size over ``train_size``, so certificates
+depend on this size. It is declared here, and `prepare_dataset` refuses data of any
+other size.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetCard:
-    """What is known of a data set before it is loaded.
+    """The facts about a data set that are known before it is loaded.
 
     Args:
         name: key in the configuration.
         title: for tables and captions.
         task: "classification" or "table_to_text".
         train_size: N, number of training examples (the privacy unit is a row).
-        evaluation_split: split that scores are reported on.
-        evaluation_size: its number of examples.
+        evaluation_split: split on which scores are reported.
+        evaluation_size: number of examples of that split.
         labels: label names in the order of their numbers (classification).
-        package: entry of ``data.lock`` that the embedded source reads, if any.
-        published_size: N of the published accounting where it differs; used only
-            where a published claim is recomputed.
-        f1: whether the F1 of the last label is reported beside accuracy.
+        package: entry of ``data.lock`` that the source "embedded" reads, if any.
+        published_size: N of the published accounting if it differs; used only to
+            recompute published claims.
+        f1: whether the F1 of the last label is reported in addition to accuracy.
         licence: as published by the source.
-        notes: what a reader of the tables must know.
+        notes: facts that a reader of the tables must know.
     """
 
     name: str
@@ -65,7 +65,7 @@ _CARDS = (
     ),
     DatasetCard(
         name="made_up",
-        title="made-up sentences",
+        title="synthetic sentences",
         task="classification",
         train_size=192,
         evaluation_split="test",
@@ -152,7 +152,7 @@ _CARDS = (
     ),
     DatasetCard(
         name="venues",
-        title="made-up venues",
+        title="synthetic venues",
         task="table_to_text",
         train_size=7200,
         evaluation_split="test",

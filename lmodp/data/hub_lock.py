@@ -1,4 +1,4 @@
-"""``hub.lock``: repositories of a model hub, pinned by commit; reading it loads no library."""
+"""``hub.lock``: repositories of a model hub, pinned by commit. Reading it imports no hub library."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class HubEntry:
         kind: "dataset" or "model".
         name: the suite's name.
         repository: its name on the hub.
-        revision: commit that is read; None where none is pinned.
-        gated: whether the publisher asks for a licence to be accepted.
-        files: split to file (data sets).
-        sha256: file to checksum, where known beforehand.
+        revision: commit that is read; None if none is pinned.
+        gated: whether the publisher requires that a licence is accepted.
+        files: file of each split (data sets).
+        sha256: checksum of each file, if it is known beforehand.
     """
 
     kind: str
@@ -50,11 +50,11 @@ def hub_entry(name: str, *, kind: str, revisions: Mapping[str, str] | None = Non
     Args:
         name: of the data set or model.
         kind: "dataset" or "model".
-        revisions: the config's ``hub_revisions``; they go before the lock's.
+        revisions: ``hub_revisions`` of the configuration; they override the lock.
 
     Raises:
-        InvalidValue: the hub does not offer it, no revision is pinned, or the
-            revision is not a commit.
+        InvalidValue: the hub does not offer the data set or model, no revision is
+            pinned, or the revision is not a commit.
     """
     known = {key: entry for key, entry in hub_entries().items() if entry.kind == kind}
     if name not in known:
@@ -64,11 +64,12 @@ def hub_entry(name: str, *, kind: str, revisions: Mapping[str, str] | None = Non
         entry = replace(entry, revision=revisions[name], sha256={})
     if entry.revision is None:
         raise InvalidValue(
-            f"hub_revisions.{name} = None: {entry.repository} is unpinned. Give one of its commits, of 40 hexadecimal digits, "
-            "under hub_revisions in the config."
+            f"hub_revisions.{name} = None: {entry.repository} has no pinned revision. "
+            "Give one of its commits (40 hexadecimal digits) under hub_revisions in the configuration."
         )
     if not re.fullmatch(r"[0-9a-f]{40}", entry.revision):
         raise InvalidValue(
-            f"hub_revisions.{name} = {entry.revision!r}: must be a commit of 40 hexadecimal digits, which cannot move."
+            f"hub_revisions.{name} = {entry.revision!r}: must be a commit of 40 hexadecimal digits, "
+            "because a branch or tag can change."
         )
     return entry

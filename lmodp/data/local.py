@@ -1,8 +1,8 @@
 """Local files: data sets that a user has downloaded, read from ``data_root``.
 
-Two layouts are known by name. ``plain`` has a folder a data set and a file a
-split; ``official`` has the names under which GLUE, E2E and DART are published.
-A file of any other name is given in the config's ``local_files``.
+Two layouts have names. ``plain`` has one folder per data set and one file per split.
+``official`` has the file names under which GLUE, E2E and DART are published. Files
+with other names are given under ``local_files`` in the configuration.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def local_paths(
         name: of the data set.
         data_root: folder of local files.
         layout: one of `LAYOUTS`.
-        files: split to path below ``data_root``, in place of the layout's.
+        files: path of each split below ``data_root``, instead of the layout's.
 
     Raises:
-        MissingFile: no folder was named.
+        MissingFile: no folder is given.
         InvalidValue: the data set has no local files, or the layout is unknown.
     """
     if layout not in LAYOUTS:
@@ -91,8 +91,8 @@ def load_local(
         splits: the splits to read; None for all.
 
     Raises:
-        MissingFile: no folder was named, or a file is not in it.
-        DamagedFile: a file lacks a column or holds something else.
+        MissingFile: no folder is given, or a file is not in it.
+        DamagedFile: a file lacks a column or has invalid content.
         InvalidValue: the data set has no local reader.
     """
     paths = local_paths(name, data_root, layout=layout, files=files)
@@ -100,6 +100,6 @@ def load_local(
 
 
 def read_splits(name: str, files: Mapping[str, Path]) -> Examples:
-    """Return a data set from one file a split, in any of the forms it is published in."""
+    """Return a data set from one file per split, in any of its published formats."""
     read = read_classification if name in FORMS else read_table_to_text
     return read(DATASETS[name], files)

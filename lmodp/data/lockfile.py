@@ -1,4 +1,4 @@
-"""``data.lock``: data and weights of others, pinned by version and SHA-256."""
+"""``data.lock``: data and weights of other authors, pinned by version and SHA-256."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOCK = Path(__file__).resolve().parent / "data.lock"
 
 @dataclass(frozen=True)
 class LockedPackage:
-    """One file to fetch and the members of it that are used."""
+    """One file to fetch, and which of its members are used."""
 
     name: str
     version: str
@@ -26,7 +26,7 @@ class LockedPackage:
     archive: str | None = None
 
     def folder(self, cache_root: Path) -> Path:
-        """Where the unpacked members lie."""
+        """The folder of the unpacked members."""
         return cache_root / "packages" / f"{self.name}-{self.version}"
 
 

@@ -1,4 +1,4 @@
-"""Made-up sentences from a small grammar, for trying the workflow without any download."""
+"""Synthetic sentences from a small grammar, to try the workflow without any download."""
 
 from __future__ import annotations
 

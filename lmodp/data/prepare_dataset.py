@@ -1,4 +1,4 @@
-"""The stage prepare_dataset: from a source to checked, split examples on disk."""
+"""The stage prepare_dataset: reads a data set from its source, checks it, and writes its splits to disk."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def prepare_dataset(
 
     Returns:
         The record's content: sizes, label counts or distinct records, refused
-        rows, and a SHA-256 of every split's rows, by which two machines can
+        rows, and a SHA-256 of every split's rows, so that two machines can
         compare their data.
 
     Raises:
-        DamagedFile: the number of rows is not the card's; the sampling rate, and
-            with it every privacy statement, would be another.
+        DamagedFile: the number of rows differs from the card's; the sampling rate and
+            every privacy statement would be wrong.
         InvalidValue: the source does not offer the data set.
     """
     disable_progress_bar()
@@ -73,8 +73,8 @@ def prepare_dataset(
 def check_sizes(card: DatasetCard, examples: Examples) -> None:
     """Compare the number of rows with the card's.
 
-    The training split must have exactly the card's rows, since rates are computed
-    from them; in the evaluation split, refused rows are counted as published.
+    The training split must have exactly the card's number of rows, because sampling
+    rates are computed from it. In the evaluation split, refused rows count as rows.
 
     Raises:
         DamagedFile: the numbers differ.
@@ -84,13 +84,13 @@ def check_sizes(card: DatasetCard, examples: Examples) -> None:
         refused = examples.refused_of.get(split, 0)
         if found != expected and (split == "train" or found + refused != expected):
             raise DamagedFile(
-                f"{card.name} {split} = {found} rows ({refused} more refused): must be {expected}. Certificates rest on "
-                "the number of training examples; the file is not the one that was published, or it was read wrongly."
+                f"{card.name} {split} = {found} rows ({refused} more refused): must be {expected}. "
+                "Certificates depend on the number of training examples. Check that the file is the published one."
             )
 
 
 def _record_facts(rows: Any) -> dict[str, float]:
-    """How many distinct records there are, and how many references they have."""
+    """The number of distinct records and of their references."""
     counts = [len(texts) for texts in group_references(rows["record"], rows["text"]).values()]
     mean = round(len(rows) / len(counts), 4) if counts else 0.0
     return {"distinct": len(counts), "references_mean": mean, "references_most": max(counts, default=0)}

@@ -1,4 +1,4 @@
-"""What the configuration says about sources; apart, so that reading it loads no library."""
+"""The configuration's settings for sources; in its own module, so that reading them imports no library."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings:
-    """What the config says about sources; no part of any identity.
+    """The configuration's settings for sources; they do not enter any id.
 
     Args:
         local_layout: "plain" or "official", see `lmodp.data.local`.
-        local_files: data set to split to path below ``data_root``.
-        local_models: model to folder below ``data_root``; ``models/NAME`` unless named.
-        hub_revisions: data set or model to commit.
+        local_files: for each data set, the path of each split below ``data_root``.
+        local_models: for each model, its folder below ``data_root``; default ``models/NAME``.
+        hub_revisions: for each data set or model, a commit.
     """
 
     local_layout: str = "plain"

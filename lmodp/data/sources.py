@@ -1,4 +1,4 @@
-"""Where data sets and models come from: embedded packages, local files, or a hub."""
+"""Where data sets and models come from: packages ("embedded"), local files, or a hub."""
 
 from __future__ import annotations
 

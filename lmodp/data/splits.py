@@ -1,4 +1,4 @@
-"""Fixed splits by the hash of a text, so that copies of a text stay on one side."""
+"""Fixed splits by the hash of a text, so that copies of a text are in the same split."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 def split_by_text(texts: Sequence[str], *, sizes: Mapping[str, int], rest: str, salt: str) -> dict[str, list[int]]:
     """Return row numbers by split.
 
-    Distinct texts are put in the order of a salted hash; whole groups of equal
-    texts go to the splits in turn until each has its size, and what is left goes
-    to ``rest``. The result depends on the texts alone, not on their order.
+    Distinct texts are sorted by a salted hash. Then the splits are filled one after
+    another with whole groups of equal texts, and the remaining groups go to ``rest``.
+    The result depends only on the texts, not on their order.
 
     Args:
-        texts: one a row.
-        sizes: wanted number of rows of each split but the last; a group that
-            does not fit whole goes to the next split.
+        texts: one per row.
+        sizes: wanted number of rows of each split except the last; a group that
+            does not fit as a whole goes to the next split.
         rest: name of the split that takes the remainder.
         salt: name of the data set, so that two data sets split independently.
 

@@ -1,7 +1,7 @@
-"""E2E and DART: records and the sentences that say them, one example a reference.
+"""E2E and DART: records and sentences that describe them, one example per reference sentence.
 
-A record is written as one line the way the literature on prefix tuning and on
-private fine-tuning writes it: ``name : Blue Spice | Type : coffee shop`` for E2E,
+A record becomes one line, as in the literature on prefix tuning and on private
+fine-tuning: ``name : Blue Spice | Type : coffee shop`` for E2E, and
 ``subject : relation : object | ...`` with the relation in lower case for DART.
 
 References:
@@ -27,13 +27,13 @@ _SLOT = re.compile(r"\s*([^,\[\]]+)\[([^\[\]]*)\]\s*(?:,|$)")
 
 
 def read_table_to_text(card: DatasetCard, files: Mapping[str, Path]) -> Examples:
-    """Return E2E or DART from one file a split.
+    """Return E2E or DART from one file per split.
 
-    Empty references are refused and counted.
+    Empty references are left out and counted.
 
     Raises:
-        MissingFile, DamagedFile: a file is not there, not readable, lacks a
-            column, or a record is malformed or has no references at all.
+        MissingFile, DamagedFile: a file does not exist, is not readable or lacks a
+            column, or a record is malformed or has no reference.
     """
     read = {"e2e": _read_e2e, "dart": _read_dart}[card.name]
     return join_splits({split: read(path) for split, path in files.items()})
@@ -60,7 +60,7 @@ def linearise_dart(triples: Sequence[Sequence[str]], *, place: str = "record") -
     """Return ``subject : relation : object | ...``, the relation in lower case.
 
     Raises:
-        DamagedFile: there is no triple, or one has not three parts.
+        DamagedFile: there is no triple, or one does not have three parts.
     """
     if not triples or any(len(triple) != 3 for triple in triples):
         raise DamagedFile(
@@ -110,10 +110,12 @@ def _json_rows(path: Path) -> list[tuple[Any, Any]]:
 
 
 def _annotation_texts(annotations: Any, place: str) -> list[str | None]:
-    """The release has a list of objects, a hub's table one object of lists."""
+    """Read either format: the release has a list of objects, a hub's table has one object of lists."""
     texts = annotations["text"] if isinstance(annotations, dict) else [item.get("text") for item in annotations or []]
     if not texts:
-        raise DamagedFile(f"{place}: annotations = {annotations!r}: a record without references. Fetch the file again.")
+        raise DamagedFile(
+            f"{place}: annotations = {annotations!r}: must hold at least one reference. Fetch the file again."
+        )
     return list(texts)
 
 

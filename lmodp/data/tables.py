@@ -1,4 +1,4 @@
-"""Examples as plain columns, and their way through the `datasets` library to disk."""
+"""Examples as columns, and how the `datasets` library writes them to disk."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lmodp.errors import MissingFile
 
 @dataclass(frozen=True)
 class Examples:
-    """Columns of equal length, row numbers by split, and what was refused.
+    """Columns of equal length, row numbers by split, and the number of refused rows.
 
     Args:
         columns: name to list of values; a classification set has ``sentence``
             (and ``sentence2`` for pairs) and ``label``, a table-to-text set has
             ``record`` and ``text``.
-        splits: split name to row numbers.
-        refused: reason to number of rows that were left out for it.
-        refused_of: the same number by split, where a file holds one split.
+        splits: row numbers of each split.
+        refused: for each reason, the number of rows left out.
+        refused_of: for each split, the number of rows left out, if each split has its own file.
     """
 
     columns: Mapping[str, list]
@@ -39,7 +39,7 @@ class Examples:
 
 
 def join_splits(parts: Mapping[str, Examples]) -> Examples:
-    """Return one `Examples` from one a split; their own splits are not looked at."""
+    """Join one `Examples` per split into one; their own splits are ignored."""
     columns: dict[str, list] = {}
     splits: dict[str, list[int]] = {}
     refused: dict[str, int] = {}
@@ -54,7 +54,7 @@ def join_splits(parts: Mapping[str, Examples]) -> Examples:
 
 
 def save_splits(splits: DatasetDict, folder: Path) -> None:
-    """Write the splits; the folder is complete when ``dataset_dict.json`` is there."""
+    """Write the splits; the folder is complete once ``dataset_dict.json`` exists."""
     splits.flatten_indices().save_to_disk(str(folder))
 
 
@@ -62,8 +62,8 @@ def load_splits(folder: Path) -> DatasetDict:
     """Return the splits that `prepare_dataset` wrote.
 
     Raises:
-        MissingFile: the folder is not there or not complete.
+        MissingFile: the folder does not exist or is not complete.
     """
     if not (folder / "dataset_dict.json").is_file():
-        raise MissingFile(f"dataset = {str(folder)!r}: is not there. Run the stage prepare_dataset.")
+        raise MissingFile(f"dataset = {str(folder)!r}: does not exist. Run the stage prepare_dataset.")
     return load_from_disk(str(folder))

@@ -1,4 +1,4 @@
-"""The stage tokenize_dataset: sentences to token numbers, once per data set and tokenizer."""
+"""The stage tokenize_dataset: turns sentences into token numbers, once per data set and tokenizer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from lmodp.records.record import write_json
 def tokenize_dataset(
     spec: Mapping[str, Any], *, dataset_folder: Path, model_folder: Path, folder: Path
 ) -> dict[str, Any]:
-    """Tokenise every split and write one safetensors file a split.
+    """Tokenize every split and write one safetensors file per split.
 
-    Of a table-to-text set, the references of each record are written beside the
-    evaluation splits' tokens, so that scoring needs no other file.
+    For a table-to-text set, the references of each record are written together with the
+    tokens of the evaluation splits, so that scoring needs no other file.
 
     Args:
         spec: ``max_length`` counts the special tokens.
@@ -41,7 +41,9 @@ def tokenize_dataset(
     tokenizer = load_tokenizer(model_folder)
     config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
     limit, types = position_limit(config), getattr(config, "type_vocab_size", 1)
-    require(spec["max_length"] <= limit, "max_length", spec["max_length"], f"is past the model's {limit} positions")
+    require(
+        spec["max_length"] <= limit, "max_length", spec["max_length"], f"is more than the model's {limit} positions"
+    )
     folder.mkdir(parents=True, exist_ok=True)
     facts = {}
     for name, rows in load_splits(dataset_folder).items():

@@ -1,13 +1,13 @@
-"""Tokenised splits: how they are kept, read back, and turned into what a model reads.
+"""Tokenized splits: how they are stored, read back, and turned into inputs of a model.
 
 A record and its sentence become one sequence::
 
-    GPT-2            record, end of text, sentence, end of text
-    start and end    start, record, line break, sentence, end
-    tokens apart
+    GPT-2                       record, end of text, sentence, end of text
+    different start and end     start, record, line break, sentence, end
+    tokens
 
-Only the sentence and the end are targets of the loss. The first form is that of
-Li et al. 2022 for GPT-2, whose one special token serves as both.
+Only the sentence and its end count in the loss. The first form is that of Li et al.
+2022 for GPT-2, whose only special token is both start and end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from transformers import AutoTokenizer
 from lmodp.errors import InvalidValue, MissingFile, require
 from lmodp.records.record import read_json
 
-NO_TARGET = -100  # label of a token that carries no loss, as in transformers
+NO_TARGET = -100  # label of a token that does not count in the loss, as in transformers
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class TokenizedSplit:
         target_starts: how many of an example's tokens precede its sentence, shape
             (N,), int64; None for classification.
         token_types: 0 in the first and 1 in the second sentence, shape as ``tokens``;
-            None where the model has one type, or sentences are single.
-        truncated: how many examples were cut at the limit.
+            None if the model has only one type, or examples have only one sentence.
+        truncated: number of examples that were cut at the limit.
     """
 
     tokens: np.ndarray
@@ -56,7 +56,7 @@ class TokenizedSplit:
         return np.split(self.tokens, self.starts[1:-1])
 
     def columns(self) -> dict[str, list[np.ndarray]]:
-        """Return what a model reads of each example, by the name of its argument."""
+        """Return the model's inputs for each example, by argument name."""
         types = {} if self.token_types is None else {"token_type_ids": np.split(self.token_types, self.starts[1:-1])}
         return {"input_ids": self.rows(), **types}
 
@@ -76,7 +76,7 @@ def load_tokenizer(model_folder: Path) -> Any:
     """Return a prepared model's tokenizer.
 
     Raises:
-        InvalidValue: it has no padding token and none can stand in for it.
+        InvalidValue: it has no padding token, and no other token can replace it.
     """
     tokenizer = AutoTokenizer.from_pretrained(model_folder, local_files_only=True)
     if tokenizer.pad_token_id is None:
@@ -92,11 +92,11 @@ def load_tokens(folder: Path, split: str) -> TokenizedSplit:
     """Return a split that `tokenize_dataset` wrote.
 
     Raises:
-        MissingFile: it is not there.
+        MissingFile: it does not exist.
     """
     path = folder / f"{split}.safetensors"
     if not path.is_file():
-        raise MissingFile(f"tokens = {str(path)!r}: is not there. Run the stage tokenize_dataset.")
+        raise MissingFile(f"tokens = {str(path)!r}: does not exist. Run the stage tokenize_dataset.")
     return TokenizedSplit(**load_file(path))
 
 
@@ -106,7 +106,7 @@ def load_references(folder: Path, split: str) -> dict[str, list[str]]:
 
 
 def prompt_tokens(tokenizer: Any, records: list[str]) -> list[list[int]]:
-    """Return what precedes the sentence of each record, separator included.
+    """Return the tokens before the sentence of each record, including the separator.
 
     Raises:
         InvalidValue: the tokenizer has no token for the end of a sequence.
@@ -122,5 +122,5 @@ def prompt_tokens(tokenizer: Any, records: list[str]) -> list[list[int]]:
 
 
 def plain_tokens(tokenizer: Any, texts: list[str]) -> list[list[int]]:
-    """Return the tokens of texts, no special ones added and none cut."""
+    """Return the tokens of texts, without special tokens and without cutting."""
     return tokenizer(texts, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]

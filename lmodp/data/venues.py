@@ -1,11 +1,11 @@
-"""Records of made-up places and sentences that say them, from a small grammar.
+"""Records of synthetic places and sentences that describe them, from a small grammar.
 
-The corpus has E2E's form: a record is a list of slots, and several sentences say
-the same record. It has two parts. The *public* part belongs to the text that the
-embedded GPT-2 is pretrained on; the *private* part is the data set ``venues``. No
-record is in both, and no record is in two splits. The parts speak differently:
-of every list of phrasings below, the public part uses the first two, the private
-part all but the first, so that there is something left to learn in private.
+The corpus has E2E's form: a record is a list of slots, and several sentences describe
+the same record. It has two parts. The *public* part belongs to the text on which the
+packaged GPT-2 is pretrained; the *private* part is the data set ``venues``. No record
+is in both parts or in two splits. The parts use different phrasings, so that private
+training has something to learn: from every list below, the public part uses the first
+two, the private part all except the first.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _say(records: Sequence[tuple[tuple[str, str], ...]], references: int, ways: 
 
 
 def _sentence(record: Mapping[str, str], draw: random.Random, ways: slice) -> str:
-    """One or two sentences: an opening, then the other slots in a drawn order."""
+    """One or two sentences: an opening, then the other slots in random order."""
     opening = draw.choice(_OPENINGS[ways]).format(name=record["name"], kind=record["kind"])
     slots = [slot for slot in record if slot not in ("name", "kind")]
     clauses = [_clause(slot, record[slot], draw, ways) for slot in draw.sample(slots, len(slots))]

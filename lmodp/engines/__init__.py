@@ -1,1 +1,1 @@
-"""Engines that are not the suite's own: Opacus and private-transformers behind the seam of `lmodp.methods.engine.Engine`."""
+"""Other engines, Opacus and private-transformers, behind the interface `lmodp.methods.engine.Engine`."""

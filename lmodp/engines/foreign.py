@@ -1,8 +1,8 @@
 """Training with another engine: the same plan, its answers checked, its noise tested.
 
-What an engine says of its noise is not evidence. So it is asked for the sums that
-it releases when all gradients are zero, and the law of those is compared with the
-plan's by the suite.
+An engine's own statement about its noise is not evidence. So the suite requests the
+sums that the engine releases when all gradients are zero, and compares their law
+with the plan's.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FALSE_ALARM = 1e-9
 
 
 class EngineFailed(LmodpError):
-    """Another engine raised, or answered with something that is no answer."""
+    """Another engine raised an exception or returned an invalid answer."""
 
 
 def train_foreign(
@@ -52,8 +52,8 @@ def train_foreign(
     Args:
         engine: a method's.
         model, plan, examples, loss, settings, seeds: as for `lmodp.training.train`.
-        unused: what `train` takes beyond; another engine writes no checkpoints and
-            scores nothing on the way.
+        unused: further arguments of `train`; another engine writes no checkpoints and
+            does not score during training.
 
     Returns:
         The engine's record with ``noise_measured`` and ``released_law``, which the
@@ -61,16 +61,16 @@ def train_foreign(
 
     Raises:
         EngineFailed: the engine raised, or left out a field of the record.
-        Unsupported: the engine says that it cannot train this model.
+        Unsupported: the engine cannot train this model.
 
     Guarantees:
-        * The noise is judged by sums that the engine released, not by its word.
+        * The noise is judged by sums that the engine released, not by what it reports.
 
     Edge cases:
         =====================  =====================================================
-        plan without noise     nothing is probed
-        few parameters         steps are probed until `PROBE_DRAWS` numbers were seen
-                               or `MOST_PROBES` steps were made
+        plan without noise     no step is probed
+        few parameters         steps are probed until `PROBE_DRAWS` numbers are collected
+                               or `MOST_PROBES` steps are done
         =====================  =====================================================
     """
     run = {"plan": plan, "examples": examples, "settings": settings, "seeds": seeds}
@@ -97,7 +97,7 @@ def probe(
     expected = sum(value.numel() for value in model.parameters() if value.requires_grad)
     sums: list[Tensor] = []
     while len(sums) * expected < PROBE_DRAWS and len(sums) < MOST_PROBES:
-        number = len(sums) + 1  # every probe draws noise of its own, and none that the run draws
+        number = len(sums) + 1  # every probe draws its own noise, different from the run's
         other = {purpose: (seed + number * 0x9E3779B97F4A7C15) % 2**63 for purpose, seed in seeds.items()}
         released = engine.probe_step(model, plan=plan, loss=without_gradient(loss), seeds=other, **run)
         released = torch.as_tensor(released)
@@ -119,10 +119,10 @@ def measure_law(released: Tensor, plan: Plan) -> dict[str, Any]:
         released: float64, (n,).
 
     Returns:
-        ``noise_measured``, as the suite's own engine reports it; ``released_law``
-        with the Kolmogorov-Smirnov distance of the absolute values from the law and
-        the share of positive values, each with the tolerance of an honest engine at
-        a false alarm of `FALSE_ALARM`.
+        ``noise_measured``, as the suite's own engine reports it, and ``released_law``:
+        the Kolmogorov-Smirnov distance between the absolute values and the law, and
+        the share of positive values. Each has the tolerance that a correct engine
+        exceeds with probability `FALSE_ALARM`.
     """
     scale, meter = plan.effective_noise_scale, NoiseMeter(plan.noise)
     for piece in (released / scale).float().split(CHUNK):
@@ -148,12 +148,12 @@ REQUIRED = ("steps", "sampling_rate", "dataset_size", "sampler", "adjacency", "b
 
 
 def _guarded(work: Any) -> Any:
-    """Run a method's code; whatever it raises becomes a reason that is shown."""
+    """Run a method's code; any exception becomes a reason that the tables show."""
     try:
         answer = work()
     except LmodpError:
         raise
-    except Exception as error:  # another engine may raise anything; the grid goes on, and its author must see what
+    except Exception as error:  # another engine may raise any exception; the tables show it, and the grid goes on
         raise EngineFailed(f"the engine raised {describe_error(error)}") from error
     if isinstance(answer, TrainingResult):
         missing = [name for name in REQUIRED if name not in answer.record]

@@ -1,8 +1,9 @@
 """Opacus end to end: its per-example gradients, clipping, noise and Poisson sampler.
 
-Its parts are assembled here instead of by ``PrivacyEngine.make_private``, which
-takes the sampling rate to be 1 / len(data_loader): with 7,568 examples and batches
-of 1,024 that is 1/8 where the plan says 0.1353.
+This module assembles Opacus's parts itself instead of calling
+``PrivacyEngine.make_private``. The latter uses the sampling rate
+1 / len(data_loader): with 7,568 examples and batches of 1,024 that is 1/8, but the
+plan says 0.1353.
 
 References:
     Yousefpour et al. 2021, arXiv 2109.12298.
@@ -91,7 +92,7 @@ class OpacusEngine:
 
 @contextmanager
 def _assembled(*arguments: object) -> Iterator[_Run]:
-    """Put Opacus around a model, and take it off again."""
+    """Context: wrap a model in Opacus, and unwrap it at the end."""
     run = _Run(*arguments)
     try:
         yield run
@@ -119,7 +120,7 @@ class _Run:
         self.device, self.plan, self.examples, self.settings = next(model.parameters()).device, plan, examples, settings
         self.loss = in_precision(loss, settings.precision)
         model.train()
-        # Not strict: buffers such as position numbers, which Opacus refuses otherwise, take no part in the gradient.
+        # Not strict: otherwise Opacus refuses buffers such as position numbers, which have no gradient.
         self.wrapped = GradSampleModule(model, loss_reduction="mean", strict=False)
         parameters = [value for value in self.wrapped.parameters() if value.requires_grad]
         self.optimizer = DPOptimizer(
@@ -147,7 +148,7 @@ class _Run:
         return report
 
     def accumulate(self, drawn: list[int]) -> StepReport:
-        """Sum clipped gradients; the last micro-batch is left to the optimizer's own step."""
+        """Sum clipped gradients of all micro-batches except the last, which the optimizer's own step adds."""
         self.optimizer.zero_grad()
         indices = arranged(self.examples, torch.tensor(drawn, dtype=torch.int64).numpy())
         pieces = list(micro_batches(indices, self.settings.micro_batch_size))
@@ -164,10 +165,11 @@ class _Run:
         return _joined(reports)
 
     def _forget_unused_pooler(self) -> None:
-        """BERT's own forward runs its pooler on the first token, and nothing reads that; the head runs it again.
+        """BERT's own forward pass runs its pooler on the first token without need; the head runs the pooler again.
 
-        Opacus waits for the first call's gradient, which never comes. Calls are
-        taken back last first, so what it has is the head's gradient, complete.
+        Opacus waits for a gradient of the first call, which never comes. It matches
+        gradients to calls in reverse order, so the gradient that it has is the head's,
+        and it is complete.
         """
         for module in self.wrapped.modules():
             if isinstance(module, BertPooler) and getattr(module.dense, "activations", None):
@@ -189,7 +191,7 @@ class _Run:
         return StepReport(batch_size=len(piece), clipped=0, non_finite=0, loss=float(losses.detach().sum()))
 
     def _require_per_example(self, size: int) -> None:
-        """Refuse gradients that are not per example: their norms would bound nothing."""
+        """Raise an error if gradients are not per example: clipping them would not bound the sensitivity."""
         for parameter in self.optimizer.params:
             found = getattr(parameter, "grad_sample", None)
             if not isinstance(found, Tensor) or len(found) != size:
@@ -208,7 +210,7 @@ class _Run:
             "clipping": "flat",
             "noise": Gaussian(std=self.optimizer.noise_multiplier).to_dict(),
             "noise_scale": self.optimizer.max_grad_norm,
-            "clipped": [],  # Opacus keeps its norms to itself; computing them again would slow it down
+            "clipped": [],  # Opacus does not report its norms; computing them again would slow it down
         }
 
 

@@ -1,4 +1,4 @@
-"""A row an example for embeddings that a model looks up once for the whole batch."""
+"""One row per example for embeddings that a model looks up once for the whole batch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from torch import nn
 class RowAnExample:
     """Hooks that expand a shared (1, T) index to (B, T), as per-example engines need.
 
-    BERT and GPT-2 look their position table up once and add the result to every
-    example. The values do not change; the gradients come apart by example.
+    BERT and GPT-2 look up their position table once and add the result to every
+    example. With the hooks the values stay the same, and each example has its own
+    gradient.
 
     Args:
-        model: its embeddings get the hooks until `remove`.
+        model: its embeddings keep the hooks until `remove`.
     """
 
     def __init__(self, model: nn.Module):
@@ -28,6 +29,6 @@ class RowAnExample:
         return (index.expand(self.size, -1) if index.dim() == 2 and len(index) == 1 else index, *rest)
 
     def remove(self) -> None:
-        """Take the hooks off."""
+        """Remove the hooks."""
         for handle in self.handles:
             handle.remove()

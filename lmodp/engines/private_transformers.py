@@ -1,7 +1,8 @@
-"""private-transformers: ghost clipping by two backward passes, its noise, the suite's Poisson draws.
+"""private-transformers: its ghost clipping (two backward passes) and its noise, with the suite's Poisson samples.
 
-The package has no sampler: it takes what a data loader gives, shuffled batches in
-its examples, and accounts for Poisson sampling. Here it gets the suite's draws.
+The package has no sampler. It takes the batches of a data loader (shuffled ones in
+its examples), but its accountant assumes Poisson sampling. Here it receives the
+suite's Poisson samples.
 
 References:
     Li et al. 2022, arXiv 2110.05679.
@@ -88,7 +89,7 @@ class PrivateTransformersEngine:
 
 @contextmanager
 def _attached(*arguments: object) -> Iterator[_Run]:
-    """Put the engine on a model, and take it off again."""
+    """Context: attach the engine to a model, and detach it at the end."""
     run = _Run(*arguments)
     try:
         yield run
@@ -98,14 +99,14 @@ def _attached(*arguments: object) -> Iterator[_Run]:
 
 
 class _Whole(nn.Module):
-    """Hides a model's class, for which the package would swap in the forward pass of an older transformers."""
+    """Hides a model's class; the package would replace its forward pass by that of an older transformers version."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
 
     def forward(self, **inputs: Tensor) -> Tensor:
-        """Return what the model returns."""
+        """Call the model."""
         return self.model(**inputs)
 
 
@@ -140,7 +141,7 @@ class _Run:
         self.engine.attach(self.optimizer)
         self.rows = RowAnExample(model)
         self.sampler = PoissonSampler(plan=plan, key=stream_key(seeds["sampling"], entropy="seeded"))
-        torch.manual_seed(seeds["noise"])  # the package draws noise, as it does dropout, from the global generator
+        torch.manual_seed(seeds["noise"])  # the package draws noise and dropout from the global generator
 
     def advance(self, step: int) -> StepReport:
         """Take one step."""
@@ -150,10 +151,10 @@ class _Run:
         return report
 
     def accumulate(self, step: int) -> tuple[Tensor, StepReport]:
-        """Sum the clipped gradients of all micro-batches but the last, whose losses are returned for the step."""
+        """Sum the clipped gradients of all micro-batches except the last; return the last one's losses."""
         drawn = self.sampler.draw(step)
         pieces = list(micro_batches(arranged(self.examples, drawn), self.settings.micro_batch_size))
-        # The package cannot take a step without examples; one with a gradient of zero adds nothing.
+        # The package cannot take a step without examples; one example with gradient zero adds nothing.
         batches = [self._losses(piece) for piece in pieces[:1]] or [0.0 * self._losses(np.array([0]))]
         total = float(batches[0].detach().sum())
         for piece in pieces[1:]:

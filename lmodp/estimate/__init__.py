@@ -1,1 +1,1 @@
-"""What a grid would cost: parameters, memory and hours, without weights and without a run."""
+"""Estimates the cost of a grid (parameters, memory, hours) without weights and without a run."""

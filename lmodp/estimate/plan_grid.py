@@ -1,4 +1,4 @@
-"""What a grid would cost: models at their true sizes, memory, hours and the epsilon that holds, cell by cell."""
+"""Estimates the cost of a grid, cell by cell: model size, memory, hours, and the verified epsilon."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from lmodp.specs import CellSpec
 from lmodp.stages.calibrate_noise import calibrate_noise
 
 NOTES = (
-    "memory: of one training step, estimated (16 bytes a trained weight, activations after Korthikanti et al. 2022).",
-    "time: work over the measured rate of a small model on this machine, at the mean length where the results folder has the "
-    "tokens' record and at the longest length elsewhere; evaluation, and the one pass that fills a cache of frozen layers' "
-    "outputs, not included.",
-    "verified: upper bound of the whole run's epsilon; it is what holds.",
+    "memory: estimate for one training step (16 bytes per trained weight, activations after Korthikanti et al. 2022).",
+    "time: estimated work divided by the measured speed of a small model on this machine. It uses the mean length of "
+    "the examples if they are tokenized, otherwise the longest length. It does not include evaluation, nor the one "
+    "pass that fills a cache of frozen layers' outputs.",
+    "verified: upper bound on epsilon of the whole run, the epsilon you may state.",
 )
 
 
 def plan_grid(grid: Grid, *, rate: float, privacy: bool = True) -> dict[str, Any]:
-    """Return models at their true sizes and one entry a cell.
+    """Return models at their true sizes and one entry per cell.
 
     Args:
         grid: of the configuration.
-        rate: products and sums a second.
-        privacy: whether the verified epsilon of each mechanism is computed.
+        rate: products and sums per second.
+        privacy: whether to compute the verified epsilon of each mechanism.
     """
     sizes: dict[str, dict[str, Any]] = {}
     cells = [_plan_cell(cell, grid, sizes, rate, privacy) for cell in grid.cells.values()]
@@ -46,7 +46,7 @@ def plan_grid(grid: Grid, *, rate: float, privacy: bool = True) -> dict[str, Any
 
 def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: float, privacy: bool) -> dict[str, Any]:
     spec, training = cell.spec, cell.spec.training
-    part = json.dumps([spec.experiment, spec.trainable])  # a method may train another part than its experiment
+    part = json.dumps([spec.experiment, spec.trainable])  # a method may train another part than its experiment does
     if part not in sizes:
         sizes[part] = _size(spec)
     size = sizes[part]
@@ -71,7 +71,7 @@ def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: f
 
 
 def _unpinned(spec: CellSpec, grid: Grid) -> str | None:
-    """Which of the cell's files the hub cannot be asked for, because no commit of them is known here."""
+    """Which of the cell's files cannot be downloaded from the hub, because no commit is pinned for them."""
     wanted = {
         "dataset": (spec.dataset, spec.source),
         "model": (spec.model, spec.model_source or spec.source),
@@ -87,10 +87,10 @@ def _unpinned(spec: CellSpec, grid: Grid) -> str | None:
 
 
 def _flops(cell: Cell, size: Mapping[str, Any], *, mean_length: float | None) -> float | None:
-    """Products and sums an example; behind cached outputs of a frozen prefix only the trained part runs.
+    """Products and sums per example; if a frozen prefix's outputs are cached, only the trained part runs.
 
-    Micro-batches hold examples of like lengths and are padded to the longest of their own, so that the
-    mean length counts; attention's share, which grows faster, is small at these lengths.
+    Micro-batches contain examples of similar length, padded to the longest of them, so the mean length
+    decides. Attention grows faster than linearly, but its share is small at these lengths.
     """
     longest = cell.spec.max_length
     length = mean_length or longest
@@ -101,7 +101,7 @@ def _flops(cell: Cell, size: Mapping[str, Any], *, mean_length: float | None) ->
 
 @cache
 def _mean_length(tokens_id: str, grid: Grid) -> float | None:
-    """The mean length of the training examples, where their tokens have been counted."""
+    """The mean length of the training examples, if their tokens have been counted."""
     path = grid.config.results / "tokens" / tokens_id / "tokens.json"
     return read_record(path)["splits"]["train"]["mean_length"] if path.is_file() else None
 
@@ -124,7 +124,7 @@ def _size(spec: CellSpec) -> dict[str, Any]:
 
 @cache
 def _size_of(asked: str) -> dict[str, Any]:
-    """The size of a model under a task and a trained part, given as JSON; several experiments ask for the same one."""
+    """The size of a model for a task and a trained part (given as JSON); cached, as several experiments share it."""
     from lmodp.estimate.true_size import true_size  # loads torch, which a faulty configuration need not wait for
 
     values = json.loads(asked)
@@ -138,7 +138,7 @@ def _size_of(asked: str) -> dict[str, Any]:
 
 
 def _verified(cell: Cell, grid: Grid, dimension: int | None) -> dict[str, Any]:
-    """The upper bound of the mechanism that the cell would be trained under."""
+    """The verified upper bound of the cell's mechanism."""
     counted = dimension if grid.mechanisms[cell.mechanism].released else None
     try:
         return _verified_of(cell.mechanism, grid, counted)

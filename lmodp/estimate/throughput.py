@@ -1,4 +1,4 @@
-"""How fast this machine trains under clipping, from a few steps of a small encoder."""
+"""Measures how fast this machine trains with clipping, from a few steps of a small encoder."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ WIDTH, LAYERS, LENGTH, BATCH, STEPS = 256, 2, 64, 64, 3
 
 
 def measure_throughput(device: torch.device) -> float:
-    """Return the products and sums a second that a clipped, noisy training step reaches here.
+    """Return the products and sums per second of a clipped, noisy training step on this machine.
 
-    The first step, in which buffers are made, is not counted. The batch is large
-    beside the model, as it is in private training, so that noise and optimiser,
-    whose work grows with the model alone, do not decide the figure.
+    The first step, which creates buffers, is not counted. The batch is large compared
+    with the model, as in private training. So noise and optimizer, whose work grows
+    only with the model, have little weight in the result.
     """
     config = RobertaConfig(vocab_size=1000, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=4,
                            intermediate_size=4 * WIDTH, max_position_embeddings=LENGTH + 2, type_vocab_size=1)  # fmt: skip

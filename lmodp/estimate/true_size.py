@@ -1,7 +1,7 @@
-"""Models at their true size without their weights: counts, clipping rules, memory and work.
+"""Models at their true size without weights: parameter counts, clipping rules, memory and work.
 
-`lmodp plan` checks a grid with these before anything is fetched. The model is
-built on torch's meta device, where a tensor has a shape and no memory.
+`lmodp plan` uses this to check a grid before anything is downloaded. The model is
+built on torch's meta device, where tensors have a shape but no memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lmodp.models.pretraining import PretrainingSettings
 from lmodp.models.trainable import set_trainable
 from lmodp.training.clipping.recording import tapped_layers
 
-# Configurations of embedded models, whose packages hold them with the weights.
+# Configurations of packaged models; their packages contain them only together with the weights.
 _EMBEDDED: Mapping[str, Mapping[str, Any]] = {
     "minilm_roberta": {"vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12,
                        "intermediate_size": 1536, "max_position_embeddings": 513, "type_vocab_size": 1, "pad_token_id": 0},
@@ -40,10 +40,10 @@ _EMBEDDED: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class TrueSize:
-    """What is known of a model before its weights are.
+    """The facts about a model that need no weights.
 
     Args:
-        parameters, trainable: numbers of the model with its task's head.
+        parameters, trainable: counts for the model with its task's head.
         tapped: number of layers that are clipped per example.
         memory_bytes: see `training_memory`.
         flops_per_example: see `training_flops`.
@@ -85,7 +85,7 @@ def build_at_true_size(card: ModelCard, *, classes: int | None, pooling: str, la
         layers: the first layers only; None for all.
     """
     config = true_config(card, layers=layers)
-    if config.pad_token_id is None:  # as prepare_model does; a Llama's own configuration names none
+    if config.pad_token_id is None:  # as prepare_model does; Llama's own configuration names none
         config.pad_token_id = config.eos_token_id
     with torch.device("meta"):
         if classes is None:
@@ -135,10 +135,10 @@ def true_size(
 def training_memory(model: nn.Module, *, precision: str, batch: int, length: int) -> int:
     """Return an estimate of the memory of one training step, in bytes.
 
-    Weights, and for the trained ones a gradient sum and Adam's two moments, in
-    float32 (frozen weights in two bytes under bfloat16); activations after
-    Korthikanti et al. 2022, equation 2, s b h (34 + 5 a s / h) in two bytes a
-    layer; and the logits of a language model, with their gradient.
+    The sum of: weights in float32 (frozen weights in two bytes under bfloat16); for
+    trained weights a gradient sum and Adam's two moments, in float32; activations
+    after Korthikanti et al. 2022, equation 2, s b h (34 + 5 a s / h) per layer, in
+    two bytes; and the logits of a language model with their gradient.
 
     References:
         Korthikanti et al. (2022), arXiv:2205.05198.
@@ -154,11 +154,12 @@ def training_memory(model: nn.Module, *, precision: str, batch: int, length: int
 
 
 def training_flops(model: nn.Module, *, length: int) -> int:
-    """Return the products and sums that one example of the longest length takes.
+    """Return the products and sums for one example of the longest length.
 
-    Two a weight and token forward and two backward for the activations' gradients;
-    two more for the gradients of trained weights; 12 s h a layer and token for
-    attention. Embedding tables that are only looked up do not count.
+    Per weight and token: two in the forward pass, two in the backward pass for the
+    gradients of the activations, and two more for the gradients of trained weights.
+    Attention adds 12 s h per layer and token. Embedding tables that are only looked
+    up do not count.
 
     References:
         Kaplan et al. (2020), arXiv:2001.08361, section 2.1.

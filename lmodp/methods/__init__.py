@@ -1,1 +1,1 @@
-"""Methods: what a method must say, and how the suite finds it."""
+"""Methods: what a method must define, and how the suite finds it."""

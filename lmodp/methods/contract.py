@@ -1,9 +1,9 @@
 """What a method is: one file in ``baselines/``, one row of the tables.
 
-A method turns a privacy target into a mechanism and says how it is trained. The
-contract, with everything a method may state, is ``baselines/README.md``. This
-module and the methods import nothing slow: the workflow lists methods each time
-it is parsed.
+A method turns a privacy target into a mechanism and says how the model is trained.
+``baselines/README.md`` is the contract: it lists everything that a method may
+define. This module and the methods import nothing slow, because the workflow loads
+all methods each time it is parsed.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a mechanism is asked to reach.
+    """The privacy target that a mechanism must reach.
 
     Args:
         calibration: "claimed" (as the method's authors compute it) or "verified"
             (the upper bound of the whole run).
         epsilon, delta: the target.
         sampling_rate, steps: q and T of the run.
-        search: record of `search_noise` for this target, where the method asks
-            for one by ``needs_search``.
-        dimension: number of trained parameters, where the method asks for it by
+        search: record of `search_noise` for this target, if the method sets
+            ``needs_search``.
+        dimension: number of trained parameters, if the method sets
             ``needs_dimension``.
-        setting: name of the published setting, where the target is one of the
-            method's own ``published_points``.
+        setting: name of the published point, if the target is one of the method's
+            own ``published_points``.
     """
 
     calibration: str
@@ -65,10 +65,10 @@ class Target:
         )
 
     def calibrate(self, noise: Noise | str) -> Noise:
-        """Return a noise that reaches this target, on the private side.
+        """Return a noise that reaches this target; rounding is to the private side.
 
-        Under "claimed" the target is of one step, by the published formula for the
-        family; under "verified" it is the upper bound of the whole run.
+        Under "claimed" the target is the epsilon of one step, by the published formula
+        for the family. Under "verified" it is the upper bound for the whole run.
 
         Args:
             noise: a shape, which is multiplied by the smallest sufficient factor,
@@ -95,19 +95,19 @@ CLAIM_DELTAS = tuple(10 ** (-k / 4) for k in range(2, 21))
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A claim about the whole run by a formula of the method's own.
+    """A claim about the whole run by the method's own formula.
 
-    It stands in the certificate's ``claimed`` section in place of the published
-    route of LMO-DP. It is shown, never relied on.
+    It replaces LMO-DP's published formula in the certificate's ``claimed`` section.
+    The suite shows a claim, but never relies on it.
 
     Args:
-        epsilon: of the whole run; None where the formula has no answer.
-        formula: what it is computed by, one clause for the tables.
-        published_epsilon_run: the epsilon that was published for the setting, if any.
-        reason: why there is no epsilon, where there is none.
-        epsilon_at: pairs (delta, epsilon) of the same formula at other deltas, finite ones. Audits test at
-            larger deltas than the target's and compare with these (`CLAIM_DELTAS` are enough); without
-            them an audit says what it cannot compare.
+        epsilon: of the whole run; None if the formula has no answer.
+        formula: name of the formula, in a few words for the tables.
+        published_epsilon_run: the epsilon that was published for this point, if any.
+        reason: why ``epsilon`` is None.
+        epsilon_at: pairs (delta, epsilon) of the same formula at other deltas, only finite ones. Audits test
+            at larger deltas than the target's and compare with these (`CLAIM_DELTAS` are enough). Without
+            them an audit reports that it cannot compare.
     """
 
     epsilon: float | None
@@ -119,18 +119,18 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Mechanism:
-    """What a method answers.
+    """The answer of a method: its noise and its claim.
 
     Args:
-        noise: law of the noise in one coordinate relative to the clip norm; None
+        noise: law of the noise in one coordinate, relative to the clip norm; None
             for no noise.
-        published_epsilon_step: the epsilon of one step that was published for the point, where it
+        published_epsilon_step: the epsilon of one step that was published for this point, if it
             differs from the computed one.
-        claim_noise: the law that the published claim was computed for, where the
-            noise that is added has another.
-        claim: a claim by another formula than LMO-DP's published route.
+        claim_noise: the law that the published claim was computed for, if it differs
+            from that of the added noise.
+        claim: a claim by another formula than that of LMO-DP's public code.
         note: one sentence for the record: where the parameters come from.
-        details: further plain JSON values for the record.
+        details: further JSON values for the record.
     """
 
     noise: Noise | None
@@ -143,13 +143,13 @@ class Mechanism:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedPoint:
-    """A target of a method's own that runs beside the grid's targets.
+    """A method's own target, which runs in addition to the grid's targets.
 
     Args:
         setting: its name, unique within the method; it reaches the method as
             ``Target.setting``.
         epsilon: as published.
-        delta: as published; None takes the first of the grid.
+        delta: as published; None means the first delta of the grid.
         calibration: "claimed" or "verified".
     """
 
@@ -166,18 +166,18 @@ class Method:
         name: key in the configuration; also the file's name.
         title: for tables and figures.
         reference: where the method was published.
-        calibrations: the targets it understands; () for a method without privacy.
-        not_under: why it has no answer under a calibration it does not understand.
-        tasks, architectures: what it understands of the data sets' tasks and the
-            models' architectures; None for all.
+        calibrations: the kinds of target it supports; () for a method without privacy.
+        not_under: for each calibration that it does not support, the reason for the tables.
+        tasks, architectures: the tasks of data sets and the architectures of models
+            that it supports; None for all.
         requires: optional packages, import name to install line.
         clipping: "flat", "automatic" or "none".
         trainable: the part it trains; None for the experiment's.
-        engine: what trains it; "lmodp" unless the method *is* another engine.
-        mechanism_of: name of the method whose mechanism this one has too, so that it
-            is found and certified once; None where `mechanism` is its own.
-        needs_search: whether `mechanism` wants the record of the offline search.
-        needs_dimension: whether `mechanism` wants the number of trained parameters.
+        engine: the engine that trains; "lmodp" unless the method *is* another engine.
+        mechanism_of: name of the method whose mechanism it shares, so that the
+            mechanism is found and certified once; None if it has its own.
+        needs_search: whether `mechanism` needs the record of the offline search.
+        needs_dimension: whether `mechanism` needs the number of trained parameters.
     """
 
     name: str
@@ -196,9 +196,9 @@ class Method:
     needs_dimension: bool = False
 
     def skip(self, spec: CellSpec) -> str | None:
-        """Return why this method has no answer for a cell, or None if it has.
+        """Return why this method cannot compute a cell, or None if it can.
 
-        What the attributes say is checked before; this is for everything else.
+        The attributes are checked before; this is for all other reasons.
 
         Args:
             spec: the cell's resolved spec.
@@ -206,36 +206,36 @@ class Method:
         return None
 
     def mechanism(self, target: Target | None) -> Mechanism:
-        """Return the mechanism that reaches the target on the private side.
+        """Return the mechanism that reaches the target; round to the private side.
 
         Args:
             target: None for a method without privacy.
 
         Raises:
-            Unsupported: there is none; the reason appears in the tables.
+            Unsupported: there is no such mechanism; the tables show the reason.
         """
         raise TypeError(f"{type(self).__name__} defines no mechanism()")
 
     def published_points(self, *, dataset: str, dataset_size: int) -> Sequence[PublishedPoint]:
-        """Return the targets of the method's own for a data set."""
+        """Return the method's own targets for a data set."""
         return ()
 
     def load_engine(self) -> Engine:
-        """Return the engine named by ``engine``, where it is not the suite's own."""
+        """Return the engine named by ``engine``, if it is not the suite's own."""
         raise TypeError(f"{type(self).__name__} states engine {self.engine!r} and defines no load_engine()")
 
     @property
     def private(self) -> bool:
-        """Whether the method makes a privacy statement at all."""
+        """Whether the method makes a privacy statement."""
         return bool(self.calibrations)
 
 
 class BrokenMethod(Method):
-    """Stands in for a method that cannot be used, so that its cells are told and not lost.
+    """Replaces a method that cannot be used, so that its cells appear in the tables with the reason.
 
     Args:
-        name: the name it was, or would have been, found by.
-        status: "import error", "not a method", "duplicate name" or what raised.
+        name: the method's name, or the name of its file.
+        status: "import error", "not a method", "duplicate name" or which function raised.
         reason: what is wrong and what to do.
     """
 
@@ -247,7 +247,7 @@ class BrokenMethod(Method):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Why a cell is not computed: ``status`` "skipped" (no answer) or "failed" (a broken method)."""
+    """Why a cell is not computed: ``status`` "skipped" (the method has no answer) or "failed" (it is broken)."""
 
     status: str
     reason: str
@@ -257,7 +257,7 @@ def why_left_out(method: Method, spec: CellSpec, *, task: str, architecture: str
     """Return why a method's cell is not computed, or None.
 
     Args:
-        method: the method, or what stands in for it.
+        method: the method, or its `BrokenMethod`.
         spec: the cell's resolved spec.
         task, architecture: of the cell's data set and model.
     """
@@ -268,23 +268,27 @@ def why_left_out(method: Method, spec: CellSpec, *, task: str, architecture: str
         return LeftOut("skipped", reason)
     try:
         reason = method.skip(spec)
-    except Exception as error:  # a method may raise anything; its author must see what, and the grid goes on
+    except (
+        Exception
+    ) as error:  # a method may raise any exception; the tables show it to the author, and the grid goes on
         return LeftOut("failed", f"skip() of {method.name!r} raised {describe_error(error)}")
     return LeftOut("skipped", reason) if reason else None
 
 
 def points_of(method: Method, datasets: Mapping[str, int]) -> tuple[Method, dict[str, Sequence[PublishedPoint]]]:
-    """Return a method and its own points on every data set; what stands in for it where asking raises.
+    """Return a method and its own points on every data set; a `BrokenMethod` if it raises.
 
     Args:
-        method: whose points are wanted.
+        method: the method.
         datasets: number of training examples by data set.
     """
     try:
         return method, {
             name: tuple(method.published_points(dataset=name, dataset_size=size)) for name, size in datasets.items()
         }
-    except Exception as error:  # a method may raise anything; its author must see what, and the grid goes on
+    except (
+        Exception
+    ) as error:  # a method may raise any exception; the tables show it to the author, and the grid goes on
         return BrokenMethod(method.name, status="published_points() raised", reason=describe_error(error)), {}
 
 

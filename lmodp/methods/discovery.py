@@ -1,7 +1,7 @@
-"""Methods are found by being there: in ``baselines/``, in a configured folder, or as an installed entry point.
+"""Finds methods: in ``baselines/``, in a configured folder, and among installed entry points.
 
-Nothing a method does can break the listing: one that cannot be used is a
-`BrokenMethod` with its reason.
+A faulty method cannot break the listing: it appears as a `BrokenMethod` with the
+reason.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _CONTRACT = "The contract is baselines/README.md."
 
 @dataclass(frozen=True)
 class Found:
-    """A method: the method, or what stands in for it, and where it was found.
+    """A method and where it was found.
 
     Args:
-        method: a `BrokenMethod` where the method cannot be used.
-        origin: for people: file name, or the entry point with its package.
-        file: source file, None where an entry point has none.
+        method: the method; a `BrokenMethod` if it cannot be used.
+        origin: text for people: the file's name, or the entry point with its package.
+        file: source file; None for an entry point without one.
     """
 
     method: Method
@@ -42,7 +42,7 @@ class Found:
 
     @property
     def broken(self) -> bool:
-        """Whether the method cannot be used at all; a missing package is not that."""
+        """Whether the method is faulty; a missing optional package does not count."""
         return isinstance(self.method, BrokenMethod)
 
     @property
@@ -61,7 +61,7 @@ def find_methods(folder: str | None = None) -> dict[str, Found]:
         folder: a further folder of methods.
 
     Raises:
-        MissingFile: the further folder is not there.
+        MissingFile: the further folder does not exist.
     """
     by_name: dict[str, list[Found]] = {}
     for found in [*map(_from_file, method_paths(folder)), *map(_from_entry_point, _installed())]:
@@ -92,7 +92,7 @@ def get_method(name: str, folder: str | None = None) -> Method:
 
 
 def method_paths(folder: str | None = None) -> list[Path]:
-    """Return the files that define methods: every Python file but ``__init__.py`` and its like."""
+    """Return the files that define methods: every Python file whose name does not begin with ``__``."""
     folders = [BASELINES]
     if folder is not None:
         if not Path(folder).is_dir():
@@ -102,7 +102,7 @@ def method_paths(folder: str | None = None) -> list[Path]:
 
 
 def method_name(path: Path) -> str:
-    """Return the name that a method file's method must have: the file's, without a leading underscore."""
+    """Return the name that the method in a file must have: the file's name without a leading underscore."""
     return path.stem.lstrip("_")
 
 
@@ -120,7 +120,7 @@ def _from_file(path: Path) -> Found:
     name = method_name(path)
     try:
         method = _method_in(_import(path), name)
-    except Exception as error:  # a method may raise anything on import; its author must see what
+    except Exception as error:  # a method may raise any exception on import; the list shows it to the author
         return Found(_broken(name, error), path.name, path)
     return Found(method, path.name, path)
 
@@ -130,7 +130,7 @@ def _from_entry_point(point: EntryPoint) -> Found:
     try:
         loaded = point.load()
         method = _method_in(loaded, point.name)
-    except Exception as error:  # as above; an installed package's fault is told like a file's
+    except Exception as error:  # as above, for installed packages
         return Found(_broken(point.name, error), origin, None)
     source = inspect.getsourcefile(type(method))
     return Found(method, origin, Path(source) if source else None)
@@ -145,8 +145,8 @@ def _broken(name: str, error: Exception) -> BrokenMethod:
 def _method_in(source: ModuleType | type, name: str) -> Method:
     """Return the one method that a module defines, or an instance of the class given.
 
-    A base class without a name of its own is no method, and neither is one that
-    the module imports from another.
+    A base class without its own ``name`` does not count, nor does a class that the
+    module imports from another module.
     """
     classes = (
         [source]
@@ -162,14 +162,20 @@ def _method_in(source: ModuleType | type, name: str) -> Method:
 
 
 def check_method(method: Method, name: str) -> None:
-    """Refuse a method whose attributes break the contract.
+    """Raise an error if a method's attributes break the contract.
 
     Raises:
         InvalidValue: the first broken rule.
     """
     missing = [key for key in _STATED if not getattr(method, key, None)]
     require(not missing, "class", type(method).__name__, f"must state {', '.join(missing)}", _CONTRACT)
-    require(method.name == name, "name", method.name, f"must be {name!r}, where it was found", "Rename one of the two.")
+    require(
+        method.name == name,
+        "name",
+        method.name,
+        f"must be {name!r}, the name of the file or entry point",
+        "Rename one of the two.",
+    )
     unknown = [item for item in method.calibrations if item not in CALIBRATIONS]
     require(not unknown, "calibrations", method.calibrations, f"may hold {', '.join(CALIBRATIONS)}", _CONTRACT)
     require(
@@ -179,8 +185,8 @@ def check_method(method: Method, name: str) -> None:
         not method.private or method.clipping != "none",
         "clipping",
         method.clipping,
-        "bounds nothing, so a privacy statement cannot rest on it",
-        "Use 'flat', or state calibrations = ().",
+        "does not bound the sensitivity, so no privacy statement is possible",
+        "Use 'flat', or set calibrations = ().",
     )
 
 
@@ -194,6 +200,6 @@ def _import(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]  # a half-executed module would be found next time
+        del sys.modules[name]  # otherwise the next import would find a half-executed module
         raise
     return module

@@ -1,4 +1,4 @@
-"""The seam for engines that are not the suite's own: a method that *is* another engine returns one."""
+"""The interface of other engines: a method that *is* another engine returns an `Engine`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """What trains a method that is another engine.
+    """Another engine that trains instead of the suite's own.
 
-    The engine receives the same plan as everybody, with its Poisson sampling rate, and answers with the same
-    conformance record, so that `verify_run` can judge it. Its noise is not taken on trust:
-    `lmodp.engines.foreign` asks for released sums of zero gradients and tests their law.
+    The engine receives the same plan as every method, with the Poisson sampling rate, and returns the same
+    conformance record, so that `verify_run` can judge it. The suite also tests its noise:
+    `lmodp.engines.foreign` requests released sums of zero gradients and tests their law.
 
     Attributes:
-        packages: distributions whose versions can change a result.
+        packages: the packages whose versions can change a result.
     """
 
     packages: tuple[str, ...]
@@ -56,9 +56,9 @@ class Engine(Protocol):
         settings: TrainingSettings,
         seeds: Mapping[str, int],
     ) -> Tensor:
-        """Return the noisy sum that one step releases, flat, before it is divided by anything.
+        """Return the noisy sum that one step releases, as a flat vector, before any division.
 
-        The suite hands over a loss whose gradients are all zero, so that the sum is
-        the noise alone. The engine does what it does in training, no more, no less.
+        The suite passes a loss whose gradients are all zero, so the sum is pure noise.
+        The engine must do exactly what it does in training.
         """
         ...

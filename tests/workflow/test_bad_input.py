@@ -48,7 +48,7 @@ def test_faulty_data_stop_with_one_message_each(tmp_path):
     told = [line for line in done.text.splitlines() if line.startswith("lmodp: ")]
     assert len(told) == 2
     assert any("train.tsv' line 3, label = 'good': must be 0 or negative, 1 or positive." in line for line in told)
-    assert any("hub_revisions.e2e = None" in line and "is unpinned" in line for line in told)
+    assert any("hub_revisions.e2e = None" in line and "has no pinned revision" in line for line in told)
     assert not list(workflow.results.rglob("dataset.json"))
 
 
@@ -66,7 +66,7 @@ def lmodp(*arguments):
 
 def test_the_command_line_tells_and_exits_with_2():
     code, _, told = lmodp("check", "results/none")
-    assert code == 2 and told.startswith("lmodp: folder = 'results/none': is not there.") and "Traceback" not in told
+    assert code == 2 and told.startswith("lmodp: folder = 'results/none': does not exist.") and "Traceback" not in told
     code, _, told = lmodp("fetch", "vader")
     assert code == 2 and "is not in data.lock" in told
 

@@ -10,6 +10,7 @@ from lmodp.cli import main
 from lmodp.estimate.plan_grid import plan_grid
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config, load_config
+from lmodp.records.record import make_record, write_json
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 SMALL = {
@@ -63,16 +64,8 @@ def test_lengths_that_were_counted_are_taken(plan, tmp_path):
     grid = Grid(check_config({**SMALL, "results_root": str(tmp_path)}))
     cell = next(iter(grid.cells.values()))
     record = grid.config.results / "tokens" / cell.tokens / "tokens.json"
-    record.parent.mkdir(parents=True)
-    heads = {
-        "schema_version": 1,
-        "kind": "tokenize_dataset",
-        "created_by": {},
-        "inputs": {},
-        "status": "done",
-        "reason": None,
-    }
-    record.write_text(json.dumps({**heads, "splits": {"train": {"mean_length": 16.0}}}))
+    content = {"splits": {"train": {"mean_length": 16.0}}}
+    write_json(record, make_record("tokenize_dataset", content, code="0"))
     found = plan_grid(grid, rate=1e12, privacy=False)["cells"]
     assert found[0]["seconds"] == pytest.approx(plan["cells"][0]["seconds"] * 16 / 256)
     assert found[3]["seconds"] == plan["cells"][3]["seconds"]  # a head's activations have one position
@@ -144,7 +137,7 @@ def test_the_published_grid_can_be_trained_and_unpinned_files_are_told():
     for name in reasons.keys() - pinned:
         (reason,) = reasons[name]
         key = "bert_large" if name.startswith("bert_large") else name.split("_")[1]
-        assert f"hub_revisions.{key} = None" in reason and "is unpinned. Give one of its commits" in reason
+        assert f"hub_revisions.{key} = None" in reason and "has no pinned revision. Give one of its commits" in reason
 
 
 def test_a_revision_in_the_config_or_another_source_needs_no_pin():

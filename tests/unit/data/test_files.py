@@ -42,7 +42,7 @@ def test_tsv_faults(tmp_path, text, message):
 
 
 def test_missing_file_names_the_remedy(tmp_path):
-    with pytest.raises(MissingFile, match="is not there.*local_files"):
+    with pytest.raises(MissingFile, match="does not exist.*local_files"):
         read_tsv(tmp_path / "absent.tsv", COLUMNS)
 
 

@@ -110,8 +110,8 @@ def test_offline_says_what_is_there_and_what_to_do(tmp_path):
     ("error", "message"),
     [
         (GatedRepoError, "is gated. Accept its licence"),
-        (RevisionNotFoundError, "has no such revision"),
-        (RepositoryNotFoundError, "is not there, or needs a token"),
+        (RevisionNotFoundError, "does not have this revision"),
+        (RepositoryNotFoundError, "does not exist, or needs a token"),
         (
             LocalEntryNotFoundError,
             "is not in the cache, and the hub cannot be reached. Fetch it on a machine with network and copy",
@@ -132,7 +132,7 @@ def test_unpinned_and_movable_revisions_are_refused():
     with pytest.raises(
         InvalidValue,
         match=(
-            "hub_revisions.e2e = None: tuetschek/e2e_nlg is unpinned. Give one of its commits.*under hub_revisions "
+            "hub_revisions.e2e = None: tuetschek/e2e_nlg has no pinned revision. Give one.*under hub_revisions "
             "in the config"
         ),
     ):

@@ -88,7 +88,7 @@ def test_a_pair_set_may_have_a_hubs_names(tmp_path):
         ("mnli", "sentence1\tsentence2\tgold_label\na\tb\t-\n", r"label = '-': must be 0 or entailment, 1 or neutral"),
         ("e2e", 'mr,ref\n"name[A], near",x\n', r"line 2, mr = 'name\[A\], near': is not a list of slot\[value\]"),
         ("e2e", "mr,ref\nname A,x\n", r"is not a list of slot"),
-        ("dart", '[{"tripleset": [["a", "b", "c"]], "annotations": []}]', "record 1: .*a record without references"),
+        ("dart", '[{"tripleset": [["a", "b", "c"]], "annotations": []}]', "record 1: .*at least one reference"),
         ("dart", '[{"tripleset": [["a", "b"]], "annotations": [{"text": "x"}]}]', "must hold triples"),
         ("dart", '[{"annotations": []}]', "record 1: lacks tripleset"),
     ],

@@ -24,7 +24,7 @@ def test_sizes():
     check_sizes(CARD, examples(3, 1, test=1))  # a refused row of the evaluation split is one of those published
     with pytest.raises(DamagedFile, match=r"e2e test = 1 rows \(0 more refused\): must be 2"):
         check_sizes(CARD, examples(3, 1))
-    with pytest.raises(DamagedFile, match=r"e2e train = 2 rows \(1 more refused\): must be 3. Certificates rest on"):
+    with pytest.raises(DamagedFile, match=r"e2e train = 2 rows \(1 more refused\): must be 3. Certificates depend on"):
         check_sizes(CARD, examples(2, 2, train=1))
 
 

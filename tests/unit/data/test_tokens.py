@@ -125,7 +125,7 @@ def test_bert_is_told_the_second_sentence(tmp_path, config, typed, pair):
 
 
 def test_sequences_past_the_models_limit(tmp_path):
-    with pytest.raises(InvalidValue, match="max_length = 17: is past the model's 16 positions"):
+    with pytest.raises(InvalidValue, match="max_length = 17: is more than the model's 16 positions"):
         records(tmp_path, 17)
 
 

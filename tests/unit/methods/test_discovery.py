@@ -105,7 +105,10 @@ def test_a_name_defined_twice_is_neither_of_the_two(site):
             method_text("odd", body="clipping = 'sharp'"),
             "not a method: clipping = 'sharp': must be one of flat, automatic, none",
         ),
-        (method_text("odd", body="clipping = 'none'"), "bounds nothing, so a privacy statement cannot rest on it"),
+        (
+            method_text("odd", body="clipping = 'none'"),
+            "does not bound the sensitivity, so no privacy statement is possible",
+        ),
         (method_text("odd", body="calibrations = ('hoped',)"), "calibrations = ('hoped',): may hold claimed, verified"),
     ],
 )
@@ -161,7 +164,7 @@ def test_a_new_method_is_a_method_and_says_the_next_steps(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("My-Noise", "must be lower-case letters"), ("gaussian", "there is such a method")]
+    ("name", "told"), [("My-Noise", "must be lower-case letters"), ("gaussian", "is already used")]
 )
 def test_a_name_that_cannot_be_is_refused(tmp_path, capsys, name, told):
     assert main(["new-method", name, "--folder", str(tmp_path)]) == 2
