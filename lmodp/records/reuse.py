@@ -93,6 +93,7 @@ def run_stage(
         os.utime(record)  # newer than its inputs again, so that the workflow rests
         _print_line(name, record, root, "reused", started)
         return read_record(record)
+    record.parent.mkdir(parents=True, exist_ok=True)
     content = {"spec": dict(spec), **work()}
     lines = [sealed(plain(line)) for line in content.pop("runs", [])] if record.suffix == ".jsonl" else None
     if lines is not None:

@@ -30,14 +30,14 @@ def test_every_target_of_every_method_is_a_cell(values):
     cells = grid_of(values).cells.values()
     by_method = {}
     for cell in cells:
-        by_method.setdefault(cell.spec["method"], []).append(cell)
+        by_method.setdefault(cell.spec.method, []).append(cell)
     assert len(by_method["nonprivate"]) == 1
     assert {len(by_method[name]) for name in ("gaussian", "laplace", "lmo_dp", "lmo_dp_as_drawn")} == {4}
 
 
 def test_a_cell_that_is_not_computed_stays_with_its_reason(values):
     skipped = [cell for cell in grid_of(values).cells.values() if cell.skip]
-    assert [(cell.spec["method"], cell.spec["calibration"]) for cell in skipped] == [("lmo_dp_as_drawn", "verified")]
+    assert [(cell.spec.method, cell.spec.calibration) for cell in skipped] == [("lmo_dp_as_drawn", "verified")]
     assert "verified" in skipped[0].skip
 
 
@@ -53,8 +53,8 @@ def test_a_rate_of_its_own_changes_that_method_alone(values):
     before = grid_of(values).cells
     values["experiments"]["head"]["learning_rates"] = {"nonprivate": 5e-4}
     after = grid_of(values).cells
-    assert {before[name].spec["method"] for name in set(before) - set(after)} == {"nonprivate"}
-    rates = {cell.spec["method"]: cell.spec["training"]["learning_rate"] for cell in after.values()}
+    assert {before[name].spec.method for name in set(before) - set(after)} == {"nonprivate"}
+    rates = {cell.spec.method: cell.spec.training.learning_rate for cell in after.values()}
     assert rates.pop("nonprivate") == 5e-4
     assert set(rates.values()) == {float(values["experiments"]["head"]["training"]["learning_rate"])}
 
@@ -98,13 +98,13 @@ def test_an_unknown_cell_is_told(values):
 
 def test_a_methods_own_points_run_beside_the_grids(values):
     values["methods"] = ["plrv_o"]
-    points = [cell.spec for cell in grid_of(values).cells.values() if cell.spec["setting"]]
-    assert [(spec["setting"], spec["epsilon"], spec["calibration"]) for spec in points] == [
+    points = [cell.spec for cell in grid_of(values).cells.values() if cell.spec.setting]
+    assert [(spec.setting, spec.epsilon, spec.calibration) for spec in points] == [
         (f"plrv_o-sst2-{epsilon:g}", epsilon, "claimed") for epsilon in (0.2, 0.5, 1, 2.5)
     ]
-    assert {spec["delta"] for spec in points} == {1 / (2 * 192)}
+    assert {spec.delta for spec in points} == {1 / (2 * 192)}
     values["privacy"]["published_points"] = ["plrv_o-sst2-1"]
-    assert [cell.spec["setting"] for cell in grid_of(values).cells.values() if cell.spec["setting"]] == [
+    assert [cell.spec.setting for cell in grid_of(values).cells.values() if cell.spec.setting] == [
         "plrv_o-sst2-1"
     ]
 
@@ -112,20 +112,20 @@ def test_a_methods_own_points_run_beside_the_grids(values):
 def test_a_method_may_train_another_part_by_another_engine(values):
     values["methods"] = ["gaussian", "bitfit", "lora", "auto_clipping", "opacus"]
     values["privacy"]["calibrations"] = ["verified"]
-    specs = {cell.spec["method"]: cell.spec for cell in grid_of(values).cells.values()}
-    assert specs["gaussian"]["trainable"] == "head" and specs["bitfit"]["trainable"] == "bitfit"
-    assert specs["lora"]["trainable"] == {"lora": {"rank": 8, "alpha": 16.0, "targets": None}}
-    assert specs["auto_clipping"]["clipping"] == "automatic"
-    assert [specs[name]["engine"] for name in ("gaussian", "opacus")] == ["lmodp", "opacus"]
+    specs = {cell.spec.method: cell.spec for cell in grid_of(values).cells.values()}
+    assert specs["gaussian"].trainable == "head" and specs["bitfit"].trainable == "bitfit"
+    assert specs["lora"].trainable == {"lora": {"rank": 8, "alpha": 16.0, "targets": None}}
+    assert specs["auto_clipping"].clipping == "automatic"
+    assert [specs[name].engine for name in ("gaussian", "opacus")] == ["lmodp", "opacus"]
     values["experiments"]["head"]["trainable"] = {"lora": {"rank": 2}}
-    kept = {cell.spec["method"]: cell.spec for cell in grid_of(values).cells.values()}
-    assert kept["lora"]["trainable"]["lora"]["rank"] == 2 and kept["bitfit"]["trainable"] == "bitfit"
+    kept = {cell.spec.method: cell.spec for cell in grid_of(values).cells.values()}
+    assert kept["lora"].trainable["lora"]["rank"] == 2 and kept["bitfit"].trainable == "bitfit"
 
 
 def test_variants_of_one_noise_share_its_mechanism(values):
     values["methods"] = ["gaussian", "bitfit", "lora", "auto_clipping", "opacus"]
     values["privacy"]["calibrations"] = ["verified"]
-    cells = {cell.spec["method"]: cell for cell in grid_of(values).cells.values()}
+    cells = {cell.spec.method: cell for cell in grid_of(values).cells.values()}
     assert len({cells[name].mechanism for name in ("gaussian", "bitfit", "lora", "auto_clipping")}) == 1
     assert cells["opacus"].mechanism != cells["gaussian"].mechanism
 
@@ -135,9 +135,9 @@ def test_a_plan_that_is_only_certified_has_mechanisms_and_no_cells(values):
     plan = {**values["experiments"]["head"], "certify_only": True, "training": {"expected_batch_size": 24, "steps": 50}}
     trained, both = grid_of(values), grid_of({**values, "experiments": {**values["experiments"], "plan": plan}})
     assert both.cells.keys() == trained.cells.keys() and both.trained == ["head"]
-    added = [item.spec for name, item in both.mechanisms.items() if name not in trained.mechanisms]
-    assert {spec["steps"] for spec in added} == {50}
+    added = [spec for name, spec in both.mechanisms.items() if name not in trained.mechanisms]
+    assert {spec.steps for spec in added} == {50}
     assert len(added) == len(trained.mechanisms)
     only = grid_of({**values, "experiments": {"plan": plan}})
     assert not only.cells and not only.datasets
-    assert [item.spec["model"] for item in only.models.values()] == ["tiny_roberta"]  # PLRV-O counts its parameters
+    assert [spec.model for spec in only.models.values()] == ["tiny_roberta"]  # PLRV-O counts its parameters

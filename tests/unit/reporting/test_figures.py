@@ -32,10 +32,10 @@ def sources(tmp_path, curves):
     counts = {"points": 3, "qualifying": [{"epsilon": 0.3, "claimed": 1, "paper_bound": 0, "verified": 0}]}
     write_json(tmp_path / "landscape.json", make_record("map_space", counts, code="0"))
     return {
-        "curves": curves,
-        "wins": tmp_path / "wins.json",
-        "searches": tmp_path / "search.json",
-        "landscape": tmp_path / "landscape.json",
+        "curves": [curves],
+        "wins": [tmp_path / "wins.json"],
+        "searches": [tmp_path / "search.json"],
+        "landscape": [tmp_path / "landscape.json"],
     }
 
 
