@@ -9,8 +9,7 @@ from __future__ import annotations
 from torch import nn
 
 from lmodp.mechanisms import PUBLISHED
-from lmodp.training.clipping.engine import ClippingEngine
-from lmodp.training.clipping.plain import PlainEngine
+from lmodp.training.clipping.engine import ClippingEngine, PlainEngine
 from lmodp.training.noise import DeviceNoise, NoiseMeter
 from lmodp.training.randomness import device_generator
 from lmodp.training.settings import TrainingSettings, build_optimizer

@@ -1,4 +1,4 @@
-"""Checkpoints: complete or not there, checked before they are believed.
+"""Checkpoints: complete or absent, checked before they are used.
 
 Layout: magic (16 bytes), SHA-256 of the rest (32 bytes), identity of the run
 (32 bytes), payload (`torch.save`). The identity is a hash of everything that
@@ -15,7 +15,7 @@ import io
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import torch
 
@@ -64,7 +64,7 @@ def _write(stream: BinaryIO, state: dict[str, Any], identity: bytes) -> None:
     stream.write(MAGIC + bytes(_DIGEST))
     writer = _HashingWriter(stream)
     writer.write(identity)
-    torch.save(state, writer)
+    torch.save(state, cast(IO[bytes], writer))  # it only writes and flushes
     stream.seek(len(MAGIC))
     stream.write(writer.hash.digest())
     stream.flush()

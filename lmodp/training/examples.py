@@ -1,8 +1,8 @@
 """Sources of training examples: anything with ``len`` and ``batch(indices)``.
 
-An example source may also have ``arrange(indices)``, which puts a drawn batch in
+An example source may also have ``arrange(indices)``, which puts a drawn batch into
 the order in which it is cut into micro-batches. The clipped sum does not depend
-on that order, the amount of padding does.
+on that order; the amount of padding does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lmodp.training.losses import IGNORED
 
 
 class Examples(Protocol):
-    """What the engine asks of training data."""
+    """What the engine requires of training data."""
 
     def __len__(self) -> int: ...
 
@@ -35,14 +35,14 @@ def arranged(examples: Examples, indices: np.ndarray) -> np.ndarray:
 
 
 class TokenColumns:
-    """Ragged token columns in flat arrays, padded to the longest of a micro-batch.
+    """Ragged token columns in flat arrays, padded to the longest example of a micro-batch.
 
     Args:
-        columns: name -> one sequence of token ids an example; all columns of an
-            example have one length (``labels`` of a language model among them).
-        padding: name -> value that pads the column. ``attention_mask`` is made
-            here: 1 on tokens, 0 on padding.
-        values: name -> one number an example, (N,), for example class labels.
+        columns: name -> one sequence of token ids per example; all columns of an
+            example have the same length (``labels`` of a language model included).
+        padding: name -> value that pads the column. ``attention_mask`` is added by
+            `batch`: 1 on tokens, 0 on padding.
+        values: name -> one number per example, (N,), for example class labels.
         device: where batches are put.
     """
 

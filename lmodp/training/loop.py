@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -33,7 +34,7 @@ class TrainingResult:
     """What a run leaves beside the trained model.
 
     ``record`` is the content of ``training.json``, the same bytes for the same
-    spec; ``timing`` that of ``timing.json``.
+    spec; ``timing`` is the content of ``timing.json``.
     """
 
     record: dict[str, Any]
@@ -59,10 +60,10 @@ def train(
         model: parameters that require gradients are trained, in place.
         plan: rate, steps, clip norm and noise; ``noise`` None for a non-private run.
         examples: N training examples, N = ``plan.dataset_size``.
-        loss: ``loss(model, batch)`` returns one loss an example.
+        loss: ``loss(model, batch)`` returns one loss per example.
         settings: optimiser, precision, micro-batch size.
         seeds: for "sampling", "dropout" and "noise".
-        checkpoint_path: where a run is taken up again, and where checkpoints go.
+        checkpoint_path: where checkpoints are written; an existing one is resumed.
         evaluate: ``evaluate(model)`` returns numbers; called in evaluation mode.
         progress: called with (steps done, steps) after every step.
         hooks: see `StepHook`.
@@ -110,7 +111,7 @@ def train(
 
 
 class _Run:
-    """A run's state: what a checkpoint holds, taken up from one where there is one."""
+    """A run's state: what a checkpoint holds, restored from one if there is one."""
 
     def __init__(
         self,
@@ -184,7 +185,7 @@ class _Run:
 def run_identity(
     model: nn.Module, plan: Plan, settings: TrainingSettings, seeds: Mapping[str, int], examples: Examples
 ) -> bytes:
-    """Return 32 bytes that differ wherever a resumed run would not end with the same bytes.
+    """Return 32 bytes that differ if a resumed run would not end with the same bytes.
 
     Hashes plan, settings, seeds, torch version and threads, the trainable
     parameters' initial values, and the first example.
@@ -199,7 +200,7 @@ def run_identity(
     }
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    for name, tensor in {**trained, **examples.batch([0])}.items():
+    for name, tensor in {**trained, **examples.batch(np.array([0]))}.items():
         found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.digest()

@@ -1,12 +1,14 @@
-"""Per-example losses: one number an example, the mean over the example's own tokens.
+"""Per-example losses: one number per example, the mean over the example's own tokens.
 
-A loss averaged over the micro-batch would weigh an example by its neighbours'
-lengths, and its gradient would no longer depend on that example alone.
+A loss averaged over all tokens of the micro-batch would give an example a weight
+that depends on its neighbours' lengths. Its gradient would then no longer depend on
+that example alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,5 +52,5 @@ def _wide(logits: Tensor) -> Tensor:
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
-def _logits(output) -> Tensor:
+def _logits(output: Any) -> Tensor:
     return output if isinstance(output, Tensor) else output.logits

@@ -5,13 +5,13 @@ Of 64 random bits R, the low 52 make U = (k + 1) / 2^52, uniform on (0, 1]; E = 
 top bit of R is the sign.
 
 Accuracy: the table is within 2^-26 of the exact inverse, straight pieces within
-`LINE_ERROR` of the table, E is rounded once to float32 and the arithmetic costs a
-few float32 roundings more; together a draw lies within (`ROUNDINGS` + kappa) * 2^-24,
-relatively, of the exact inverse at its U, kappa = E x'(E) / x(E) being what rounding
-E costs: 1 for a Laplace, below 2 for the published laws but one, 12 at the end of
-that one's polynomial tail. The tail is complete down to
-P(|X| > x) = 2^-52, where E = 36.04. (A float32 uniform would end at 2^-24, which a
-model of 10^8 parameters passes six times a step.)
+`LINE_ERROR` of the table; E is rounded once to float32, and the arithmetic adds a
+few float32 roundings. Together, a draw lies within a relative
+(`ROUNDINGS` + kappa) * 2^-24 of the exact inverse at its U. Here
+kappa = E x'(E) / x(E) is the effect of rounding E: 1 for a Laplace, below 2 for all
+published laws except one, 12 at the end of that one's polynomial tail. The tail is
+complete down to P(|X| > x) = 2^-52, where E = 36.04. (A float32 uniform would end at
+2^-24, which a model of 10^8 parameters exceeds six times per step.)
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from torch import Tensor
 from lmodp.errors import require
 from lmodp.mechanisms import Noise, SamplerTable, sampler_table
 
-ROUNDINGS = 4.0  # of 2^-24, beside those of E; 3.5 is the most seen
+ROUNDINGS = 4.0  # of 2^-24, in addition to those of E; the most observed is 3.5
 CHUNK = 1 << 16  # numbers drawn at once on a CPU: every temporary stays in a core's cache
-CUDA_CHUNK = 1 << 23  # on a GPU few launches of large kernels
+CUDA_CHUNK = 1 << 23  # on a GPU, few launches of large kernels
 UNIFORM_BITS = 52
-LINE_ERROR = 2.0**-25  # of a straight piece at its middle, half a float32 unit in the last place
+LINE_ERROR = 2.0**-25  # relative error of a straight piece at its middle: half a float32 unit in the last place
 MOST_PIECES = 1 << 17
 LARGEST_EXPONENT = UNIFORM_BITS * math.log(2)
 _FRACTION = (1 << UNIFORM_BITS) - 1
@@ -52,8 +52,8 @@ class DeviceNoise:
         * A generator in a given state gives the same draws, on one device and
           torch version, however a request is cut at multiples of ``chunk``.
 
-    Edge cases: a law whose tail leaves float32 is cut where the table is
-    (`SamplerTable.restricted`), which has a probability below 2^-50 a draw.
+    Edge cases: a law whose tail exceeds the range of float32 is cut where its table
+    ends (`SamplerTable.restricted`), with a probability below 2^-50 per draw.
 
     Args:
         noise: the law; its `SamplerTable` is made once and cached.
@@ -118,7 +118,7 @@ class DeviceNoise:
 
 
 def _cpu_words(size: int, generator: torch.Generator) -> Tensor:
-    """Return random 64-bit words (int64) of a stream that 256 bits of the generator seed.
+    """Return random 64-bit words (int64) of a stream whose seed is 256 bits of the generator.
 
     SFC64 makes a word in half the time of torch's Mersenne Twister.
     """
@@ -128,11 +128,11 @@ def _cpu_words(size: int, generator: torch.Generator) -> Tensor:
 
 
 def _line_table(table: SamplerTable, limit: float) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """Return x(E)/E as straight pieces: value and rise a piece, pieces a unit of E.
+    """Return x(E)/E as straight pieces: each piece's value and rise, and the number of pieces per unit of E.
 
     Two look-ups and one multiply-add instead of four and three: on a CPU the
-    look-ups are what a draw costs. The coarsest table is taken whose midpoints
-    agree with the cubics to `LINE_ERROR`; None where that takes too many pieces.
+    look-ups dominate the cost of a draw. The table is the coarsest one whose midpoints
+    agree with the cubics to `LINE_ERROR`; None if that takes too many pieces.
     """
     for level in range(4, 13):
         step = 2.0**level
@@ -154,10 +154,10 @@ def _ratio(table: SamplerTable, exponent: np.ndarray) -> np.ndarray:
 
 
 def _columns(table: SamplerTable, limit: float) -> tuple[list[np.ndarray], float]:
-    """Return the coefficients of the pieces up to ``limit``, one array a power, and the step.
+    """Return the coefficients of the pieces up to ``limit``, one array per power, and the pieces per unit of E.
 
-    They are divided by the step, since the position step*E stands for E. One more
-    piece continues the last one, for the position that is the limit itself.
+    The coefficients are divided by that number, since the position step*E is used in
+    place of E. One more piece continues the last one, for a position equal to the limit.
     """
     line = _line_table(table, limit)
     if line is not None:
@@ -173,8 +173,7 @@ class _Workspace:
     """Buffers of one chunk, allocated once."""
 
     def __init__(self, chunk: int, device: torch.device):
-        if device.type != "cpu":
-            self.words = torch.empty(chunk, dtype=torch.int64, device=device)
+        self.words = torch.empty(0 if device.type == "cpu" else chunk, dtype=torch.int64, device=device)
         self.index, self.signs = torch.empty(2, chunk, dtype=torch.int32, device=device)
         self.position, self.offset, self.ratio, self.column = torch.empty(4, chunk, device=device)
 
@@ -198,10 +197,10 @@ def draw(
 class NoiseMeter:
     """Measures the noise as it is added: a run's own evidence of the scale it used.
 
-    Two statistics of |X| in units of the law: the mean over all draws, compared
-    with E|X| where the variance is finite; and, over the first `SAMPLE` draws of
-    every chunk, the share below the law's median, compared with one half, which
-    works for every law. Both tolerances are six standard deviations of an honest run.
+    Two statistics of |X| in units of the law. The mean over all draws is compared
+    with E|X| if the variance is finite. The share of draws below the law's median,
+    over the first `SAMPLE` draws of every chunk, is compared with one half; this works
+    for every law. Both tolerances are six standard deviations of an honest run.
     """
 
     TOLERANCE = 6.0
@@ -214,7 +213,7 @@ class NoiseMeter:
         self.draws, self.sum_abs, self.sampled, self.below_median = 0, 0.0, 0, 0
 
     def take(self, values: Tensor) -> None:
-        """Take the draws of one chunk; they are left without their signs."""
+        """Take the draws of one chunk, in place: afterwards they are absolute values."""
         self.draws += values.numel()
         self.sum_abs += float(values.abs_().sum())
         sample = values[: self.SAMPLE]
@@ -231,10 +230,10 @@ class NoiseMeter:
             setattr(self, name, state[name])
 
     def report(self, *, scale: float) -> dict[str, float | bool | None]:
-        """Return the measured noise beside the plan's, for the conformance record.
+        """Return the measured noise and what the plan expects, for the conformance record.
 
         Args:
-            scale: the factor that multiplied the draws; absolute values are times it.
+            scale: the factor that multiplied the draws; the mean absolute values are given times it.
         """
         require(self.draws > 0, "draws", self.draws, "no noise was measured")
         share, share_tolerance = self.below_median / self.sampled, self.TOLERANCE * 0.5 / math.sqrt(self.sampled)

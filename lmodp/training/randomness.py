@@ -2,10 +2,11 @@
 
 A stream is a function of (key, purpose, step) alone. Nothing has to be carried
 from step to step, so a run that is killed and resumed draws what it would have
-drawn, and two methods with one sampling seed see the same batches.
+drawn without the interruption, and two methods with the same sampling seed see the
+same batches.
 
-A seed of an experiment is a small number that anybody can try. For real data
-take ``entropy="system"``: the keys then hold 256 bits from the operating system.
+The seed of an experiment is a small number that anybody can guess. For real data
+use ``entropy="system"``: the keys then hold 256 bits from the operating system.
 They are part of the checkpoint, which is as confidential as the data.
 """
 

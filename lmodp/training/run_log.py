@@ -25,7 +25,7 @@ class StepReport:
 
 @dataclass
 class RunLog:
-    """One entry a step, plain values only."""
+    """One entry per step, plain values only."""
 
     batch_sizes: list[int] = field(default_factory=list)
     clipped: list[int] = field(default_factory=list)
@@ -53,9 +53,10 @@ class RunLog:
     ) -> dict[str, Any]:
         """Return the content of ``training.json``.
 
-        Lists have one entry a step: examples drawn, those whose gradient was shortened,
-        mean loss to four digits (over thousands of examples it varies in the third). ``non_finite`` has the steps
-        (from 1) where a gradient was not finite, and of how many examples.
+        Lists have one entry per step: the number of examples drawn, the number of those
+        whose gradient was shortened, and the mean loss to four digits (over thousands of
+        examples it varies in the third). ``non_finite`` maps steps, counted from 1, to
+        the number of examples whose gradient was not finite.
         """
         scale = plan.effective_noise_scale
         return {

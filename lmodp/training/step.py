@@ -105,6 +105,7 @@ class PrivateStep:
         for hook in self.hooks:
             hook.after_noise(step, self.parameters)
         for parameter in self.parameters:
+            assert parameter.grad is not None  # sum_clipped leaves one in every parameter
             parameter.grad.mul_(1 / self.plan.expected_batch_size)
         return report
 
@@ -131,10 +132,10 @@ class PrivateStep:
         if self.noise is None:
             return
         generator = device_generator(self.keys["noise"], "noise", step, self.device)
+        scale = self.plan.effective_noise_scale
         for parameter in self.parameters:
-            self.noise.add_to(
-                parameter.grad, scale=self.plan.effective_noise_scale, generator=generator, meter=self.meter
-            )
+            assert parameter.grad is not None and self.meter is not None
+            self.noise.add_to(parameter.grad, scale=scale, generator=generator, meter=self.meter)
 
 
 def in_precision(loss: Loss, precision: str) -> Loss:

@@ -34,7 +34,7 @@ class VectorBank:
         for value in same:
             self.slices[value] = slice(total, total + value.numel())
             total += value.numel()
-        self.values = same[0].new_empty(batch_size, total) if same else None
+        self.values = same[0].new_empty(batch_size, total) if same else torch.empty(batch_size, 0)
         self._unset = set(same)  # their slices hold whatever was in the memory
 
     def holds(self, parameter: nn.Parameter) -> bool:
@@ -50,16 +50,15 @@ class VectorBank:
         else:
             self.values[:, place] += gradients
 
-    def gradients(self) -> Tensor | None:
-        """Return all per-example gradients, (B, total), zero for parameters that took no part; None if none is held."""
+    def gradients(self) -> Tensor:
+        """Return the per-example gradients (B, total), zero for parameters that took no part."""
         while self._unset:
             self.values[:, self.slices[self._unset.pop()]] = 0
         return self.values
 
     def squared_norms(self) -> Tensor | None:
         """Return the squared norms (B,) over all held parameters; None if none is held."""
-        gradients = self.gradients()
-        return None if gradients is None else torch.linalg.vector_norm(gradients, dim=1).square()
+        return torch.linalg.vector_norm(self.gradients(), dim=1).square() if self.slices else None
 
     def add_weighted_sums(self, factors: Tensor, keep: Tensor | None) -> None:
         """Add ``sum_b factors_b * gradient_b`` to the parameters' ``.grad``.
@@ -68,9 +67,9 @@ class VectorBank:
             factors: (B,), or as many as are kept.
             keep: indices of the examples to use; None for all.
         """
-        gradients = self.gradients()
-        if gradients is None:
+        if not self.slices:
             return
+        gradients = self.gradients()
         total = factors.to(gradients.dtype) @ (gradients if keep is None else gradients[keep])
         for parameter, place in self.slices.items():
             if parameter.grad is None:

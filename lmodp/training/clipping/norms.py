@@ -8,7 +8,8 @@ cross terms included.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ def joint_squared_norms(parts: Collection[Sequence[Contribution]], vectors: Vect
     terms = [squared_norm(uses, grams) for uses in parts if len(uses) == 1]
     terms += [] if of_vectors is None else [of_vectors]
     terms += [squared_norm(uses, grams) for uses in parts if len(uses) > 1]
-    return sum(terms[1:], terms[0]) if terms else None
+    return reduce(torch.add, terms) if terms else None
 
 
 def squared_norm(parts: Sequence[Contribution], grams: GramCache) -> Tensor:
@@ -57,11 +58,11 @@ def squared_norm(parts: Sequence[Contribution], grams: GramCache) -> Tensor:
     terms = [_norm_and_bound(part, grams) for part in parts]
     total, bound = terms[0]
     if len(terms) > 1:
-        total = sum(norm for norm, _ in terms)
+        total = reduce(torch.add, [norm for norm, _ in terms])
         for position, first in enumerate(parts):
             for second in parts[position + 1 :]:
                 total = total + 2 * inner(first, second)
-        bound = sum(size.sqrt() for _, size in terms).square()
+        bound = reduce(torch.add, [size.sqrt() for _, size in terms]).square()
     return torch.add(total, bound, alpha=ROUNDING * torch.finfo(total.dtype).eps)
 
 
@@ -92,7 +93,7 @@ class GramCache:
     SIZE = 4
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[tuple, tuple[Tensor, Tensor, Tensor]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, tuple[Tensor, Tensor, Tensor]] = OrderedDict()
 
     def gram(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``rows @ rows^T`` per example, (B, T, d) -> (B, T, T), and its trace (B,).
@@ -106,7 +107,8 @@ class GramCache:
             gram = _gram(rows)
             self._entries[key] = rows, gram, torch.diagonal(gram, dim1=1, dim2=2).sum(1)
         self._entries.move_to_end(key)
-        return self._entries[key][1:]
+        _, gram, trace = self._entries[key]
+        return gram, trace
 
 
 def _gram(rows: Tensor) -> Tensor:
@@ -131,15 +133,15 @@ def cross(first: Tensor, second: Tensor) -> Tensor:
 
 def inner(first: Contribution, second: Contribution) -> Tensor:
     """Return the per-example inner product (B,) of two contributions to one parameter."""
-    if isinstance(first, Explicit) and isinstance(second, Explicit):
-        return (first.value * second.value).flatten(1).sum(1)
-    if isinstance(first, Explicit):
-        return inner(second, first)
-    if isinstance(first, Rows) and isinstance(second, Outer):
-        return inner(second, first)
     if isinstance(first, Outer):
         return _inner_outer(first, second)
-    return _inner_rows(first, second)
+    if isinstance(second, Outer):
+        return _inner_outer(second, first)
+    if isinstance(first, Rows):
+        return _inner_rows(first, second)
+    if isinstance(second, Rows):
+        return _inner_rows(second, first)
+    return (first.value * second.value).flatten(1).sum(1)
 
 
 def _inner_outer(first: Outer, second: Contribution) -> Tensor:

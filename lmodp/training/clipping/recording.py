@@ -158,7 +158,9 @@ def tapped_layers(model: nn.Module) -> list[TappedLayer]:
             that its rule refuses; every such layer is named with its class and what
             to do.
     """
-    layers, faults, covered = [], [], set()
+    layers: list[TappedLayer] = []
+    faults: list[str] = []
+    covered: set[nn.Parameter] = set()
     for name, module in model.named_modules():
         wanted = {key: value for key, value in sorted(module.named_parameters(recurse=False)) if value.requires_grad}
         rule = rule_for(module)

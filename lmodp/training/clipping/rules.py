@@ -1,4 +1,4 @@
-"""One rule a layer type: from a layer's input and output gradient to its contributions.
+"""One rule per layer type: from a layer's input and output gradient to its contributions.
 
 A rule is a small function registered for a module class. Register one for a layer
 of your own::
@@ -7,16 +7,18 @@ of your own::
     def my_scale(module, inputs, grad, wanted):
         return {"weight": Explicit((grad * inputs).sum(1))}
 
-Shapes: B examples, T positions (1 where the layer sees one vector an example),
-d input width, p output width. ``inputs`` arrives as (B, T, d) in the layer's own
-dtype (token ids as (B, T)), ``grad`` is the gradient of the summed loss with
-respect to the layer's output, (B, T, p).
+Shapes: B examples, T positions (1 where the layer sees one vector per example),
+d input width, p output width. ``inputs`` is (B, T, d) in the layer's own dtype
+(token ids are (B, T)), or None if no parameter in ``wanted`` needs it; ``grad`` is
+the gradient of the summed loss with respect to the layer's output, (B, T, p).
+``wanted`` names the trained parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +32,9 @@ from lmodp.training.clipping.contributions import (
     wide_enough,
 )
 
-RuleFunction = Callable[[nn.Module, Tensor | None, Tensor, frozenset[str]], dict[str, Contribution]]
+# From (module, inputs, grad, wanted) to a contribution per wanted parameter. A rule may declare the module's class.
+Contributions = dict[str, Contribution]
+RuleFunction = Callable[[Any, Tensor | None, Tensor, frozenset[str]], Contributions]
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,13 @@ class LayerRule:
     Args:
         contributions: the rule's function.
         inputs_for: names of the parameters whose gradient needs the layer's input;
-            where only others are trained (biases), the input is not kept.
+            if only others are trained (biases), the input is not kept.
         refuse: returns the reason why an instance is not supported, or None.
     """
 
     contributions: RuleFunction
     inputs_for: frozenset[str]
-    refuse: Callable[[nn.Module], str | None]
+    refuse: Callable[[Any], str | None]
 
 
 RULES: dict[str, LayerRule] = {}
@@ -55,7 +59,7 @@ RULES: dict[str, LayerRule] = {}
 def layer_rule(
     *types: type[nn.Module] | str,
     inputs_for: Iterable[str],
-    refuse: Callable[[nn.Module], str | None] = lambda module: None,
+    refuse: Callable[[Any], str | None] = lambda module: None,
 ) -> Callable[[RuleFunction], RuleFunction]:
     """Register the decorated function as the rule of these module classes.
 
@@ -84,25 +88,27 @@ def rule_for(module: nn.Module) -> LayerRule | None:
     return RULES.get(full_name(type(module)))
 
 
-def _biases(grad: Tensor, wanted: frozenset[str]) -> dict[str, Contribution]:
+def _biases(grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """bias (p): gradient sum_t grad_t, formed at once (B, p)."""
     return {"bias": Explicit(sum_positions(grad))} if "bias" in wanted else {}
 
 
 @layer_rule(nn.Linear, inputs_for={"weight"})
-def linear(module: nn.Linear, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]):
+def linear(module: nn.Linear, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """weight (p, d): sum_t grad_t inputs_t^T; bias (p): sum_t grad_t."""
     parts = _biases(grad, wanted)
     if "weight" in wanted:
+        assert inputs is not None
         parts["weight"] = outer_or_explicit(grad, inputs)
     return parts
 
 
 @layer_rule("transformers.pytorch_utils.Conv1D", inputs_for={"weight"})
-def conv1d(module: nn.Module, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]):
+def conv1d(module: nn.Module, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """The Conv1D of GPT-2. weight (d, p), a Linear's transpose: sum_t inputs_t grad_t^T; bias (p)."""
     parts = _biases(grad, wanted)
     if "weight" in wanted:
+        assert inputs is not None
         parts["weight"] = outer_or_explicit(inputs, grad)
     return parts
 
@@ -116,8 +122,9 @@ def _refuse_embedding(module: nn.Embedding) -> str | None:
 
 
 @layer_rule(nn.Embedding, inputs_for={"weight"}, refuse=_refuse_embedding)
-def embedding(module: nn.Embedding, inputs: Tensor, grad: Tensor, wanted: frozenset[str]):
+def embedding(module: nn.Embedding, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """weight (V, p): grad_t added to row inputs_t; the padding row receives nothing."""
+    assert inputs is not None
     ids = inputs
     if module.padding_idx is not None:
         ids = ids.masked_fill(ids == module.padding_idx, -1)
@@ -142,23 +149,26 @@ def _refuse_wide_norm(module: nn.LayerNorm | nn.RMSNorm) -> str | None:
 
 
 @layer_rule(nn.LayerNorm, inputs_for={"weight"}, refuse=_refuse_wide_norm)
-def layer_norm(module: nn.LayerNorm, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]):
+def layer_norm(module: nn.LayerNorm, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """weight (p): sum_t grad_t * normalised_t; bias (p): sum_t grad_t."""
     parts = _biases(grad, wanted)
     if "weight" in wanted:
+        assert inputs is not None
         rows = wide_enough(inputs)
         parts["weight"] = _scaled_rows(rows - rows.mean(-1, keepdim=True), module.eps, grad)
     return parts
 
 
 @layer_rule("transformers.models.llama.modeling_llama.LlamaRMSNorm", inputs_for={"weight"})
-def llama_rms_norm(module: nn.Module, inputs: Tensor, grad: Tensor, wanted: frozenset[str]):
+def llama_rms_norm(module: Any, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """weight (p): sum_t grad_t * inputs_t / rms(inputs_t)."""
+    assert inputs is not None
     return {"weight": _scaled_rows(wide_enough(inputs), module.variance_epsilon, grad)}
 
 
 @layer_rule(nn.RMSNorm, inputs_for={"weight"}, refuse=_refuse_wide_norm)
-def rms_norm(module: nn.RMSNorm, inputs: Tensor, grad: Tensor, wanted: frozenset[str]):
+def rms_norm(module: nn.RMSNorm, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """weight (p): sum_t grad_t * inputs_t / rms(inputs_t)."""
+    assert inputs is not None
     epsilon = module.eps if module.eps is not None else torch.finfo(inputs.dtype).eps
     return {"weight": _scaled_rows(wide_enough(inputs), epsilon, grad)}

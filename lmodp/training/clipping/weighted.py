@@ -33,8 +33,8 @@ class WeightedSums:
         """Add one contribution's weighted sum to its parameter's ``.grad``, which is made if there is none."""
         if self.keep is not None:
             part = part.select(self.keep)
-        fresh = parameter.grad is None  # new memory holds anything: the first product overwrites it
-        total = torch.empty_like(parameter) if fresh else parameter.grad
+        fresh = parameter.grad is None  # new memory may hold anything: the first product overwrites it
+        total = torch.empty_like(parameter) if parameter.grad is None else parameter.grad
         parameter.grad = total
         if isinstance(part, Outer):
             self._add_outer(part, total, fresh)

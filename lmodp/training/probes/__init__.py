@@ -1,1 +1,1 @@
-"""Inputs made to examine a run: canaries, samples for audits, and steps whose gradients are all zero."""
+"""Inputs that examine a run: canaries, samples for audits, and steps whose gradients are all zero."""

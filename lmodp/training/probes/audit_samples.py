@@ -1,8 +1,8 @@
 """Samples for audits: transcripts drawn coordinate by coordinate by the device's own sampler.
 
-What is drawn here is what a run releases in the canary's coordinates, so the sampler,
-its table and its random bits are on trial. The transcripts are reduced to scores as they
-are drawn; the scores go to `lmodp.auditing`, which never sees torch.
+These draws are what a run releases in the canary's coordinates, so they test the sampler,
+its table and its random bits. The transcripts are reduced to scores as they are drawn; the
+scores go to `lmodp.auditing`, which does not use torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lmodp.mechanisms import Noise
 from lmodp.training.noise import draw
 from lmodp.training.randomness import device_generator, sampling_generator
 
-_BLOCK = 1 << 22  # numbers drawn at once, so that a sampler's table is made rarely
+_BLOCK = 1 << 22  # numbers drawn at once, so that the sampler's table is rarely made
 
 
 def draw_scores(
@@ -36,15 +36,15 @@ def draw_scores(
     """Return the scores of ``trials`` transcripts, each of ``steps`` Poisson-sampled noisy sums.
 
     Args:
-        noise: law drawn in each coordinate, in units of the noise's factor.
-        shift: what the canary adds to each coordinate of a step that it takes part in.
+        noise: law drawn in each coordinate, in units of the noise scale.
+        shift: what the canary adds to each coordinate in a step that draws it.
         coordinates: M.
-        sampling_rate: q, the canary's chance of each step.
+        sampling_rate: q, the probability that a step draws the canary.
         steps: T.
         included: whether the canary is in the data.
         key: of the random streams, see `lmodp.training.randomness.stream_key`.
-        of_coordinates: from released values (n, M), float32, to the step's sums (n,).
-        of_steps: from the step's sums to what is added up over the steps.
+        of_coordinates: maps a step's released values (n, M), float32, to scores (n,).
+        of_steps: maps a step's scores (n,) to what is added up over the steps.
         device: where the noise is drawn.
 
     Returns:

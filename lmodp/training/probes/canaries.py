@@ -1,13 +1,13 @@
 """Canaries: examples whose clipped gradient is known and lies in a direction of its own.
 
-The model gets one further weight a canary, an embedding of width 1 that the real examples
-do not touch. A canary's loss is that weight times a constant, so that its gradient lies in
-that weight alone and is far longer than the clip norm: after clipping it has length C.
-Canaries are examples like any other. The engine's sampler draws them, its clipping cuts
-them, its sums, noise and division treat them; all of it is on trial.
+The model gets one additional weight per canary, an embedding of width 1 that the real
+examples do not touch. A canary's loss is that weight times a constant, so its gradient is
+zero in all other weights and far longer than the clip norm: after clipping it has length C.
+Canaries are examples like any other. The engine's sampler draws them, its clipping shortens
+them, and they go through its sums, noise and division; all of these are tested.
 
-Absent canaries keep their place in the data with a gradient of zero, which is the same as
-not being there: neither the sum nor the constant divisor sees them.
+An absent canary keeps its place in the data with a gradient of zero, which is the same as
+not being there: neither the sum nor the constant divisor depends on it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _SLOT, _OWN, _DATA = "canary_slot", "canary_weight", "data_weight"
 
 
 class CanaryModel(nn.Module):
-    """A model and, after its own parameters, one weight a canary.
+    """A model and, after its own parameters, one weight per canary.
 
-    The canaries' weights come last, so the noise of the model's own parameters is what it
-    would be without them.
+    The canaries' weights come last, so the model's own parameters receive the same noise as
+    without them.
 
     Args:
         model: trained as it is.
-        canaries: m.
+        canaries: m, their number.
     """
 
     def __init__(self, model: nn.Module, canaries: int):
@@ -63,12 +63,12 @@ class CanaryExamples:
         return len(self.examples) + len(self.coins)
 
     def arrange(self, indices: np.ndarray) -> np.ndarray:
-        """Return the real examples as they prefer to be cut, then the canaries."""
+        """Return the real examples in the order they prefer, then the canaries."""
         real = indices < len(self.examples)
         return np.concatenate([arranged(self.examples, indices[real]), indices[~real]])
 
     def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
-        """Return the real examples' tensors and what `canary_loss` needs; a canary carries example 0 along."""
+        """Return the real examples' tensors and what `canary_loss` needs; a canary's own tensors are example 0's."""
         slot = np.asarray(indices) - len(self.examples)
         canary = slot >= 0
         batch = dict(self.examples.batch(np.where(canary, 0, indices)))
@@ -82,9 +82,9 @@ class CanaryExamples:
 
 
 def canary_loss(loss: Loss, *, clip_norm: float) -> Loss:
-    """Return the loss of a `CanaryModel`: ``loss`` for real examples, its own weight for a canary."""
+    """Return the loss of a `CanaryModel`: ``loss`` for a real example, a multiple of its own weight for a canary."""
 
-    def wrapped(model: CanaryModel, batch: Mapping[str, Tensor]) -> Tensor:
+    def wrapped(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
         inputs = {name: value for name, value in batch.items() if name not in (_SLOT, _OWN, _DATA)}
         own = model.canaries(batch[_SLOT]).flatten() * (batch[_OWN] * (STEEPNESS * clip_norm))
         return loss(model.model, inputs) * batch[_DATA] + own
@@ -97,7 +97,7 @@ class ReleaseRecorder:
 
     Args:
         model: the canaries' model.
-        scale: the factor of the noise; sums are kept in units of it.
+        scale: the noise scale; sums are kept in units of it.
     """
 
     def __init__(self, model: CanaryModel, *, scale: float):
@@ -109,6 +109,7 @@ class ReleaseRecorder:
 
     def after_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
         """Keep what the step releases."""
+        assert self.weight.grad is not None
         self._steps.append(self.weight.grad.detach().flatten().cpu().numpy().astype(np.float64) / self.scale)
 
     def state(self) -> dict[str, Any]:
@@ -121,5 +122,5 @@ class ReleaseRecorder:
 
     @property
     def released(self) -> np.ndarray:
-        """Noisy sums, (T, m), in units of the noise's factor."""
+        """Noisy sums, (T, m), in units of the noise scale."""
         return np.stack(self._steps)

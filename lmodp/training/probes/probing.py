@@ -31,8 +31,8 @@ def probe_step(
     """Return the noisy sum that one step releases when every gradient is zero.
 
     The step is the engine's own, sampling and clipping included; only the losses
-    are multiplied by 0. What comes out must follow the law of the plan's noise
-    times its scale.
+    are multiplied by 0. The result must follow the law of the plan's noise times its
+    scale.
 
     Returns:
         float32 (d), d the number of trained numbers, in the parameters' order.
@@ -56,14 +56,16 @@ def probe_step(
 class _Capture:
     """A `StepHook` that keeps a copy of the last noisy sum."""
 
-    released: np.ndarray
+    def __init__(self) -> None:
+        self.released = np.zeros(0, dtype=np.float32)
 
     def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
         """Nothing is added."""
 
     def after_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
         """Copy the noisy sum."""
-        self.released = torch.cat([parameter.grad.reshape(-1) for parameter in parameters]).cpu().numpy()
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        self.released = torch.cat([gradient.reshape(-1) for gradient in gradients]).cpu().numpy()
 
     def state(self) -> dict[str, Any]:
         """Nothing is carried over a checkpoint."""
