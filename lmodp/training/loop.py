@@ -81,9 +81,7 @@ def train(
         plan.dataset_size,
         f"must be the number of training examples, {len(examples)}",
     )
-    started = time.perf_counter()
     run = _Run(model, plan, examples, loss, settings, seeds, checkpoint_path, hooks)
-    first = run.step
     while run.step < plan.steps:
         model.train()
         report = run.private.run(run.step)  # draw, clip, sum, add noise, divide: the private gradient is in .grad
@@ -100,14 +98,7 @@ def train(
             run.save()
         if progress is not None:
             progress(run.step, plan.steps)
-    timing = {
-        "wall_seconds": time.perf_counter() - started,
-        "steps_run": plan.steps - first,
-        "device": str(run.private.device),
-        "threads": torch.get_num_threads(),
-        **peak_memory(run.private.device),
-    }
-    return TrainingResult(record=run.record(), timing=timing)
+    return run.result()
 
 
 class _Run:
@@ -124,6 +115,7 @@ class _Run:
         checkpoint_path: Path | str | None,
         hooks: Sequence[StepHook],
     ):
+        self.started = time.perf_counter()
         self.plan, self.settings, self.path = plan, settings, checkpoint_path
         self.identity, held = b"", None
         if checkpoint_path is not None:
@@ -140,6 +132,7 @@ class _Run:
         self.log, self.step = RunLog(), 0
         if held is not None:
             self._restore(held)
+        self.first_step = self.step
 
     def is_due(self, every: int | None) -> bool:
         """Whether something is due that happens after every so many steps, and after the last one."""
@@ -172,14 +165,22 @@ class _Run:
             hook.restore(state)
         self.step = held["step"]
 
-    def record(self) -> dict[str, Any]:
-        """Return the conformance record."""
-        return self.log.record(
+    def result(self) -> TrainingResult:
+        """Return the conformance record and the timing."""
+        record = self.log.record(
             plan=self.plan,
             settings=self.settings,
             meter=self.private.meter,
             trainable=sum(parameter.numel() for parameter in self.private.parameters),
         )
+        timing = {
+            "wall_seconds": time.perf_counter() - self.started,
+            "steps_run": self.step - self.first_step,
+            "device": str(self.private.device),
+            "threads": torch.get_num_threads(),
+            **peak_memory(self.private.device),
+        }
+        return TrainingResult(record=record, timing=timing)
 
 
 def run_identity(
