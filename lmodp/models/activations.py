@@ -11,17 +11,17 @@ from torch import Tensor
 from lmodp.errors import require
 from lmodp.training.examples import TokenColumns
 
-MEMORY_BOUND = 1 << 30  # bytes of activations kept in memory unless stated otherwise
+MEMORY_BOUND = 1 << 30  # default bound for the activations kept in memory, in bytes
 
 
 def flat_store(tokens: int, width: int, *, memory_bound: int, folder: Path | str | None) -> Tensor:
-    """Return an empty float32 tensor (tokens, width), memory-mapped past the bound.
+    """Return an empty float32 tensor (tokens, width); above the bound it is memory-mapped.
 
-    The file is a scratch file of this process: made in ``folder``, and gone from
-    the directory as soon as it is mapped, so nothing is left behind.
+    The file is a scratch file of this process in ``folder``. It is deleted as soon as it
+    is mapped, so nothing is left behind.
 
     Raises:
-        InvalidValue: the bound is exceeded and there is no folder.
+        InvalidValue: the bound is exceeded and no folder is given.
     """
     size = 4 * tokens * width
     if size <= memory_bound:
@@ -31,7 +31,7 @@ def flat_store(tokens: int, width: int, *, memory_bound: int, folder: Path | str
         "memory_bound",
         memory_bound,
         f"the cached activations need {size} bytes",
-        "Raise it, or name a folder to keep them in.",
+        "Raise the bound, or give a folder for them.",
     )
     path = Path(folder) / "activations.f32"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ class CachedActivations:
         return len(self.examples)
 
     def arrange(self, indices: np.ndarray) -> np.ndarray:
-        """Return the indices by length, as `TokenColumns.arrange`."""
+        """Return the indices sorted by length, like `TokenColumns.arrange`."""
         return self.examples.arrange(indices)
 
     def batch(self, indices: np.ndarray) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """Where each architecture keeps its blocks, its final norm and its head.
 
-One entry an architecture, read by pooling, trainable parts and the frozen prefix.
-Paths are relative to the transformers model (``RobertaForSequenceClassification``
-and its like).
+There is one entry per architecture, used for pooling, trainable parts and the frozen
+prefix. Paths are relative to the transformers model, for example
+``RobertaForSequenceClassification``.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Architecture:
     Args:
         backbone: the encoder or decoder without a head.
         blocks: the list of transformer blocks.
-        final_norm: norm after the last block, where there is one.
-        head: modules of the task's head; those a model lacks are skipped.
-        lora_targets: customary modules for low-rank adapters (attention's query
-            and value, or the matrix that holds them).
-        native_pooling: what the transformers classifier reads.
-        embeddings: module that turns tokens into the first block's input, where one
-            module does it all (it is handed ``inputs_embeds`` too).
+        final_norm: norm after the last block, if there is one.
+        head: modules of the task's head; modules that a model lacks are skipped.
+        lora_targets: usual modules for low-rank adapters (attention's query and
+            value, or the matrix that contains both).
+        native_pooling: the pooling of the transformers classifier.
+        embeddings: module that turns tokens into the first block's input, if a single
+            module does this (it also receives ``inputs_embeds``).
         added_embeddings: module whose output is added to ``inputs_embeds``.
         dropouts: names in the model's config.
     """
@@ -101,7 +101,7 @@ def architecture_of(model: nn.Module) -> Architecture:
 
 
 def at_path(model: nn.Module, path: str) -> nn.Module | None:
-    """Return the submodule at a dotted path, None where there is none."""
+    """Return the submodule at a dotted path, or None."""
     return reduce(lambda module, name: getattr(module, name, None), path.split("."), model)
 
 

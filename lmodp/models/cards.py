@@ -9,24 +9,24 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What is known of a model before it is loaded.
+    """The facts about a model that are known before it is loaded.
 
     Args:
         name: key in the configuration.
         title: for tables and captions.
         architecture: "roberta", "bert", "gpt2" or "llama"; the last two are
-            language models and generate.
-        package: entry of ``data.lock`` with the weights, or with the text they are
-            made from (embedded source).
-        config: the true configuration, where it differs from the defaults of the
-            architecture in transformers; None where only the weights' own is known.
-            A model with it is offered from local folders and a hub, and can be
-            built without weights (`lmodp plan`).
+            language models and can generate text.
+        package: entry of ``data.lock`` with the weights, or with the text for
+            pretraining (source "embedded").
+        config: the true configuration where it differs from the defaults of the
+            architecture in transformers; None if it is known only from the weights.
+            A model with a configuration is offered from local folders and a hub, and
+            can be built without weights (`lmodp plan`).
         random: configuration of a randomly initialised model that needs no weights.
         parameters: number of parameters as pretrained (an encoder without a task's
             head, a language model with its output matrix), checked on loading.
-        depth: whether a run may ask for the first layers only (embedded source).
-        stands_for: the published model that this one stands in for, if any.
+        depth: whether a run may use only the first layers (source "embedded").
+        stands_for: the published model that this one replaces, if any.
         licence: of the weights.
     """
 

@@ -12,13 +12,13 @@ POOLINGS = ("first", "mean", "last")
 
 
 def pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:
-    """Return one vector an example: (B, T, H), (B, T) -> (B, H).
+    """Return one vector per example: (B, T, H), (B, T) -> (B, H).
 
-    first: the first position. mean: the mean over positions with mask 1. last:
-    the last position with mask 1.
+    "first" takes the first position, "mean" the mean over positions with mask 1, and
+    "last" the last position with mask 1.
 
-    Edge cases: an example without any token is pooled to zero by "mean" and to
-    its first position by "last".
+    Edge cases: for an example without any token, "mean" gives zero and "last" gives
+    its first position.
     """
     if pooling == "first":
         return hidden[:, 0]
@@ -71,7 +71,7 @@ class SequenceClassifier(nn.Module):
         return self.head(pooled)
 
     def pooled_state(self, *, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
-        """Return what the head reads, (B, H)."""
+        """Return the input of the head, (B, H)."""
         backbone = getattr(self.model, architecture_of(self.model).backbone)
         if self.model.config.model_type in ("gpt2", "llama"):
             inputs["use_cache"] = False

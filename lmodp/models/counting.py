@@ -1,4 +1,4 @@
-"""How many numbers a step releases: the trained parameters of a prepared model, counted without its weights."""
+"""Count the numbers that a step releases: the trained parameters of a prepared model, without its weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def trained_parameters(model_folder: Path, *, dataset: str, part: str | Mapping[
 
     Args:
         model_folder: of a prepared model; its configuration is read.
-        dataset: decides between a classifier, with as many classes, and a language model.
+        dataset: decides whether the model is a classifier (and its number of classes) or a language model.
         part: the trained part, see `set_trainable`.
     """
     config, card = AutoConfig.from_pretrained(model_folder, local_files_only=True), DATASETS[dataset]

@@ -1,8 +1,7 @@
-"""Model folders in a hub's layout: written from a model, or linked to files that are there.
+"""Model folders in a hub's layout: written from a model, or linked to existing files.
 
-A model of billions of parameters is not loaded and written again only to lie
-elsewhere. Its files are linked, and only ``config.json`` is written, with the
-padding token that batches need.
+A model with billions of parameters is not copied: its files are linked. Only
+``config.json`` is written, with the padding token that batches need.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ CONFIG = "config.json"
 
 
 def write_model(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:
-    """Write a model and its tokenizer; the folder is there only when complete."""
+    """Write a model and its tokenizer; the folder appears only when it is complete."""
     with _scratch(folder) as scratch:
         model.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
@@ -37,14 +36,14 @@ def link_model(source: Path, folder: Path, card: ModelCard) -> dict[str, Any]:
     Args:
         source: folder with config.json, tokenizer and safetensors weights.
         folder: to be made; its files are links.
-        card: what the model must be.
+        card: the facts that the model must match.
 
     Returns:
         facts for the record, and the SHA-256 of each weight file.
 
     Raises:
-        MissingFile: the folder or a file that a model needs is not there.
-        DamagedFile: another architecture or size, or weights that lack tensors.
+        MissingFile: the folder or a necessary file does not exist.
+        DamagedFile: architecture or size differ from the card, or tensors are missing.
         InvalidValue: the tokenizer has neither a padding nor an end token.
     """
     weights = _weight_files(source)
@@ -98,7 +97,8 @@ def _check_architecture(source: Path, card: ModelCard, values: Mapping[str, Any]
 def _weight_files(source: Path) -> list[Path]:
     if not source.is_dir():
         raise MissingFile(
-            f"model folder = {str(source)!r}: is not there. Put the model there, or name its folder in local_models."
+            f"model folder = {str(source)!r}: does not exist. "
+            "Put the model there, or give its folder under local_models."
         )
     weights = sorted(source.glob("*.safetensors"))
     if not weights or not (source / CONFIG).is_file():
@@ -110,7 +110,7 @@ def _weight_files(source: Path) -> list[Path]:
 
 
 def _check_tensors(weights: list[Path], model: PreTrainedModel) -> None:
-    """Every parameter has its tensor; names may carry the prefix of a task's model."""
+    """Check that every parameter has a tensor; names may have the prefix of a task's model."""
     found: set[str] = set()
     for path in weights:
         try:
@@ -121,7 +121,7 @@ def _check_tensors(weights: list[Path], model: PreTrainedModel) -> None:
     needed = {_bare(name, model) for name, _ in model.named_parameters()}
     missing = sorted(
         name for name in needed - found if not name.startswith("pooler.")
-    )  # checkpoints without a pooler are usual
+    )  # many checkpoints have no pooler
     if missing:
         raise DamagedFile(
             f"weights of {str(weights[0].parent)!r}: lack {len(missing)} tensors, {missing[0]} among them. Fetch "
@@ -130,7 +130,7 @@ def _check_tensors(weights: list[Path], model: PreTrainedModel) -> None:
 
 
 def _bare(name: str, model: PreTrainedModel) -> str:
-    """A tensor's name without the model's prefix, and with today's names of old norms."""
+    """A tensor's name without the model's prefix, and with the current names of norms."""
     name = name.removeprefix(f"{model.base_model_prefix}.")
     return name.replace(".gamma", ".weight").replace(".beta", ".bias")
 
@@ -145,7 +145,7 @@ def _padding_token(source: Path) -> int:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder beside the wanted one that takes its name when all went well."""
+    """Context: a temporary folder that gets the final name if everything succeeds."""
     path = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)

@@ -1,10 +1,9 @@
-"""The embedded encoder: MiniLM, a BERT by its weights, loaded exactly into RoBERTa classes.
+"""The packaged encoder: MiniLM, whose weights are those of a BERT, loaded exactly into RoBERTa classes.
 
-BERT and RoBERTa compute the same function of their weights but for two tables.
-RoBERTa numbers positions from ``pad_token_id + 1`` (here 1, so 513 rows hold 512
-positions) and never asks for the row of a padding token; and it has a single
-token type, so BERT's row 0 is kept. Hidden states agree to the bit on tokens
-that are not padding (tested).
+BERT and RoBERTa compute the same function, except for two tables. RoBERTa numbers
+positions from ``pad_token_id + 1`` (here 1, so 513 rows for 512 positions) and never
+reads the row of a padding token. It has only one token type, so BERT's row 0 is kept.
+On tokens that are not padding, the hidden states are equal to the bit (tested).
 """
 
 from __future__ import annotations
@@ -61,10 +60,10 @@ def roberta_from_bert(bert: BertModel) -> RobertaModel:
 
 
 def _shifted(old: dict[str, torch.Tensor], new: dict[str, torch.Tensor], shift: int) -> dict[str, torch.Tensor]:
-    """BERT's weights under RoBERTa's names (which are the same) and shapes."""
+    """BERT's weights in RoBERTa's shapes; the names are the same."""
     weights = {name: old[name] for name in new if name in old}
     positions = old["embeddings.position_embeddings.weight"]
-    unused = torch.zeros(shift, positions.shape[1])  # rows that no token asks for
+    unused = torch.zeros(shift, positions.shape[1])  # rows that no token reads
     weights["embeddings.position_embeddings.weight"] = torch.cat([unused, positions])
     weights["embeddings.token_type_embeddings.weight"] = old["embeddings.token_type_embeddings.weight"][:1]
     return weights

@@ -1,10 +1,10 @@
-"""The frozen prefix: computed once, cached, and left out of every training step.
+"""The frozen prefix: computed once, cached, and skipped in every training step.
 
-Where the embeddings and the first n blocks are frozen and free of dropout, their
-output for an example never changes. It is computed once in evaluation mode and
-float32, kept in memory or, past a bound, in a memory-mapped file, and training
-runs the remaining blocks only. Where all blocks are frozen and a head reads a
-pooled vector, the cache is that vector, (N, H).
+If the embeddings and the first n blocks are frozen and have no dropout, their output
+for an example never changes. It is computed once, in evaluation mode and float32. It
+is kept in memory or, above a bound, in a memory-mapped file. Training then runs only
+the remaining blocks. If all blocks are frozen and a head reads a pooled vector, the
+cache holds that vector, (N, H).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from lmodp.training.examples import TensorExamples, TokenColumns
 
 @dataclass(frozen=True)
 class Prefix:
-    """How much of a model is a frozen, deterministic prefix.
+    """The part of a model that is a frozen, deterministic prefix.
 
     Args:
-        blocks: number of frozen blocks from the bottom; 0 for no prefix to cache.
+        blocks: number of frozen blocks from the bottom; 0 if there is no prefix to cache.
         pooled: everything below the head is frozen, and the head reads one vector.
-        reason: why there is no prefix, where ``blocks`` is 0.
+        reason: why there is no prefix, if ``blocks`` is 0.
     """
 
     blocks: int
@@ -82,18 +82,18 @@ def cache_prefix(
 ) -> tuple[nn.Module, TensorExamples | CachedActivations]:
     """Return the rest of a model and the cached outputs of its frozen prefix.
 
-    The returned model shares its parameters with ``model``: training the one
-    trains the other. Its batches hold ``pooled`` (B, H), or ``inputs_embeds``
-    (B, T, H) with ``attention_mask``, beside the examples' labels.
+    The returned model shares its parameters with ``model``, so training one trains the
+    other. Its batches contain ``pooled`` (B, H), or ``inputs_embeds`` (B, T, H) with
+    ``attention_mask``, and the examples' labels.
 
     Args:
         model: a `SequenceClassifier`, or a causal language model; its prefix is
             that of `find_prefix`.
         examples: token columns with ``input_ids``.
         batch_size: examples in one forward pass while caching.
-        memory_bound: bytes of activations kept in memory; past it they go to
-            a file in ``folder``.
-        folder: where that file is made.
+        memory_bound: up to this many bytes, activations are kept in memory; above it
+            they go to a file in ``folder``.
+        folder: folder of that file.
 
     Raises:
         Unsupported: there is no prefix to cache; the reason is given.
@@ -141,7 +141,7 @@ def _forwards(model: nn.Module, examples: TokenColumns, batch_size: int, forward
 
 
 class _Reached(Exception):
-    """Ends a forward pass at the last block of the prefix."""
+    """Raised to end a forward pass after the last block of the prefix."""
 
     def __init__(self, hidden: Tensor):
         super().__init__("prefix done")
@@ -172,14 +172,14 @@ def _stop(module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
 
 
 class _Given(nn.Module):
-    """Stands in for an encoder's embeddings: hands on the cached hidden state."""
+    """Replaces an encoder's embeddings; returns the cached hidden state."""
 
     def forward(self, input_ids: None = None, inputs_embeds: Tensor | None = None, **_: object) -> Tensor:
         return inputs_embeds
 
 
 class _Nothing(nn.Module):
-    """Stands in for embeddings that are added: the cached hidden state has them already."""
+    """Replaces embeddings that are added; the cached hidden state already contains them."""
 
     def forward(self, position_ids: Tensor) -> Tensor:
         return torch.zeros((), device=position_ids.device)
@@ -188,8 +188,8 @@ class _Nothing(nn.Module):
 def suffix_of(model: nn.Module, blocks: int) -> nn.Module:
     """Return a view of the model without its embeddings and first ``blocks`` blocks.
 
-    The view takes ``inputs_embeds`` and shares all parameters with the model,
-    which stays as it is.
+    The view takes ``inputs_embeds`` and shares all parameters with the model, which is
+    not changed.
     """
     inner = transformers_model(model)
     parts = architecture_of(inner)

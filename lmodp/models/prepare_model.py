@@ -1,4 +1,4 @@
-"""The stage prepare_model: pretrained weights and tokenizer in a hub's folder layout."""
+"""The stage prepare_model: writes pretrained weights and tokenizer in a hub's folder layout."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def prepare_model(
         settings: names of local models, and revisions on the hub.
 
     Returns:
-        The record's content: size, and a SHA-256 over all weights (over each file
-        where weights are linked).
+        The record's content: size, and a SHA-256 over all weights (or over each file,
+        if weights are linked).
 
     Raises:
-        DamagedFile: the number of parameters is not the card's.
+        DamagedFile: the number of parameters differs from the card's.
         InvalidValue: the source does not offer the model.
     """
     card, layers = MODELS[spec["model"]], spec.get("layers")
@@ -107,7 +107,7 @@ def _load_embedded(card: ModelCard, cache_root: Path) -> tuple[PreTrainedModel, 
     if card.random is not None:
         return load_tiny(card), tiny_tokenizer(), {}
     if card.name == "gpt2_small_public":
-        from lmodp.models.pretraining import pretrain_gpt2  # reads its text with datasets, slow to import
+        from lmodp.models.pretraining import pretrain_gpt2  # imports datasets, which is slow
 
         model, tokenizer, facts = pretrain_gpt2(cache_root)
         return model, tokenizer, {"pretraining": facts}
@@ -129,7 +129,7 @@ def keep_first_layers(model: PreTrainedModel, layers: int) -> None:
     require(1 <= layers <= len(blocks), "layers", layers, f"must be from 1 to {len(blocks)}, the model's layers")
     del blocks[layers:]
     model.config.num_hidden_layers = layers
-    if getattr(model.config, "layer_types", None):  # one entry a layer, read when the model is loaded again
+    if getattr(model.config, "layer_types", None):  # one entry per layer, read when the model is loaded again
         model.config.layer_types = model.config.layer_types[:layers]
 
 

@@ -1,10 +1,10 @@
-"""The embedded GPT-2: a small one, pretrained on public text because no package ships weights.
+"""The packaged GPT-2: a small model, pretrained on public text because no package contains GPT-2 weights.
 
-The text is the editorial and product-review sentences of the same source
-distribution as the movie reviews, and the public part of the grammar corpus in
-the form in which records are fine-tuned. No sentence that any run trains on in
-private is among it. Tokenizer and weights follow from the text and the settings
-alone; one thread is used, so that they are the same bytes on any number of cores.
+The text has two parts: editorial and product-review sentences from the same source as
+the movie reviews, and the public part of the grammar corpus in the form used for
+fine-tuning. It contains no sentence on which any run trains privately. Tokenizer and
+weights depend only on the text and the settings. Pretraining uses one thread, so they
+are the same bytes on any number of cores.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class PretrainingSettings:
     """Size of the model and length of its training.
 
     Args:
-        vocabulary: number of tokens, the end token and all bytes included.
+        vocabulary: number of tokens, including the end token and all bytes.
         width, layers, heads, positions: of the GPT-2.
         block: tokens in one training sequence.
-        batch_size: sequences a step.
-        steps: of AdamW with a linear warm-up and a cosine decay to zero.
-        learning_rate: at its highest.
+        batch_size: sequences per step.
+        steps: steps of AdamW, with a linear warm-up and a cosine decay to zero.
+        learning_rate: the highest learning rate.
         warmup: steps of the warm-up.
         weight_decay: on matrices.
-        held_out: share of blocks that the recorded perplexity is measured on.
+        held_out: share of blocks on which the recorded perplexity is measured.
         seed: of the initial weights and of the order of blocks.
     """
 
@@ -77,14 +77,14 @@ def pretrain_gpt2(
         settings: of the model and its training.
 
     Returns:
-        model in evaluation mode, tokenizer, and the settings, sizes of the text
-        and perplexity a token on held-out blocks.
+        model in evaluation mode, tokenizer, and a dict with the settings, the sizes of
+        the text and the perplexity per token on held-out blocks.
 
     Raises:
         MissingFile: the text's package was not fetched.
     """
     settings = settings or PretrainingSettings()
-    logging.set_verbosity_error()  # it would warn that no padding is masked, and there is no padding
+    logging.set_verbosity_error()  # it warns that padding is not masked, but there is no padding
     sentences, venues = public_sentences(cache_root), public_venues()
     tokenizer = train_tokenizer([*sentences, *venues.columns["record"], *venues.columns["text"]], settings)
     stream = _stream(tokenizer, sentences, venues.columns["record"], venues.columns["text"], settings.seed)
@@ -114,7 +114,7 @@ def public_sentences(cache_root: Path) -> list[str]:
 
 
 def train_tokenizer(texts: Sequence[str], settings: PretrainingSettings) -> PreTrainedTokenizerFast:
-    """Return a byte-level BPE tokenizer trained on the texts, GPT-2's kind with fewer merges."""
+    """Return a byte-level BPE tokenizer trained on the texts, like GPT-2's but with fewer merges."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -154,7 +154,7 @@ def _config(tokenizer: PreTrainedTokenizerFast, settings: PretrainingSettings) -
 
 
 def _stream(tokenizer: Any, sentences: list[str], records: list[str], texts: list[str], seed: int) -> np.ndarray:
-    """All documents in a drawn order, each followed by the end token."""
+    """All documents in random order, each followed by the end token."""
     end = tokenizer.eos_token_id
     plain = tokenizer([" " + text for text in [*sentences, *texts]], add_special_tokens=False)["input_ids"]
     prompts = prompt_tokens(tokenizer, records)
@@ -184,7 +184,7 @@ def _train(model: GPT2LMHeadModel, blocks: Tensor, settings: PretrainingSettings
 
 
 def _batches(blocks: Tensor, settings: PretrainingSettings) -> Iterator[Tensor]:
-    """Batches without replacement, the blocks in a new order every time round."""
+    """Batches without replacement; each epoch has a new order of the blocks."""
     generator = torch.Generator().manual_seed(settings.seed)
     order = torch.empty(0, dtype=torch.long)
     for _ in range(settings.steps):
@@ -195,7 +195,7 @@ def _batches(blocks: Tensor, settings: PretrainingSettings) -> Iterator[Tensor]:
 
 
 def _share(step: int, settings: PretrainingSettings) -> float:
-    """Share of the highest learning rate: linear up, then half a cosine down."""
+    """Learning rate as a share of the highest: linear increase, then cosine decay."""
     if step < settings.warmup:
         return (step + 1) / settings.warmup
     done = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
@@ -204,7 +204,7 @@ def _share(step: int, settings: PretrainingSettings) -> float:
 
 @torch.no_grad()
 def _mean_loss(model: GPT2LMHeadModel, blocks: Tensor) -> float:
-    """Mean cross entropy a token; every block has the same number of targets."""
+    """Mean cross entropy per token; every block has the same number of targets."""
     losses = [
         model(input_ids=part, labels=part, use_cache=False).loss.double() * len(part) for part in blocks.split(64)
     ]

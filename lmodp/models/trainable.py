@@ -19,9 +19,9 @@ LORA_DEFAULTS = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
 def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int) -> dict[str, Any]:
     """Set ``requires_grad`` on a model's parameters, in place.
 
-    A classifier's head is new and is trained in every part. A language model's
-    output matrix is pretrained: "full" trains it, "head" and "last_layers" where it
-    is not tied to the token embeddings, adapters and biases leave it alone.
+    A classifier's head is new, so every part includes it. A language model's output
+    matrix is pretrained: "full" trains it, "head" and "last_layers" train it if it is
+    not tied to the token embeddings, and adapters and biases do not train it.
 
     Args:
         model: a transformers model or a `SequenceClassifier` around one.
@@ -31,7 +31,7 @@ def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int)
         seed: for the initial values of the adapters.
 
     Returns:
-        ``part``, the trained names, their count of numbers and the model's.
+        ``part``, the trained names, and how many numbers they and the whole model have.
 
     Raises:
         InvalidValue: unknown part or option, or k outside 1..number of blocks.
@@ -82,14 +82,14 @@ def _head(model: nn.Module, options: None, seed: int) -> None:
 
 
 def _new_head(model: nn.Module) -> None:
-    """Train the head that a task has put on the model, if any."""
+    """Train the head of the task, if the model has one."""
     for module in head_modules(model):
         if module is not model.get_output_embeddings():
             module.requires_grad_(True)
 
 
 def _tied(model: nn.Module, module: nn.Module) -> bool:
-    """Whether a head module holds the token embeddings."""
+    """Whether a head module shares its weights with the token embeddings."""
     embeddings = set(model.get_input_embeddings().parameters())
     return any(value in embeddings for value in module.parameters())
 
@@ -111,7 +111,7 @@ def _last_layers(model: nn.Module, count: int, seed: int) -> None:
 
 
 def _lora(model: nn.Module, options: Mapping[str, Any] | None, seed: int) -> None:
-    from peft import LoraConfig, inject_adapter_in_model  # takes seconds to import, and few jobs need it
+    from peft import LoraConfig, inject_adapter_in_model  # slow to import, and few jobs need it
 
     chosen = {**LORA_DEFAULTS, **(options or {})}
     for key in chosen:

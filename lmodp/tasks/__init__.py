@@ -1,1 +1,1 @@
-"""Tasks: what a run trains on and how a trained model is scored."""
+"""Tasks: the examples and loss of a run, and how a trained model is scored."""

@@ -62,11 +62,11 @@ RUN = {"sampling_rate": 0.1, "steps": 20}
 TRIALS, REPETITIONS = 10_000, 200
 
 
-def repeated_bounds(noise: Gaussian) -> np.ndarray:
-    """Bounds of `REPETITIONS` seeded audits at half the confidence a user would ask for, so that errors do occur."""
+def repeated_bounds(noise: Gaussian, repetitions: int = REPETITIONS) -> np.ndarray:
+    """Bounds of seeded audits at half the confidence a user would ask for, so that errors do occur."""
     score = CanaryScore(noise=noise, relative_sensitivity=1.0, coordinates=1, sampling_rate=RUN["sampling_rate"])
     law, found = StepLaw(score), []
-    for seed in range(REPETITIONS):
+    for seed in range(repetitions):
         generator = np.random.default_rng(seed)
         worlds = [
             law.draw(trials=TRIALS // 2, steps=RUN["steps"], included=included, generator=generator)
@@ -84,10 +84,11 @@ def test_confidence_is_kept_in_two_hundred_repetitions():
 
 @pytest.mark.parametrize(("factor", "exceeds"), [(2 / 3, True), (3 / 2, False)])
 def test_the_right_noise_is_told_from_others(factor, exceeds):
-    bounds = repeated_bounds(Gaussian(std=factor))
+    """In all of 40 audits, so with a power of 0.93 or more."""
+    bounds = repeated_bounds(Gaussian(std=factor), 40)
     exact = exact_epsilon(1.0, delta=resolved_delta(TRIALS), **RUN)
     if exceeds:
-        assert (bounds > exact).mean() > 0.9
+        assert bounds.min() > exact
     else:
         assert bounds.max() < 0.8 * exact
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from lmodp.data.movie_reviews import load_movie_reviews
+from lmodp.data.tables import Examples
 from lmodp.data.venues import load_venues, public_venues
+from lmodp.models import pretraining
 from lmodp.models.prepare_model import weights_hash
 from lmodp.models.pretraining import END, PretrainingSettings, pretrain_gpt2, public_sentences, train_tokenizer
 
@@ -16,8 +18,19 @@ QUICK = PretrainingSettings(
 
 
 @pytest.fixture(scope="module")
-def made(fetched, cache_root):
+def little_text(fetched, cache_root):
+    """A thousand sentences and five hundred venues stand for the whole corpus."""
     fetched("vaderSentiment")
+    sentences, venues = public_sentences(cache_root)[:1000], public_venues()
+    few = Examples({name: values[:500] for name, values in venues.columns.items()}, {"public": list(range(500))})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretraining, "public_sentences", lambda root: sentences)
+        patch.setattr(pretraining, "public_venues", lambda: few)
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(little_text, cache_root):
     return pretrain_gpt2(cache_root, QUICK)
 
 

@@ -45,11 +45,11 @@ def scores(noise, *, rate: float, steps: int, trials: int, included: bool) -> np
 
 def test_the_likelihood_of_a_gaussian_is_the_textbook_one():
     """One step that always has the canary: the ratio is normal with mean +-mu^2/2 and variance mu^2."""
-    mu, trials = 1 / 0.8, 150
+    mu, trials = 1 / 0.8, 75
     for included, sign in ((True, 1), (False, -1)):
         found = scores(Gaussian(std=0.8), rate=1.0, steps=1, trials=trials, included=included)[:, 0]
-        assert abs(found.mean() - sign * mu**2 / 2) < 5 * mu / np.sqrt(trials)
-        assert abs(found.std() / mu - 1) < 5 / np.sqrt(2 * trials)
+        assert abs(found.mean() - sign * mu**2 / 2) < 3.5 * mu / np.sqrt(trials)
+        assert abs(found.std() / mu - 1) < 3.5 / np.sqrt(2 * trials)  # below 1/3: tells two thirds and three halves
 
 
 def test_every_step_changes_and_trials_differ():
