@@ -1,9 +1,9 @@
 """Integrals over the half line by the trapezoidal rule in log x.
 
-Every integrand here is analytic in log x in a strip about the real axis and dies
-exponentially at both ends, where the trapezoidal rule converges exponentially:
-one rule serves tails that are exponential and tails that are powers. A grid of
-half the density gives the error estimate.
+Every integrand here is analytic in log x in a strip around the real axis and falls
+exponentially at both ends. For such integrands the trapezoidal rule converges
+exponentially, for exponential tails and for power tails. A grid of half the density
+gives the error estimate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The interface every noise law offers: data that accountants, samplers and tables read.
+"""The interface of every noise law: data for accountants, samplers and tables.
 
 A `Noise` is the law of one coordinate: symmetric about 0, unimodal, immutable and
 hashable. It knows nothing of privacy. Infinite moments are ``math.inf``.
@@ -107,7 +107,7 @@ class Noise(ABC):
 
     @property
     def sigma_effective(self) -> float:
-        """1/sqrt(I): std of the Gaussian this noise resembles in many dimensions."""
+        """1/sqrt(I): std of the Gaussian that gives the same protection in many dimensions."""
         return 1 / math.sqrt(self.fisher_information)
 
     @property

@@ -75,7 +75,7 @@ class RatePart(ABC):
 
     @abstractmethod
     def _validate(self) -> None:
-        """Refuse parameters outside their ranges."""
+        """Raise an error if a parameter is outside its range."""
 
     @abstractmethod
     def _log_mgf(self, t: Floats) -> Derivatives:

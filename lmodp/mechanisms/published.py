@@ -1,8 +1,8 @@
-"""The published noise settings by name, read from ``published.tsv`` beside this file.
+"""The published points (noises) by name, read from ``published.tsv`` in this folder.
 
-Names: ``lmo-0.3``, ``figure6-0.2``, ``usefulness-0.3``, ``plrv_o-sst2-0.2``, ...; with the suffix
-``-as_drawn`` an LMO-DP setting as its public experiment code draws it. Lap2 publishes no noise
-settings, only formulas (`lmodp.accounting.claimed.lap2`), so it has no row.
+Names: ``lmo-0.3``, ``figure6-0.2``, ``usefulness-0.3``, ``plrv_o-sst2-0.2``, .... The suffix
+``-as_drawn`` means an LMO-DP noise as its public experiment code draws it. Lap2 publishes only
+formulas (`lmodp.accounting.claimed.lap2`) and no noises, so it has no row.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ AS_DRAWN = "-as_drawn"
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedNoise:
-    """One published setting.
+    """One published point.
 
     Args:
         name: key in `PUBLISHED`.
         method: "lmo_dp" or "plrv_o".
-        noise: the law as it was accounted for.
+        noise: the law for which the published epsilon was computed.
         published_epsilon_step: the epsilon its paper gives for one step (LMO-DP), or None.
         published_epsilon_run: the epsilon its paper gives for the run (PLRV-O), or None.
         source: where it was published.
@@ -82,10 +82,10 @@ PUBLISHED: Mapping[str, PublishedNoise] = _read()
 
 
 def as_drawn(noise: LaplaceMixture) -> LaplaceMixture:
-    """Return the noise that LMO-DP's public experiment code draws for the setting ``noise``.
+    """Return the noise that LMO-DP's public experiment code draws for the published ``noise``.
 
-    The accounting takes lambda as the *rate* of the exponential part; the drawing code passes
-    it where its library expects the *mean*. A noise without that part is drawn as analysed.
+    The accounting uses lambda as the *rate* of the exponential part. The drawing code passes
+    lambda to a library that expects the *mean*. A noise without that part is drawn as analysed.
     """
     part = noise.exponential
     return noise if part is None else replace(noise, exponential=replace(part, rate=1 / part.rate))
@@ -101,7 +101,7 @@ def load_noise(source: str | Path) -> Noise:
     Raises:
         MissingFile: neither a published name nor a file.
         DamagedFile: the file is not JSON.
-        InvalidValue: the file's content is no valid noise.
+        InvalidValue: the file's content is not a valid noise.
 
     Source:
         the column "source" of published.tsv names table, figure or code line of each.

@@ -1,4 +1,4 @@
-"""Noise from its JSON form; every fault is named, with value, rule and remedy."""
+"""Noise from its JSON form; every fault gives a message with name, value, rule and remedy."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ width, so that drawing costs one index and four multiply-adds and no logarithm:
 for 0 <= E <= limit, with i capped at pieces - 1. In float32 the same formula in float32
 arithmetic adds a few units in the last place.
 
-E must reach its far tail: draw it from an exponential sampler or as -log of a float64
-uniform in (0, 1]. A float32 uniform is 0 with probability 2**-24 and ends at E = 16.6,
-which hundreds of millions of coordinates see at every step.
+E must cover its far tail: draw it from an exponential sampler or as -log of a float64
+uniform in (0, 1]. A float32 uniform is 0 with probability 2**-24, which cuts E at 16.6;
+among hundreds of millions of coordinates this happens at every step.
 """
 
 from __future__ import annotations

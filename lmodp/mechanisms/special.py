@@ -1,4 +1,4 @@
-"""Functions that lose their digits when written down naively.
+"""Functions whose naive formulas lose digits.
 
 All take and return float64 arrays and are accurate to a few units in the last
 place over the whole range of doubles that the noise family needs.

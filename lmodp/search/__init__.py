@@ -1,4 +1,4 @@
-"""The offline noise search: spaces, a search over a grid of points, a continuous optimiser, and where it wins."""
+"""The offline noise search: search spaces, a grid search, a continuous search, and the map of wins."""
 
 from lmodp.search.grid_search import SearchResult, find_noise
 from lmodp.search.optimise import OptimisedNoise, optimise_noise

@@ -1,10 +1,9 @@
 """The offline noise search, vectorised over the whole space, under any accountant.
 
-Objectives: ``epsilon`` takes the largest epsilon below the target, as published;
-``usefulness`` the largest P(|X| <= gamma) and ``std`` the smallest standard
-deviation among the points whose epsilon is below the target. Ties go to the point
-that comes first in the walk (`lmodp.search.space`): a later one wins only if
-strictly better.
+Only points whose epsilon is below the target qualify. Among these, the objective
+``epsilon`` takes the largest epsilon, as published; ``usefulness`` takes the largest
+P(|X| <= gamma), and ``std`` the smallest standard deviation. If points are equally
+good, the first one in the walk wins (`lmodp.search.space`).
 
 References:
     LMO-DP, arXiv 2405.18776, public experiment code (order of the walk, rejection rules).
@@ -36,7 +35,7 @@ _CHUNK = 2048  # points at once, so that temporaries stay small
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
     Args:
         noise: the winner.
@@ -44,7 +43,7 @@ class SearchResult:
         value: its objective.
         point: its number in the walk.
         qualifying: points whose epsilon is below the target.
-        valid: points for which the accountant has an epsilon at all.
+        valid: points for which the accountant has an epsilon.
         points: size of the space.
         trace: columns over all points in the order of the walk.
     """
@@ -109,7 +108,7 @@ def find_noise(
 def _first_that_holds(
     space: SearchSpace, ranked: np.ndarray, epsilons: np.ndarray, target: float, run: dict[str, Any] | None
 ) -> int | None:
-    """Return the best point; under ``verified`` the best whose own bound is below the target too."""
+    """Return the best point; under ``verified`` its own bound must also be below the target."""
     for point in ranked:
         if run is None:
             return int(point)
@@ -223,7 +222,7 @@ def _information(space: SearchSpace, log_x: np.ndarray, points: slice) -> np.nda
 
 
 def landscape(space: SearchSpace, *, delta: float) -> dict[str, np.ndarray]:
-    """Return what every accountant says of one step at every point.
+    """Return every accountant's epsilon of one step for every point.
 
     Keys: ``step_claimed``, ``step_paper_bound``, ``step_verified``; ``inf`` where an accountant has no epsilon. The
     verified one is of one full release of a gradient of many coordinates, the limit of `verified_epsilons`.

@@ -1,15 +1,15 @@
-"""The noise of least standard deviation under ``verified``, over a continuous space of shapes.
+"""The noise with the smallest standard deviation under ``verified``, over a continuous space of shapes.
 
-Scale and shape separate: the scale is what calibration finds, so only the shape is
-searched. Each part of the rate has mean 1; the shape is the weights on a simplex, the
-Gamma's shape parameter and the half-width of the Uniform about 1. The plain Laplace (a
-rate that hardly varies) is a corner of this box, and where the optimum is a corner the
-bounds that stop it are named.
+Calibration finds the scale, so only the shape is searched. Each part of the rate has
+mean 1. The shape consists of the weights on a simplex, the Gamma's shape parameter and
+the half-width of the Uniform around 1. The plain Laplace (a rate that hardly varies) is
+a corner of this box. If the optimum is on the boundary, the result names the bounds
+that it touches.
 
-In many dimensions the standard deviation is sigma / sqrt(efficiency) times a number that
-does not depend on the shape, wherever the Renyi supremum is at the limit; for finite
-dimension the evenly spread shift stands in for the supremum during the search. Either
-way the winner is calibrated on the rigorous bound at the end.
+In many dimensions, if the Renyi supremum is at the limit, the standard deviation is
+sigma / sqrt(efficiency) times a number that does not depend on the shape. In finite
+dimension the search uses the evenly spread shift instead of the supremum. In both
+cases the winner is finally calibrated on the rigorous bound.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MANY_EVALUATIONS, _FINITE_EVALUATIONS = 400, 80
 
 @dataclass(frozen=True, kw_only=True)
 class OptimisedNoise:
-    """What the continuous search found.
+    """The result of the continuous search.
 
     Args:
         noise: the calibrated winner.
@@ -49,7 +49,7 @@ class OptimisedNoise:
         gaussian_noise_multiplier, laplace_noise_multiplier: of the Gaussian and the plain Laplace, at the same target.
         noise_ratio: noise_multiplier / gaussian_noise_multiplier.
         noise_ratio_better: noise_multiplier over the smaller of the two.
-        evaluations: shapes tried.
+        evaluations: number of shapes tried.
     """
 
     noise: LaplaceMixture
@@ -64,7 +64,7 @@ class OptimisedNoise:
 
 
 def shape_of(point: np.ndarray) -> LaplaceMixture:
-    """Return the mean-one-rate noise of a point of the unit cube (`BOUNDS`, in order)."""
+    """Return the noise of a point of the unit cube (coordinates in the order of `BOUNDS`); its rate has mean 1."""
     values = _values(point)
     rest = 1 - values["uniform_share"]
     gamma, exponential = rest * values["gamma_share"], rest * (1 - values["gamma_share"])
@@ -86,9 +86,10 @@ def _values(point: np.ndarray) -> dict[str, float]:
 def optimise_noise(
     *, epsilon: float, delta: float, sampling_rate: float = 1.0, steps: int = 1, dimension: int | None = None
 ) -> OptimisedNoise:
-    """Return the Laplace mixture of least standard deviation whose verified bound reaches a target.
+    """Return the Laplace mixture with the smallest standard deviation whose verified bound reaches a target.
 
-    Deterministic: starts on a fixed grid of shapes, then the simplex method of Nelder and Mead.
+    The search is deterministic: it starts on a fixed grid of shapes and continues with the simplex method of
+    Nelder and Mead.
 
     Args:
         epsilon, delta: target of the run.
@@ -96,7 +97,7 @@ def optimise_noise(
         dimension: number of coordinates; None for many.
 
     Raises:
-        Unsupported: the target is below what Renyi orders resolve.
+        Unsupported: the target is too small for the Renyi orders used.
     """
     target = {
         "epsilon": epsilon,

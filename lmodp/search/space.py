@@ -1,6 +1,6 @@
-"""Search spaces: lists of values for the rate's parts, walked in a stated order.
+"""Search spaces: lists of values for the rate's parts, walked in a fixed order.
 
-Order of the walk, fastest first: gamma weight, exponential weight, uniform weight,
+The order of the walk, fastest first: gamma weight, exponential weight, uniform weight,
 gamma (scale, shape), exponential rate, uniform (high, low). It is the order of the
 public experiment code, so that the same point wins a tie.
 """
@@ -35,7 +35,7 @@ _LAWS = {
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The grid of noise settings of a search.
+    """The grid of noises of a search.
 
     Args:
         name: "published" or the file's name.
@@ -47,7 +47,7 @@ class SearchSpace:
 
     @cached_property
     def parts(self) -> dict[str, list[RatePart]]:
-        """Every part of the grid by key, weights fastest."""
+        """Every part of the grid by key; weights vary fastest."""
         return {
             key: [_LAWS[key][1](weight, law) for law in axis[_LAWS[key][0]] for weight in axis["weight"]]
             for key, axis in self.axes.items()
@@ -55,7 +55,7 @@ class SearchSpace:
 
     @cached_property
     def index(self) -> dict[str, np.ndarray]:
-        """For each key the number in ``parts[key]`` of every point's part, in the order of the walk."""
+        """For each key and every point in the order of the walk: the index of the point's part in ``parts[key]``."""
         keys = list(self.axes)
         weights = [len(self.axes[key]["weight"]) for key in keys]
         laws = [len(self.parts[key]) // count for key, count in zip(keys, weights, strict=True)]

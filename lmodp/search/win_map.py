@@ -1,8 +1,8 @@
-"""Where can LMO noise win? Required standard deviation against dimension, steps and epsilon.
+"""Where can LMO noise win? The required noise multiplier by dimension, steps and epsilon.
 
-At equal verified epsilon (the RDP bound for every family) the families' standard
-deviations are compared with the Gaussian's. In many dimensions no Laplace mixture comes
-below sqrt(2) times the Gaussian; for few releases of few numbers it can.
+At equal verified epsilon (the RDP bound for every family) the noise multipliers are
+compared with the Gaussian's. In many dimensions every Laplace mixture needs at least
+sqrt(2) times the Gaussian's; for few releases of few numbers it can need less.
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ def score_classification(logits: np.ndarray, labels: np.ndarray, *, dataset: str
     Args:
         logits: shape (N, classes).
         labels: shape (N,), whole numbers.
-        dataset: name of the data set; some are scored by more than accuracy.
+        dataset: name of the data set; some have further scores.
 
     Returns:
         ``accuracy`` in [0, 1], ``loss`` in nats, ``examples`` = N and ``correct``,
-        one bit an example in base64 (`unpack_correct`), for paired comparisons;
-        ``f1`` of class 1 too where the data set's card asks for it (QQP).
+        one bit per example in base64 (`unpack_correct`), for paired comparisons.
+        If the data set's card requests it (QQP), also ``f1`` of class 1.
     """
     predicted = logits.argmax(1)
     correct = predicted == labels
@@ -37,7 +37,7 @@ def score_classification(logits: np.ndarray, labels: np.ndarray, *, dataset: str
 
 
 def f1_score(predicted: np.ndarray, labels: np.ndarray) -> float:
-    """Return the F1 of class 1: 2 hits / (predicted + true); 0 where there is neither.
+    """Return the F1 of class 1: 2 hits / (predicted + true); 0 if there are neither.
 
     Args:
         predicted, labels: shape (N,).

@@ -1,7 +1,7 @@
-"""What a run trains and how it is scored, behind one interface for every task.
+"""Sentence classification as a task: the interface is the same for every task.
 
-A task joins the prepared files of a cell (model, tokens, cached activations) into
-the three things the engine asks for: a model, training examples and a loss; and
+From the prepared files of a cell (model, tokens, cached activations), a task makes
+the three things that the engine needs: a model, training examples and a loss. It also
 scores a trained model on the evaluation split.
 """
 
@@ -34,7 +34,7 @@ from lmodp.training.examples import Examples, arranged
 
 
 def device_of_runs() -> torch.device:
-    """The device runs take place on: a CUDA GPU where there is one."""
+    """The device of training runs: a CUDA GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -46,9 +46,9 @@ class ClassificationTask:
         model_folder, tokens_folder: prepared model and tokens.
         activations_folder: cached outputs of the frozen prefix, or None.
 
-    Under precision "bfloat16" the passes run under autocast, and the frozen weights
-    below adapters take two bytes each; what is trained, its per-example norms, sums
-    and noise stay in float32.
+    With precision "bfloat16", forward and backward passes run under autocast, and
+    frozen weights below adapters take two bytes each. Trained weights, per-example
+    norms, sums and noise stay in float32.
     """
 
     loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(classification_loss)
@@ -63,7 +63,7 @@ class ClassificationTask:
     @cached_property
     def pretrained(self) -> SequenceClassifier:
         """The pretrained model with a head; `model` initialises the head."""
-        logging.set_verbosity_error()  # it would warn of the new head, which is meant to be new
+        logging.set_verbosity_error()  # it warns that the head is new, which is intended
         logging.disable_progress_bar()
         inner = AutoModelForSequenceClassification.from_pretrained(
             self.model_folder,
@@ -77,8 +77,8 @@ class ClassificationTask:
     def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
         """Return a freshly initialised model, the part of it that runs, and what is trained.
 
-        The second differs from the first where cached activations stand in for the
-        frozen prefix; they share their parameters.
+        The second differs from the first if cached activations replace the frozen
+        prefix; both share their parameters.
         """
         model = copy.deepcopy(self.pretrained)
         initialise_head(model, seed)
@@ -90,7 +90,7 @@ class ClassificationTask:
         return model, model if prefix.pooled else suffix_of(model, prefix.blocks), summary
 
     def examples(self, split: str) -> Examples:
-        """Return a split's examples: cached activations where there are some, tokens otherwise."""
+        """Return a split's examples: cached activations if there are any, otherwise tokens."""
         tokens = self._tokens(split)
         if self.activations_folder is None:
             return tokens
@@ -135,9 +135,8 @@ def predict(model: nn.Module, examples: Examples, batch_size: int) -> tuple[np.n
 def initialise_head(model: SequenceClassifier, seed: int) -> None:
     """Draw the new head's weights: normal of the model's initialisation scale, biases 0.
 
-    Only the layers that a pretrained encoder does not bring are drawn (BERT's
-    pooler comes with the encoder and stays). They are in float32, whatever the
-    encoder is kept in, so that no digit of theirs is lost.
+    Only layers that the pretrained encoder lacks are drawn; BERT's pooler is pretrained
+    and stays. They are in float32, whatever the data type of the encoder.
     """
     generator = torch.Generator().manual_seed(seed)
     spread = getattr(model.config, "initializer_range", 0.02)
@@ -160,7 +159,7 @@ def frozen_dtype(spec: TaskSpec) -> torch.dtype:
 
 
 def widen_trained(model: nn.Module) -> None:
-    """Keep what is trained in four bytes: sums, noise and Adam's moments need them."""
+    """Keep trained weights in float32: sums, noise and Adam's moments need it."""
     for value in model.parameters():
         if value.requires_grad:
             value.data = value.data.float()

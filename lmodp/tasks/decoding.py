@@ -17,18 +17,17 @@ from lmodp.errors import require
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingSettings:
-    """How sentences are searched for.
+    """The settings of beam search.
 
     Args:
         num_beams: 1 is greedy search.
-        max_new_tokens: longest sentence, the end included.
-        min_new_tokens: shortest sentence, the end left out.
-        length_penalty: exponent of the length that a hypothesis' log probability
-            is divided by.
-        no_repeat_ngram_size: an n-gram of this size occurs once at most; 0 for no
+        max_new_tokens: longest sentence, including the end token.
+        min_new_tokens: shortest sentence, without the end token.
+        length_penalty: a hypothesis' log probability is divided by its length to this power.
+        no_repeat_ngram_size: an n-gram of this size occurs at most once; 0 for no
             such rule.
-        batch_size: records decoded together; memory, not the result.
-        records: how many distinct records are scored; None for all.
+        batch_size: records decoded together; it affects memory, not the result.
+        records: number of distinct records that are scored; None for all.
     """
 
     num_beams: int = 5
@@ -49,13 +48,13 @@ def generate_sentences(
 ) -> list[str]:
     """Return the best sentence found for each prompt, as one line of text.
 
-    Prompts are decoded in the order of their lengths, so that neighbours need
-    little padding, and padded on the left, so that every sentence starts at one
-    column; padding is masked and positions are counted without it.
+    Prompts are decoded in the order of their lengths, so that batches need little
+    padding. They are padded on the left, so that all sentences of a batch start in the
+    same column. Padding is masked and does not count in positions.
 
     Args:
         model: a causal language model in evaluation mode.
-        prompts: token numbers, separator included, at least one each.
+        prompts: token numbers, including the separator; each has at least one.
         tokenizer: with a padding and an end token.
         settings: of the search.
 

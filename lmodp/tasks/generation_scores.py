@@ -8,9 +8,8 @@ rouge_l    ROUGE-L of pycocoevalcap, Penn tokens, mean over records, in percent
 cider      CIDEr of pycocoevalcap, Penn tokens, mean over records
 =========  ==================================================================
 
-Lower case follows the metrics of the E2E challenge, which the literature on
-private fine-tuning reports. A score that cannot be computed is None with a
-reason, never a guess.
+Texts are in lower case, as in the metrics of the E2E challenge, which the literature
+on private fine-tuning reports. A score that cannot be computed is None, with a reason.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ def score_generation(outputs: Sequence[str], references: Sequence[Sequence[str]]
     """Return the five scores.
 
     Args:
-        outputs: one sentence a record.
-        references: all references of each record, at least one each.
+        outputs: one sentence per record.
+        references: all references of each record, at least one per record.
 
     Returns:
-        each of `SCORES` (a number or None), ``reasons`` of those that are None,
+        each of `SCORES` (a number or None), ``reasons`` for those that are None,
         ``settings`` of the metrics, ``examples`` = number of records, and
         ``outputs_sha256`` over the sentences.
 
@@ -151,7 +150,7 @@ def _cider(texts: Sequence[str], groups: Sequence[Sequence[str]]) -> float:
 def _numbered(
     texts: Sequence[str], groups: Sequence[Sequence[str]]
 ) -> tuple[Mapping[int, list[str]], Mapping[int, list[str]]]:
-    """References and outputs by record number, the form that pycocoevalcap wants."""
+    """References and outputs by record number, the form that pycocoevalcap needs."""
     return {number: list(group) for number, group in enumerate(groups)}, {
         number: [text] for number, text in enumerate(texts)
     }

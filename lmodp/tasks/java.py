@@ -1,7 +1,7 @@
 """The two Java programs of the captioning metrics: a tokenizer and METEOR.
 
-Both come as jars inside pycocoevalcap. They are called here and not through its
-wrappers, which write into the installed package and take the encoding from the
+Both are jar files inside pycocoevalcap. This module calls them directly, because the
+wrappers of that package write into the installed package and use the encoding of the
 machine's locale.
 """
 
@@ -33,7 +33,7 @@ def why_no_java() -> str | None:
 
 
 def penn_tokens(texts: Sequence[str]) -> list[str]:
-    """Return each text in Penn Treebank tokens: lower case, without punctuation, parted by spaces.
+    """Return each text in Penn Treebank tokens: lower case, without punctuation, separated by spaces.
 
     Raises:
         Unsupported: there is no Java, or the program failed.
@@ -51,7 +51,7 @@ def meteor(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> float
     """Return METEOR 1.5 (English, normalised, default weights) of tokenised texts.
 
     Args:
-        outputs: one text a record.
+        outputs: one text per record.
         references: all references of each record.
 
     References:
@@ -72,14 +72,14 @@ def meteor(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> float
         stderr=subprocess.DEVNULL,
     )
     with process:
-        # One answer a question; a question is asked when the answer before has been read, so no pipe fills up.
+        # Each question is sent after the previous answer was read, so no pipe fills up.
         statistics = [
             _ask(process, ("SCORE", *_bare(group), *_bare([output])))
             for output, group in zip(outputs, references, strict=True)
         ]
         _ask(process, ("EVAL", *statistics))
         process.stdin.close()
-        rest = process.stdout.read().splitlines()  # communicate() would miss what readline() has read ahead
+        rest = process.stdout.read().splitlines()  # communicate() would miss what readline() has already buffered
     if len(rest) != len(outputs):  # the scores of the records after the first, then the corpus's
         raise Unsupported(f"METEOR: returned {len(rest)} lines for {len(outputs)} texts.")
     return float(rest[-1])

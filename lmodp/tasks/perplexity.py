@@ -16,8 +16,8 @@ from lmodp.training.losses import IGNORED, causal_lm_loss
 def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict[str, Any]:
     """Return exp of the mean negative log probability of a target token.
 
-    Every target token weighs the same, so an example weighs by its length; the
-    training loss is the mean over examples instead.
+    Every target token has the same weight, so long examples count more. The training
+    loss, in contrast, is the mean over examples.
 
     Args:
         model: a causal language model; put into evaluation mode.
@@ -25,8 +25,8 @@ def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict
         batch_size: examples in one forward pass.
 
     Returns:
-        ``perplexity`` (None where it is too large for a number), ``loss`` in nats
-        a token, ``target_tokens``, and ``reasons`` why there is no perplexity.
+        ``perplexity`` (None if it is too large for a number), ``loss`` in nats per
+        token, ``target_tokens``, and ``reasons`` if there is no perplexity.
     """
     model.eval()
     total, count = 0.0, 0
@@ -38,7 +38,7 @@ def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict
             total += float((causal_lm_loss(model, batch).double() * targets).sum())
             count += int(targets.sum())
     mean = total / count if count else math.nan
-    finite = math.isfinite(mean) and mean < 700  # exp(710) is beyond the doubles
+    finite = math.isfinite(mean) and mean < 700  # exp(710) is too large for a double
     return {
         "perplexity": math.exp(mean) if finite else None,
         "loss": mean if math.isfinite(mean) else None,

@@ -1,4 +1,4 @@
-"""The table-to-text task: a language model learns to say records, and is scored on its sentences."""
+"""The table-to-text task: a language model learns to describe records, and its sentences are scored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lmodp.tasks.perplexity import perplexity
 from lmodp.training import TokenColumns, causal_lm_loss
 from lmodp.training.examples import Examples
 
-SAMPLES = 3  # sentences that a record shows
+SAMPLES = 3  # number of sentences shown in a record
 
 
 class TableToTextTask:
@@ -62,20 +62,20 @@ class TableToTextTask:
 
     @cached_property
     def pretrained(self) -> PreTrainedModel:
-        """The pretrained model; in two bytes a weight where only adapters in full precision are trained."""
+        """The pretrained model; two bytes per weight if only adapters (in full precision) are trained."""
         logging.disable_progress_bar()
         options = dropout_options(self.model_folder, self.spec.dropout)
         return load_language_model(self.model_folder, dtype=frozen_dtype(self.spec), **options).to(self.device)
 
     def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
-        """Return a freshly initialised model, the same again as the part that runs, and what is trained."""
+        """Return a freshly initialised model, the same model as the part that runs, and what is trained."""
         model = copy.deepcopy(self.pretrained)
         summary = set_trainable(model, self.spec.trainable, seed=seed)
         widen_trained(model)
         return model, model, summary
 
     def examples(self, split: str) -> Examples:
-        """Return a split's examples, labels on the sentence and its end only."""
+        """Return a split's examples; only the sentence and its end have labels."""
         found = load_tokens(self.tokens_folder, split)
         return TokenColumns(
             {"input_ids": found.rows(), "labels": found.target_rows()},
@@ -86,7 +86,7 @@ class TableToTextTask:
     def score(self, model: nn.Module) -> dict[str, Any]:
         """Return perplexity and the generation scores on the evaluation split.
 
-        ``examples`` counts the distinct records that sentences were generated for.
+        ``examples`` is the number of distinct records for which sentences were generated.
         """
         model.eval()
         split, batch = self.card.evaluation_split, self.spec.batch_size

@@ -133,7 +133,7 @@ def damage(folder, name, **values):
 
 def test_faults(tmp_path, card):
     source, made = tmp_path / "source", tmp_path / "made"
-    with pytest.raises(MissingFile, match="is not there. Put the model there, or name its folder in local_models"):
+    with pytest.raises(MissingFile, match="does not exist. Put the model there, or give its folder under local_models"):
         link_model(source, made, card)
     source.mkdir()
     with pytest.raises(MissingFile, match="must hold config.json, the tokenizer's files and \\*.safetensors"):
