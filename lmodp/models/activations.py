@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmodp.errors import require
+from lmodp.errors import Fault, InvalidValue
 from lmodp.training.examples import TokenColumns
 
 MEMORY_BOUND = 1 << 30  # default bound for the activations kept in memory, in bytes
@@ -26,13 +26,11 @@ def flat_store(tokens: int, width: int, *, memory_bound: int, folder: Path | str
     size = 4 * tokens * width
     if size <= memory_bound:
         return torch.empty(tokens, width)
-    require(
-        folder is not None,
-        "memory_bound",
-        memory_bound,
-        f"the cached activations need {size} bytes",
-        "Raise the bound, or give a folder for them.",
-    )
+    if folder is None:
+        rule = f"the cached activations need {size} bytes"
+        raise InvalidValue(
+            str(Fault("memory_bound", memory_bound, rule, "Raise the bound, or give a folder for them."))
+        )
     path = Path(folder) / "activations.f32"
     path.parent.mkdir(parents=True, exist_ok=True)
     mapped = np.memmap(path, dtype=np.float32, mode="w+", shape=(tokens, width))

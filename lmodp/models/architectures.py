@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 from torch import nn
 
 from lmodp.errors import Unsupported
+
+# A model of the transformers library. Its attributes differ by architecture, and torch types all of them as
+# "Tensor or Module"; so a checker is told nothing.
+TransformersModel = Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +105,13 @@ def architecture_of(model: nn.Module) -> Architecture:
     return ARCHITECTURES[kind]
 
 
-def at_path(model: nn.Module, path: str) -> nn.Module | None:
+def at_path(model: TransformersModel, path: str) -> Any:
     """Return the submodule at a dotted path, or None."""
-    return reduce(lambda module, name: getattr(module, name, None), path.split("."), model)
+    return reduce(_child, path.split("."), model)
+
+
+def _child(module: Any, name: str) -> Any:
+    return getattr(module, name, None)
 
 
 def head_modules(model: nn.Module) -> list[nn.Module]:

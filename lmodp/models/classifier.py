@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from lmodp.errors import nearest, require
-from lmodp.models.architectures import architecture_of, at_path, head_modules
+from lmodp.errors import given, nearest, require
+from lmodp.models.architectures import TransformersModel, architecture_of, at_path, head_modules
 
 POOLINGS = ("first", "mean", "last")
 
 
-def pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:
+def pool(hidden: Tensor, mask: Tensor | None, pooling: str) -> Tensor:
     """Return one vector per example: (B, T, H), (B, T) -> (B, H).
 
     "first" takes the first position, "mean" the mean over positions with mask 1, and
@@ -22,6 +24,7 @@ def pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:
     """
     if pooling == "first":
         return hidden[:, 0]
+    mask = given(mask, "attention_mask", f"is needed to pool by {pooling!r}")
     if pooling == "mean":
         weight = mask.to(hidden.dtype)
         return torch.bmm(weight[:, None], hidden)[:, 0] / weight.sum(1, keepdim=True).clamp_min(1)
@@ -42,6 +45,8 @@ class SequenceClassifier(nn.Module):
         pooling: "first", "mean" or "last"; None for the native one.
     """
 
+    model: TransformersModel
+
     def __init__(self, model: nn.Module, pooling: str | None = None):
         super().__init__()
         pooling = architecture_of(model).native_pooling if pooling is None else pooling
@@ -49,7 +54,7 @@ class SequenceClassifier(nn.Module):
         self.model, self.pooling = model, pooling
 
     @property
-    def config(self):
+    def config(self) -> Any:
         """The transformers config."""
         return self.model.config
 
@@ -58,7 +63,7 @@ class SequenceClassifier(nn.Module):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         pooled: Tensor | None = None,
-        **inputs: Tensor,
+        **inputs: Any,
     ) -> Tensor:
         """Return logits (B, classes).
 
@@ -70,7 +75,7 @@ class SequenceClassifier(nn.Module):
             pooled = self.pooled_state(input_ids=input_ids, attention_mask=attention_mask, **inputs)
         return self.head(pooled)
 
-    def pooled_state(self, *, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
+    def pooled_state(self, *, attention_mask: Tensor | None, **inputs: Any) -> Tensor:
         """Return the input of the head, (B, H)."""
         backbone = getattr(self.model, architecture_of(self.model).backbone)
         if self.model.config.model_type in ("gpt2", "llama"):
@@ -92,6 +97,6 @@ class SequenceClassifier(nn.Module):
         return at_path(self.model, "score")(pooled)
 
 
-def transformers_model(model: nn.Module) -> nn.Module:
+def transformers_model(model: nn.Module) -> TransformersModel:
     """Return the transformers model inside a `SequenceClassifier`, or the model itself."""
     return model.model if isinstance(model, SequenceClassifier) else model

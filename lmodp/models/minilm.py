@@ -9,6 +9,7 @@ On tokens that are not padding, the hidden states are equal to the bit (tested).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import BertModel, RobertaConfig, RobertaModel
@@ -41,7 +42,7 @@ def roberta_from_bert(bert: BertModel) -> RobertaModel:
     The tables of token and position embeddings of the result have shapes
     (V, H) and (P + pad + 1, H) for a BERT with (V, H) and (P, H).
     """
-    old = bert.config
+    old: Any = bert.config
     shift = old.pad_token_id + 1
     config = RobertaConfig(
         **{name: getattr(old, name) for name in _SAME},

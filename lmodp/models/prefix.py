@@ -10,9 +10,10 @@ cache holds that vector, (N, H).
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from lmodp.errors import Unsupported
 from lmodp.models.activations import MEMORY_BOUND, CachedActivations, flat_store
-from lmodp.models.architectures import architecture_of, at_path
+from lmodp.models.architectures import TransformersModel, architecture_of, at_path
 from lmodp.models.classifier import SequenceClassifier, transformers_model
 from lmodp.training.examples import TensorExamples, TokenColumns
 
@@ -65,7 +66,7 @@ def _trained(parameters: Iterable[nn.Parameter]) -> bool:
     return any(value.requires_grad for value in parameters)
 
 
-def _embedding_parameters(inner: nn.Module) -> list[nn.Parameter]:
+def _embedding_parameters(inner: TransformersModel) -> list[nn.Parameter]:
     parts = architecture_of(inner)
     paths = [path for path in (parts.embeddings, parts.added_embeddings) if path is not None]
     modules = [inner.get_input_embeddings(), *(at_path(inner, path) for path in paths)]
@@ -119,15 +120,24 @@ def _values(examples: TokenColumns) -> dict[str, Tensor]:
     return {name: torch.from_numpy(values) for name, values in examples.values.items()}
 
 
-def _pooled(model: SequenceClassifier, examples: TokenColumns, batch_size: int) -> Tensor:
+def _pooled(model: nn.Module, examples: TokenColumns, batch_size: int) -> Tensor:
     """Return the pooled states (N, H)."""
     found = torch.empty(len(examples), transformers_model(model).config.hidden_size)
-    for indices, pooled in _forwards(model, examples, batch_size, lambda model, inputs: model.pooled_state(**inputs)):
+    for indices, pooled in _forwards(model, examples, batch_size, _pooled_state):
         found[torch.from_numpy(indices)] = pooled
     return found
 
 
-def _forwards(model: nn.Module, examples: TokenColumns, batch_size: int, forward):
+def _pooled_state(model: Any, inputs: dict[str, Tensor]) -> Tensor:
+    return model.pooled_state(**inputs)
+
+
+Forward = Callable[[nn.Module, dict[str, Tensor]], Tensor]
+
+
+def _forwards(
+    model: nn.Module, examples: TokenColumns, batch_size: int, forward: Forward
+) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Yield (indices, float32 output on the CPU) over all examples, by length."""
     order, training = examples.arrange(np.arange(len(examples))), model.training
     model.eval()
@@ -148,7 +158,7 @@ class _Reached(Exception):
         self.hidden = hidden
 
 
-def _hidden_state(blocks: int):
+def _hidden_state(blocks: int) -> Forward:
     """Return a function that runs a model up to block ``blocks`` and returns its output."""
 
     def run(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
@@ -174,7 +184,7 @@ def _stop(module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
 class _Given(nn.Module):
     """Replaces an encoder's embeddings; returns the cached hidden state."""
 
-    def forward(self, input_ids: None = None, inputs_embeds: Tensor | None = None, **_: object) -> Tensor:
+    def forward(self, input_ids: None = None, inputs_embeds: Tensor | None = None, **_: object) -> Tensor | None:
         return inputs_embeds
 
 
@@ -215,7 +225,7 @@ def _replace(root: nn.Module, path: str, new: nn.Module) -> None:
     """Put a module at a dotted path of a view; the modules on the way become views."""
     *way, name = path.split(".")
     for step in way:
-        child = _view(root._modules[step])
+        child = _view(root.get_submodule(step))
         root._modules[step] = child
         root = child
     root._modules[name] = new

@@ -22,7 +22,9 @@ def load_smollm2(folder: Path) -> tuple[LlamaForCausalLM, Any]:
     """
     file = Path(locked_package(PACKAGE).members[0]).name
     logging.disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32, local_files_only=True)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=file, dtype=torch.float32, local_files_only=True
+    )
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
     model.is_quantized = False
     for mark in ("hf_quantizer", "quantization_method"):

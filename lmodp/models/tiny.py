@@ -16,7 +16,7 @@ _SEED = 20240529
 
 def load_tiny(card: ModelCard) -> RobertaModel:
     """Return a randomly initialised encoder, the same on every call."""
-    if card.architecture != "roberta":
+    if card.architecture != "roberta" or card.random is None:
         raise InvalidValue(f"model = {card.name!r}: no tiny {card.architecture} is defined.")
     config = RobertaConfig(
         **card.random,

@@ -10,10 +10,10 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from lmodp.errors import InvalidValue, Unsupported, nearest, require
-from lmodp.models.architectures import architecture_of, at_path, head_modules
+from lmodp.models.architectures import TransformersModel, architecture_of, at_path, head_modules
 from lmodp.models.classifier import transformers_model
 
-LORA_DEFAULTS = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
+LORA_DEFAULTS: Mapping[str, Any] = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
 
 
 def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int) -> dict[str, Any]:
@@ -55,6 +55,8 @@ def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int)
 
 
 def _read_part(part: str | Mapping[str, Any]) -> tuple[str, Any]:
+    name: str
+    options: Any
     if isinstance(part, str):
         name, options = part, {} if part == "lora" else None
     else:
@@ -75,26 +77,26 @@ def _full(model: nn.Module, options: None, seed: int) -> None:
     model.requires_grad_(True)
 
 
-def _head(model: nn.Module, options: None, seed: int) -> None:
+def _head(model: TransformersModel, options: None, seed: int) -> None:
     for module in head_modules(model):
         if not _tied(model, module):
             module.requires_grad_(True)
 
 
-def _new_head(model: nn.Module) -> None:
+def _new_head(model: TransformersModel) -> None:
     """Train the head of the task, if the model has one."""
     for module in head_modules(model):
         if module is not model.get_output_embeddings():
             module.requires_grad_(True)
 
 
-def _tied(model: nn.Module, module: nn.Module) -> bool:
+def _tied(model: TransformersModel, module: nn.Module) -> bool:
     """Whether a head module shares its weights with the token embeddings."""
     embeddings = set(model.get_input_embeddings().parameters())
     return any(value in embeddings for value in module.parameters())
 
 
-def _last_layers(model: nn.Module, count: int, seed: int) -> None:
+def _last_layers(model: TransformersModel, count: int, seed: int) -> None:
     blocks = at_path(model, architecture_of(model).blocks)
     require(
         isinstance(count, int) and 1 <= count <= len(blocks),

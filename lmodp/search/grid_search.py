@@ -15,12 +15,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from lmodp.accounting.calibration import ACCOUNTANTS, verified_upper
+from lmodp.accounting.checks import Run
 from lmodp.accounting.claimed.lmo_dp import claimed_rdp, raw_mgf
 from lmodp.accounting.paper_bound import ORDERS, best_step
 from lmodp.errors import Unsupported, nearest, require
@@ -28,6 +28,7 @@ from lmodp.mechanisms import Gaussian, LaplaceMixture
 from lmodp.mechanisms.parts import RatePart
 from lmodp.search.space import SearchSpace, load_space
 
+_ORDERS = ORDERS.astype(np.float64)
 OBJECTIVES = ("epsilon", "usefulness", "std")
 _KNOTS = 48  # of the interpolation of epsilon in log sigma
 _CHUNK = 2048  # points at once, so that temporaries stay small
@@ -84,7 +85,7 @@ def find_noise(
     """
     space = space if isinstance(space, SearchSpace) else load_space(space)
     _check(accountant, objective, epsilon, delta, gamma)
-    run = {"sampling_rate": sampling_rate or 1.0, "steps": steps or 1, "delta": delta}
+    run: Run = {"sampling_rate": sampling_rate or 1.0, "steps": steps or 1, "delta": delta}
     epsilons = _epsilons(space, accountant, run)
     useful, std = usefulness(space, gamma), deviations(space)
     below = epsilons < epsilon
@@ -106,7 +107,7 @@ def find_noise(
 
 
 def _first_that_holds(
-    space: SearchSpace, ranked: np.ndarray, epsilons: np.ndarray, target: float, run: dict[str, Any] | None
+    space: SearchSpace, ranked: np.ndarray, epsilons: np.ndarray, target: float, run: Run | None
 ) -> int | None:
     """Return the best point; under ``verified`` its own bound must also be below the target."""
     for point in ranked:
@@ -132,7 +133,7 @@ def _check(accountant: str, objective: str, epsilon: float, delta: float, gamma:
     require(0 < gamma < math.inf, "gamma", gamma, "must be finite and above 0")
 
 
-def _epsilons(space: SearchSpace, accountant: str, run: dict[str, Any]) -> np.ndarray:
+def _epsilons(space: SearchSpace, accountant: str, run: Run) -> np.ndarray:
     if accountant == "claimed":
         return claimed_epsilons(space, delta=run["delta"])
     if accountant == "paper_bound":
@@ -144,8 +145,8 @@ def claimed_epsilons(space: SearchSpace, *, delta: float) -> np.ndarray:
     """Return the published code's per-step epsilon of every point, ``inf`` where it rejects one."""
     accepted = np.flatnonzero(_domains(space) > 1)
     with np.errstate(all="ignore"):
-        up = space.gather(lambda part: raw_mgf(part, ORDERS - 1.0), np.multiply, points=accepted)
-        down = space.gather(lambda part: raw_mgf(part, -1.0 * ORDERS), np.multiply, points=accepted)
+        up = space.gather(lambda part: raw_mgf(part, _ORDERS - 1), np.multiply, points=accepted)
+        down = space.gather(lambda part: raw_mgf(part, -_ORDERS), np.multiply, points=accepted)
     found = np.full(space.points, np.inf)
     found[accepted] = best_step(claimed_rdp(up, down), delta=delta)[0]
     return found
@@ -158,8 +159,8 @@ def _domains(space: SearchSpace) -> np.ndarray:
 def paper_bound_epsilons(space: SearchSpace, *, delta: float) -> np.ndarray:
     """Return the published bound's per-step epsilon of every point, ``inf`` where no order is valid."""
     accepted = np.flatnonzero(_domains(space) > 1)
-    up = space.gather(lambda part: _log_mgf(part, ORDERS - 1.0), np.add, points=accepted)
-    down = space.gather(lambda part: _log_mgf(part, -1.0 * ORDERS), np.add, points=accepted)
+    up = space.gather(lambda part: _log_mgf(part, _ORDERS - 1), np.add, points=accepted)
+    down = space.gather(lambda part: _log_mgf(part, -_ORDERS), np.add, points=accepted)
     moment = np.logaddexp(np.log(ORDERS) + up, np.log(ORDERS - 1) + down) - np.log(2 * ORDERS - 1)
     found = np.full(space.points, np.inf)
     found[accepted] = best_step(moment / (ORDERS - 1), delta=delta)[0]
@@ -201,7 +202,7 @@ def verified_epsilons(space: SearchSpace, *, delta: float, sampling_rate: float,
     the bound by which all families are compared. A point's own bound is never below it."""
     sigma = 1 / np.sqrt(fisher_informations(space))
     knots = np.geomspace(sigma.min() * 0.999, sigma.max() * 1.001, _KNOTS)
-    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     values = [verified_upper(Gaussian(std=std), **run) for std in knots]
     return np.exp(PchipInterpolator(np.log(knots), np.log(values))(np.log(sigma)))
 
@@ -214,9 +215,10 @@ def fisher_informations(space: SearchSpace) -> np.ndarray:
 
 
 def _information(space: SearchSpace, log_x: np.ndarray, points: slice) -> np.ndarray:
-    value, first, second = (
-        space.gather(lambda part, i=i: part.log_mgf(-np.exp(log_x))[i], np.add, points=points) for i in range(3)
-    )
+    def derivative(i: int) -> Callable[[RatePart], np.ndarray]:
+        return lambda part: part.log_mgf(-np.exp(log_x))[i]
+
+    value, first, second = (space.gather(derivative(i), np.add, points=points) for i in range(3))
     score = first + second / first
     return (np.exp(value + log_x) * first * score**2).sum(axis=-1) * (log_x[1] - log_x[0])
 

@@ -23,7 +23,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from lmodp.accounting.calibration import scale_to_target, split_scale, verified_upper
-from lmodp.mechanisms import ExponentialPart, GammaPart, Laplace, LaplaceMixture, UniformPart
+from lmodp.accounting.checks import Run
+from lmodp.mechanisms import ExponentialPart, GammaPart, LaplaceMixture, Noise, UniformPart
 
 # name: (smallest, largest); shape and half-width are searched in logarithms.
 BOUNDS = {
@@ -52,7 +53,7 @@ class OptimisedNoise:
         evaluations: number of shapes tried.
     """
 
-    noise: LaplaceMixture
+    noise: Noise
     noise_multiplier: float
     epsilon: float
     active_bounds: tuple[str, ...]
@@ -99,22 +100,16 @@ def optimise_noise(
     Raises:
         Unsupported: the target is too small for the Renyi orders used.
     """
-    target = {
-        "epsilon": epsilon,
-        "delta": delta,
-        "sampling_rate": sampling_rate,
-        "steps": steps,
-        "dimension": dimension,
-    }
-    point, evaluations = _search(_objective(target))
-    shape = shape_of(point)
-    noise, laplace = (scale_to_target(each, accountant="verified", **target) for each in (shape, Laplace(scale=1.0)))
-    gaussian = scale_to_target("gaussian", accountant="verified", **target)
-    run = {key: target[key] for key in ("delta", "sampling_rate", "steps", "dimension")}
+    run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    point, evaluations = _search(_objective(epsilon, run, dimension))
+    noise, laplace, gaussian = (
+        scale_to_target(shape, accountant="verified", epsilon=epsilon, dimension=dimension, **run)
+        for shape in (shape_of(point), "laplace", "gaussian")
+    )
     return OptimisedNoise(
         noise=noise,
         noise_multiplier=noise.std,
-        epsilon=verified_upper(noise, **run),
+        epsilon=verified_upper(noise, dimension=dimension, **run),
         active_bounds=active_bounds(point),
         gaussian_noise_multiplier=gaussian.std,
         laplace_noise_multiplier=laplace.std,
@@ -124,7 +119,7 @@ def optimise_noise(
     )
 
 
-def _objective(target: dict[str, float]) -> Callable[[np.ndarray], float]:
+def _objective(epsilon: float, run: Run, dimension: int | None) -> Callable[[np.ndarray], float]:
     """Return log of the standard deviation, up to a constant, as a function of the point."""
 
     def many(point: np.ndarray) -> float:
@@ -132,9 +127,11 @@ def _objective(target: dict[str, float]) -> Callable[[np.ndarray], float]:
 
     def finite(point: np.ndarray) -> float:
         shape = shape_of(point)
-        return math.log(shape.std * split_scale(shape, **target)) if math.isfinite(shape.std) else 50.0
+        if not math.isfinite(shape.std):
+            return 50.0
+        return math.log(shape.std * split_scale(shape, epsilon=epsilon, dimension=dimension, **run))
 
-    return many if target["dimension"] is None else finite
+    return many if dimension is None else finite
 
 
 def _search(objective: Callable[[np.ndarray], float]) -> tuple[np.ndarray, int]:

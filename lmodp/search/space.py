@@ -18,6 +18,7 @@ import numpy as np
 
 from lmodp.errors import DamagedFile, Fault, InvalidValue, MissingFile, nearest, require
 from lmodp.mechanisms import ExponentialPart, GammaPart, LaplaceMixture, UniformPart
+from lmodp.mechanisms.arrays import Floats, Integers
 from lmodp.mechanisms.parts import RatePart
 
 _WEIGHTS = tuple(i / 10 for i in range(1, 10))
@@ -54,7 +55,7 @@ class SearchSpace:
         }
 
     @cached_property
-    def index(self) -> dict[str, np.ndarray]:
+    def index(self) -> dict[str, Integers]:
         """For each key and every point in the order of the walk: the index of the point's part in ``parts[key]``."""
         keys = list(self.axes)
         weights = [len(self.axes[key]["weight"]) for key in keys]
@@ -73,16 +74,18 @@ class SearchSpace:
         return LaplaceMixture(**{key: parts[self.index[key][point]] for key, parts in self.parts.items()})
 
     def gather(
-        self, of: Callable[[RatePart], Any], combine: np.ufunc, *, points: np.ndarray | slice = slice(None)
-    ) -> np.ndarray:
+        self, of: Callable[[RatePart], Any], combine: np.ufunc, *, points: Integers | slice = slice(None)
+    ) -> Floats:
         """Combine a quantity of the parts, an array or number each, at ``points``, shape (points, ...)."""
-        total = None
-        for key, parts in self.parts.items():
-            values = np.array([of(part) for part in parts])[self.index[key][points]]
-            total = values if total is None else combine(total, values, out=total)
+        gathered = (
+            np.array([of(part) for part in parts])[self.index[key][points]] for key, parts in self.parts.items()
+        )
+        total: Floats = next(gathered)
+        for values in gathered:
+            combine(total, values, out=total)
         return total
 
-    def contract(self, of: Callable[[RatePart], np.ndarray], weight: np.ndarray) -> np.ndarray:
+    def contract(self, of: Callable[[RatePart], Floats], weight: Floats) -> Floats:
         """Return sum_x weight(x) prod_i of(part_i)(x) at every point, as one matrix product."""
         tables = [np.array([of(part) for part in parts]) for parts in self.parts.values()]
         keys, last = list(self.parts), tables[-1]
@@ -92,7 +95,7 @@ class SearchSpace:
             index = index * len(table) + self.index[key]
         return (left @ last.T)[index, self.index[keys[-1]]]
 
-    def columns(self) -> dict[str, np.ndarray]:
+    def columns(self) -> dict[str, Floats]:
         """Return every parameter of every point, one column each, in the order of the walk."""
         return {
             f"{key}_{field}": np.array([getattr(part, field) for part in parts])[self.index[key]]
