@@ -99,7 +99,7 @@ def test_weak_noise_has_an_interval(noise, run):
     assert 0 <= found.lower < found.upper < math.inf
 
 
-def test_a_finite_dimension_far_from_the_equal_split_is_bounded_in_time():
+def test_a_finite_dimension_far_from_the_equal_split_is_bounded():
     """The best shift is not the equal split here: refinement must follow the largest value that it finds."""
     noise = LaplaceMixture(exponential=ExponentialPart(weight=553, rate=0.42))
     finite, many = (

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 
 import pytest
 
@@ -18,7 +17,6 @@ from lmodp.stages.audit_mechanism import (
     audit_noise,
     resolved_delta,
     sampling_of,
-    scores_of_mechanism,
 )
 from lmodp.stages.certify_mechanism import own_claim
 
@@ -179,12 +177,3 @@ def test_needs_noise_and_delta_and_draws_only_its_own_law():
         audit_noise(Plan(noise=Gaussian(std=1.3), sampling_rate=0.3, steps=5), FEW)
     with pytest.raises(InvalidValue, match="coordinates"):
         audit_noise(PLAN, FEW, drawn_noise=Gaussian(std=1.0))
-
-
-@pytest.mark.slow
-def test_a_million_trials_take_seconds():
-    plan = Plan(noise=as_drawn(PUBLISHED["lmo-0.3"].noise), sampling_rate=2048 / 67349, steps=192, delta=1e-10)
-    started = time.process_time()
-    included, excluded = scores_of_mechanism(plan, Sampling(trials=1_000_000, seed=1))
-    assert len(included) == len(excluded) == 500_000
-    assert time.process_time() - started < 60
