@@ -1,9 +1,8 @@
-"""From a privacy target to a noise, on the private side, asked of the accountant once more.
+"""From a privacy target to a noise, rounded to the private side and checked by the accountant.
 
-The noise that is looked for is the given shape times the smallest scale that
-reaches the target. Under ``verified`` every family, the Gaussian included, is
-held to the same upper bound (RDP at integer orders), so that none gains from a
-tighter accountant.
+The result is the given shape times the smallest scale that reaches the target. Under
+``verified`` every family, also the Gaussian, uses the same upper bound (RDP at integer
+orders), so no family profits from a tighter accountant.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ ACCOUNTANTS = ("claimed", "paper_bound", "verified")
 SCOPES = ("step", "run")
 UNIT_SHAPES = {"gaussian": Gaussian(std=1.0), "laplace": Laplace(scale=1.0)}
 _SMALLEST, _LARGEST = 1e-6, 1e9  # scales tried, in units of the sensitivity
-_GRID = 120  # a third apart
+_GRID = 120  # each a third larger than the one before
 _PRECISION = 1e-9
 _STRIDE = 0.7  # of the logarithm of a scale, when bracketing
 _REFINEMENTS = 8
 _SPLIT_PRECISION = 1e-6
-_BACK = 5e-4  # a curve is computed this much below the scale that is expected
+_BACK = 5e-4  # a curve is computed at this factor below the expected scale
 
 
 def scale_to_target(
@@ -71,9 +70,9 @@ def scale_to_target(
         Unsupported: no scale reaches the target under this accountant.
 
     Guarantees:
-        * The accountant is asked once more about the law that is returned.
-        * Where epsilon is not monotone in the scale (``claimed``, ``paper_bound``), the target holds at
-          the returned scale; larger scales are not claimed to be private as well.
+        * The accountant checks the returned law once more.
+        * If epsilon is not monotone in the scale (``claimed``, ``paper_bound``), the target holds at the
+          returned scale; nothing is stated about larger scales.
 
     Source:
         docs/verified_bounds.md for ``verified``; LMO-DP, arXiv:2405.18776, for the others.
@@ -195,7 +194,7 @@ def _verified_scale(shape: Noise, target: float, run: Run, dimension: int | None
 def split_scale(
     shape: Noise, *, epsilon: float, delta: float, sampling_rate: float, steps: int, dimension: int | None
 ) -> float:
-    """Return the scale at which the evenly spread shift reaches a target: cheap, and no bound."""
+    """Return the scale at which the evenly spread shift reaches a target: fast, but not a bound."""
     run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     first = math.log(_gaussian_scale(shape, epsilon, run))
     if dimension is None or isinstance(shape, Gaussian):

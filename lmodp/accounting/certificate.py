@@ -27,8 +27,8 @@ def certificate_of(
 ) -> dict[str, Any]:
     """Return the certificate of a plan: every accountant's answer, and the verified one at delta = 1e-5.
 
-    Papers ask for epsilon at very different delta, so that their numbers cannot be compared. A certificate
-    therefore holds a second verified interval, always at delta = 1e-5.
+    Papers use very different delta, so their epsilons cannot be compared. A certificate therefore has a
+    second verified interval, always at delta = 1e-5.
 
     Args:
         plan, published_epsilon_step, dimension: as in `account_mechanism`.
@@ -76,14 +76,14 @@ def account_mechanism(
         A dict. Infinite numbers are None; "status" and "reason" say why.
 
         ``claimed``      ``epsilon_step``, ``epsilon_run``: by the formula of the public code, faults included
-        ``paper_bound``  ``epsilon_step``, ``epsilon_run``: the published formula where it means something; one
-                         number released a step, so no statement about a gradient
+        ``paper_bound``  ``epsilon_step``, ``epsilon_run``: the published formula at the orders where it is
+                         meaningful; for one released number per step, so not for a gradient
         ``pure_scalar``  ``epsilon_step``: one number released, delta = 0
-        ``verified``     ``lower``, ``upper``: interval for the whole run; ``upper`` may be stated
+        ``verified``     ``lower``, ``upper``: interval for the whole run; ``upper`` is the epsilon you may state
         ``noise``        ``noise_multiplier`` (standard deviation), ``sigma_effective`` (that of the Gaussian that
-                         hides as much in many coordinates), both in units of the clip norm unless the plan has
-                         a ``noise_scale``; ``mean_abs``, ``entropy``, ``efficiency``, ...
-        ``plan``         what was asked
+                         gives the same protection in many coordinates), both in units of the clip norm unless the
+                         plan has a ``noise_scale``; ``mean_abs``, ``entropy``, ``efficiency``, ...
+        ``plan``         the plan's values
 
     Raises:
         InvalidValue: the plan has no noise or no delta, or the dimension is below 1.

@@ -1,4 +1,4 @@
-"""The ranges every accountant asks of a run."""
+"""The ranges of a run's values, checked by every accountant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lmodp.errors import require
 
 
 class Run(TypedDict):
-    """The numbers of a run that every accountant takes as keywords: q, T and delta."""
+    """The values of a run that every accountant takes as keywords: q, T and delta."""
 
     sampling_rate: float
     steps: int
@@ -16,7 +16,7 @@ class Run(TypedDict):
 
 
 def require_run(*, sampling_rate: float, steps: int, delta: float, dimension: int | None = None) -> None:
-    """Refuse a run whose rate, steps, delta or dimension is outside its range.
+    """Raise an error if a run's rate, steps, delta or dimension is outside its range.
 
     Raises:
         InvalidValue: sampling_rate not in (0, 1], steps or dimension below 1, delta not in (0, 1).

@@ -1,7 +1,7 @@
-"""Between privacy currencies: Renyi divergences, (epsilon, delta), Gaussian DP, zCDP, and RDP under Poisson sampling.
+"""Conversions between Renyi divergences, (epsilon, delta), Gaussian DP and zCDP, and RDP under Poisson sampling.
 
-The accounting library converts and accounts for Gaussians; what it lacks, the
-Poisson expansion of an arbitrary mechanism's Renyi curve, is here.
+The accounting library does the conversions and accounts for Gaussians. It lacks the
+Poisson expansion for the Renyi curve of an arbitrary mechanism, which is here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def epsilon_of_rdp(*, orders: Orders, rdp: Floats, delta: float) -> tuple[float,
     finite = np.isfinite(rdp)
     if not finite.any():
         return math.inf, math.nan
-    from dp_accounting.rdp import rdp_privacy_accountant  # a second to import, which not every job needs
+    from dp_accounting.rdp import rdp_privacy_accountant  # takes a second to import, and not every job needs it
 
     epsilon, order = rdp_privacy_accountant.compute_epsilon(orders[finite], rdp[finite], delta)
     return float(epsilon), float(order)
@@ -92,7 +92,7 @@ def gaussian_dp_delta(*, mu: float, epsilon: float) -> float:
 
 
 def equivalent_mu(*, epsilon: float, delta: float) -> float:
-    """Return the mu whose Gaussian DP has (epsilon, delta) on its curve: one number to compare by."""
+    """Return the mu for which mu-Gaussian DP has (epsilon, delta) on its curve; a single number for comparisons."""
 
     def gap(log_mu: float) -> float:
         value = gaussian_dp_delta(mu=math.exp(log_mu), epsilon=epsilon)

@@ -1,6 +1,6 @@
 """The Gaussian under Poisson sampling, by the accounting library.
 
-The library takes a second to import, which not every job needs; so it is imported where it is used.
+The library takes a second to import, and not every job needs it; so the functions import it.
 """
 
 from __future__ import annotations

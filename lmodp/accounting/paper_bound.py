@@ -1,7 +1,7 @@
-"""The paper's bound: the published formula at the orders where it means something, for one step and for a run.
+"""The paper's bound: the published formula, only at the orders where it is meaningful, for one step and for a run.
 
-One scalar release of sensitivity 1, and its composition under Poisson sampling. Orders, the conversion and the
-rule for rejected points follow the public experiment code of LMO-DP, so that its numbers come out digit for digit.
+It is for one scalar release of sensitivity 1, and for its composition under Poisson sampling. Orders, conversion
+and the rule for rejected points are those of LMO-DP's public experiment code, so its numbers are reproduced exactly.
 
 References:
     Yang et al., LMO-DP, arXiv 2405.18776, Renyi bound of the two-fold randomised Laplace.
@@ -88,7 +88,7 @@ def scalar_rdp(noise: Noise, orders: Orders = ORDERS) -> Floats:
 
 
 def pure_scalar(noise: Noise) -> StepEpsilon:
-    """Return the exact epsilon at delta = 0 of one release of one number of sensitivity 1.
+    """Return the exact epsilon, at delta = 0, of one release of one number with sensitivity 1.
 
     The density ratio p(0)/p(1) is largest at the kink, so epsilon = ln(M'(0)/M'(-1)).
     """
@@ -107,10 +107,10 @@ class RunEpsilon:
     """An epsilon of a whole run.
 
     Args:
-        epsilon: ``inf`` where there is none.
+        epsilon: ``inf`` if there is none.
         status: "ok" or "unsupported".
-        reason: why not, empty where it is.
-        order: order of the minimum, None where there is none.
+        reason: why it is unsupported; otherwise empty.
+        order: order of the minimum; None if there is none.
     """
 
     epsilon: float

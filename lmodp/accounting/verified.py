@@ -1,4 +1,4 @@
-"""What holds for the mechanism as it is used: an interval for epsilon, numerical error inside it."""
+"""The verified answer: a proven interval for epsilon of the mechanism as training uses it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ _LIBRARY_DELTA, _LIBRARY_SIGMA = 1e-12, 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """The interval that holds, and what it resembles.
+    """The verified interval, and how it was computed.
 
     Args:
-        lower, upper: bounds of epsilon; ``upper`` is the claim a user may make.
-        upper_rdp: the bound by RDP, by which families are compared; ``upper`` unless that is tighter.
-        order: Renyi order of the upper bound, None where it does not come from RDP.
-        worst_shift: s = v^2 at which the Renyi supremum of that order lies, 0 for the limit.
+        lower, upper: bounds of epsilon; ``upper`` is the epsilon you may state.
+        upper_rdp: the bound by RDP, used to compare families; equal to ``upper`` unless that is tighter.
+        order: Renyi order of the upper bound; None if the bound does not come from RDP.
+        worst_shift: s = v^2 of the Renyi supremum at that order; 0 for the limit v -> 0.
+        route: how the bounds were computed, "rdp" or "pld".
         status, reason: "ok", or "infinite"/"unsupported" and why.
         find_limit: computes ``gaussian_limit``.
     """
@@ -47,15 +48,15 @@ class Verified:
 
     @cached_property
     def gaussian_limit(self) -> float:
-        """Epsilon of the Gaussian with sigma_effective: a limit and not a bound, made when it is asked for."""
+        """Epsilon of the Gaussian with sigma_effective; a limit, not a bound. Computed on first use."""
         return self.find_limit()
 
 
 def rdp_upper(curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: float) -> tuple[float, float, float]:
     """Return (epsilon, order, worst_shift) from a Renyi curve: Poisson sampling, composition, conversion.
 
-    Integer orders 10 % apart, then about all of them around the best, and the orders below 2; any
-    choice is a valid bound.
+    Tries integer orders 10 % apart, then almost all integers around the best one, and the orders below 2.
+    Any choice of orders gives a valid bound.
     """
     largest = int(curve.orders[-1])
     spaced = np.unique(np.round(2 * 1.1 ** np.arange(100)))
@@ -81,7 +82,7 @@ def _best_order(
 def rdp_curve(
     noise: Noise, *, sampling_rate: float, steps: int, delta: float, dimension: int | None = None
 ) -> RenyiCurve:
-    """Return the Renyi curve of a vector release of sensitivity 1, to the orders that a run needs."""
+    """Return the Renyi curve of a vector release of sensitivity 1, up to the orders that a run needs."""
     run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     largest = largest_order(noise, dimension=dimension, **run)
     if dimension is None:
@@ -114,17 +115,17 @@ def verified_run(
         InvalidValue: an argument is outside its range.
 
     Guarantees:
-        * No run of this plan, for any data and any gradients within the clip norm, chosen adaptively,
-          exceeds ``upper`` at ``delta`` (docs/verified_bounds.md).
+        * For any data and any gradients within the clip norm, also adaptive ones, a run of this plan has at
+          most epsilon ``upper`` at ``delta`` (docs/verified_bounds.md).
         * Some gradients in ``dimension`` coordinates (1,000 for many) attain at least ``lower``.
         * lower <= upper; both contain their numerical error.
 
     Edge cases:
         ============================== ==================================================
         delta so large that 0 suffices both ends are 0
-        supremum of the Renyi curve    ``worst_shift`` > 0, and ``sigma_effective`` is no
-        inside                         answer
-        infinite variance              no matter: the interval does not need it
+        supremum of the Renyi curve    ``worst_shift`` > 0, and ``sigma_effective`` does not
+        inside                         give the answer
+        infinite variance              allowed: the interval does not need a finite one
         noise too weak for order 2     an order between 1 and 2 gives ``upper``
         no finite bound                status "infinite" with the reason
         ============================== ==================================================

@@ -1,1 +1,1 @@
-"""Lower bounds from samples, and the conformance of a run with what was certified."""
+"""Lower bounds from samples, and the check that a run conforms to its certificate."""

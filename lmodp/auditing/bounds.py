@@ -1,4 +1,4 @@
-"""From scores of two worlds to a lower bound on epsilon that holds with a stated confidence.
+"""From scores of two worlds (with and without the canary) to a lower bound on epsilon with a stated confidence.
 
 A transcript is drawn either with the canary's data or without. A mechanism that is
 (epsilon, delta)-DP satisfies, for every set S of transcripts and both orders of the
@@ -6,14 +6,13 @@ two worlds,
 
     P(S) <= exp(epsilon) Q(S) + delta.
 
-So P(S) > p and Q(S) < q together refute every epsilon below log((p - delta)/q). S is
-a half-line of a score: any function of the transcript may be the score, a poor one
-costs power and never validity.
+So P(S) > p and Q(S) < q together refute every epsilon below log((p - delta)/q). S is the
+set of transcripts whose score is above (or below) a threshold. Any function of the
+transcript may be the score: a poor one makes the bound weaker, but never wrong.
 
-Confidence: score, threshold and order are chosen on one part of the trials; the two
-probabilities are then bounded on the other part by Clopper-Pearson, each at half of
-the permitted error. The choice is independent of the trials that test it, so nothing
-else has to be corrected.
+Confidence: one part of the trials chooses score, threshold and order. On the other part,
+Clopper-Pearson bounds the two probabilities, each at half of the permitted error. The
+choice is independent of the trials that test it, so no further correction is needed.
 
 References:
     Kairouz, Oh, Viswanath, ICML 2015 (the trade-off region of (epsilon, delta)).
@@ -42,14 +41,14 @@ class ScoreBound:
     """A lower bound on epsilon and the test that gave it.
 
     Args:
-        epsilon_lower: at least 0; 0 says that nothing was found.
-        confidence: probability of at least which the bound holds.
-        delta: at which it holds (and at every smaller one).
-        order: which world stands on the left, one of `ORDERS`.
-        statistic: column of the scores that was chosen.
-        threshold: the score that cuts; above it lies the left world of the first order.
-        hits, false_hits: trials of the left and of the right world inside the set.
-        tested: trials a world that the bound rests on.
+        epsilon_lower: at least 0; 0 means that nothing was found.
+        confidence: the bound holds with at least this probability.
+        delta: the delta of the bound; it also holds at every smaller one.
+        order: which world is P in the inequality above, one of `ORDERS`.
+        statistic: the chosen column of the scores.
+        threshold: the chosen threshold; for the first of `ORDERS`, S is the set of scores above it.
+        hits, false_hits: number of trials of P's and of Q's world inside S.
+        tested: number of trials per world that were used for the bound.
     """
 
     epsilon_lower: float
@@ -81,8 +80,8 @@ def epsilon_at_least(hits: Integers, false_hits: Integers, trials: int, *, delta
     """Return log((p - delta)/q) from counts, both shares bounded at error/2; ``-inf`` where p <= delta.
 
     Args:
-        hits, false_hits: counts of the left and the right world inside the set, any shape.
-        trials: trials a world.
+        hits, false_hits: number of trials of P's and of Q's world inside S, any shape.
+        trials: number of trials per world.
     """
     excess = share_at_least(hits, trials, error=error / 2) - delta
     below = share_at_most(false_hits, trials, error=error / 2)
@@ -90,11 +89,11 @@ def epsilon_at_least(hits: Integers, false_hits: Integers, trials: int, *, delta
 
 
 def bound_from_scores(included: Floats, excluded: Floats, *, delta: float, confidence: float = 0.95) -> ScoreBound:
-    """Return the lower bound on epsilon that the scores of both worlds support.
+    """Return the lower bound on epsilon that follows from the scores of both worlds.
 
     Args:
         included: scores of trials with the canary, shape (n,) or (n, statistics); larger
-            speaks for its presence. Trials are independent, in the order drawn.
+            scores mean that it is more likely present. Trials are independent, in the order drawn.
         excluded: the same without it; n trials too.
         delta: in [0, 1), the delta of the bound.
         confidence: in (0, 1).
@@ -105,14 +104,14 @@ def bound_from_scores(included: Floats, excluded: Floats, *, delta: float, confi
 
     Edge cases:
         =======================  ====================================================
-        nothing to be seen       the bound is 0
+        no difference visible    the bound is 0
         equal scores (ties)      the set is "score > threshold", or its complement
         NaN among the scores     `InvalidValue`; a transcript always has a score
         unequal numbers          `InvalidValue`
         =======================  ====================================================
 
     Raises:
-        InvalidValue: as above, fewer than 8 trials a world, or delta or confidence out of range.
+        InvalidValue: as above, fewer than 8 trials per world, or delta or confidence out of range.
     """
     first, second = _columns(included), _columns(excluded)
     require(first.shape == second.shape, "included", first.shape, f"must have the shape of excluded, {second.shape}")
@@ -146,8 +145,8 @@ def _columns(scores: Floats) -> Floats:
 def _choose(first: Floats, second: Floats, delta: float, error: float) -> tuple[int, int, float]:
     """Return (order, column, threshold) with the largest bound on these trials alone.
 
-    Bounding with these trials' own number, and not with that of the trials that follow,
-    shuns thresholds in the far tail that a few lucky trials make look good.
+    The bounds use the number of these trials, not that of the trials that test the choice. This avoids
+    thresholds in the far tail, which look good because of a few lucky trials.
     """
     best, choice = -math.inf, (0, 0, 0.0)
     for column in range(first.shape[1]):
@@ -162,14 +161,14 @@ def _choose(first: Floats, second: Floats, delta: float, error: float) -> tuple[
 
 
 def _candidates(scores: Floats) -> Floats:
-    """Thresholds at ranks that thin out towards the middle: optima lie in either tail."""
+    """Thresholds at ranks, with fewer of them in the middle: the best ones are in the tails."""
     ordered = np.sort(scores)
     ranks = np.unique(np.geomspace(1, len(ordered) / 2, _CANDIDATES // 2).astype(np.int64))
     return np.unique(ordered[np.concatenate([ranks - 1, len(ordered) - 1 - ranks])])
 
 
 def _count(first: Floats, second: Floats, thresholds: Floats, order: int) -> tuple[Integers, Integers]:
-    """Return how many of the left and the right world lie inside the set, for every threshold."""
+    """Return how many trials of P's and of Q's world are inside S, for every threshold."""
     above = [len(scores) - np.searchsorted(np.sort(scores), thresholds, side="right") for scores in (first, second)]
     if order == 0:
         return above[0], above[1]

@@ -1,10 +1,9 @@
-"""Conformance: did what ran match what was certified?
+"""Conformance: did the run do what was certified?
 
-A certificate speaks of a plan: rate, steps, clip norm, clipping, noise. The run
-recorded what it did. Fields that are set are compared exactly; fields that are
-drawn (batch sizes, noise) are tested at a false-alarm probability of at most
-`FALSE_ALARM` each, so that an honest run practically never fails and a wrong rate
-or scale practically always does.
+A certificate is for a plan: rate, steps, clip norm, clipping, noise. The run records
+what it did. Fixed fields are compared exactly. Random values (batch sizes, noise) are
+tested, each with a false-alarm probability of at most `FALSE_ALARM`. So a correct run
+practically never fails, and a wrong rate or scale practically always fails.
 """
 
 from __future__ import annotations
@@ -48,10 +47,10 @@ def compare_run(certified: Plan, ran: Mapping[str, Any], *, engine: str = OWN_EN
     Guarantees:
         * A run that used another rate, number of steps, clip norm, clipping rule,
           divisor or noise law does not conform.
-        * A sampler of another rate, or one that shuffles instead of sampling, and
-          noise of another scale are found by statistics of what was drawn.
-        * The noise of another engine is judged by sums it released with all
-          gradients zero, not by what it says.
+        * Statistics of the drawn values find a sampler with another rate, a sampler
+          that shuffles, and noise of another scale.
+        * The noise of another engine is judged by the sums that it released with all
+          gradients zero, not by what it reports.
 
     Edge cases:
         ==================  ====================================================
@@ -90,7 +89,7 @@ def _drawn_fields(certified: Plan, ran: Mapping[str, Any], engine: str) -> Itera
 
 
 def total_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: int) -> Check:
-    """The examples drawn in all steps are binomial with T*N trials and rate q.
+    """Test that the number of examples drawn in all steps is binomial with T*N trials and rate q.
 
     Args:
         drawn: `lmodp.records.runs.batch_summary` of the run.
@@ -102,11 +101,11 @@ def total_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: in
 
 
 def dispersion_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: int) -> Check:
-    """Poisson batches vary; a shuffled epoch, or sampling a fixed number, gives sizes too equal.
+    """Test that batch sizes vary as under Poisson sampling; shuffled epochs or fixed sizes vary too little.
 
-    The statistic is S = sum over steps of (size - c)^2, c the whole number nearest
-    the expected size. Its exact law under Poisson sampling gives the probability
-    of a sum as small as the one seen.
+    The statistic is S = sum over steps of (size - c)^2, where c is the whole number
+    nearest to the expected size. Its exact law under Poisson sampling gives the
+    probability of a sum at most as large as the observed one.
     """
     steps, seen, centre = drawn["steps"], drawn["squares"], round(sampling_rate * dataset_size)
     expected = steps * dataset_size * sampling_rate * (1 - sampling_rate)
@@ -116,10 +115,10 @@ def dispersion_check(drawn: Mapping[str, int], sampling_rate: float, dataset_siz
 
 
 def repeats_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: int) -> Check:
-    """No size comes too often: an epoch cut into equal batches differs in the last one only.
+    """Test that no batch size is too frequent: an epoch cut into equal batches has only one other size.
 
-    The probability that some size comes at least as often as the commonest one did
-    is at most the sum over sizes of binomial tails.
+    The probability that some size is at least as frequent as the observed most frequent
+    one is at most the sum of binomial tails over all sizes.
     """
     most = drawn["commonest"]
     share = binom.pmf(np.arange(dataset_size + 1), dataset_size, sampling_rate)
@@ -145,11 +144,11 @@ def _chance_of_sum(limit: int, centre: int, steps: int, sampling_rate: float, da
 
 
 def released_law_checks(law: Mapping[str, Any] | None) -> Iterable[Check]:
-    """The law of what another engine releases when all gradients are zero is the certified noise.
+    """Test that another engine's released sums, with all gradients zero, follow the certified noise law.
 
     Args:
-        law: ``released_law`` of the run, measured by the suite; None where the
-            engine released nothing, which is a disagreement.
+        law: ``released_law`` of the run, measured by the suite; None if the engine
+            released nothing, which counts as a disagreement.
     """
     if law is None:
         yield Check("released sums of zero gradients", "measured", None, False)

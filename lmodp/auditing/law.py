@@ -4,13 +4,13 @@ Rounding each coordinate's log-likelihood ratio to a lattice of pitch h leaves a
 of the transcript, s' = sum_i h round(l(y_i)/h), whose law is known exactly: the M-fold
 convolution of a lattice law, whose masses are sums of exact cell probabilities. With the
 canary in the data, the step is drawn from (1 - q) law_out + q law_in, which is Poisson
-sampling. Drawing s' step by step and adding g(s') is therefore drawing the statistic of
-real transcripts, at one random number a step however large M is. What is not exact: the
-FFT's rounding and the cut of the far tails, together below 1e-9 of probability a step
-even at M = 1000, and the 53 bits of the uniform that indexes the alias table.
+sampling. So drawing s' step by step and adding g(s') gives the statistic of real
+transcripts, with one random number per step for any M. Not exact are: the FFT's rounding
+and the cut of the far tails (together below 1e-9 of probability per step, even at
+M = 1000), and the 53 bits of the uniform that indexes the alias table.
 
-Nothing of the device's sampler takes part: trials drawn here test the mechanism as
-designed. `lmodp.training.probes.audit_samples` draws every coordinate and tests the sampler too.
+The device's sampler is not used: trials drawn here test the mechanism as designed.
+`lmodp.training.probes.audit_samples` draws every coordinate, and so also tests the sampler.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LAW = (
 )
 _PITCHES_PER_DEVIATION = 16  # M roundings add h sqrt(M/12) to the sum's deviation: 3e-4 of the information
 _BLOCK = 1 << 14
-_NEGLIGIBLE = 1e-15  # a hundred times the FFT's rounding
+_NEGLIGIBLE = 1e-15  # a hundred times the rounding error of the FFT
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class StepLaw:
     def _lattice(self) -> tuple[Floats, Floats, Floats]:
         score, m = self.score, self.score.coordinates
         without, with_canary = score.masses
-        if m == 1:  # the cells themselves: nothing is rounded
+        if m == 1:  # the cells themselves, without rounding
             return score.of_steps(score.values), without, with_canary
         deviation = math.sqrt(float(without @ score.values**2) * m)
         pitch = deviation / (_PITCHES_PER_DEVIATION * math.sqrt(m))

@@ -1,20 +1,20 @@
 """The score of a transcript: the log-likelihood ratio of a Poisson-sampled canary.
 
 The canary's gradient has length Delta in units of the noise and is spread evenly over
-M coordinates, Delta/sqrt(M) in each. Seen through a fixed grid of cells, a coordinate y
-has the log-likelihood ratio
+M coordinates, Delta/sqrt(M) in each. On a fixed grid of cells, a coordinate y has the
+log-likelihood ratio
 
-    l(y) = log( P(cell of y | noise shifted by Delta/sqrt(M)) / P(cell of y | noise) ),
+    l(y) = log( P(cell of y | noise shifted by Delta/sqrt(M)) / P(cell of y | noise) ).
 
-a step in which the canary takes part with probability q has
+A step that includes the canary with probability q has the ratio
 
     g(s) = log(1 - q + q exp(s)),   s = sum over the M coordinates of l(y_i),
 
-because one draw decides for all coordinates, and T independent steps add up. The sum is
-the Neyman-Pearson statistic of the gridded transcript. The grid is a function of the
-transcript and so can only weaken the test (data processing); it is fine enough that
-nothing measurable is lost, and it makes every probability a difference of exact survival
-functions.
+because one random choice decides for all coordinates. The ratios of T independent steps
+are added. The sum is the Neyman-Pearson statistic of the transcript on the grid. The grid
+is a function of the transcript, so it can only weaken the test (data processing). It is
+fine enough that the loss cannot be measured, and every probability becomes a difference
+of exact survival functions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lmodp.mechanisms import Noise
 from lmodp.mechanisms.arrays import Floats
 
 CELLS = 1 << 16
-_TAIL = 1e-5  # P(|X| beyond the inner cells); what lies there is one cell a side
+_TAIL = 1e-5  # P(|X| beyond the inner cells); there is one cell on each side
 _LARGEST = 600.0  # exp of it is still a double
 
 
@@ -57,7 +57,7 @@ class CanaryScore:
 
     @property
     def shift(self) -> float:
-        """Delta / sqrt(M), what the canary adds to each of its coordinates."""
+        """Delta / sqrt(M), the canary's shift in each of its coordinates."""
         return self.relative_sensitivity / math.sqrt(self.coordinates)
 
     @cached_property
@@ -92,9 +92,9 @@ class CanaryScore:
 
 
 def cell_masses(noise: Noise, edges: Floats) -> Floats:
-    """Return P(X in cell) of the cells cut by ``edges`` (n,), open at both ends: (n + 1,).
+    """Return P(X in cell) for the cells between ``edges`` (n,); the outer cells are open: (n + 1,).
 
-    Each half of the line is measured from its own tail, so that small probabilities
+    Each half of the line is computed from its own tail, so that small probabilities
     keep their digits.
     """
     tail = np.exp(noise.log_survival(np.abs(edges))) / 2

@@ -1,11 +1,11 @@
 """A lower bound on epsilon from one training run with many canaries.
 
-m canaries are each in the data with probability one half, by coins that training does not
-see. From the transcript an adversary guesses r of the coins and abstains from the others.
-Under epsilon-DP the number of right guesses is dominated by a binomial variable with r
-trials and success probability e^epsilon / (1 + e^epsilon), however the canaries interact;
-delta adds a term that is the maximum of m differences of its distribution. The bound needs
-neither independent canaries nor any assumption on training.
+Each of m canaries is in the data with probability one half, decided by coins that training
+does not see. From the transcript, an adversary guesses r of the coins and makes no guess
+for the others. Under epsilon-DP, the number of right guesses is dominated by a binomial
+variable with r trials and success probability e^epsilon / (1 + e^epsilon), however the
+canaries interact. delta adds a term, the maximum of m differences of the distribution. The
+bound needs neither independent canaries nor any assumption about training.
 
 References:
     Steinke, Nasr, Jagielski, Privacy auditing with one (1) training run, NeurIPS 2023,
@@ -29,26 +29,26 @@ _LARGEST_EPSILON = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Guesses:
-    """How many canaries are guessed in (the highest scores) and out (the lowest)."""
+    """The number of canaries guessed to be in (those with the highest scores) and out (the lowest)."""
 
     included: int
     excluded: int
 
     @property
     def total(self) -> int:
-        """r, canaries that are guessed at all."""
+        """r, the number of guesses."""
         return self.included + self.excluded
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneRunBound:
-    """What one run's guesses show.
+    """The bound from the guesses of one run.
 
     Args:
         epsilon_lower: at least 0.
         confidence: of the bound.
-        delta: at which it holds.
-        canaries, guesses, correct: m, r and the right ones among them.
+        delta: of the bound.
+        canaries, guesses, correct: m, r and the number of right guesses.
         statistic: column of the scores that gave the bound.
     """
 
@@ -90,7 +90,7 @@ def p_value(*, canaries: int, guesses: int, correct: int, epsilon: float, delta:
 
 
 def epsilon_one_run(*, canaries: int, guesses: int, correct: int, delta: float, error: float) -> float:
-    """Return the largest epsilon that the guesses refute at level ``error``, 0 where none is.
+    """Return the largest epsilon that the guesses refute at level ``error``, or 0.
 
     References:
         arXiv 2305.08846, Algorithm 1 and Appendix D (m 1000, r 100, v 75, delta 1e-4, error 0.05: 0.673).
@@ -111,10 +111,10 @@ def epsilon_one_run(*, canaries: int, guesses: int, correct: int, delta: float, 
 def bound_from_run(
     coins: Booleans, scores: Floats, *, guesses: list[Guesses], delta: float, confidence: float = 0.95
 ) -> OneRunBound:
-    """Return the bound that one run's scores support.
+    """Return the bound that follows from one run's scores.
 
-    Each column of the scores is an adversary of its own; with k of them every one is
-    tested at the k-th part of the permitted error, and the largest bound is returned.
+    Each column of the scores is one adversary. With k adversaries, each is tested at the
+    k-th part of the permitted error, and the largest bound is returned.
 
     Args:
         coins: (m,), True where the canary was in the data; independent and fair.
@@ -124,8 +124,8 @@ def bound_from_run(
         confidence: of the bound.
 
     Edge cases:
-        equal scores at the edge of the guessed ones are taken in the canaries' order,
-        which says nothing of the coins.
+        equal scores at the edge of the guessed ones are taken in the order of the canaries,
+        which is independent of the coins.
     """
     require(
         scores.ndim == 2 and scores.shape == (len(coins), len(guesses)),
@@ -163,10 +163,10 @@ def count_correct(coins: Booleans, scores: Floats, number: Guesses) -> int:
 
 
 def plan_guesses(included: Floats, excluded: Floats, *, canaries: int, delta: float, error: float) -> Guesses:
-    """Return the numbers of guesses that promise most for scores of a known law.
+    """Return the numbers of guesses that give the largest expected bound for scores of a known law.
 
-    Chosen from reference draws of the certified mechanism, never from the run's own
-    scores, so that the bound needs no correction for the choice.
+    The choice uses reference draws of the certified mechanism, never the run's own scores, so
+    the bound needs no correction for it.
 
     Args:
         included, excluded: reference scores of both worlds.
@@ -187,7 +187,7 @@ def plan_guesses(included: Floats, excluded: Floats, *, canaries: int, delta: fl
 
 
 def _promise(coins: Booleans, scores: Floats, option: Guesses, canaries: int, delta: float, error: float) -> float:
-    """The bound at the number of right guesses that the reference scores lead to expect."""
+    """The bound at the number of right guesses expected from the reference scores."""
     copies = len(coins) / canaries
     scaled = Guesses(included=int(option.included * copies), excluded=int(option.excluded * copies))
     share = count_correct(coins, scores, scaled) / max(scaled.total, 1)

@@ -1,8 +1,9 @@
-"""Trade-off curves: the false negatives that every rate of false positives leaves.
+"""Trade-off curves: the smallest false negative rate for each false positive rate.
 
-A test of "the canary was in" errs in two ways. What it can reach is the mechanism's
-trade-off curve; an (epsilon, delta) claim says that no test comes below its own curve,
-max(0, 1 - delta - exp(epsilon) a, exp(-epsilon) (1 - delta - a)).
+A test for "the canary was in the data" makes two kinds of errors. The mechanism's
+trade-off curve is the best that any test can reach. An (epsilon, delta) claim states that
+no test is below max(0, 1 - delta - exp(epsilon) a, exp(-epsilon) (1 - delta - a)), where a
+is the false positive rate.
 
 References:
     Dong, Roth, Su, Gaussian differential privacy, 2022, equation 5.
@@ -36,10 +37,10 @@ def claimed_tradeoff(false_positive: Floats, *, epsilon: float, delta: float) ->
 def tradeoff_curves(
     included: Floats, excluded: Floats, *, delta: float, epsilons: dict[str, float | None]
 ) -> dict[str, Any]:
-    """Return the empirical curve and beside it the curves of (epsilon, delta) statements.
+    """Return the empirical curve and the curves of (epsilon, delta) statements.
 
-    The empirical points are shares of the trials; unlike the bound they carry no
-    confidence and serve as a picture.
+    The empirical points are shares of the trials; unlike the bound they have no
+    confidence and are only for the figure.
 
     Args:
         included, excluded: scores of both worlds, (n,), larger for presence.
@@ -59,5 +60,5 @@ def tradeoff_curves(
 
 
 def _spread() -> Floats:
-    """Shares of the excluded scores below the threshold: even in the middle, dense towards both ends."""
+    """Shares of the excluded scores below the threshold: evenly spaced in the middle, dense towards both ends."""
     return (1 - np.cos(np.linspace(0, math.pi, _POINTS))) / 2

@@ -1,15 +1,17 @@
-"""Scores of released transcripts: what the noisy sums of a run say of each canary.
+"""Scores of released transcripts: how strongly the noisy sums of a run show each canary.
 
-A canary with a direction of its own, in which no other example has a gradient, leaves in
-that direction the noise plus its own gradient in the steps that drew it. Three statistics,
-the second and third for faults that the first is no good at finding:
+Each canary has its own direction, in which no other example has a gradient. In that
+direction the released value is the noise, plus the canary's gradient in the steps that
+sampled it. There are three statistics; the second and third are for faults that the first
+finds badly:
 
-- ``likelihood``: the log-likelihood ratio of the plan as certified, the best there is
-  where the run is what it should be;
-- ``repeats``: steps after which the released value changed by exactly the canary's
-  gradient. Independent noise practically never does that; noise that is used twice does it
-  at every change of the draw, and the likelihood ratio would not notice;
-- ``largest``: the largest absolute value released, which tells canaries that were not
+- ``likelihood``: the log-likelihood ratio of the certified plan, the best statistic if the
+  run is correct;
+- ``repeats``: the number of steps after which the released value changed by exactly the
+  canary's gradient. With independent noise this practically never happens; if noise is used
+  twice, it happens whenever the canary is sampled in one of the two steps only. The
+  likelihood ratio would not show this;
+- ``largest``: the largest absolute value released, which shows canaries that were not
   clipped; the likelihood ratio of bounded gradients levels off.
 """
 
@@ -27,7 +29,7 @@ from lmodp.mechanisms.arrays import Booleans, Floats
 STATISTICS = ("likelihood", "repeats", "largest")
 REFERENCE = 20_000
 FIT_FALSE_ALARM = 1e-6
-_TOLERANCE = 1e-3  # of the canary's gradient; float32 sums are a hundred times finer
+_TOLERANCE = 1e-3  # of the canary's gradient; float32 sums are a hundred times more accurate
 
 
 def score_releases(released: Floats, score: CanaryScore) -> Floats:
@@ -61,17 +63,17 @@ def reference_scores(score: CanaryScore, *, steps: int, seed: int) -> Reference:
 def fit_to_reference(coins: Booleans, likelihood: Floats, reference: Reference) -> dict[str, float | bool]:
     """Compare a run's scores with the certified mechanism's, world by world.
 
-    A bound on epsilon is one-sided: it cannot see that a canary was sampled by another
-    rule, or that the noise is too large. This test can. It takes the canaries' scores as
-    independent, which is so where the run is what was certified.
+    A bound on epsilon is one-sided: it cannot show that a canary was sampled by another
+    rule, or that the noise is too large. This test can. It assumes that the canaries'
+    scores are independent, which is true if the run is as certified.
 
     Args:
         coins: (m,), whether each canary was in the data.
         likelihood: (m,), its likelihood score.
 
     Returns:
-        Kolmogorov-Smirnov p-values of both worlds; ``fits`` is false where one is below
-        `FIT_FALSE_ALARM`, which an honest run brings about with twice that probability.
+        Kolmogorov-Smirnov p-values of both worlds; ``fits`` is false if one is below
+        `FIT_FALSE_ALARM`. For a correct run this happens with at most twice that probability.
     """
     worlds = {"included": (likelihood[coins], reference.included), "excluded": (likelihood[~coins], reference.excluded)}
     found = {

@@ -1,1 +1,1 @@
-"""First answer: the claims as published, by the public code's own formulas."""
+"""First answer: the published claims, by the formulas of the public code."""

@@ -1,6 +1,6 @@
-"""Lap2's claimed route: a Laplace scale from (epsilon, delta) in closed form, and back.
+"""Lap2's claimed formula: a Laplace scale from (epsilon, delta) in closed form, and back.
 
-Claimed only. The routes are Lap2's own; whether they hold is for ``verified`` to say.
+These formulas are Lap2's claims; ``verified`` decides whether they are true.
 
 References:
     Lap2, arXiv 2602.23516 (2026): b ~ (2 zeta / epsilon) sqrt(T ln(1/delta)) C, and its script's
@@ -26,13 +26,13 @@ def harmonic(count: int) -> float:
 def lap2_scale(
     *, epsilon: float, delta: float, sampling_rate: float, epochs: float, coordinates: int, clip_norm: float = 1.0
 ) -> float:
-    """Return the Laplace scale that Lap2's script draws for a target.
+    """Return the Laplace scale that Lap2's script uses for a target.
 
     Args:
         sampling_rate: q.
         epochs: E; E q is T q^2.
         coordinates: N, the number of released coordinates.
-        clip_norm: C, in which the scale is measured.
+        clip_norm: C; the scale is proportional to it.
     """
     return clip_norm * math.sqrt(epochs * sampling_rate * harmonic(coordinates) / (8 * _phi(epsilon, delta)))
 

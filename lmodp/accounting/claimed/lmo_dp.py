@@ -1,9 +1,9 @@
-"""What was published: the public experiment code's arithmetic, faults included.
+"""The published claims: the arithmetic of the public experiment code, faults included.
 
-Two faults are kept because the published numbers rest on them: the MGF's closed
-form is evaluated also at orders where the MGF is infinite, and the whole run is
-accounted for as if the noise were a Gaussian with the classical standard
-deviation of the per-step epsilon. Nothing here is a privacy guarantee.
+Two faults are kept because the published numbers depend on them. First, the closed
+form of the MGF is also evaluated at orders where the MGF is infinite. Second, the whole
+run is accounted as if the noise were a Gaussian with the classical standard deviation
+for the epsilon of one step. Nothing here is a privacy guarantee.
 
 References:
     LMO-DP, arXiv 2405.18776, public experiment code (2024).
@@ -25,7 +25,7 @@ from lmodp.mechanisms.parts import ExponentialPart, GammaPart, RatePart
 
 
 def raw_mgf(part: RatePart, t: Floats) -> Floats:
-    """Return the closed form of the weighted part's MGF at ``t``, also where it has no meaning.
+    """Return the closed form of the weighted part's MGF at ``t``, even where it has no meaning.
 
     Beyond a pole a Gamma of non-integer shape gives NaN, an exponential a negative number;
     overflow gives ``inf``. Float64 products, as in the published code.
@@ -53,7 +53,7 @@ def claimed_rdp(up: Floats, down: Floats, orders: Orders = ORDERS) -> Floats:
 
 
 def passes_order_two(noise: LaplaceMixture) -> bool:
-    """Whether order 2 lies inside the MGF's domain, without which the published code rejects a point."""
+    """Whether order 2 is inside the MGF's domain; otherwise the published code rejects a point."""
     return noise.mgf_domain > 1
 
 
@@ -97,7 +97,7 @@ def classic_factor(delta: float) -> float:
 
 
 def claimed_run(step_epsilon: float, *, sampling_rate: float, steps: int, delta: float) -> float:
-    """Return the published route's epsilon of a whole run from the epsilon of one step.
+    """Return the epsilon of a whole run from the epsilon of one step, as the published code does.
 
     The noise is replaced by a Gaussian of standard deviation sqrt(2 ln(1.25/delta))/step_epsilon,
     composed with Poisson sampling by RDP at the integer orders 2...128.

@@ -1,9 +1,9 @@
-"""PLRV-O's claimed route: the majorisation sum over coordinates.
+"""PLRV-O's claimed formula: the majorisation sum over coordinates.
 
-The gradient is replaced by the one that majorises, coordinate i holding g_i = sqrt(i) - sqrt(i-1)
-of the clip norm, and the per-coordinate *subsampled* log moments are added up as if every
-coordinate were sampled on its own. One common sample makes the joint moment larger, so the sum is
-no upper bound. Claimed only.
+The gradient is replaced by the majorising one, whose coordinate i is g_i = sqrt(i) - sqrt(i-1)
+times the clip norm. Then the *subsampled* log moments of all coordinates are added, as if every
+coordinate were sampled independently. In fact one sample decides for all coordinates, and the joint
+moment is larger, so the sum is not an upper bound. It is only a claim.
 
 References:
     Yang et al., PLRV-O, arXiv 2509.06264 (CCS 2025).
@@ -23,7 +23,7 @@ from lmodp.mechanisms import RateMixture
 from lmodp.mechanisms.arrays import Floats
 
 LARGEST_LAMBDA = 80
-_EXACT = 256  # coordinates summed one by one; the smooth rest by a Gauss rule, to 1e-7 of the sum
+_EXACT = 256  # so many coordinates are summed one by one; a Gauss rule sums the smooth rest, to 1e-7 of the sum
 _PANELS = 8
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 

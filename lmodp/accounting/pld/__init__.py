@@ -1,1 +1,1 @@
-"""Numerics of privacy loss distributions: bounds on both sides by lattices and convolution."""
+"""Numerics of privacy loss distributions: lower and upper bounds by lattices and convolution."""

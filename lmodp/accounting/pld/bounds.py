@@ -27,7 +27,7 @@ _LARGEST_LOSS = 500.0  # of one step, in the lower bound; exp of it is still a d
 # Cell masses are good to 1e-11, relatively; so is every loss of a lattice pair. Over a run that moves
 # delta by far less than this, relatively.
 _ROUNDING = 1e-6
-_TILTS, _SETTLED = 5, 1e-5  # tilts tried until the FFT's error no longer shows in epsilon
+_TILTS, _SETTLED = 5, 1e-5  # tilts tried until the FFT's error is negligible in epsilon
 # A lattice a hair finer than an atom's loss: the atom then lies above its slope and merges into it.
 _BELOW_ATOM = 1 - 1e-5
 _TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
@@ -36,8 +36,8 @@ _TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
 def consistent(p: Floats, q: Floats, bounds: Floats) -> tuple[Floats, Floats, Floats]:
     """Return (p, q, loss) of the cells that have mass, each loss within its cell's bounds and q = p exp(loss).
 
-    In tiny cells rounding moves log(q/p) by more than the cell is wide. Losses are capped, and cells of
-    losses far below 0 left out; both lower the divergence of Q from P.
+    In tiny cells, rounding changes log(q/p) by more than the width of the cell. Losses are capped, and cells
+    with losses far below 0 are left out; both lower the divergence of Q from P.
     """
     full = (q > 0) & (bounds[:-1] > -_LARGEST_LOSS)
     with np.errstate(divide="ignore"):
@@ -113,7 +113,7 @@ def sampled_cells(
 
 
 def without_ends(p: Floats, q: Floats, loss: Floats, *, delta: float) -> tuple[Floats, Floats, Floats]:
-    """Return cells without those of the highest and lowest losses that no run at this delta notices.
+    """Return cells without the highest and lowest losses, which do not matter at this delta.
 
     Leaving cells out lowers every divergence.
     """
@@ -196,7 +196,7 @@ def _solve(log_masses: Floats, losses: Floats, delta: float, ceiling: float, upp
         return 0.0
     step, highest = 1e-9 * ceiling, ceiling * 1.01 + 1e-6
     if gap(highest) > 0:
-        return math.inf if upper else 0.0  # this tilt's error hides the answer
+        return math.inf if upper else 0.0  # the error at this tilt is larger than the answer
     found = float(brentq(gap, 0.0, highest, xtol=step / 4))
     return found + step if upper else max(found - step, 0.0)
 

@@ -1,7 +1,7 @@
-"""Powers of a lattice law under convolution, with small masses as accurate as large ones.
+"""Powers of a lattice law under convolution; small masses are as accurate as large ones.
 
-An FFT has an absolute error, useless for tails. Tilting the law by exp(t loss) before and
-undoing it afterwards makes the error relative near the tilted mean (a saddle point).
+An FFT has an absolute error, so its tails are useless. If the law is first tilted by exp(t loss)
+and the tilt is undone afterwards, the error is relative near the tilted mean (a saddle point).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def log_generating(pair: LatticePair, tilt: float) -> float:
 
 
 def _log_sum(terms: Floats) -> float:
-    """Return log of the sum of exp(terms), without the generality that makes scipy's slow here."""
+    """Return log of the sum of exp(terms); faster than scipy's, which is more general."""
     peak = terms.max()
     return float(peak + np.log(np.exp(terms - peak).sum()))
 

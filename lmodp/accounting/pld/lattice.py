@@ -1,4 +1,4 @@
-"""Privacy losses on a lattice: pairs of laws that a mechanism's pair dominates, or is dominated by.
+"""Privacy losses on a lattice: pairs of laws that a mechanism's pair dominates or that dominate it.
 
 A pair (P, Q) on cells with Q_j / P_j = exp(loss_j), loss_j a multiple of h, is described by
 Q's masses alone. Merging outcomes into cells, in whole or in part, is post-processing: a pair
@@ -21,7 +21,7 @@ import numpy as np
 from lmodp.mechanisms.arrays import Floats, Integers
 
 _LARGEST_EXPONENT = 700.0  # exp of it is still a double
-_COVERED = 1e-6  # cells below this share of Q are merged by sums that rounding reaches to 1e-16
+_COVERED = 1e-6  # cells below this share of Q are merged by sums whose rounding error is 1e-16
 _ON_LATTICE = 1e-7  # lattice cells; a ratio this close below a lattice value is on it, up to rounding
 
 
@@ -147,7 +147,7 @@ class _Chords:
 
 def _chords(p: Floats, q: Floats, loss: Floats, step: float) -> _Chords:
     """Merge cells from the highest loss down, to lattice values between the losses; the last are left over."""
-    # Lists: the walk looks at single places, which arrays are slow at.
+    # Lists, because the loop reads single elements, for which arrays are slow.
     curve = [0.0, *np.cumsum(p).tolist()], [0.0, *np.cumsum(q).tolist()]
     largest, smallest = (math.floor(loss[0] / step), math.ceil(loss[-1] / step)) if len(loss) else (0, 1)
     slopes = range(largest, smallest - 1, -1)
@@ -187,7 +187,7 @@ def _chord_end(
         return None
     high = low + 1
     while high <= last and above(high) > 0:
-        low, high = high, high + 2 * (high - low)  # the end is near, as a rule
+        low, high = high, high + 2 * (high - low)  # the end is usually near
     if high > last and above(last) > 0:
         return math.inf, math.inf, math.inf
     high = min(high, last)

@@ -1,1 +1,1 @@
-"""Numerics of Renyi divergences: exact moments of a shifted law, and their supremum over shifts."""
+"""Numerics of Renyi divergences: exact moments of a shifted law, and the supremum over shifts."""

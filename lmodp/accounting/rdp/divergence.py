@@ -46,7 +46,7 @@ def log_g(z: Floats, order: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Quadrature:
-    """Nodes for int_0^inf p(y) f(y) dy, from which both ends are cut and bounded.
+    """Nodes for int_0^inf p(y) f(y) dy; the parts beyond both ends are bounded.
 
     Args:
         y: nodes, uniform in log y, shape (n,), n odd.

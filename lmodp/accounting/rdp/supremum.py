@@ -19,7 +19,8 @@ from lmodp.mechanisms.arrays import Booleans, Floats, Integers
 
 # Relative slack of the bound: the limit v -> 0 is the supremum; it lies inside; finite dimension.
 _AT_LIMIT, _INSIDE, _FINITE = 1e-4, 2e-3, 1e-3
-_LEVELS, _MOST_INTERVALS = 40, 2**15  # halvings, and intervals halved at once; what is open then is bounded as it is
+# Most halvings, and most intervals at once; intervals still open then keep their bound (valid, less tight).
+_LEVELS, _MOST_INTERVALS = 40, 2**15
 FRACTIONS = 1 + 0.9 * 2.0 ** (-np.arange(12, -1, -1) / 2)  # 1.014 ... 1.9
 _CHUNK = 1024
 
@@ -47,9 +48,9 @@ class RenyiCurve:
 
 
 def renyi_orders(largest: int) -> Floats:
-    """Return some orders between 1 and 2, all of 2 ... 32 and then about 4 % apart up to ``largest`` >= 64.
+    """Return some orders between 1 and 2, all of 2 ... 32, and then orders about 4 % apart up to ``largest`` >= 64.
 
-    Noise so weak that order 2 is too large an order needs the fractions; Poisson sampling the integers.
+    Orders below 2 are for noise so weak that order 2 is too large; Poisson sampling needs the integers.
     """
     steps = np.geomspace(32, largest, int(np.ceil(np.log(largest / 32) / np.log(1.04))) + 1)
     return np.concatenate([FRACTIONS, np.unique(np.concatenate([np.arange(2.0, 33), np.round(steps)]))])
@@ -91,7 +92,7 @@ def _refine(
     settled: Callable[..., Booleans],
     objective: Callable[..., Floats],
 ) -> Floats:
-    """Halve intervals of (0, 1] until each is settled; return the largest bound of each order.
+    """Halve intervals of (0, 1] until each is accurate enough; return the largest bound of each order.
 
     Args:
         settled: (index, v0, v1, upper) -> which intervals need no halving.
