@@ -29,9 +29,15 @@ class PrivateTransformers(GaussianVariant):
 
         noise = target.calibrate("gaussian")
         engine = PrivacyEngine(
-            nn.Linear(1, 1), batch_size=target.sampling_rate, sample_size=1, epochs=1, max_grad_norm=1.0,
-            noise_multiplier=noise.std, target_delta=target.delta, accounting_mode="rdp",
-        )  # fmt: skip
+            nn.Linear(1, 1),
+            batch_size=target.sampling_rate,
+            sample_size=1,
+            epochs=1,
+            max_grad_norm=1.0,
+            noise_multiplier=noise.std,
+            target_delta=target.delta,
+            accounting_mode="rdp",
+        )
         epsilon = float(engine.get_privacy_spent(steps=target.steps)["eps_rdp"])
         claim = Claim(epsilon=epsilon, formula="private-transformers' RDP accountant, of the whole run")
         return Mechanism(noise=noise, claim=claim, note="smallest standard deviation within the verified bound")

@@ -33,6 +33,7 @@ BASE = "non-private"
 
 
 def main() -> None:
+    """Measure what is asked for; without a task, measure every case and write the report."""
     options = read_options()
     if options.clock == "cpu":
         options.threads = 1  # waiting threads would be counted
@@ -55,6 +56,7 @@ def main() -> None:
 
 
 def read_options() -> argparse.Namespace:
+    """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=("small", "true"), default="small")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -79,6 +81,7 @@ def read_options() -> argparse.Namespace:
 
 
 def wanted_cases(options: argparse.Namespace) -> list[str]:
+    """Return the names of the cases that ``--only`` selects."""
     from engine_cases import cases
 
     return [name for name in cases(options.size) if options.only in name]
@@ -210,6 +213,7 @@ def alternately(functions: dict, batch: dict, options: argparse.Namespace) -> di
 
 
 def timed(function, options: argparse.Namespace) -> float:
+    """Return the seconds that one call takes, the device's work included."""
     import torch
 
     clock = time.perf_counter if options.clock == "wall" else time.process_time
@@ -248,10 +252,12 @@ class ResidentPeak:
         self.start = self.read("VmRSS")
 
     def above(self) -> int:
+        """Return the bytes above those at the start."""
         return self.read("VmHWM") - self.start
 
     @staticmethod
     def read(field: str) -> int:
+        """Return one field of this process's status, in bytes."""
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(field))
 
@@ -267,6 +273,7 @@ class CudaPeak:
         self.start = self.cuda.memory_allocated()
 
     def above(self) -> int:
+        """Return the bytes above those at the start."""
         return self.cuda.max_memory_allocated() - self.start
 
 
@@ -318,6 +325,7 @@ def table(report: dict) -> str:
 
 
 def table_row(case: str, name: str, row: dict) -> str:
+    """Return a case's row of the table: ratios to the non-private step, or why there are none."""
     if "reason" in row:
         return f"| {case} | {name} | does not run: {row['reason'].replace('|', '/')} | | | | | |"
     return (

@@ -33,13 +33,16 @@ class NonPrivate:
         self.optimizer = build_optimizer(SETTINGS, self.engine.parameters)
 
     def build(self, model):
+        """Return the engine around the model."""
         return PlainEngine(model)
 
     def gradient(self, batch):
+        """Compute the gradient of the summed loss."""
         self.engine.zero_grad()
         self.engine.accumulate(self.loss, batch, self.batch_size)
 
     def step(self, batch):
+        """Compute the gradient and update."""
         self.gradient(batch)
         self.optimizer.step()
 
@@ -55,9 +58,11 @@ class Ours(NonPrivate):
         self.generator = device_generator("benchmark", "noise", 0, device)
 
     def build(self, model):
+        """Return the suite's clipping engine."""
         return ClippingEngine(model, clip_norm=CLIP_NORM, clipping="flat")
 
     def step(self, batch):
+        """Clip, add noise, divide and update."""
         self.gradient(batch)
         for parameter in self.engine.parameters:
             self.noise.add_to(parameter.grad, scale=CLIP_NORM, generator=self.generator, meter=self.meter)
@@ -83,11 +88,13 @@ class OpacusHooks:
         )
 
     def gradient(self, batch):
+        """Store per-example gradients, clip and sum them."""
         self.optimizer.zero_grad(set_to_none=True)
         self.loss(self.model, batch).sum().backward()
         self.optimizer.clip_and_accumulate()
 
     def step(self, batch):
+        """Clip, add noise and update."""
         self.optimizer.zero_grad(set_to_none=True)
         self.loss(self.model, batch).sum().backward()
         self.optimizer.step()
@@ -113,6 +120,7 @@ class OpacusGhost:
         )
 
     def gradient(self, batch):
+        """Compute norms and the clipped sum, in two backward passes."""
         from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClipping
 
         self.optimizer.zero_grad(set_to_none=True)
@@ -120,6 +128,7 @@ class OpacusGhost:
         DPTensorFastGradientClipping(self.model, self.optimizer, losses, "sum").backward()
 
     def step(self, batch):
+        """Clip, add noise and update."""
         self.gradient(batch)
         self.optimizer.step()
 
@@ -144,10 +153,12 @@ class PrivateTransformers:
         ).attach(self.optimizer)
 
     def gradient(self, batch):
+        """Accumulate the clipped sum without an update."""
         self.optimizer.virtual_step(loss=self.loss(self.model, batch))
         self.optimizer.zero_grad()
 
     def step(self, batch):
+        """Clip, add noise and update."""
         self.optimizer.step(loss=self.loss(self.model, batch))
         self.optimizer.zero_grad()
 

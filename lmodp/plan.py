@@ -11,9 +11,18 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from lmodp.errors import require
+from lmodp.errors import given, require
 from lmodp.mechanisms import Noise
-from lmodp.vocabulary import ADJACENCY, CLIPPINGS, PRIVACY_UNIT, SAMPLER, NOISE_SCHEDULE
+from lmodp.vocabulary import ADJACENCY, CLIPPINGS, NOISE_SCHEDULE, PRIVACY_UNIT, SAMPLER
+
+# Fields of which one value alone has an accountant and an engine.
+BUILT = {
+    "adjacency": ADJACENCY,
+    "sampler": SAMPLER,
+    "privacy_unit": PRIVACY_UNIT,
+    "releases_per_step": 1,
+    "noise_schedule": NOISE_SCHEDULE,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,52 +73,30 @@ class Plan:
     noise_schedule: str = NOISE_SCHEDULE
 
     def __post_init__(self) -> None:
-        require(
-            0 < self.sampling_rate <= 1,
-            "sampling_rate",
-            self.sampling_rate,
-            "must be in (0, 1]",
-            "It is expected_batch_size / dataset_size.",
-        )
-        require(
-            isinstance(self.steps, int) and self.steps >= 1, "steps", self.steps, "must be a whole number of at least 1"
-        )
-        require(
-            self.delta is None or 0 < self.delta < 1,
-            "delta",
-            self.delta,
-            "must be in (0, 1)",
-            "Choose a value below 1 / dataset_size, for example 1e-10.",
-        )
-        require(self.clipping in CLIPPINGS, "clipping", self.clipping, f"must be one of {', '.join(CLIPPINGS)}")
-        require(self.clip_norm > 0, "clip_norm", self.clip_norm, "must be above 0")
-        require(
-            math.isfinite(self.clip_norm) or self.clipping == "none",
-            "clip_norm",
-            self.clip_norm,
-            "must be finite if gradients are clipped",
-        )
-        require(
-            self.noise_scale is None or self.noise_scale > 0,
-            "noise_scale",
-            self.noise_scale,
-            "must be above 0",
-            "Leave it out to scale the noise by clip_norm.",
-        )
-        require(
-            self.noise is None or self.clipping != "none",
-            "clipping",
-            self.clipping,
-            "does not bound the sensitivity, so noise gives no privacy",
-            "Use clipping 'flat'.",
-        )
-        require(
-            self.dataset_size is None or self.dataset_size >= 1, "dataset_size", self.dataset_size, "must be at least 1"
-        )
-        require(self.adjacency == ADJACENCY, "adjacency", self.adjacency, f"must be {ADJACENCY!r}")
-        require(self.sampler == SAMPLER, "sampler", self.sampler, f"must be {SAMPLER!r}")
-        for name, only in (("privacy_unit", PRIVACY_UNIT), ("releases_per_step", 1), ("noise_schedule", NOISE_SCHEDULE)):
-            require(getattr(self, name) == only, name, getattr(self, name), f"must be {only!r}; nothing else is built")
+        valid = 0 < self.sampling_rate <= 1
+        self._require(valid, "sampling_rate", "must be in (0, 1]", "It is expected_batch_size / dataset_size.")
+        whole = isinstance(self.steps, int) and self.steps >= 1
+        self._require(whole, "steps", "must be a whole number of at least 1")
+        remedy = "Choose a value below 1 / dataset_size, for example 1e-10."
+        self._require(self.delta is None or 0 < self.delta < 1, "delta", "must be in (0, 1)", remedy)
+        self._require(self.dataset_size is None or self.dataset_size >= 1, "dataset_size", "must be at least 1")
+        self._require_sound_clipping()
+        for name, only in BUILT.items():
+            self._require(getattr(self, name) == only, name, f"must be {only!r}; nothing else is built")
+
+    def _require_sound_clipping(self) -> None:
+        clips = self.clipping != "none"
+        self._require(self.clipping in CLIPPINGS, "clipping", f"must be one of {', '.join(CLIPPINGS)}")
+        self._require(self.clip_norm > 0, "clip_norm", "must be above 0")
+        finite = math.isfinite(self.clip_norm)
+        self._require(finite or not clips, "clip_norm", "must be finite if gradients are clipped")
+        rule = "does not bound the sensitivity, so noise gives no privacy"
+        self._require(clips or self.noise is None, "clipping", rule, "Use clipping 'flat'.")
+        remedy = "Leave it out to scale the noise by clip_norm."
+        self._require(self.noise_scale is None or self.noise_scale > 0, "noise_scale", "must be above 0", remedy)
+
+    def _require(self, condition: bool, name: str, rule: str, remedy: str = "") -> None:
+        require(condition, name, getattr(self, name), rule, remedy)
 
     @classmethod
     def for_batches(cls, *, expected_batch_size: float, dataset_size: int, **fields: Any) -> Plan:
@@ -131,8 +118,7 @@ class Plan:
     @property
     def expected_batch_size(self) -> float:
         """B = qN, the public constant that divides every noisy sum."""
-        require(self.dataset_size is not None, "dataset_size", None, "is needed for the batch size")
-        return self.sampling_rate * self.dataset_size
+        return self.sampling_rate * given(self.dataset_size, "dataset_size", "is needed for the batch size")
 
     @property
     def effective_noise_scale(self) -> float:

@@ -20,10 +20,14 @@ from lmodp.data.tables import Examples, join_splits
 PUBLIC = (4000, 2)
 PRIVATE = {"train": (2400, 3), "validation": (150, 3), "test": (200, 4)}
 
-_FIRST = ("Amber", "Brass", "Copper", "Crooked", "Drifting", "Early", "Gentle", "Golden", "Hidden", "Idle", "Little", "Lucky",
-          "Merry", "Old", "Painted", "Quiet", "Red", "Silver", "Sleepy", "Twin", "Velvet", "Wandering", "White", "Wild")  # fmt: skip
-_SECOND = ("Anchor", "Badger", "Bell", "Candle", "Clock", "Feather", "Ferry", "Harp", "Heron", "Kettle", "Lantern", "Maple",
-           "Mirror", "Orchard", "Otter", "Pepper", "Plough", "Rook", "Saddle", "Sparrow", "Teapot", "Thistle", "Wheel", "Willow")  # fmt: skip
+_FIRST = (
+    "Amber Brass Copper Crooked Drifting Early Gentle Golden Hidden Idle Little Lucky Merry Old Painted "
+    "Quiet Red Silver Sleepy Twin Velvet Wandering White Wild"
+).split()
+_SECOND = (
+    "Anchor Badger Bell Candle Clock Feather Ferry Harp Heron Kettle Lantern Maple Mirror Orchard Otter "
+    "Pepper Plough Rook Saddle Sparrow Teapot Thistle Wheel Willow"
+).split()
 _VALUES: Mapping[str, Sequence[str]] = {
     "kind": (
         "bakery",
@@ -47,7 +51,7 @@ _VALUES: Mapping[str, Sequence[str]] = {
         "pottery lessons",
         "roast dinners",
         "used novels",
-    ),  # fmt: skip
+    ),
     "price": ("cheap", "fair", "high"),
     "rating": ("1 star", "2 stars", "3 stars", "4 stars", "5 stars"),
     "area": ("by the harbour", "in the old town", "near the hills", "on the east side", "on the market square"),

@@ -143,8 +143,21 @@ def measure_law(released: Tensor, plan: Plan) -> dict[str, Any]:
     }
 
 
-REQUIRED = ("steps", "sampling_rate", "dataset_size", "sampler", "adjacency", "batch_sizes", "divisor", "clip_norm",
-            "clipping", "noise", "noise_scale", "trainable_parameters", "clipped")  # fmt: skip
+REQUIRED = (
+    "steps",
+    "sampling_rate",
+    "dataset_size",
+    "sampler",
+    "adjacency",
+    "batch_sizes",
+    "divisor",
+    "clip_norm",
+    "clipping",
+    "noise",
+    "noise_scale",
+    "trainable_parameters",
+    "clipped",
+)
 
 
 def _guarded(work: Any) -> Any:

@@ -25,8 +25,15 @@ def measure_throughput(device: torch.device) -> float:
     with the model, as in private training. So noise and optimizer, whose work grows
     only with the model, have little weight in the result.
     """
-    config = RobertaConfig(vocab_size=1000, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=4,
-                           intermediate_size=4 * WIDTH, max_position_embeddings=LENGTH + 2, type_vocab_size=1)  # fmt: skip
+    config = RobertaConfig(
+        vocab_size=1000,
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=4,
+        intermediate_size=4 * WIDTH,
+        max_position_embeddings=LENGTH + 2,
+        type_vocab_size=1,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = SequenceClassifier(RobertaForSequenceClassification(config), "first").to(device)
@@ -38,9 +45,15 @@ def measure_throughput(device: torch.device) -> float:
     plan = Plan.for_batches(
         expected_batch_size=BATCH, dataset_size=BATCH, steps=STEPS + 1, noise=Gaussian(std=1.0), clip_norm=1.0
     )
-    train(model, plan=plan, examples=examples, loss=classification_loss,
-          settings=TrainingSettings(learning_rate=1e-4, micro_batch_size=BATCH), seeds={"sampling": 0, "dropout": 0, "noise": 0},
-          progress=lambda step, steps: seconds.append(time.perf_counter()))  # fmt: skip
+    train(
+        model,
+        plan=plan,
+        examples=examples,
+        loss=classification_loss,
+        settings=TrainingSettings(learning_rate=1e-4, micro_batch_size=BATCH),
+        seeds={"sampling": 0, "dropout": 0, "noise": 0},
+        progress=lambda step, steps: seconds.append(time.perf_counter()),
+    )
     taken = np.diff(seconds)
     if device.type == "cuda":
         torch.cuda.synchronize(device)

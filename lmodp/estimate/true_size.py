@@ -28,14 +28,35 @@ from lmodp.training.clipping.recording import tapped_layers
 
 # Configurations of packaged models; their packages contain them only together with the weights.
 _EMBEDDED: Mapping[str, Mapping[str, Any]] = {
-    "minilm_roberta": {"vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12,
-                       "intermediate_size": 1536, "max_position_embeddings": 513, "type_vocab_size": 1, "pad_token_id": 0},
-    "minilm_bert": {"vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12,
-                    "intermediate_size": 1536},
-    "smollm2": {"vocab_size": 49152, "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9,
-                "num_key_value_heads": 3, "intermediate_size": 1536, "max_position_embeddings": 8192, "tie_word_embeddings": True,
-                "pad_token_id": 2},
-}  # fmt: skip
+    "minilm_roberta": {
+        "vocab_size": 30522,
+        "hidden_size": 384,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "intermediate_size": 1536,
+        "max_position_embeddings": 513,
+        "type_vocab_size": 1,
+        "pad_token_id": 0,
+    },
+    "minilm_bert": {
+        "vocab_size": 30522,
+        "hidden_size": 384,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "intermediate_size": 1536,
+    },
+    "smollm2": {
+        "vocab_size": 49152,
+        "hidden_size": 576,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "intermediate_size": 1536,
+        "max_position_embeddings": 8192,
+        "tie_word_embeddings": True,
+        "pad_token_id": 2,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -67,8 +88,13 @@ def true_config(card: ModelCard, *, layers: int | None = None) -> PretrainedConf
     values = card.config if card.config is not None else card.random or _EMBEDDED.get(card.name)
     if card.name == "gpt2_small_public":
         size = PretrainingSettings()
-        values = {"vocab_size": size.vocabulary, "n_positions": size.positions, "n_embd": size.width,
-                  "n_layer": size.layers, "n_head": size.heads}  # fmt: skip
+        values = {
+            "vocab_size": size.vocabulary,
+            "n_positions": size.positions,
+            "n_embd": size.width,
+            "n_layer": size.layers,
+            "n_head": size.heads,
+        }
     if values is None:
         raise Unsupported(f"model {card.name!r}: its size is known only from its weights.")
     depth = {} if layers is None else {"num_hidden_layers": layers}

@@ -151,7 +151,10 @@ class Needs:
         return [cell_path(self.results, item, stage) for item in finished]
 
     def of_experiment(self, name: str) -> list[Path]:
-        """Return the last records of one experiment's cells; of a plan that is only certified, the audits of its mechanisms."""
+        """Return the last records of one experiment's cells.
+
+        A plan that is only certified has no cells; then the audits of its mechanisms.
+        """
         cells = [cell for cell in self.grid.certified if cell.spec.experiment == name]
         if name in self.grid.trained:
             return [
@@ -209,5 +212,5 @@ class Needs:
 
 
 def _audit_rank(cell: Cell) -> tuple[bool, float]:
-    """Audit the cell with the largest epsilon, one that holds for the run if there is one: a violation shows best there."""
+    """Audit the cell with the largest epsilon, of the run if there is one: a violation shows best there."""
     return cell.spec.calibration == "verified", cell.spec.epsilon or 0.0

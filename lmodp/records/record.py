@@ -198,8 +198,8 @@ def read_record(path: Path | str) -> dict[str, Any]:
     missing = [name for name in REQUIRED if not isinstance(record, dict) or name not in record]
     if isinstance(record, dict) and record.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
         raise DamagedFile(
-            f"record = {str(path)!r}: has schema_version {record['schema_version']}, this suite reads {SCHEMA_VERSION}. "
-            "Use the suite's version that wrote it, or run the grid again."
+            f"record = {str(path)!r}: has schema_version {record['schema_version']}, this suite reads "
+            f"{SCHEMA_VERSION}. Use the suite's version that wrote it, or run the grid again."
         )
     if missing:
         raise DamagedFile(f"record = {str(path)!r}: lacks {', '.join(missing)}. It is not a record of this suite.")

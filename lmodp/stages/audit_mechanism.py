@@ -189,8 +189,8 @@ def _delta_note(asked: float, tested: float, trials: int) -> str:
     if tested == asked:
         return f"tested at the delta asked for, which {trials} trials resolve"
     return (
-        f"{trials} trials cannot resolve delta = {asked:g}; tested at {tested:.3g}, where every accountant's epsilon is "
-        f"compared. The bound holds at delta = {asked:g} too, where epsilon can only be larger"
+        f"{trials} trials cannot resolve delta = {asked:g}; tested at {tested:.3g}, where every accountant's epsilon "
+        f"is compared. The bound holds at delta = {asked:g} too, where epsilon can only be larger"
     )
 
 

@@ -84,7 +84,10 @@ def fault_of(answer: Any, method: Method) -> str | None:
     if method.private and not isinstance(answer.noise, Noise):
         return f"mechanism() of {method.name!r} gives noise {answer.noise!r}, must be a Noise where a target is set"
     if answer.claim is not None and answer.claim.epsilon is not None and not 0 < answer.claim.epsilon < math.inf:
-        return f"mechanism() of {method.name!r} claims epsilon {answer.claim.epsilon!r}, must be above 0 and finite, or None"
+        return (
+            f"mechanism() of {method.name!r} claims epsilon {answer.claim.epsilon!r}, must be above 0 and finite, or "
+            "None"
+        )
     if not method.private and answer.noise is not None:
         return f"{method.name!r} adds noise and states no calibration; state calibrations so that it is certified"
     return None

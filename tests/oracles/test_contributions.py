@@ -24,7 +24,10 @@ B, V, D = 3, 5, 4
 
 def make(kind: str, length: int, seed: int):
     generator = torch.Generator().manual_seed(seed)
-    draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
     if kind == "outer":
         return Outer(draw(B, length, V), draw(B, length, D))
     if kind == "rows":

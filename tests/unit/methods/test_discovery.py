@@ -14,8 +14,23 @@ from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS
 from tests.contracts.small_world import ROOT
 from tests.contracts.third_party import install, method_text, write
 
-TABLE = {"nonprivate", "gaussian", "laplace", "lmo_dp", "lmo_dp_optimised", "lmo_dp_as_drawn", "plrv_o", "plrv_o_as_drawn",
-         "lap2", "auto_clipping", "bitfit", "lora", "opacus", "private_transformers", "template"}  # fmt: skip
+TABLE = {
+    "nonprivate",
+    "gaussian",
+    "laplace",
+    "lmo_dp",
+    "lmo_dp_optimised",
+    "lmo_dp_as_drawn",
+    "plrv_o",
+    "plrv_o_as_drawn",
+    "lap2",
+    "auto_clipping",
+    "bitfit",
+    "lora",
+    "opacus",
+    "private_transformers",
+    "template",
+}
 
 
 @pytest.fixture(autouse=True)
