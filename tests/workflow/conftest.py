@@ -40,7 +40,7 @@ class Workflow:
         return {
             path.relative_to(self.results).as_posix(): path.read_bytes()
             for path in sorted(self.results.rglob("*"))
-            if path.is_file() and path.name != "timing.json"
+            if path.is_file() and path.name != "timing.jsonl"
         }
 
 

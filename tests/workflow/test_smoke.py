@@ -1,6 +1,5 @@
 """The smallest grid runs every rule, rests when nothing changed, and reruns what a change touches."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -8,18 +7,20 @@ import subprocess
 import pandas as pd
 import pytest
 
-from lmodp.records.record import STATUSES, read_record
-from lmodp.records.reuse import STAGES
+from lmodp.records.places import cell_path, timings_of
+from lmodp.records.record import read_record, read_runs
+from lmodp.records.stage_table import STAGES
+from lmodp.vocabulary import STATUSES
 from tests.workflow.conftest import ROOT, Workflow
 
 
 def records(smoke):
-    return {name: json.loads(data) for name, data in smoke.records().items() if name.endswith(".json")}
+    found = [path for pattern in ("*.json", "*.jsonl") for path in smoke.results.rglob(pattern)]
+    return {path: read_record(path) for path in found if path.name != "timing.jsonl"}
 
 
 def test_every_stage_left_records(smoke):
-    kinds = {record["kind"] for record in records(smoke).values()}
-    assert kinds >= set(STAGES) - {"fetch_package"}
+    assert {record["stage"] for record in records(smoke).values()} == set(STAGES)
 
 
 def test_no_cell_vanishes_and_every_status_has_its_reason(smoke):
@@ -31,18 +32,43 @@ def test_no_cell_vanishes_and_every_status_has_its_reason(smoke):
     assert any(cell["status"] == "skipped" for cell in results["cells"])
 
 
+def lines_of(smoke, stage):
+    return {cell.name: read_runs(cell_path(smoke.results, cell.name, stage))[1] for cell in cells_of(smoke.results)}
+
+
+def cells_of(results, method=""):
+    return [path for path in sorted((results / "cells").iterdir()) if method in path.name]
+
+
 def test_what_ran_is_what_was_certified(smoke):
-    verified = [record for record in records(smoke).values() if record["kind"] == "verify_run" and "conforms" in record]
-    assert verified and all(record["conforms"] for record in verified)
+    verified = [line for lines in lines_of(smoke, "verify_run").values() for line in lines]
+    assert verified and all(line["conforms"] for line in verified if line["status"] == "done")
 
 
-def test_every_computed_run_has_its_records_and_a_score(smoke):
+def test_every_computed_run_has_its_lines_and_a_score(smoke):
     runs = pd.read_parquet(smoke.results / "tables/runs.parquet")
     done = runs[runs.status == "done"]
     assert len(done) and done.accuracy.between(0, 1).all()
-    for run in done.run:
-        names = {path.name for path in (smoke.results / "runs" / run).iterdir()}
-        assert {"training.json", "evaluation.json", "verification.json", "timing.json"} <= names
+    trained, scored = lines_of(smoke, "finetune_model"), lines_of(smoke, "evaluate_model")
+    for row in done.itertuples():
+        assert row.run in {line["run"] for line in trained[row.cell] if line["weights_sha256"]}
+        assert row.accuracy in [line["accuracy"] for line in scored[row.cell] if line["run"] == row.run]
+        assert row.run in {timing["run"] for timing in timings_of(smoke.results, row.cell)}
+
+
+def test_lists_of_steps_are_kept_for_the_first_repetition(smoke):
+    for lines in lines_of(smoke, "finetune_model").values():
+        for line in (line for line in lines if line["status"] == "done"):
+            assert (line["per_step"] is not None) is (line["repetition"] == 0)
+            assert line["batches"]["steps"] == line["steps"]
+        if lines[0]["status"] == "done":
+            assert sum(lines[0]["per_step"]["batch_sizes"]) == lines[0]["batches"]["examples"]
+
+
+def test_every_rule_has_a_log_without_progress_bars(smoke):
+    logs = list((smoke.folder / "cache/logs").rglob("*.log"))
+    assert {path.parent.name for path in logs} >= {"finetune_model", "prepare_dataset", "make_figure"}
+    assert not [path for path in logs if b"\r" in path.read_bytes()]
 
 
 def test_a_second_run_does_nothing(smoke):
@@ -58,26 +84,37 @@ def test_no_record_holds_a_path_or_a_host_of_this_machine(smoke):
 
 
 def test_a_deleted_cell_comes_back_with_the_same_bytes(smoke):
-    before = smoke.records()
-    cell = next(path for path in sorted((smoke.results / "cells").iterdir()) if "-lmo_dp-" in path.name)
-    runs = [run["run"] for run in read_record(cell / "finetune.json")["runs"]]
-    for folder in [cell, smoke.folder / "cache/cells" / cell.name, *(smoke.results / "runs" / run for run in runs)]:
+    before, cell = smoke.records(), cells_of(smoke.results, "-lmo_dp-")[0]
+    for folder in (cell, smoke.folder / "cache/cells" / cell.name):
         shutil.rmtree(folder)
     smoke.run()
     assert smoke.records() == before
 
 
-def test_an_interrupted_cell_goes_on_where_it_stopped(smoke):
-    before = smoke.records()
-    cell = next(path for path in sorted((smoke.results / "cells").iterdir()) if "-gaussian-" in path.name)
-    kept, lost = (run["run"] for run in read_record(cell / "finetune.json")["runs"])
-    stamp = (smoke.results / "runs" / kept / "training.json").stat().st_mtime_ns
-    (cell / "finetune.json").unlink()
-    (smoke.folder / "cache/cells" / cell.name / "complete.json").unlink()
-    (smoke.results / "runs" / lost / "training.json").unlink()
+def test_results_that_were_deleted_come_back_from_the_cache(smoke):
+    """`make clean` deletes the results and leaves trained weights; a cell counts as finished by both."""
+    before, timing = (
+        smoke.records(),
+        {cell.name: timings_of(smoke.results, cell.name) for cell in cells_of(smoke.results)},
+    )
+    weights = {path: path.stat().st_mtime_ns for path in (smoke.folder / "cache/cells").rglob("*.safetensors")}
+    shutil.rmtree(smoke.results / "cells")
     smoke.run()
     assert smoke.records() == before
-    assert (smoke.results / "runs" / kept / "training.json").stat().st_mtime_ns == stamp
+    assert {cell.name: timings_of(smoke.results, cell.name) for cell in cells_of(smoke.results)} == timing
+    assert {path: path.stat().st_mtime_ns for path in weights} == weights, "nothing was trained again"
+
+
+def test_an_interrupted_cell_goes_on_where_it_stopped(smoke):
+    before, cell = smoke.records(), cells_of(smoke.results, "-gaussian-")[0]
+    kept, lost = (entry["run"] for entry in read_record(cell / "training.jsonl")["runs"])
+    cache = smoke.folder / "cache/cells" / cell.name
+    stamp = (cache / f"{kept}.json").stat().st_mtime_ns
+    for name in (cell / "training.jsonl", cache / f"{lost}.json", cache / f"{lost}.safetensors"):
+        name.unlink()
+    smoke.run()
+    assert smoke.records() == before
+    assert (cache / f"{kept}.json").stat().st_mtime_ns == stamp
 
 
 def test_results_that_came_with_a_clone_are_reused(smoke, tmp_path):
@@ -94,10 +131,10 @@ def test_cells_that_hold_are_left_alone_where_one_is_made_again(smoke, tmp_path)
     lost = next(path for path in sorted((clone.results / "cells").iterdir()) if "-laplace-" in path.name)
     shutil.rmtree(lost)
     other = next(path for path in sorted((clone.results / "cells").iterdir()) if "-gaussian-" in path.name)
-    told = clone.run("--keep-going", *(str(cell / "finetune.json") for cell in (lost, other))).text
-    assert f"records of {other.name} stand" in told
+    told = clone.run("--keep-going", *(str(cell / "training.jsonl") for cell in (lost, other))).text
+    assert f"records of {other.name} are kept as they are" in told
     assert [path.name for path in (clone.folder / "cache/cells").iterdir()] == [lost.name]
-    for path in lost.iterdir():
+    for path in (path for path in lost.iterdir() if path.name != "timing.jsonl"):
         assert path.read_bytes() == (smoke.results / "cells" / lost.name / path.name).read_bytes()
 
 
@@ -136,7 +173,9 @@ def copy_of_code(tmp_path_factory):
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and not name.startswith("results/"):
+        if (ROOT / name).is_symlink():
+            (folder / name).symlink_to((ROOT / name).readlink())
+        elif (ROOT / name).is_file() and not name.startswith("results/"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
     return folder
