@@ -8,6 +8,7 @@ These are the public names. Each is imported when it is first used, so that ``im
 ``account``     what is epsilon? every accountant's answer for a plan
 ``calibrate``   the smallest amount of noise that reaches a target
 ``certify``     the answers of `account`, and the verified one at delta = 1e-5, to compare plans
+``audit``       a lower bound on epsilon, from samples of the mechanism
 ==============  =================================================================================
 
 >>> import lmodp
@@ -31,14 +32,16 @@ if TYPE_CHECKING:
     from lmodp.accounting import scale_to_target as calibrate
     from lmodp.mechanisms import load_noise
     from lmodp.plan import Plan
+    from lmodp.stages.audit_mechanism import audit
 
 __version__ = "0.2.0"
-__all__ = ["Plan", "account", "calibrate", "certify", "load_noise"]
+__all__ = ["Plan", "account", "audit", "calibrate", "certify", "load_noise"]
 
 # Names as text and not as import statements: a record's fingerprint follows those, and every stage imports this file.
 _HOMES = {
     "Plan": "lmodp.plan:Plan",
     "account": "lmodp.accounting:account_mechanism",
+    "audit": "lmodp.stages.audit_mechanism:audit",
     "calibrate": "lmodp.accounting:scale_to_target",
     "certify": "lmodp.accounting:certificate_of",
     "load_noise": "lmodp.mechanisms:load_noise",

@@ -59,7 +59,8 @@ def _run(arguments: list[str]) -> int:
         subparser = argparse.ArgumentParser(prog=f"lmodp {name}", description=COMMANDS[name])
         command.configure(subparser)
         position = arguments.index(name)
-        return command.run(subparser.parse_args(arguments[:position] + arguments[position + 1 :]))
+        status: int = command.run(subparser.parse_args(arguments[:position] + arguments[position + 1 :]))
+        return status
     parser.parse_args(arguments)
     parser.print_help()
     return 0

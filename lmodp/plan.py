@@ -116,6 +116,16 @@ class Plan:
         return self.noise is not None
 
     @property
+    def given_noise(self) -> Noise:
+        """``noise``, for a reader that needs one; a plan without noise is refused."""
+        return given(self.noise, "noise", "is needed for a privacy statement")
+
+    @property
+    def given_delta(self) -> float:
+        """``delta``, for a reader that needs one; a plan without delta is refused."""
+        return given(self.delta, "delta", "is needed for a privacy statement", "Set plan.delta.")
+
+    @property
     def expected_batch_size(self) -> float:
         """B = qN, the public constant that divides every noisy sum."""
         return self.sampling_rate * given(self.dataset_size, "dataset_size", "is needed for the batch size")

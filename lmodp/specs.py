@@ -340,7 +340,7 @@ class CellSpec(Spec):
             adjacency=self.adjacency,
         )
 
-    def tuned(self, chosen: Mapping[str, float]) -> CellSpec:
+    def tuned(self, chosen: Mapping[str, Any]) -> CellSpec:
         """Return the spec with the chosen learning rate and clip norm in place of the configuration's."""
         return replace(self, training=replace(self.training, **chosen))
 

@@ -11,7 +11,7 @@ from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step, classic_f
 from lmodp.accounting.conversion import equivalent_mu, equivalent_zcdp
 from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step, pure_scalar
 from lmodp.accounting.verified import verified_run
-from lmodp.errors import given, require
+from lmodp.errors import require
 from lmodp.mechanisms import Noise
 from lmodp.plan import Plan
 
@@ -106,7 +106,7 @@ def account_mechanism(
             "paper_bound": _paper_bound(unit, run),
             "pure_scalar": _pure(unit),
             "verified": _verified(unit, run, dimension),
-            "noise": _noise(_noise_of(plan)),
+            "noise": _noise(plan.given_noise),
             "numerical_error": NUMERICAL_ERROR,
         }
     )
@@ -127,15 +127,10 @@ def _plan_facts(plan: Plan, dimension: int | None) -> dict[str, Any]:
     }
 
 
-def _noise_of(plan: Plan) -> Noise:
-    return given(plan.noise, "noise", "is needed for a certificate")
-
-
 def _asked(plan: Plan) -> tuple[Noise, Run]:
     """Return the noise at sensitivity 1, and the run."""
-    unit = _noise_of(plan).scaled(1 / plan.relative_sensitivity)
-    delta = given(plan.delta, "delta", "is needed for a certificate", "Set plan.delta.")
-    return unit, {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": delta}
+    unit = plan.given_noise.scaled(1 / plan.relative_sensitivity)
+    return unit, {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": plan.given_delta}
 
 
 def _claimed(unit: Noise, run: Run, published: float | None) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the audit as JSON."""
-    from lmodp.stages.audit_mechanism import COORDINATES, Sampling, audit_noise  # imports torch
+    from lmodp.stages.audit_mechanism import COORDINATES, audit  # imports torch
 
     sensitivity = arguments.relative_sensitivity
     plan = Plan(
@@ -63,13 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
         clip_norm=sensitivity,
         noise_scale=1.0,
     )
-    sampling = Sampling(
+    found = audit(
+        plan,
         trials=arguments.trials,
         seed=arguments.seed,
         confidence=arguments.confidence,
         coordinates=arguments.coordinates or COORDINATES,
         draw=arguments.draw or ("coordinates" if arguments.coordinates else "law"),
+        claim_noise=load_noise(arguments.claim_noise) if arguments.claim_noise else None,
     )
-    claim = load_noise(arguments.claim_noise) if arguments.claim_noise else None
-    print(json.dumps(audit_noise(plan, sampling, claim_noise=claim), indent=1))
+    print(json.dumps(found, indent=1))
     return 0

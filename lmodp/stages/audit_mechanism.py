@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 
 from lmodp.accounting import claimed_run, claimed_step, paper_bound_run, verified_run
+from lmodp.accounting.checks import Run
 from lmodp.auditing.bounds import bound_from_scores
 from lmodp.auditing.law import LAW, StepLaw
 from lmodp.auditing.likelihood import CanaryScore
@@ -130,44 +131,96 @@ def audit_noise(
         own_claim: the method's own claim, see `accounts_at`.
         at_delta: the accounts at ``plan.delta`` where they are known, see `accounts_at`.
     """
-    require(plan.noise is not None, "noise", None, "is needed for an audit")
-    require(plan.delta is not None, "delta", None, "is needed for an audit")
     included, excluded = scores_of_mechanism(plan, sampling, drawn_noise=drawn_noise)
-    tested = max(plan.delta, resolved_delta(sampling.trials))
+    tested = max(plan.given_delta, resolved_delta(sampling.trials))
     bound = bound_from_scores(included, excluded, delta=tested, confidence=sampling.confidence)
     accounts = accounts_at(plan, tested, claim_noise=claim_noise, own_claim=own_claim)
-    asked = at_delta or accounts_at(plan, plan.delta, claim_noise=claim_noise, own_claim=own_claim)
-    curve = tradeoff_curves(
-        included,
-        excluded,
-        delta=tested,
-        epsilons={"claimed": accounts["claimed"], "verified": accounts["verified"]["upper"]},
-    )
+    asked = at_delta or accounts_at(plan, plan.given_delta, claim_noise=claim_noise, own_claim=own_claim)
+    epsilons = {"claimed": accounts["claimed"], "verified": accounts["verified"]["upper"]}
     return {
         "scope": "run",
         "epsilon_lower": bound.epsilon_lower,
         "confidence": bound.confidence,
         **verdict(bound.epsilon_lower, accounts),
         "refutes_claimed_at_delta": exceeds(bound.epsilon_lower, asked["claimed"]),
+        **_drawn(sampling),
+        "delta": plan.delta,
+        "delta_tested": tested,
+        "delta_note": _delta_note(plan.given_delta, tested, sampling.trials),
+        **accounts,
+        "at_delta": asked,
+        **_run_facts(plan),
+        "test": {
+            name: value for name, value in asdict(bound).items() if name not in ("epsilon_lower", "confidence", "delta")
+        },
+        "curve": tradeoff_curves(included, excluded, delta=tested, epsilons=epsilons),
+    }
+
+
+def audit(
+    plan: Plan,
+    *,
+    trials: int = 1_000_000,
+    seed: int = 0,
+    draw: str = "law",
+    coordinates: int = COORDINATES,
+    confidence: float = CONFIDENCE,
+    claim_noise: Noise | None = None,
+) -> dict[str, Any]:
+    """Return a lower bound on a mechanism's epsilon from samples, beside what is claimed and verified.
+
+    A transcript is drawn with or without one worst-case example; a test guesses which, and its errors refute every
+    epsilon that would not allow them.
+
+    Args:
+        plan: with noise and delta; the whole run of ``steps`` Poisson-sampled sums is audited.
+        trials: transcripts in both worlds together, at least 100. A million take seconds and resolve delta = 0.003;
+            a smaller delta is tested there.
+        seed: of all random numbers; the same seed gives the same bound on one machine.
+        draw: "law" draws the law of the log-likelihood ratio; "coordinates" has the device's sampler draw every
+            coordinate, which is slower and tries the sampler too.
+        coordinates: number of coordinates that the example's gradient is spread over.
+        confidence: of the bound, in (0, 1).
+        claim_noise: noise that the claim was computed for, where it is not the plan's.
+
+    Returns:
+        The audit as plain JSON values: ``epsilon_lower`` at ``delta_tested``, ``claimed``, ``verified`` and whether
+        the bound ``refutes_claimed``; all keys in `lmodp.stages.audit_mechanism`.
+
+    Raises:
+        InvalidValue: the plan has no noise or no delta, or an argument is outside its range.
+
+    Source:
+        docs/audit.md.
+
+    >>> import lmodp
+    >>> noise = lmodp.load_noise("lmo-0.3").scaled(0.1)  # a tenth of the noise that is claimed
+    >>> plan = lmodp.Plan(noise=noise, sampling_rate=1.0, steps=1, delta=1e-5)
+    >>> found = lmodp.audit(plan, trials=100_000, claim_noise=lmodp.load_noise("lmo-0.3"))
+    >>> found["refutes_claimed"], found["consistent_with_verified"]
+    (True, True)
+    """
+    sampling = Sampling(trials=trials, seed=seed, draw=draw, coordinates=coordinates, confidence=confidence)
+    return audit_noise(plan, sampling, claim_noise=claim_noise)
+
+
+def _drawn(sampling: Sampling) -> dict[str, Any]:
+    return {
         "trials": sampling.trials,
         "seed": sampling.seed,
         "draw": sampling.draw,
         "coordinates": sampling.coordinates,
         "law": LAW if sampling.draw == "law" else _COORDINATES,
-        "delta": plan.delta,
-        "delta_tested": tested,
-        "delta_note": _delta_note(plan.delta, tested, sampling.trials),
-        **accounts,
-        "at_delta": asked,
+    }
+
+
+def _run_facts(plan: Plan) -> dict[str, Any]:
+    return {
         "sampling_rate": plan.sampling_rate,
         "steps": plan.steps,
         "relative_sensitivity": plan.relative_sensitivity,
         "adjacency": plan.adjacency,
         "sampler_assumed": plan.sampler,
-        "test": {
-            name: value for name, value in asdict(bound).items() if name not in ("epsilon_lower", "confidence", "delta")
-        },
-        "curve": curve,
     }
 
 
@@ -199,7 +252,7 @@ def scores_of_mechanism(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of transcripts with and without the canary, half of the trials each."""
     score = CanaryScore(
-        noise=plan.noise,
+        noise=plan.given_noise,
         relative_sensitivity=plan.relative_sensitivity,
         coordinates=sampling.coordinates,
         sampling_rate=plan.sampling_rate,
@@ -214,7 +267,7 @@ def scores_of_mechanism(
     else:
         draws = [
             draw_scores(
-                drawn_noise or plan.noise,
+                drawn_noise or plan.given_noise,
                 shift=score.shift,
                 coordinates=sampling.coordinates,
                 sampling_rate=plan.sampling_rate,
@@ -242,11 +295,14 @@ def accounts_at(
         own_claim: a `lmodp.methods.contract.Claim` as a mapping, of a method that claims by a formula of its own.
             Without it the claimed epsilon is what the public experiment code prints when asked for ``delta``.
     """
-    unit = plan.noise.scaled(1 / plan.relative_sensitivity)
+    unit = plan.given_noise.scaled(1 / plan.relative_sensitivity)
     claim = unit if claim_noise is None else claim_noise.scaled(1 / plan.relative_sensitivity)
-    run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": delta}
+    run: Run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": delta}
     verified = verified_run(unit, **run)
-    claimed, note = own_claim_at(own_claim, delta, stated_at=plan.delta) if own_claim else _published_claim(claim, run)
+    if own_claim:
+        claimed, note = own_claim_at(own_claim, delta, stated_at=plan.given_delta)
+    else:
+        claimed, note = _published_claim(claim, run)
     return {
         "claimed": claimed,
         "claimed_note": note,
@@ -255,7 +311,7 @@ def accounts_at(
     }
 
 
-def _published_claim(noise: Noise, run: Mapping[str, Any]) -> tuple[float | None, str]:
+def _published_claim(noise: Noise, run: Run) -> tuple[float | None, str]:
     step = claimed_step(noise, delta=run["delta"])
     if not math.isfinite(step.epsilon):
         return None, step.reason

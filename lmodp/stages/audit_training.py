@@ -83,13 +83,13 @@ class RunJudge:
         The bound pays up to 2 m delta of its error; at 0.01/m that is little, and epsilon,
         with which it is compared, is smaller there than at the certificate's delta.
         """
-        return max(self.plan.delta, 0.01 / self.canaries)
+        return max(self.plan.given_delta, 0.01 / self.canaries)
 
     @cached_property
     def score(self) -> CanaryScore:
         """Score of a canary with one coordinate of its own."""
         return CanaryScore(
-            noise=self.plan.noise,
+            noise=self.plan.given_noise,
             relative_sensitivity=self.plan.relative_sensitivity,
             coordinates=1,
             sampling_rate=self.plan.sampling_rate,

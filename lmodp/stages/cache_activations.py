@@ -41,7 +41,7 @@ def cache_activations(
     facts = {}
     splits = sorted(path.stem for path in tokens_folder.glob("*.safetensors"))
     for split in tqdm(splits, desc="activations", unit="split"):
-        _, cached = cache_prefix(model, task.examples(split), batch_size=BATCH, folder=folder)
+        _, cached = cache_prefix(model, task.tokens(split), batch_size=BATCH, folder=folder)
         name, tensor = ("hidden", None)
         if isinstance(cached, TensorExamples):
             name, tensor = "pooled", cached.tensors["pooled"]

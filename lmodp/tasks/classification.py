@@ -91,7 +91,7 @@ class ClassificationTask:
 
     def examples(self, split: str) -> Examples:
         """Return a split's examples: cached activations if there are any, otherwise tokens."""
-        tokens = self._tokens(split)
+        tokens = self.tokens(split)
         if self.activations_folder is None:
             return tokens
         cached = load_file(self.activations_folder / f"{split}.safetensors")
@@ -101,7 +101,8 @@ class ClassificationTask:
             )
         return CachedActivations(cached["hidden"], tokens)
 
-    def _tokens(self, split: str) -> TokenColumns:
+    def tokens(self, split: str) -> TokenColumns:
+        """Return a split's tokens and labels, activations or not."""
         found = load_tokens(self.tokens_folder, split)
         return TokenColumns(
             found.columns(),
