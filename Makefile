@@ -8,7 +8,7 @@ CONFIG ?=
 JOBS   ?= logical
 
 export HF_HUB_DISABLE_TELEMETRY := 1
-# One thread a job: jobs run side by side, and the same bytes come out on any number of cores.
+# One thread per job: jobs run in parallel, and results are the same bytes on any number of cores.
 export OMP_NUM_THREADS := 1
 
 .PHONY: reproduce report lint test test-slow smoke bench bench-accounting setup readme lock schema clean
@@ -46,7 +46,7 @@ test-slow: setup
 	$(BIN)/lmodp fetch
 	$(TEST) -m 'slow or not slow'
 
-# Tables, figures and report from the records at hand; what has none is shown as pending. Nothing else is computed.
+# Tables, figures and report from the existing records; cells without records are shown as pending. Nothing else runs.
 report: setup
 	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) --config unfinished=pending --allowed-rules all collect_results make_table compare_published measure_cost map_wins map_space make_figure report
 
@@ -62,8 +62,8 @@ bench-accounting: setup
 readme: setup
 	$(BIN)/lmodp readme
 
-# What pyproject.toml asks for, tried in an empty environment. Versions that are pinned already stay, since other ones
-# may give other weights; RENEW=1 takes the newest. torch comes first: its exact version is a decision.
+# Installs what pyproject.toml needs into an empty environment and writes the lock from it. Versions that are already
+# pinned stay, because others may give other weights; RENEW=1 takes the newest. torch comes first: its version is chosen.
 lock:
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0

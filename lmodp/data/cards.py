@@ -161,7 +161,7 @@ _CARDS = (
         notes=(
             "Records in E2E's form and sentences that say them, from a small grammar; 2,400 distinct training records "
             "with three sentences each. The privacy unit is a row (a record with one sentence).",
-            "The embedded GPT-2 was pretrained on 4,000 other records of the same grammar, said differently.",
+            "The packaged GPT-2 was pretrained on 4,000 other records of the same grammar, with other phrasings.",
         ),
     ),
 )

@@ -234,7 +234,7 @@ class LaplaceMixture(RateMixture):
 
     @property
     def parts(self) -> tuple[RatePart, ...]:
-        """The parts that are there, in the order gamma, truncated_normal, exponential, uniform."""
+        """The existing parts, in the order gamma, truncated_normal, exponential, uniform."""
         all_parts = (self.gamma, self.truncated_normal, self.exponential, self.uniform)
         return tuple(part for part in all_parts if part is not None)
 

@@ -23,7 +23,7 @@ FEW_SEEDS = 5
 NARROW = 10
 WIDE = 1e4  # an axis this wide has room for decades only
 SAME_CLAIM = 0.05  # claims closer than this share one annotation
-NEAR = 2.0  # an annotation nearer than this to the one before stands a line higher
+NEAR = 2.0  # an annotation closer than this to the previous one is written one line higher
 FAR_BELOW = 0.6  # of the scores' range
 
 

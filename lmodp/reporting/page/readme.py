@@ -1,4 +1,4 @@
-"""The README's results block and the committed copies beside it, from records."""
+"""The README's results block, and the copies of its figure and table, from records."""
 
 from __future__ import annotations
 
