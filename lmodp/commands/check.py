@@ -19,9 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="a grid's results folder, for example results/quick")
     parser.add_argument("--methods-folder", help="a further folder of methods, as in the configuration")
     parser.add_argument(
-        "--present-code",
-        action="store_true",
-        help="count records of earlier code as faults, even if the grid keeps them",
+        "--present-code", action="store_true", help="count records of earlier code as faults in any case"
     )
 
 
