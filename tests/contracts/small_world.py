@@ -1,5 +1,6 @@
 """The smallest cell a method can be tried on: a tiny random RoBERTa, sentences of random tokens, a few steps."""
 
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -11,14 +12,14 @@ from transformers import RobertaConfig, RobertaForSequenceClassification
 from lmodp.engines.foreign import load_engine, train_foreign
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config
-from lmodp.mechanisms import PUBLISHED, noise_from_dict
+from lmodp.mechanisms import PUBLISHED, Gaussian, noise_from_dict
 from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.trainable import set_trainable
 from lmodp.records.runs import run_line
 from lmodp.stages.calibrate_noise import calibrate_noise
 from lmodp.stages.finetune_model import settings_of
 from lmodp.stages.verify_run import certified_plan
-from lmodp.training import TokenColumns, classification_loss, train
+from lmodp.training import TokenColumns, TrainingSettings, classification_loss, train
 from lmodp.vocabulary import OWN_ENGINE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,10 +82,31 @@ def tiny_model(part):
     return model
 
 
-def tiny_examples(size):
+def tiny_examples(size, distinct=None):
     draw = np.random.default_rng(5)
-    rows = [draw.integers(3, 60, size=draw.integers(4, 12)) for _ in range(size)]
-    return TokenColumns({"input_ids": rows}, padding={"input_ids": 0}, values={"labels": draw.integers(0, 2, size)})
+    rows = [draw.integers(3, 60, size=draw.integers(4, 12)) for _ in range(distinct or size)]
+    labels = draw.integers(0, 2, len(rows))
+    rows, labels = [rows[n % len(rows)] for n in range(size)], np.resize(labels, size)
+    return TokenColumns({"input_ids": rows}, padding={"input_ids": 0}, values={"labels": labels})
+
+
+def steep_step(grid, cell, record):
+    """How far one step moves the weights if all examples are one and its loss is steep, and how far it may."""
+    law = Gaussian(std=1e-6) if record["noise"] else None
+    method, plan = grid.methods[cell.spec.method], replace(cell.spec.plan(law), steps=1)
+    model = tiny_model(cell.spec.trainable)
+    before = [value.detach().clone() for value in model.parameters()]
+    result = (train if method.engine == OWN_ENGINE else load_engine(method).train)(
+        model,
+        plan=plan,
+        examples=tiny_examples(plan.dataset_size, distinct=1),
+        loss=lambda model, batch: 1e4 * classification_loss(model, batch),
+        settings=TrainingSettings(optimizer="sgd", learning_rate=1.0),
+        seeds=SEEDS,
+    )
+    moved = [(new.detach() - old).norm() for old, new in zip(before, model.parameters(), strict=True)]
+    most = result.record["batch_sizes"][0] * cell.spec.training.clip_norm / plan.expected_batch_size
+    return float(torch.stack(moved).norm()), most
 
 
 def run_cell(grid, cell, record):
