@@ -86,7 +86,7 @@ def true_config(card: ModelCard, *, layers: int | None = None) -> PretrainedConf
         Unsupported: only its weights' own configuration is known.
     """
     values = card.config if card.config is not None else card.random or _EMBEDDED.get(card.name)
-    if card.name == "gpt2_small_public":
+    if card.recipe == "pretrained":
         size = PretrainingSettings()
         values = {
             "vocab_size": size.vocabulary,

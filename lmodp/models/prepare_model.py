@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,6 @@ from lmodp.models.folders import check_size, link_model, model_facts, write_mode
 from lmodp.models.minilm import load_minilm_bert, load_minilm_roberta
 from lmodp.models.smollm2 import load_smollm2
 from lmodp.models.tiny import load_tiny, tiny_tokenizer
-
-_MINILM = {"minilm_roberta": load_minilm_roberta, "minilm_bert": load_minilm_bert}
 
 
 def prepare_model(
@@ -94,29 +92,58 @@ def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
+Made = tuple[PreTrainedModel, Any, dict[str, Any]]  # model, tokenizer, facts for the record
+
+
+def _random(card: ModelCard, cache_root: Path) -> Made:
+    return load_tiny(card), tiny_tokenizer(), {}
+
+
+def _pretrained(card: ModelCard, cache_root: Path) -> Made:
+    from lmodp.models.pretraining import pretrain_gpt2  # imports datasets, which is slow
+
+    model, tokenizer, facts = pretrain_gpt2(cache_root)
+    return model, tokenizer, {"pretraining": facts}
+
+
+def _minilm_as_bert(card: ModelCard, cache_root: Path) -> Made:
+    weights = _package(card, cache_root)
+    return load_minilm_bert(weights), AutoTokenizer.from_pretrained(weights, local_files_only=True), {}
+
+
+def _minilm_as_roberta(card: ModelCard, cache_root: Path) -> Made:
+    weights = _package(card, cache_root)
+    return load_minilm_roberta(weights), AutoTokenizer.from_pretrained(weights, local_files_only=True), {}
+
+
+def _dequantised(card: ModelCard, cache_root: Path) -> Made:
+    return *load_smollm2(_package(card, cache_root)), {}
+
+
+def _package(card: ModelCard, cache_root: Path) -> Path:
+    assert card.package is not None  # its recipe reads one
+    return fetched_folder(card.package, cache_root)
+
+
+# How the source "embedded" makes a model, by the recipe that its card names.
+RECIPES: dict[str, Callable[[ModelCard, Path], Made]] = {
+    "random": _random,
+    "pretrained": _pretrained,
+    "minilm_as_bert": _minilm_as_bert,
+    "minilm_as_roberta": _minilm_as_roberta,
+    "dequantised": _dequantised,
+}
+
+
 def _write_embedded(card: ModelCard, folder: Path, cache_root: Path, layers: int | None) -> dict[str, Any]:
-    model, tokenizer, facts = _load_embedded(card, cache_root)
+    if card.recipe is None:
+        raise InvalidValue(f"source = 'embedded': no package holds the weights of {card.name!r}. Use local or hub.")
+    model, tokenizer, facts = RECIPES[card.recipe](card, cache_root)
     check_size(card, model_facts(model)["parameters"])
     if layers is not None:
         keep_first_layers(model, layers)
     write_model(model, tokenizer, folder)
     return {**model_facts(model), "sha256": weights_hash(model.state_dict()), **facts}
-
-
-def _load_embedded(card: ModelCard, cache_root: Path) -> tuple[PreTrainedModel, Any, dict[str, Any]]:
-    if card.random is not None:
-        return load_tiny(card), tiny_tokenizer(), {}
-    if card.name == "gpt2_small_public":
-        from lmodp.models.pretraining import pretrain_gpt2  # imports datasets, which is slow
-
-        model, tokenizer, facts = pretrain_gpt2(cache_root)
-        return model, tokenizer, {"pretraining": facts}
-    if card.package is None:
-        raise InvalidValue(f"source = 'embedded': no package holds the weights of {card.name!r}. Use local or hub.")
-    weights = fetched_folder(card.package, cache_root)
-    if card.name == "smollm2":
-        return *load_smollm2(weights), {}
-    return _MINILM[card.name](weights), AutoTokenizer.from_pretrained(weights, local_files_only=True), {}
 
 
 def keep_first_layers(model: PreTrainedModel, layers: int) -> None:

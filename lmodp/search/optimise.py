@@ -18,6 +18,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize
@@ -33,9 +34,7 @@ BOUNDS = {
     "gamma_shape": (0.5, 1e4),
     "uniform_half_width": (1e-3, 1.0),
 }
-_STARTS = (0.05, 0.5, 0.95)
 _TOUCHES = 1e-3  # distance to a bound, over its range, that counts as touching it
-_MANY_EVALUATIONS, _FINITE_EVALUATIONS = 400, 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +100,11 @@ def optimise_noise(
         Unsupported: the target is too small for the Renyi orders used.
     """
     run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
-    point, evaluations = _search(_objective(epsilon, run, dimension))
+    if dimension is None:
+        point, evaluations = _least(_log_std_in_many_dimensions, starts=(0.05, 0.5, 0.95), most=400)
+    else:
+        log_std = partial(_log_std, epsilon=epsilon, run=run, dimension=dimension)
+        point, evaluations = _least(log_std, starts=(0.05, 0.95), most=80)  # it costs far more to evaluate
     noise, laplace, gaussian = (
         scale_to_target(shape, accountant="verified", epsilon=epsilon, dimension=dimension, **run)
         for shape in (shape_of(point), "laplace", "gaussian")
@@ -119,35 +122,37 @@ def optimise_noise(
     )
 
 
-def _objective(epsilon: float, run: Run, dimension: int | None) -> Callable[[np.ndarray], float]:
-    """Return log of the standard deviation, up to a constant, as a function of the point."""
-
-    def many(point: np.ndarray) -> float:
-        return -math.log(max(shape_of(point).efficiency, 1e-12)) / 2
-
-    def finite(point: np.ndarray) -> float:
-        shape = shape_of(point)
-        if not math.isfinite(shape.std):
-            return 50.0
-        return math.log(shape.std * split_scale(shape, epsilon=epsilon, dimension=dimension, **run))
-
-    return many if dimension is None else finite
+def _log_std_in_many_dimensions(point: np.ndarray) -> float:
+    """Return the log of the standard deviation at the target, up to a constant, if the supremum is at the limit."""
+    return -math.log(max(shape_of(point).efficiency, 1e-12)) / 2
 
 
-def _search(objective: Callable[[np.ndarray], float]) -> tuple[np.ndarray, int]:
-    finite = objective.__name__ == "finite"
-    axes = [(0.05, 0.95)] * 4 if finite else [_STARTS] * 4
-    starts = [np.array(point) for point in itertools.product(*axes)]
-    values = [objective(point) for point in starts]
-    best = starts[int(np.argmin(values))]
+def _log_std(point: np.ndarray, *, epsilon: float, run: Run, dimension: int) -> float:
+    """Return the log of the standard deviation at which the evenly spread shift reaches the target."""
+    shape = shape_of(point)
+    if not math.isfinite(shape.std):
+        return 50.0
+    return math.log(shape.std * split_scale(shape, epsilon=epsilon, dimension=dimension, **run))
+
+
+def _least(objective: Callable[[np.ndarray], float], *, starts: tuple[float, ...], most: int) -> tuple[np.ndarray, int]:
+    """Return the point of the unit cube with the least value found, and the number of evaluations.
+
+    Args:
+        objective: a function of the point.
+        starts: values of every coordinate that are tried first.
+        most: evaluations of the simplex method, which starts at the best of these.
+    """
+    points = [np.array(point) for point in itertools.product(starts, repeat=len(BOUNDS))]
+    values = [objective(point) for point in points]
     found = minimize(
         objective,
-        best,
+        points[int(np.argmin(values))],
         method="Nelder-Mead",
-        bounds=[(0.0, 1.0)] * 4,
-        options={"maxfev": _FINITE_EVALUATIONS if finite else _MANY_EVALUATIONS, "xatol": 1e-4, "fatol": 1e-7},
+        bounds=[(0.0, 1.0)] * len(BOUNDS),
+        options={"maxfev": most, "xatol": 1e-4, "fatol": 1e-7},
     )
-    return np.clip(found.x, 0, 1), len(starts) + int(found.nfev)
+    return np.clip(found.x, 0, 1), len(points) + int(found.nfev)
 
 
 def active_bounds(point: np.ndarray) -> tuple[str, ...]:

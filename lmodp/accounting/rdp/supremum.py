@@ -15,7 +15,7 @@ import numpy as np
 
 from lmodp.accounting.rdp.divergence import Quadrature, quadrature, ratio_bound
 from lmodp.mechanisms import Gaussian, Noise, RateMixture, mixture_of
-from lmodp.mechanisms.arrays import Booleans, Floats, Integers
+from lmodp.mechanisms.arrays import Floats, Integers
 
 # Relative slack of the bound: the limit v -> 0 is the supremum; it lies inside; finite dimension.
 _AT_LIMIT, _INSIDE, _FINITE = 1e-4, 2e-3, 1e-3
@@ -66,74 +66,81 @@ def vector_curve(noise: Noise, *, largest_order: int) -> RenyiCurve:
 
 
 def _search(noise: RateMixture, orders: Floats) -> RenyiCurve:
-    nodes, order = quadrature(noise), orders
-    best = order * (order - 1) * noise.fisher_information / 2
-    where = np.zeros(len(order))
-
-    def value(index: Integers, v: Floats) -> Floats:
-        return _chunked(noise, nodes, order[index], v, v)
-
-    def settled(index: Integers, v0: Floats, v1: Floats, upper: Floats) -> Booleans:
-        _improve(value, (index, v0, v1), upper, (1 + _AT_LIMIT) * best, best, where)
-        slack = np.where(where > 0, _INSIDE, _AT_LIMIT)
-        return upper <= ((1 + slack) * best)[index]
-
-    bound = _refine(noise, nodes, order, settled, lambda index, v0, v1, ratio: ratio)
-    return RenyiCurve(orders, np.maximum(bound, best), where)
+    """Return the supremum of log F_a(v)/v^2 for every order, from its limit at v = 0 on."""
+    nodes = quadrature(noise)
+    upper, best, where = _branch_and_bound(
+        lambda index, v0, v1: _chunked(noise, nodes, orders[index], v0, v1),
+        _first_intervals(orders, noise.score_maximum),
+        best=orders * (orders - 1) * noise.fisher_information / 2,
+        where=np.zeros(len(orders)),
+        worth=lambda best, where: (1 + _AT_LIMIT) * best,
+        enough=lambda best, where: (1 + np.where(where > 0, _INSIDE, _AT_LIMIT)) * best,
+    )
+    return RenyiCurve(orders, np.maximum(upper, best), where)
 
 
-Intervals = tuple[Integers, Floats, Floats]
+Intervals = tuple[Integers, Floats, Floats]  # index of the order, v0, v1
+Bound = Callable[[Integers, Floats, Floats], Floats]
+Level = Callable[[Floats, Floats], Floats]
 
 
-def _refine(
-    noise: RateMixture,
-    nodes: Quadrature,
-    order: Floats,
-    settled: Callable[..., Booleans],
-    objective: Callable[..., Floats],
-) -> Floats:
-    """Halve intervals of (0, 1] until each is accurate enough; return the largest bound of each order.
+def _branch_and_bound(
+    bound: Bound, intervals: Intervals, *, best: Floats, where: Floats, worth: Level, enough: Level
+) -> tuple[Floats, Floats, Floats]:
+    """Bound the supremum over v in (0, 1] of one function per order, by halving intervals until each is settled.
+
+    Intervals that are still open after `_LEVELS` halvings, or when there are more than `_MOST_INTERVALS`, keep
+    their current upper bound, which is valid and less tight.
 
     Args:
-        settled: (index, v0, v1, upper) -> which intervals need no halving.
-        objective: (index, v0, v1, ratio) -> bound of the objective from that of log F_a(v)/v^2.
+        bound: (index of the order, v0, v1) -> upper bound of the function on [v0, v1]; its value if v0 = v1.
+        intervals: they cover (0, 1] for every order.
+        best, where: a value of each function, and the s = v^2 at which it is reached.
+        worth: (best, where) -> level above which an interval's upper bound is reason to look for a larger value.
+        enough: (best, where) -> level up to which an interval's upper bound is accepted.
+
+    Returns:
+        An upper bound for every order, and the largest values found with their s.
     """
-    bound = np.full(len(order), -np.inf)
-    index, v0, v1 = _first_intervals(order, noise.score_maximum)
+    upper = np.full(len(best), -np.inf)
+    index, v0, v1 = intervals
     for level in range(_LEVELS):
-        upper = objective(index, v0, v1, _chunked(noise, nodes, order[index], v0, v1))
-        done = settled(index, v0, v1, upper) | (level == _LEVELS - 1 or len(index) > _MOST_INTERVALS)
-        np.maximum.at(bound, index[done], upper[done])
+        bounds = bound(index, v0, v1)
+        best, where = _improved(bound, (index, v0, v1), bounds, best, where, worth(best, where))
+        settled = bounds <= enough(best, where)[index]
+        done = settled | (level == _LEVELS - 1 or len(index) > _MOST_INTERVALS)
+        np.maximum.at(upper, index[done], bounds[done])
         index, v0, v1 = index[~done], v0[~done], v1[~done]
         if not len(index):
             break
         middle = _middle_of(v0, v1)
         index = np.concatenate([index, index])
         v0, v1 = np.concatenate([v0, middle]), np.concatenate([middle, v1])
-    return bound
+    return upper, best, where
 
 
 def _middle_of(v0: Floats, v1: Floats) -> Floats:
     return np.where(v0 > 0, np.sqrt(v0 * v1), v1 / 4)
 
 
-def _improve(
-    value: Callable[..., Floats],
-    intervals: Intervals,
-    upper: Floats,
-    target: Floats,
-    best: Floats,
-    where: Floats,
-) -> None:
-    """Raise ``best`` and ``where`` by the value in each order's most promising interval, if it may pass ``target``."""
-    open_ = upper > target[intervals[0]]
-    index, v0, v1 = intervals[0][open_], intervals[1][open_], intervals[2][open_]
-    ranked = np.lexsort((upper[open_], index))
+def _improved(
+    bound: Bound, intervals: Intervals, bounds: Floats, best: Floats, where: Floats, level: Floats
+) -> tuple[Floats, Floats]:
+    """Return ``best`` and ``where`` with the value in each order's most promising interval, if that is larger.
+
+    Only intervals whose upper bound is above the order's ``level`` are looked at.
+    """
+    index, v0, v1 = intervals
+    promising = bounds > level[index]
+    index, v0, v1 = index[promising], v0[promising], v1[promising]
+    ranked = np.lexsort((bounds[promising], index))
     top = ranked[np.flatnonzero(np.diff(index[ranked], append=-1))]
     middle = _middle_of(v0[top], v1[top])
-    found = value(index[top], middle)
+    found = bound(index[top], middle, middle)
     better = found > best[index[top]]
+    best, where = best.copy(), where.copy()
     best[index[top[better]]], where[index[top[better]]] = found[better], middle[better] ** 2
+    return best, where
 
 
 @lru_cache(maxsize=64)
@@ -184,21 +191,24 @@ def _dual(noise: RateMixture, nodes: Quadrature, order: Floats, dimension: int) 
     """Return m + d sup_s (R(s) - m s) at every order, to a relative slack of 1e-3."""
     at, nearby = (_value(noise, nodes, order, factor / dimension) for factor in (1.0, 0.999))
     slope = (at - nearby) / (0.001 / dimension)
-    best, where = at - slope / dimension, np.full(len(order), 1 / dimension)
 
-    def objective(index: Integers, v0: Floats, v1: Floats, ratio: Floats) -> Floats:
-        excess = ratio - slope[index]
-        bound: Floats = excess * np.where(excess > 0, v1, v0) ** 2
-        return bound
+    def bound(index: Integers, v0: Floats, v1: Floats) -> Floats:
+        """Bound R(s) - m s = s (log F_a(v)/v^2 - m) for s = v^2."""
+        excess = _chunked(noise, nodes, order[index], v0, v1) - slope[index]
+        return np.asarray(excess * np.where(excess > 0, v1, v0) ** 2)
 
-    def value(index: Integers, v: Floats) -> Floats:
-        return objective(index, v, v, _chunked(noise, nodes, order[index], v, v))
+    def level(best: Floats, where: Floats) -> Floats:
+        return best + _FINITE * at
 
-    def settled(index: Integers, v0: Floats, v1: Floats, upper: Floats) -> Booleans:
-        _improve(value, (index, v0, v1), upper, best + _FINITE * at, best, where)
-        return upper <= (best + _FINITE * at)[index]
-
-    return slope + dimension * _refine(noise, nodes, order, settled, objective)
+    upper, _, _ = _branch_and_bound(
+        bound,
+        _first_intervals(order, noise.score_maximum),
+        best=at - slope / dimension,
+        where=np.full(len(order), 1 / dimension),
+        worth=level,
+        enough=level,
+    )
+    return slope + dimension * upper
 
 
 def _first_intervals(order: Floats, slope: float) -> Intervals:

@@ -14,9 +14,9 @@ from lmodp.data.tokens import load_tokenizer
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile
 from lmodp.models import folders
 from lmodp.models import prepare_model as prepare
-from lmodp.models.cards import ModelCard
+from lmodp.models.cards import MODELS, ModelCard
 from lmodp.models.folders import link_model
-from lmodp.models.prepare_model import load_encoder, load_language_model, prepare_model
+from lmodp.models.prepare_model import RECIPES, load_encoder, load_language_model, prepare_model
 
 SMALL = {
     "vocab_size": 40,
@@ -179,3 +179,8 @@ def test_a_tokenizer_without_padding_or_end(tmp_path, card):
 def test_faults_of_the_request(tmp_path, spec, message):
     with pytest.raises(LmodpError, match=message):
         prepare_model(spec, folder=tmp_path / "made", cache_root=tmp_path)
+
+
+def test_every_card_names_a_recipe_that_is_there_or_none():
+    assert {card.recipe for card in MODELS.values()} == {*RECIPES, None}
+    assert all((card.recipe is None) == card.published for card in MODELS.values())
