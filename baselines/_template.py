@@ -5,7 +5,14 @@ and delete the rest; everything you delete has a default. Import slow modules in
 the functions, because the workflow loads all methods at every start.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from lmodp.methods.contract import Mechanism, Method, Target
+
+if TYPE_CHECKING:
+    from lmodp.specs import CellSpec
 
 
 class Template(Method):
@@ -19,7 +26,7 @@ class Template(Method):
     clipping = "flat"  # or "automatic"
     trainable = None  # the experiment's part; or "bitfit", {"lora": {...}}, ...
 
-    def skip(self, spec):
+    def skip(self, spec: CellSpec) -> str | None:
         """Return why the method cannot compute a cell, or None."""
         return None
 

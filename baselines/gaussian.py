@@ -30,6 +30,6 @@ class Gaussian(Method):
 class GaussianVariant(Gaussian):
     """A method that differs from ``gaussian`` only in how it trains; its published claim is a verified epsilon."""
 
-    mechanism_of = "gaussian"
+    mechanism_of: str | None = "gaussian"
     calibrations = ("verified",)
     not_under = {"claimed": "its published claim is a verified epsilon of the whole run: see calibration 'verified'"}

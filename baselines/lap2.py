@@ -38,25 +38,27 @@ class Lap2(Method):
         )
         from lmodp.mechanisms import Laplace
 
-        run = {
-            "delta": target.delta,
-            "sampling_rate": target.sampling_rate,
-            "epochs": target.steps * target.sampling_rate,
-            "coordinates": target.dimension,
-        }
+        rate, epochs, coordinates = target.sampling_rate, target.steps * target.sampling_rate, target.given_dimension
         if target.calibration == "verified":
-            noise, note = target.calibrate("laplace"), "smallest scale within the verified bound"
+            # A Laplace's mean absolute value is its scale.
+            scale, note = target.calibrate("laplace").mean_abs, "smallest scale within the verified bound"
         else:
-            noise, note = (
-                Laplace(scale=lap2_scale(epsilon=target.epsilon, **run)),
-                "scale by Lap2's formula for the whole run",
+            scale = lap2_scale(
+                epsilon=target.epsilon,
+                delta=target.delta,
+                sampling_rate=rate,
+                epochs=epochs,
+                coordinates=coordinates,
             )
-        formula = f"Lap2's closed form for {target.dimension} coordinates, of the whole run"
-        others = tuple((delta, lap2_epsilon(scale=noise.scale, **{**run, "delta": delta})) for delta in CLAIM_DELTAS)
+            note = "scale by Lap2's formula for the whole run"
+
+        def claimed(delta: float) -> float:
+            return lap2_epsilon(scale=scale, delta=delta, sampling_rate=rate, epochs=epochs, coordinates=coordinates)
+
         claim = Claim(
-            epsilon=lap2_epsilon(scale=noise.scale, **run),
-            formula=formula,
-            epsilon_at=others,
+            epsilon=claimed(target.delta),
+            formula=f"Lap2's closed form for {coordinates} coordinates, of the whole run",
+            epsilon_at=tuple((delta, claimed(delta)) for delta in CLAIM_DELTAS),
             published_epsilon_run=target.epsilon if target.setting else None,
         )
-        return Mechanism(noise=noise, claim=claim, note=note)
+        return Mechanism(noise=Laplace(scale=scale), claim=claim, note=note)

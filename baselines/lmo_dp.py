@@ -56,7 +56,11 @@ def lmo_shape(target: Target) -> tuple[LaplaceMixture, str]:
         Unsupported: nothing was published for this epsilon, and the search found nothing.
     """
     from lmodp.errors import Unsupported
-    from lmodp.mechanisms import PUBLISHED, noise_from_dict  # slow to import, and not needed to list methods
+    from lmodp.mechanisms import (
+        PUBLISHED,
+        LaplaceMixture,
+        noise_from_dict,
+    )  # slow to import, and not needed to list methods
 
     setting = PUBLISHED.get(target.setting or f"lmo-{target.epsilon:g}")
     if setting is not None:
@@ -66,4 +70,7 @@ def lmo_shape(target: Target) -> tuple[LaplaceMixture, str]:
         raise Unsupported(
             f"no setting was published for epsilon = {target.epsilon:g} of one step, and the search has none: {found}"
         )
-    return noise_from_dict(target.search["noise"]), f"noise that the search found below {target.epsilon:g}"
+    noise = noise_from_dict(target.search["noise"])
+    if not isinstance(noise, LaplaceMixture):
+        raise Unsupported(f"the search found a noise of family {noise.family!r}, LMO-DP needs a Laplace mixture")
+    return noise, f"noise that the search found below {target.epsilon:g}"

@@ -1,6 +1,6 @@
 """Fine-tuning without clipping and without noise: the reference for the cost of privacy."""
 
-from lmodp.methods.contract import Mechanism, Method, Target
+from lmodp.methods.contract import Method
 
 
 class NonPrivate(Method):
@@ -11,7 +11,3 @@ class NonPrivate(Method):
     reference = "the same training without privacy"
     calibrations = ()
     clipping = "none"
-
-    def mechanism(self, target: Target | None = None) -> Mechanism:
-        """Return no noise."""
-        return Mechanism(noise=None, note="not private")

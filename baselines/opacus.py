@@ -1,7 +1,14 @@
 """Opacus end to end: its per-example gradients, clipping, noise, sampler and accountant."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from lmodp.baselines.gaussian import GaussianVariant
 from lmodp.methods.contract import CLAIM_DELTAS, Claim, Mechanism, Target
+
+if TYPE_CHECKING:
+    from lmodp.methods.engine import Engine
 
 
 class Opacus(GaussianVariant):
@@ -33,7 +40,7 @@ class Opacus(GaussianVariant):
         )
         return Mechanism(noise=noise, claim=claim, note="smallest standard deviation within the verified bound")
 
-    def load_engine(self):
+    def load_engine(self) -> Engine:
         """Return the engine."""
         from lmodp.engines.opacus import OpacusEngine
 

@@ -9,7 +9,7 @@ from lmodp.methods.contract import CLAIM_DELTAS, Claim, Mechanism, Method, Publi
 
 if TYPE_CHECKING:
     from lmodp.accounting.claimed.plrv_o import PlrvClaim
-    from lmodp.mechanisms import LaplaceMixture
+    from lmodp.mechanisms import LaplaceMixture, Noise
 
 # Its published points by task; a data set that replaces another one uses that one's points.
 POINTS = {
@@ -97,15 +97,18 @@ def scale_for(target: Target) -> float:
     return math.exp(log_scale)
 
 
-def claim_of(noise: LaplaceMixture, target: Target) -> Claim:
+def claim_of(noise: Noise, target: Target) -> Claim:
     """Return the epsilon that PLRV-O's accountant claims for the whole run."""
     import numpy as np
 
     from lmodp.accounting.claimed.plrv_o import plrv_o_epsilon
+    from lmodp.mechanisms import mixture_of
+
+    law, coordinates = mixture_of(noise), target.given_dimension
 
     def claimed(delta: float) -> PlrvClaim:
         return plrv_o_epsilon(
-            noise, coordinates=target.dimension, sampling_rate=target.sampling_rate, steps=target.steps, delta=delta
+            law, coordinates=coordinates, sampling_rate=target.sampling_rate, steps=target.steps, delta=delta
         )
 
     with np.errstate(over="ignore"):  # an infinite moment is an answer: no epsilon

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmodp.baselines.plrv_o import PlrvO, claim_of, gamma_rate, plrv_noise
+from lmodp.errors import given
 from lmodp.methods.contract import Mechanism, Target
 
 if TYPE_CHECKING:
@@ -41,5 +42,6 @@ def scale_for_rate(noise: LaplaceMixture) -> LaplaceMixture:
     the Gamma of the same mean and variance, of shape k - 2: at the published
     k = 3,000 the third central moments differ by 2e-5 of the cubed mean.
     """
-    shape, scale = noise.gamma.shape, noise.gamma.weight * noise.gamma.scale
+    gamma = given(noise.gamma, "rate.gamma", "is needed: PLRV-O's rate is a Gamma")
+    shape, scale = gamma.shape, gamma.weight * gamma.scale
     return gamma_rate(shape - 2, 1 / ((shape - 1) * (shape - 2) * scale))

@@ -1,7 +1,14 @@
 """private-transformers: ghost clipping, its noise and its accountant."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from lmodp.baselines.gaussian import GaussianVariant
 from lmodp.methods.contract import Claim, Mechanism, Target
+
+if TYPE_CHECKING:
+    from lmodp.methods.engine import Engine
 
 
 class PrivateTransformers(GaussianVariant):
@@ -42,7 +49,7 @@ class PrivateTransformers(GaussianVariant):
         claim = Claim(epsilon=epsilon, formula="private-transformers' RDP accountant, of the whole run")
         return Mechanism(noise=noise, claim=claim, note="smallest standard deviation within the verified bound")
 
-    def load_engine(self):
+    def load_engine(self) -> Engine:
         """Return the engine."""
         from lmodp.engines.private_transformers import PrivateTransformersEngine
 

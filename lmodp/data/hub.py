@@ -69,7 +69,7 @@ def hub_files(entry: HubEntry, *, cache_root: Path) -> Path:
 
 
 def _explain(entry: HubEntry, error: Exception, cache_root: Path, offline: bool) -> str:
-    what = f"{entry.kind} {entry.name} = {entry.repository}@{entry.revision[:12]}"
+    what = f"{entry.kind} {entry.name} = {entry.repository}@{entry.short_revision}"
     if isinstance(error, GatedRepoError):
         return f"{what}: is gated. Accept its licence on the hub, then log in with `hf auth login` or set HF_TOKEN."
     if isinstance(error, RevisionNotFoundError):
@@ -97,7 +97,7 @@ def _check(entry: HubEntry, folder: Path) -> None:
     for name in [*entry.files.values(), *entry.sha256]:
         if not (folder / name).is_file():
             raise MissingFile(
-                f"file = {name!r}: is not in {entry.repository}@{entry.revision[:12]}. "
+                f"file = {name!r}: is not in {entry.repository}@{entry.short_revision}. "
                 "Give another revision in hub_revisions."
             )
     for path in sorted(folder.rglob("*")):

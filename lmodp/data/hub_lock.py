@@ -36,6 +36,11 @@ class HubEntry:
     files: Mapping[str, str] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def short_revision(self) -> str:
+        """The first twelve digits of the revision, for messages."""
+        return "unpinned" if self.revision is None else self.revision[:12]
+
 
 @cache
 def hub_entries(path: Path = LOCK) -> dict[str, HubEntry]:
@@ -60,7 +65,7 @@ def hub_entry(name: str, *, kind: str, revisions: Mapping[str, str] | None = Non
     if name not in known:
         raise InvalidValue(f"source = 'hub': {kind} {name!r} is not in hub.lock. {nearest(name, known)}")
     entry = known[name]
-    if name in (revisions or {}):
+    if revisions and name in revisions:
         entry = replace(entry, revision=revisions[name], sha256={})
     if entry.revision is None:
         raise InvalidValue(

@@ -20,7 +20,7 @@ import numpy as np
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer
 
-from lmodp.errors import InvalidValue, MissingFile, require
+from lmodp.errors import InvalidValue, MissingFile, given, require
 from lmodp.records.record import read_json
 
 NO_TARGET = -100  # label of a token that does not count in the loss, as in transformers
@@ -63,13 +63,16 @@ class TokenizedSplit:
     def target_rows(self) -> list[np.ndarray]:
         """Return each example's labels: its tokens, `NO_TARGET` before the sentence."""
         rows = [row.copy() for row in self.rows()]
-        for row, start in zip(rows, self.target_starts, strict=True):
+        for row, start in zip(rows, self._target_starts(), strict=True):
             row[:start] = NO_TARGET
         return rows
 
     def without_target(self) -> int:
         """Return how many examples were cut before their sentence; their loss is 0."""
-        return int((self.target_starts >= np.diff(self.starts)).sum())
+        return int((self._target_starts() >= np.diff(self.starts)).sum())
+
+    def _target_starts(self) -> np.ndarray:
+        return given(self.target_starts, "target_starts", "is in tokens of a table-to-text data set only")
 
 
 def load_tokenizer(model_folder: Path) -> Any:
@@ -97,7 +100,8 @@ def load_tokens(folder: Path, split: str) -> TokenizedSplit:
     path = folder / f"{split}.safetensors"
     if not path.is_file():
         raise MissingFile(f"tokens = {str(path)!r}: does not exist. Run the stage tokenize_dataset.")
-    return TokenizedSplit(**load_file(path))
+    columns: dict[str, Any] = load_file(path)
+    return TokenizedSplit(**columns)
 
 
 def load_references(folder: Path, split: str) -> dict[str, list[str]]:

@@ -73,7 +73,7 @@ def train_foreign(
                                or `MOST_PROBES` steps are done
         =====================  =====================================================
     """
-    run = {"plan": plan, "examples": examples, "settings": settings, "seeds": seeds}
+    run: dict[str, Any] = {"plan": plan, "examples": examples, "settings": settings, "seeds": seeds}
     law = None if plan.noise is None else _guarded(lambda: probe(engine, copy.deepcopy(model), loss=loss, **run))
     result = _guarded(lambda: engine.train(model, loss=loss, **run))
     if law is None:
@@ -124,11 +124,12 @@ def measure_law(released: Tensor, plan: Plan) -> dict[str, Any]:
         the share of positive values. Each has the tolerance that a correct engine
         exceeds with probability `FALSE_ALARM`.
     """
-    scale, meter = plan.effective_noise_scale, NoiseMeter(plan.noise)
+    noise, scale = plan.given_noise, plan.effective_noise_scale
+    meter = NoiseMeter(noise)
     for piece in (released / scale).float().split(CHUNK):
         meter.take(piece.clone())
     size = np.sort(np.abs(released.numpy())) / scale
-    below, n = 1 - plan.noise.survival(size), len(size)
+    below, n = 1 - noise.survival(size), len(size)
     places = np.arange(n + 1) / n
     distance = float(max(np.max(places[1:] - below), np.max(below - places[:-1])))
     return {

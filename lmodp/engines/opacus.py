@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ from lmodp.training.step import StepReport, in_precision
 class OpacusEngine:
     """See `lmodp.engines.Engine`."""
 
-    packages = ("opacus",)
+    packages: tuple[str, ...] = ("opacus",)
 
     def train(
         self,
@@ -91,7 +92,7 @@ class OpacusEngine:
 
 
 @contextmanager
-def _assembled(*arguments: object) -> Iterator[_Run]:
+def _assembled(*arguments: Any) -> Iterator[_Run]:
     """Context: wrap a model in Opacus, and unwrap it at the end."""
     run = _Run(*arguments)
     try:
@@ -173,9 +174,10 @@ class _Run:
         """
         for module in self.wrapped.modules():
             if isinstance(module, BertPooler) and getattr(module.dense, "activations", None):
-                module.dense.activations.clear()
-                del module.dense.max_batch_len
-                for parameter in module.dense.parameters():
+                dense: Any = module.dense  # Opacus has put attributes of its own on it and on its parameters
+                dense.activations.clear()
+                del dense.max_batch_len
+                for parameter in dense.parameters():
                     if parameter.requires_grad:
                         parameter._forward_counter = 0
                         promote_current_grad_sample(parameter)
@@ -216,9 +218,5 @@ class _Run:
 
 def _joined(reports: list[StepReport]) -> StepReport:
     size = sum(report.batch_size for report in reports)
-    return StepReport(
-        batch_size=size,
-        clipped=0,
-        non_finite=0,
-        loss=sum(report.loss for report in reports) / size if size else None,
-    )
+    loss = sum(report.loss or 0.0 for report in reports)
+    return StepReport(batch_size=size, clipped=0, non_finite=0, loss=loss / size if size else None)

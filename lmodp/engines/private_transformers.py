@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ from lmodp.training.step import StepReport, in_precision
 class PrivateTransformersEngine:
     """See `lmodp.engines.Engine`."""
 
-    packages = ("private-transformers", "ml-swissknife")
+    packages: tuple[str, ...] = ("private-transformers", "ml-swissknife")
 
     def train(
         self,
@@ -88,7 +89,7 @@ class PrivateTransformersEngine:
 
 
 @contextmanager
-def _attached(*arguments: object) -> Iterator[_Run]:
+def _attached(*arguments: Any) -> Iterator[_Run]:
     """Context: attach the engine to a model, and detach it at the end."""
     run = _Run(*arguments)
     try:
@@ -132,12 +133,12 @@ class _Run:
             sample_size=plan.dataset_size,
             epochs=plan.steps * plan.sampling_rate,
             max_grad_norm=plan.clip_norm,
-            noise_multiplier=plan.noise.std,
+            noise_multiplier=plan.given_noise.std,
             target_delta=plan.delta,
             clipping_mode="ghost",
             record_snr=False,
         )
-        self.optimizer = build_optimizer(settings, [value for value in model.parameters() if value.requires_grad])
+        self.optimizer: Any = build_optimizer(settings, [value for value in model.parameters() if value.requires_grad])
         self.engine.attach(self.optimizer)
         self.rows = RowAnExample(model)
         self.sampler = PoissonSampler(plan=plan, key=stream_key(seeds["sampling"], entropy="seeded"))

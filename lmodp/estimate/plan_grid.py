@@ -156,8 +156,9 @@ def _verified_of(mechanism_id: str, grid: Grid, dimension: int | None) -> dict[s
     answer = calibrate_noise(spec, grid.methods[spec.method], search, dimension=dimension)
     if answer["noise"] is None:
         return {"reason": answer.get("reason")}
-    noise = noise_from_dict(answer["noise"])
-    return {"verified": verified_upper(noise, sampling_rate=spec.sampling_rate, steps=spec.steps, delta=spec.delta)}
+    plan = spec.plan(noise_from_dict(answer["noise"]))
+    upper = verified_upper(plan.given_noise, sampling_rate=plan.sampling_rate, steps=plan.steps, delta=plan.given_delta)
+    return {"verified": upper}
 
 
 @cache

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from lmodp.errors import describe_error
+from lmodp.errors import describe_error, given
 from lmodp.vocabulary import OWN_ENGINE
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ class Target:
             dimension=dimension,
             setting=spec.setting,
         )
+
+    @property
+    def given_dimension(self) -> int:
+        """``dimension``, for a method that sets ``needs_dimension``."""
+        return given(self.dimension, "dimension", "is needed", "Set needs_dimension = True in the method.")
 
     def calibrate(self, noise: Noise | str) -> Noise:
         """Return a noise that reaches this target; rounding is to the private side.
@@ -205,11 +210,10 @@ class Method:
         """
         return None
 
-    def mechanism(self, target: Target | None) -> Mechanism:
+    def mechanism(self, target: Target) -> Mechanism:
         """Return the mechanism that reaches the target; round to the private side.
 
-        Args:
-            target: None for a method without privacy.
+        A method without privacy defines none.
 
         Raises:
             Unsupported: there is no such mechanism; the tables show the reason.

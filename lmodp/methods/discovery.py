@@ -188,6 +188,13 @@ def check_method(method: Method, name: str) -> None:
         "does not bound the sensitivity, so no privacy statement is possible",
         "Use 'flat', or set calibrations = ().",
     )
+    require(
+        method.private or type(method).mechanism is Method.mechanism,
+        "calibrations",
+        method.calibrations,
+        "must not be empty for a method that defines mechanism()",
+        "State them, so that its noise is certified.",
+    )
 
 
 def _import(path: Path) -> ModuleType:

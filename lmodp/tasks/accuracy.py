@@ -49,7 +49,7 @@ def f1_score(predicted: np.ndarray, labels: np.ndarray) -> float:
 
 def pack_correct(correct: np.ndarray) -> str:
     """Return booleans (N,) as base64 text."""
-    return base64.b64encode(np.packbits(correct)).decode()
+    return base64.b64encode(np.packbits(correct).tobytes()).decode()
 
 
 def unpack_correct(text: str, examples: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from transformers.utils import logging
 
 from lmodp.data.cards import DATASETS
 from lmodp.data.tokens import load_tokens
+from lmodp.errors import given
 from lmodp.models.activations import CachedActivations
 from lmodp.models.architectures import ARCHITECTURES
 from lmodp.models.classifier import SequenceClassifier
@@ -107,7 +108,7 @@ class ClassificationTask:
         return TokenColumns(
             found.columns(),
             padding={"input_ids": self.pretrained.config.pad_token_id},
-            values={"labels": found.labels},
+            values={"labels": given(found.labels, "labels", "is in tokens of a classification data set only")},
             device=self.device,
         )
 

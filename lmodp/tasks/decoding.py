@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import GenerationConfig
 from transformers.utils import logging
 
 from lmodp.errors import require
+from lmodp.models.architectures import TransformersModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class DecodingSettings:
 
 
 def generate_sentences(
-    model: nn.Module, prompts: Sequence[Sequence[int]], *, tokenizer: Any, settings: DecodingSettings
+    model: TransformersModel, prompts: Sequence[Sequence[int]], *, tokenizer: Any, settings: DecodingSettings
 ) -> list[str]:
     """Return the best sentence found for each prompt, as one line of text.
 
@@ -91,7 +92,9 @@ def pad_left(rows: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, Tens
 
 
 @torch.no_grad()
-def _decode(prompts: list[Sequence[int]], model: nn.Module, tokenizer: Any, settings: DecodingSettings) -> list[str]:
+def _decode(
+    prompts: list[Sequence[int]], model: TransformersModel, tokenizer: Any, settings: DecodingSettings
+) -> list[str]:
     logging.set_verbosity_error()
     batch = {name: value.to(model.device) for name, value in pad_left(prompts, tokenizer.pad_token_id).items()}
     tokens = model.generate(**batch, generation_config=GenerationConfig(**_options(tokenizer, settings)))

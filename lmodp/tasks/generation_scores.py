@@ -87,7 +87,9 @@ def _word_scores(
     outputs: Sequence[str], references: Sequence[Sequence[str]], reasons: dict[str, str]
 ) -> dict[str, float | None]:
     most = max(map(len, references))
-    columns = [[group[number] if number < len(group) else None for group in references] for number in range(most)]
+    columns: list[Any] = [
+        [group[number] if number < len(group) else None for group in references] for number in range(most)
+    ]
     bleu = sacrebleu.BLEU(lowercase=True).corpus_score(list(outputs), columns).score
     return {"bleu": bleu, "nist": _nist(outputs, references, reasons)}
 

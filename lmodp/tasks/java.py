@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 from lmodp.errors import Unsupported
 
@@ -78,17 +79,26 @@ def meteor(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> float
             for output, group in zip(outputs, references, strict=True)
         ]
         _ask(process, ("EVAL", *statistics))
-        process.stdin.close()
-        rest = process.stdout.read().splitlines()  # communicate() would miss what readline() has already buffered
+        questions, answers = _pipes(process)
+        questions.close()
+        rest = answers.read().splitlines()  # communicate() would miss what readline() has already buffered
     if len(rest) != len(outputs):  # the scores of the records after the first, then the corpus's
         raise Unsupported(f"METEOR: returned {len(rest)} lines for {len(outputs)} texts.")
     return float(rest[-1])
 
 
-def _ask(process: subprocess.Popen, parts: Sequence[str]) -> str:
-    process.stdin.write(" ||| ".join(parts) + "\n")
-    process.stdin.flush()
-    answer = process.stdout.readline().strip()
+def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
+    """Return a program's input and output; both were asked for when it was started."""
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the program was started without pipes")
+    return process.stdin, process.stdout
+
+
+def _ask(process: subprocess.Popen[str], parts: Sequence[str]) -> str:
+    questions, answers = _pipes(process)
+    questions.write(" ||| ".join(parts) + "\n")
+    questions.flush()
+    answer = answers.readline().strip()
     if not answer:
         raise Unsupported("METEOR: stopped before it answered; it needs 2 GB of memory.")
     return answer
@@ -102,7 +112,10 @@ def _package() -> Path:
     reason = why_no_java()
     if reason:
         raise Unsupported(reason)
-    return Path(next(iter(find_spec("pycocoevalcap").submodule_search_locations)))
+    spec = find_spec("pycocoevalcap")
+    if spec is None or not spec.submodule_search_locations:
+        raise Unsupported("METEOR: the package pycocoevalcap is not installed.")
+    return Path(spec.submodule_search_locations[0])
 
 
 def _java(arguments: list[str], text: str, folder: Path) -> str:

@@ -65,7 +65,8 @@ class TableToTextTask:
         """The pretrained model; two bytes per weight if only adapters (in full precision) are trained."""
         logging.disable_progress_bar()
         options = dropout_options(self.model_folder, self.spec.dropout)
-        return load_language_model(self.model_folder, dtype=frozen_dtype(self.spec), **options).to(self.device)
+        model: Any = load_language_model(self.model_folder, dtype=frozen_dtype(self.spec), **options)
+        return model.to(self.device)
 
     def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
         """Return a freshly initialised model, the same model as the part that runs, and what is trained."""

@@ -48,10 +48,10 @@ class TokenColumns:
 
     def __init__(
         self,
-        columns: Mapping[str, Sequence[Sequence[int]]],
+        columns: Mapping[str, Sequence[Sequence[int] | np.ndarray]],
         *,
         padding: Mapping[str, int],
-        values: Mapping[str, Sequence[int]] | None = None,
+        values: Mapping[str, Sequence[int] | np.ndarray] | None = None,
         device: torch.device | str = "cpu",
     ):
         lengths = {name: np.fromiter((len(row) for row in rows), dtype=np.int64) for name, rows in columns.items()}

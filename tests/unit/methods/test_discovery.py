@@ -125,6 +125,7 @@ def test_a_name_defined_twice_is_neither_of_the_two(site):
             "does not bound the sensitivity, so no privacy statement is possible",
         ),
         (method_text("odd", body="calibrations = ('hoped',)"), "calibrations = ('hoped',): may hold claimed, verified"),
+        (method_text("odd", body="calibrations = ()"), "must not be empty for a method that defines mechanism()"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_its_status(tmp_path, text, status):
