@@ -2,30 +2,13 @@
 
 import pytest
 
-from lmodp.records import fingerprint
 from lmodp.records.fingerprint import _meaning, code_fingerprint, module_files
-from lmodp.records.reuse import STAGES
+from lmodp.records.stage_table import STAGES
 
 
 def test_the_closure_follows_imports_within_the_suite():
     files = module_files("lmodp.records.record")
     assert set(files) == {"lmodp", "lmodp.records", "lmodp.records.record", "lmodp.errors", "lmodp.vocabulary"}
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_every_stage_has_code_of_its_own_name(name):
-    assert STAGES[name].module in module_files(STAGES[name].module)
-
-
-def test_the_walls_hold_in_the_source():
-    """Mechanisms, accounting and auditing never import torch; training never imports an accountant."""
-    for package in ("lmodp.mechanisms", "lmodp.accounting", "lmodp.auditing"):
-        folder = fingerprint.ROOT.joinpath(*package.split("."))
-        for path in folder.rglob("*.py"):
-            text = path.read_text()
-            assert "import torch" not in text and "from torch" not in text, path
-    for path in (fingerprint.ROOT / "lmodp/training").rglob("*.py"):
-        assert "lmodp.accounting" not in path.read_text(), path
 
 
 @pytest.mark.parametrize(
@@ -36,6 +19,12 @@ def test_training_does_not_depend_on_accounting(stage):
     files = module_files(STAGES[stage].module)
     assert not [name for name in files if name.startswith("lmodp.accounting")]
     assert "lmodp.methods.contract" not in files and "lmodp.grid.cells" not in files
+
+
+@pytest.mark.parametrize("stage", [name for name, stage in STAGES.items() if not stage.reports])
+def test_no_number_depends_on_how_a_grid_is_configured(stage):
+    """Otherwise every new configuration key would make all records again."""
+    assert not [name for name in module_files(STAGES[stage].module) if name.startswith("lmodp.grid")]
 
 
 BASE = "def f(x):\n    return x + 1\n"
