@@ -16,6 +16,7 @@ from lmodp.auditing.conformance import (
 )
 from lmodp.mechanisms import Gaussian
 from lmodp.plan import Plan
+from lmodp.records.runs import batch_summary
 
 N, B, T = 5000, 300.0, 24
 
@@ -46,7 +47,7 @@ def honest(plan):
         },
         "noise_scale": 0.7,
         "divisor": B,
-        "batch_sizes": sizes,
+        "batches": batch_summary(sizes, B),
         "noise_measured": {
             "share_below_median": 0.5003,
             "share_below_median_tolerance": 0.004,
@@ -57,7 +58,7 @@ def honest(plan):
 
 
 def test_an_honest_run_conforms(plan, honest):
-    result = compare_run(certified=plan.to_dict(), ran=honest)
+    result = compare_run(plan, honest)
     assert result["conforms"] and result["reason"] is None
     assert len(result["checks"]) >= 13
 
@@ -76,36 +77,33 @@ def test_an_honest_run_conforms(plan, honest):
     ],
 )
 def test_each_field_that_differs_is_the_reason(plan, honest, name, value):
-    result = compare_run(certified=plan.to_dict(), ran={**honest, name: value})
+    result = compare_run(plan, {**honest, name: value})
     assert not result["conforms"]
     assert result["reason"].startswith(f"{name}:")
 
 
 def test_noise_of_two_thirds_the_scale_is_found(plan, honest):
     measured = {**honest["noise_measured"], "mean_abs_ratio": 2 / 3}
-    assert (
-        "ratio to certified"
-        in compare_run(certified=plan.to_dict(), ran={**honest, "noise_measured": measured})["reason"]
-    )
+    assert "ratio to certified" in compare_run(plan, {**honest, "noise_measured": measured})["reason"]
 
 
 def test_a_wrong_rate_shows_in_the_batches_and_a_right_one_does_not():
     rng = np.random.default_rng(0)
     for rate, agrees in ((0.06, True), (0.06 * 2 / 3, False), (0.06 * 1.5, False)):
-        assert total_check(rng.binomial(N, rate, T).tolist(), 0.06, N).agrees is agrees
+        assert total_check(batch_summary(rng.binomial(N, rate, T).tolist(), B), 0.06, N).agrees is agrees
 
 
 def test_a_shuffled_epoch_shows_in_the_batches():
-    assert not dispersion_check([300] * T, 0.06, N).agrees
-    assert not repeats_check([300] * (T - 1) + [260], 0.06, N).agrees
-    assert dispersion_check(np.random.default_rng(1).binomial(N, 0.06, T).tolist(), 0.06, N).agrees
-    assert repeats_check(np.random.default_rng(1).binomial(N, 0.06, T).tolist(), 0.06, N).agrees
+    assert not dispersion_check(batch_summary([300] * T, B), 0.06, N).agrees
+    assert not repeats_check(batch_summary([300] * (T - 1) + [260], B), 0.06, N).agrees
+    assert dispersion_check(batch_summary(np.random.default_rng(1).binomial(N, 0.06, T).tolist(), B), 0.06, N).agrees
+    assert repeats_check(batch_summary(np.random.default_rng(1).binomial(N, 0.06, T).tolist(), B), 0.06, N).agrees
 
 
 def test_few_equal_batches_are_no_proof():
     chance = binom.pmf(32, 192, 32 / 192) ** 2
     assert chance > FALSE_ALARM
-    assert dispersion_check([32, 32], 32 / 192, 192).agrees
+    assert dispersion_check(batch_summary([32, 32], 32.0), 32 / 192, 192).agrees
 
 
 def test_the_law_of_the_sum_of_squares_against_enumeration():
@@ -127,5 +125,5 @@ def test_a_run_without_privacy_is_compared_too(honest):
         expected_batch_size=B, dataset_size=N, steps=T, clip_norm=math.inf, clipping="none", noise=None
     )
     ran = {**honest, "clip_norm": None, "clipping": "none", "noise": None, "noise_measured": None, "noise_scale": None}
-    assert compare_run(certified=plan.to_dict(), ran=ran)["conforms"]
-    assert compare_run(certified=plan.to_dict(), ran={**ran, "steps": 3})["reason"].startswith("steps")
+    assert compare_run(plan, ran)["conforms"]
+    assert compare_run(plan, {**ran, "steps": 3})["reason"].startswith("steps")

@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
 from lmodp.data import hub
 from lmodp.data.cards import DATASETS
 from lmodp.data.hub import hub_files
-from lmodp.data.hub_lock import HubEntry, hub_entry
+from lmodp.data.hub_lock import HubEntry, hub_entries, hub_entry
 from lmodp.data.source_settings import SourceSettings
 from lmodp.data.sources import load_examples
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile
@@ -145,7 +145,7 @@ def test_unpinned_and_movable_revisions_are_refused():
 
 def test_the_lock_names_only_what_the_suite_knows():
     known = {"dataset": DATASETS, "model": MODELS}
-    for entry in hub.hub_entries().values():
+    for entry in hub_entries().values():
         assert entry.name in known[entry.kind]
         if entry.kind == "dataset":
             assert {"train", DATASETS[entry.name].evaluation_split} <= set(entry.files)

@@ -17,6 +17,7 @@ from lmodp.auditing.conformance import compare_run
 from lmodp.errors import Unsupported
 from lmodp.mechanisms import Gaussian, Laplace
 from lmodp.plan import Plan
+from lmodp.records.runs import run_line
 from lmodp.training import ClippingEngine, PoissonSampler, TrainingSettings
 from lmodp.training.randomness import stream_key
 from tests.unit.engines.models import tiny
@@ -105,7 +106,7 @@ def test_a_run_conforms_and_its_noise_is_tested(engine):
     record = train_foreign(
         engine, model, plan=plan(), examples=examples, loss=loss, settings=SETTINGS, seeds=SEEDS
     ).record
-    assert compare_run(certified={**plan().to_dict(), "engine": "private_transformers"}, ran=record)["conforms"]
+    assert compare_run(plan(), run_line(record, per_step=True), engine="private_transformers")["conforms"]
 
 
 def test_it_takes_the_suites_poisson_draws_and_sums_all_micro_batches(engine):

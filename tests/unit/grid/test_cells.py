@@ -104,9 +104,7 @@ def test_a_methods_own_points_run_beside_the_grids(values):
     ]
     assert {spec.delta for spec in points} == {1 / (2 * 192)}
     values["privacy"]["published_points"] = ["plrv_o-sst2-1"]
-    assert [cell.spec.setting for cell in grid_of(values).cells.values() if cell.spec.setting] == [
-        "plrv_o-sst2-1"
-    ]
+    assert [cell.spec.setting for cell in grid_of(values).cells.values() if cell.spec.setting] == ["plrv_o-sst2-1"]
 
 
 def test_a_method_may_train_another_part_by_another_engine(values):
