@@ -1,5 +1,6 @@
 """Lap2: Laplace noise under L2 clipping, calibrated by its own closed form."""
 
+from lmodp.data.cards import published_name
 from lmodp.methods.contract import CLAIM_DELTAS, Claim, Mechanism, Method, PublishedPoint, Target
 
 POINTS = {
@@ -7,7 +8,6 @@ POINTS = {
     "qnli": (3.6452, 1.1365, 0.9345, 0.5168),
     "e2e": (1.2, 1, 0.4),
 }
-STANDS_FOR = {"movie_reviews": "sst2", "made_up": "sst2", "venues": "e2e"}
 
 
 class Lap2(Method):
@@ -25,7 +25,7 @@ class Lap2(Method):
 
     def published_points(self, *, dataset: str, dataset_size: int) -> tuple[PublishedPoint, ...]:
         """Return the epsilons of the data set's task."""
-        task = STANDS_FOR.get(dataset, dataset)
+        task = published_name(dataset)
         return tuple(
             PublishedPoint(setting=f"lap2-{task}-{epsilon:g}", epsilon=epsilon) for epsilon in POINTS.get(task, ())
         )

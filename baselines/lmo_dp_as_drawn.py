@@ -15,6 +15,7 @@ class LmoDpAsDrawn(Method):
     name = "lmo_dp_as_drawn"
     title = "LMO-DP as drawn"
     reference = "Yang et al., arXiv 2405.18776 (public experiment code)"
+    noise_of = "lmo_dp"
     calibrations = ("claimed",)
     not_under = {
         "verified": "it is the drawing of a published claim; set to a verified target, it would be "

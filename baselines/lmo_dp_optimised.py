@@ -13,6 +13,7 @@ class LmoDpOptimised(Method):
     name = "lmo_dp_optimised"
     title = "LMO-DP, optimised"
     reference = "continuous search of this suite, in the family of Yang et al., arXiv 2405.18776"
+    noise_of = "lmo_dp"
     calibrations = ("verified",)
     not_under = {"claimed": "it is the search's answer for a verified target; the published search's answer is lmo_dp"}
 

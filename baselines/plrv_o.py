@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from lmodp.data.cards import published_name
 from lmodp.methods.contract import CLAIM_DELTAS, Claim, Mechanism, Method, PublishedPoint, Target
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ POINTS = {
     "e2e": (1, 2.5),
     "dart": (0.2, 0.5, 2.5),
 }
-STANDS_FOR = {"movie_reviews": "sst2", "made_up": "sst2", "venues": "e2e"}
 SHAPE = 3000  # of the Gamma, in all published settings but two
 _SMALLEST, _LARGEST = math.log(1e-9), math.log(1e-3)  # scales of the Gamma that are tried
 _NONE = 1e9
@@ -39,7 +39,7 @@ class PlrvO(Method):
 
     def published_points(self, *, dataset: str, dataset_size: int) -> tuple[PublishedPoint, ...]:
         """Return the published points for the data set, at the published delta = 1/(2N)."""
-        task = STANDS_FOR.get(dataset, dataset)
+        task = published_name(dataset)
         return tuple(
             PublishedPoint(setting=f"plrv_o-{task}-{epsilon:g}", epsilon=epsilon, delta=1 / (2 * dataset_size))
             for epsilon in POINTS.get(task, ())

@@ -22,6 +22,7 @@ class PlrvOAsDrawn(PlrvO):
     name = "plrv_o_as_drawn"
     title = "PLRV-O as drawn"
     reference = "Yang et al., arXiv 2509.06264 (released language code)"
+    noise_of = "plrv_o"
     calibrations = ("claimed",)
     not_under = {
         "verified": "it is the drawing of a published claim; set to a verified target, it would be "

@@ -26,6 +26,8 @@ class DatasetCard:
         package: entry of ``data.lock`` that the source "embedded" reads, if any.
         published_size: N of the published accounting if it differs; used only to
             recompute published claims.
+        stands_for: the published data set that this one replaces, if any; methods then use their
+            published points for that one.
         f1: whether the F1 of the last label is reported in addition to accuracy.
         licence: as published by the source.
         notes: facts that a reader of the tables must know.
@@ -40,6 +42,7 @@ class DatasetCard:
     labels: tuple[str, ...] = ()
     package: str | None = None
     published_size: int | None = None
+    stands_for: str | None = None
     f1: bool = False
     licence: str = ""
     notes: tuple[str, ...] = field(default=())
@@ -55,6 +58,7 @@ _CARDS = (
         evaluation_size=2000,
         labels=("negative", "positive"),
         package="vaderSentiment",
+        stands_for="sst2",
         licence="MIT",
         notes=(
             "Sentences of the Rotten Tomatoes corpus with mean human ratings (Hutto and Gilbert 2014); label = sign "
@@ -71,6 +75,7 @@ _CARDS = (
         evaluation_split="test",
         evaluation_size=64,
         labels=("negative", "positive"),
+        stands_for="sst2",
         licence="made by this suite",
         notes=("Sentences from a small grammar, for trying the workflow; scores on it mean nothing.",),
     ),
@@ -157,6 +162,7 @@ _CARDS = (
         train_size=7200,
         evaluation_split="test",
         evaluation_size=800,
+        stands_for="e2e",
         licence="made by this suite",
         notes=(
             "Records in E2E's form and sentences that say them, from a small grammar; 2,400 distinct training records "
@@ -167,3 +173,8 @@ _CARDS = (
 )
 
 DATASETS: dict[str, DatasetCard] = {card.name: card for card in _CARDS}
+
+
+def published_name(dataset: str) -> str:
+    """Return the published data set that a data set is or stands for."""
+    return DATASETS[dataset].stands_for or dataset

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -69,6 +69,13 @@ class Audit(Section):
     coordinates: Count = Field(16, description="coordinates that the worst-case gradient is spread over")
     canaries: Annotated[int, Field(ge=10)] = Field(1000, description="canaries of the audited run")
     confidence: Probability = 0.95
+
+
+class Compare(Section):
+    """The two methods that the report's question names."""
+
+    asked: Name = Field("lmo_dp", description="the published method; noises of this method count as its own")
+    standard: Name = Field("gaussian", description="the method that all others are compared with")
 
 
 class LastLayers(Section):
@@ -190,6 +197,7 @@ class Config(Section):
     privacy: Privacy
     search: Search = Search()
     audit: Audit = Audit()
+    compare: Compare = Compare()
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
 
     @property
@@ -288,24 +296,19 @@ def _is_branch(part: Any) -> bool:
 
 def _keys_at(path: list[Any]) -> list[str]:
     """The keys allowed at a place of the configuration."""
-    model: type[BaseModel] = Config
-    sections = {
-        "privacy": Privacy,
-        "search": Search,
-        "audit": Audit,
-        "training": Training,
-        "tuning": Tuning,
-        "lora": Lora,
-        "generation": Generation,
-    }
+    found: list[type[Section]] = [Config]
     for part in path:
-        if part in sections:
-            model = sections[part]
-        elif part == "trainable":
-            return ["last_layers", "lora"]
-        elif part != "experiments":
-            model = Experiment
-    return list(model.model_fields)
+        inner = [section.model_fields[part].annotation for section in found if part in section.model_fields]
+        if inner:  # otherwise it is a name that the user chose, such as an experiment's
+            found = [section for annotation in inner for section in _sections(annotation)]
+    return [name for section in found for name in section.model_fields]
+
+
+def _sections(annotation: Any) -> list[type[Section]]:
+    """The sections that a type mentions."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections(part)]
 
 
 def _remedy(path: list[Any]) -> str:
@@ -318,7 +321,9 @@ def _remedy(path: list[Any]) -> str:
 
 def _unknown_names(config: Config) -> list[Fault]:
     methods = load_methods(config.methods_folder)
-    named = [("methods", "method", name, methods) for name in config.methods]
+    named: list[tuple[str, str, str, Collection[str]]] = []  # place, kind, name, known names
+    named += [("methods", "method", name, methods) for name in config.methods]
+    named += [(f"compare.{part}", "method", name, methods) for part, name in config.compare]
     for key, item in config.experiments.items():
         named += [(f"experiments.{key}.methods", "method", name, methods) for name in item.methods or []]
         named += [(f"experiments.{key}.learning_rates", "method", name, methods) for name in item.learning_rates]

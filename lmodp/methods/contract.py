@@ -181,6 +181,8 @@ class Method:
         engine: the engine that trains; "lmodp" unless the method *is* another engine.
         mechanism_of: name of the method whose mechanism it shares, so that the
             mechanism is found and certified once; None if it has its own.
+        noise_of: name of the method whose noise it draws or sets in another way; sentences about
+            that method's noise count this method too. None if the noise is its own.
         needs_search: whether `mechanism` needs the record of the offline search.
         needs_dimension: whether `mechanism` needs the number of trained parameters.
     """
@@ -197,6 +199,7 @@ class Method:
     trainable: str | Mapping[str, Any] | None = None
     engine: str = OWN_ENGINE
     mechanism_of: str | None = None
+    noise_of: str | None = None
     needs_search: bool = False
     needs_dimension: bool = False
 
