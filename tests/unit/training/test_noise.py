@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from lmodp.mechanisms import PUBLISHED, Gaussian, Laplace, sampler_table
+from lmodp.mechanisms import PUBLISHED, GammaPart, Gaussian, Laplace, LaplaceMixture, sampler_table
 from lmodp.training import noise as module
-from lmodp.training.noise import CHUNK, ROUNDINGS, DeviceNoise, NoiseMeter, draw
+from lmodp.training.noise import CHUNK, ROUNDINGS, UNIFORM_BITS, DeviceNoise, NoiseMeter, draw
 from lmodp.training.randomness import device_generator
 
 LAWS = {
@@ -67,14 +67,13 @@ def test_cubic_pieces_serve_where_straight_ones_are_too_many(name, monkeypatch):
     torch.testing.assert_close(*both, rtol=1e-6, atol=0)
 
 
-def test_a_table_that_ends_early_is_clamped(monkeypatch):
-    table = sampler_table(LAWS["gaussian"]).restricted(1e5)
-    monkeypatch.setattr(module, "_float32_table", lambda law: table)
-    source = DeviceNoise(LAWS["gaussian"])
-    source.limit = 20.0
-    found = source.from_words(words_of(np.array([0, 5]), np.array([False, True])))
-    expected = float(LAWS["gaussian"].inverse_log_survival(20.0))
-    torch.testing.assert_close(found, torch.tensor([expected, -expected]), rtol=1e-5, atol=0)
+def test_a_tail_beyond_float32_is_cut_where_its_table_ends():
+    law = LaplaceMixture(gamma=GammaPart(weight=1, shape=0.405, scale=1))
+    found = DeviceNoise(law).from_words(words_of(np.array([0, 1, 5]), np.array([False, True, False])))
+    limit = sampler_table(law).restricted(torch.finfo(torch.float32).max).limit
+    assert 2.0**-UNIFORM_BITS < 2 / 2.0**UNIFORM_BITS < math.exp(-limit) < 6 / 2.0**UNIFORM_BITS
+    largest, inside = law.inverse_log_survival(np.array([limit, -math.log(6 / 2.0**UNIFORM_BITS)]))
+    torch.testing.assert_close(found.double(), torch.tensor([largest, -largest, inside]).double(), rtol=1e-5, atol=0)
 
 
 def test_draws_repeat_and_ignore_the_shape():
