@@ -179,7 +179,7 @@ class Grid:
         )
 
     def _search_of(self, method: Method, cell: CellSpec) -> SearchSpec | None:
-        if not method.needs_search or cell.setting is not None:
+        if not method.needs_search or cell.setting is not None or cell.epsilon is None or cell.delta is None:
             return None
         return SearchSpec(**self.config.search.model_dump(mode="json"), epsilon=cell.epsilon, delta=cell.delta)
 

@@ -194,9 +194,10 @@ def read_record(path: Path | str) -> dict[str, Any]:
             written under another schema version, or its content is not what was written.
     """
     path = Path(path)
-    record = _lines(path)[0] if path.suffix == ".jsonl" else read_json(path)
-    missing = [name for name in REQUIRED if not isinstance(record, dict) or name not in record]
-    if isinstance(record, dict) and record.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+    found = _lines(path)[0] if path.suffix == ".jsonl" else read_json(path)
+    record: dict[str, Any] = found if isinstance(found, dict) else {}
+    missing = [name for name in REQUIRED if name not in record]
+    if record.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
         raise DamagedFile(
             f"record = {str(path)!r}: has schema_version {record['schema_version']}, this suite reads "
             f"{SCHEMA_VERSION}. Use the suite's version that wrote it, or run the grid again."

@@ -40,7 +40,7 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
         _references(right, left, _reference_values(results, name), _verified_points(results, name))
     for panel, label in zip(axes[-1], ("claimed ε of the run", "verified ε of the run"), strict=True):
         panel.set_xlabel(label)
-    drawn = {cell["method"] for cell in results["cells"] if cell["experiment"] in names and _shown(cell) is not None}
+    drawn = {cell["method"] for cell in results["cells"] if cell["experiment"] in names and _scored(cell)}
     figure.legend(
         handles=_legend(results, {name: item for name, item in look.items() if name in drawn}),
         loc="outside lower center",
@@ -51,16 +51,12 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
 
 def _drawn(results: Mapping[str, Any]) -> list[str]:
     """The experiments with scores of private cells; if there is none, the first experiment."""
-    scored = {cell["experiment"] for cell in results["cells"] if cell["calibration"] and _shown(cell) is not None}
+    scored = {cell["experiment"] for cell in results["cells"] if cell["calibration"] and _scored(cell)}
     return [name for name in results["experiments"] if name in scored] or list(results["experiments"])[:1]
 
 
 def _private_cells(results: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    return [
-        cell
-        for cell in results["cells"]
-        if cell["experiment"] == name and cell["calibration"] and _shown(cell) is not None
-    ]
+    return [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and _scored(cell)]
 
 
 def _verified_points(results: Mapping[str, Any], name: str) -> list[tuple[float, float]]:
@@ -105,10 +101,14 @@ def _with_claims(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [cell for cell in found if cell["calibration"] == "claimed"] or found
 
 
-def _shown(cell: Mapping[str, Any]) -> float | None:
+def _scored(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell has a main score."""
+    return leading_score(cell)["mean"] is not None
+
+
+def _shown(cell: Mapping[str, Any]) -> float:
     """A cell's mean main score in the unit of the axis: accuracy in percent."""
-    mean = leading_score(cell)["mean"]
-    return None if mean is None else METRICS[cell["metric"]].factor * mean
+    return METRICS[cell["metric"]].factor * float(leading_score(cell)["mean"])
 
 
 def _say_empty(panel: Axes) -> None:
@@ -211,7 +211,7 @@ def _log_axis(panel: Axes) -> None:
 def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]:
     """The reference scores: non-private training and, for accuracy, the majority class."""
     metric, plain = leading_metric(results, name), nonprivate_cell(results, name)
-    found = {"non-private": _shown(plain) if plain else None}
+    found = {"non-private": _shown(plain) if plain and _scored(plain) else None}
     if metric.name == "accuracy" and results["experiments"][name]["majority_accuracy"] is not None:
         found["majority class"] = metric.factor * results["experiments"][name]["majority_accuracy"]
     return {label: value for label, value in found.items() if value is not None}
@@ -273,7 +273,7 @@ def _legend(results: Mapping[str, Any], look: Mapping[str, Look]) -> list[Line2D
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows and what it leaves out."""
     private = [cell for cell in results["cells"] if cell["calibration"]]
-    missing = [cell for cell in private if _shown(cell) is None or cell["verified_upper"] is None]
+    missing = [cell for cell in private if not _scored(cell) or cell["verified_upper"] is None]
     left_out = f" {len(missing)} of {len(private)} cells have no point; the tables say why." if missing else ""
     if absent := [facts["title"] for name, facts in results["experiments"].items() if name not in _drawn(results)]:
         left_out += f" Without scores: {plain_list(absent)}."

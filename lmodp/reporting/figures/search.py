@@ -30,12 +30,13 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
         sharey=True,
         sharex="col",
     )
-    for row, record in zip(axes, searches, strict=True):
-        qualifying = next(item for item in landscape["qualifying"] if item["epsilon"] == record["spec"]["epsilon"])
+    for row, search in zip(axes, searches, strict=True):
+        epsilon = search["spec"]["epsilon"]
+        qualifying = next(item for item in landscape["qualifying"] if item["epsilon"] == epsilon)
         for panel, accountant in zip(row, ACCOUNTANTS, strict=True):
-            _draw_panel(panel, accountant, record, points)
+            _draw_panel(panel, accountant, search, points)
             panel.set_title(f"{qualifying[accountant]:,} of {landscape['points']:,} qualify", fontsize=8)
-        row[0].set_ylabel(f"noise multiplier (target ε {record['spec']['epsilon']:g})")
+        row[0].set_ylabel(f"noise multiplier (target ε {epsilon:g})")
     for panel, accountant in zip(axes[-1], ACCOUNTANTS, strict=True):
         panel.set_xlabel(f"ε of one step, {accountant}".replace("paper_bound", "paper's bound"))
     return figure

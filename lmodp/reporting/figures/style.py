@@ -35,7 +35,7 @@ class Look:
 
     colour: str
     marker: str
-    dash: str | tuple[int, tuple[int, ...]]
+    dash: Any  # "-", or an offset with the lengths of dashes and gaps
 
 
 LOOKS = (
@@ -80,7 +80,7 @@ def looks(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:
 @contextmanager
 def style() -> Iterator[None]:
     """Context for drawing: everything drawn inside it has the suite's style."""
-    rules = {
+    rules: dict[Any, Any] = {
         "font.family": "DejaVu Sans",
         "font.size": 9,
         "axes.titlesize": 10,

@@ -57,7 +57,8 @@ def _targets(results: Mapping[str, Any], name: str, curves: pd.DataFrame) -> lis
         for cell in results["cells"]
         if cell["experiment"] == name and cell["calibration"] and cell["setting"] is None
     ]
-    found = sorted({(cell["calibration"], cell["epsilon"]) for cell in cells if cell["cell"] in there})
+    found: list[tuple[str, float] | None] = []
+    found += sorted({(cell["calibration"], cell["epsilon"]) for cell in cells if cell["cell"] in there})
     alone = not found and any(cell["experiment"] == name and cell["cell"] in there for cell in results["cells"])
     return [None] if alone else found
 

@@ -71,9 +71,10 @@ def _answer(key: str, first: float | None, second: float | None) -> str:
 
 def _score(metric: Metric, first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> tuple[bool, str]:
     """Whether two means of a metric differ by more than chance, and a sentence about it."""
-    known = [score is not None and score["mean"] is not None for score in (first, second)]
-    if not all(known):
-        return any(known), f"{metric.title} in one folder only" if any(known) else f"no {metric.title}"
+    known = [score for score in (first, second) if score is not None and score["mean"] is not None]
+    if len(known) < 2:
+        return bool(known), f"{metric.title} in one folder only" if known else f"no {metric.title}"
+    first, second = known
     difference = second["mean"] - first["mean"]
     words = f"{metric.title} {metric.text(first['mean'])} against {metric.text(second['mean'])}{metric.sign}"
     if None in (first["spread"], second["spread"]):

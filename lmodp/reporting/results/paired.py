@@ -88,7 +88,7 @@ def _compare(
     # Every pair of one target uses the same resamples, so that verdicts do not contradict each other by chance.
     bootstrap = partial(paired_interval, seed=zlib.crc32(repr(_target(first)).encode()))
     interval = bootstrap if differences.dtype == np.int8 else seeds_interval
-    lower, upper = interval(differences) if len(shared) >= FEWEST_SEEDS else (None, None)
+    ends = interval(differences) if len(shared) >= FEWEST_SEEDS else None
     return {
         "cell": first["cell"],
         "against_cell": second["cell"],
@@ -98,10 +98,10 @@ def _compare(
         "seeds": len(shared),
         "examples": int(differences.shape[1]) if len(shared) else 0,
         "difference": float(differences.mean()) if len(shared) else None,
-        "lower": lower,
-        "upper": upper,
+        "lower": None if ends is None else ends[0],
+        "upper": None if ends is None else ends[1],
         "confidence": CONFIDENCE,
-        "separated": None if lower is None else bool(lower > 0 or upper < 0),
+        "separated": None if ends is None else bool(ends[0] > 0 or ends[1] < 0),
     }
 
 

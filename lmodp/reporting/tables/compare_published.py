@@ -171,7 +171,9 @@ def _same_target(row: Mapping[str, str], cell: Mapping[str, Any]) -> bool:
 def _best_along_the_way(curves: pd.DataFrame) -> dict[tuple[str, str], float]:
     """Return, by cell and metric, the mean over runs of the highest score at any evaluation."""
     measured = curves[curves.quantity.isin(METRICS)]
-    return measured.groupby(["cell", "quantity", "run"]).value.max().groupby(["cell", "quantity"]).mean().to_dict()
+    best = measured.groupby(["cell", "quantity", "run"]).value.max().groupby(["cell", "quantity"]).mean()
+    found: dict[Any, float] = best.to_dict()
+    return found
 
 
 TITLES = {

@@ -66,9 +66,9 @@ class Table:
 
     title: str
     heads: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    values: list[tuple[Any, ...]] | None = None
-    links: list[str] | None = None
+    rows: Sequence[tuple[str, ...]]
+    values: Sequence[tuple[Any, ...]] | None = None
+    links: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
