@@ -5,7 +5,6 @@ import yaml
 
 from lmodp.methods import discovery as registry
 from lmodp.pipeline.layout import Layout
-from lmodp.records.fingerprint import _imports, _meaning, code_fingerprint
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
 from lmodp.reporting.tables.make_table import make_table
@@ -116,13 +115,13 @@ def test_all_of_them_are_in_the_table(outcome, rows, tmp_path):
         assert row["method_title"] in table
 
 
-def test_a_changed_third_party_method_reruns_what_depends_on_it(outcome):
+@pytest.mark.parametrize(("family", "reruns"), [("gaussian", False), ("laplace", True)])
+def test_a_changed_third_party_method_reruns_what_depends_on_it(outcome, tmp_path, family, reruns):
+    """The same results, the methods in another folder, one of them with another text."""
     layout, _ = outcome
-    cell = next(cell for cell in layout.grid.active if cell.spec.method == "third_party")
-    noise = f"mechanisms/{cell.mechanism}/noise.json"
-    assert not outdated(layout, noise)
-    path = layout.method_file("calibrate_noise", {"method": "third_party"})
-    path.write_text(path.read_text().replace('calibrate("gaussian")', 'calibrate("laplace")'))
-    for cached in (code_fingerprint, _imports, _meaning):
-        cached.cache_clear()
-    assert outdated(Layout(layout.config, layout.grid), noise)
+    text = FILES["third_party"].replace('calibrate("gaussian")', f'calibrate("{family}")')
+    write(tmp_path, **{**FILES, "third_party": text})
+    moved = Layout.from_values({**layout.config.model_dump(mode="json"), "methods_folder": str(tmp_path)})
+    for name, changed in (("third_party", reruns), ("honest_engine", False)):
+        cell = next(cell for cell in moved.grid.active if cell.spec.method == name)
+        assert outdated(moved, f"mechanisms/{cell.mechanism}/noise.json") is changed
