@@ -6,9 +6,9 @@ rule audit_mechanism:
         unpack(inputs_of("audit_mechanism")),
     output:
         **outputs_of("audit_mechanism"),
-    params:
-        audit=LAYOUT.config.audit.model_dump_json(),
     log:
         LOGS / "audit_mechanism/{id}.log",
+    params:
+        audit=LAYOUT.config.audit.model_dump_json(),
     script:
         "../scripts/audit_mechanism.py"

@@ -1,5 +1,6 @@
-"""What every rule needs: the grid, the places of its files, and which records are outdated."""
+"""The grid, the places of its files, and which records are outdated: all rules use this file."""
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -31,7 +32,7 @@ def inputs_of(rule, *stages):
     """Return an input function for a rule that makes the records of stages (by default of the one of its name).
 
     Snakemake compares file times, which a fresh clone does not have. So inputs are
-    `ancient`, and what reruns a rule is that a record is outdated: made by other
+    `ancient`. A rule runs again if one of its records is outdated, that is, made by other
     code or from other inputs (see `lmodp.records.reuse.Judge`), upstream included.
     """
 
@@ -47,8 +48,18 @@ def inputs_of(rule, *stages):
 
 
 def outputs_of(stage):
-    """Return the outputs of a rule by name. They are updated in place: a record that stands is left as it is."""
+    """Return the outputs of a stage by name. They are updated in place: a record that stands is left as it is."""
     return {name: update(LAYOUT.place(file, "{id}")) for name, file in get_stage(stage).files.items()}
+
+
+def one_of(ids):
+    """A pattern of just these ids; of none, one that matches nothing."""
+    return "|".join(map(re.escape, ids)) or "(?!)"
+
+
+def records_of(*stages):
+    """The records of these stages of a cell, by stage."""
+    return {stage: outputs_of(stage)["record"] for stage in stages}
 
 
 wildcard_constraints:

@@ -6,20 +6,8 @@ Each stage has its own record and is left alone where that is current. A cell wh
 records all stand is left alone as a whole: a clone has records and no weights.
 """
 
-import re
-
 AUDITED = NEEDS.audited_cells
 CELL_STAGES = ("finetune_model", "evaluate_model", "verify_run")
-
-
-def one_of(ids):
-    """A pattern of just these ids; of none, one that matches nothing."""
-    return "|".join(map(re.escape, ids)) or "(?!)"
-
-
-def records_of(*stages):
-    """The records of these stages of a cell, by stage."""
-    return {stage: outputs_of(stage)["record"] for stage in stages}
 
 
 rule finetune_model:

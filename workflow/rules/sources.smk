@@ -54,7 +54,7 @@ rule cache_activations:
         **outputs_of("cache_activations"),
     log:
         LOGS / "cache_activations/{id}.log",
-    threads: LAYOUT.config.threads
     priority: 10
+    threads: LAYOUT.config.threads
     script:
         "../scripts/cache_activations.py"
