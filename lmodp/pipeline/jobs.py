@@ -235,7 +235,11 @@ def collect_results(job: Job) -> None:
     job.run(
         "collect_results",
         inputs=job.records("verify", "evaluate", "certificates", "audits"),
-        spec={"grid": layout.config.grid, "cells": list(layout.grid.cells)},
+        spec={
+            "grid": layout.config.grid,
+            "cells": list(layout.grid.cells),
+            "compare": layout.config.compare.model_dump(),
+        },
         work=lambda: collect_results(
             layout.grid, job.root, runs_file=outputs["runs"], curves_file=outputs["curves"], audits=audits
         ),

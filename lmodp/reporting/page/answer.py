@@ -1,24 +1,29 @@
 """The answer to the suite's question: three short paragraphs, computed from the numbers alone.
 
-The question names two methods: the published one and the standard it is compared
-with. If a grid lacks one of them, or a score, the text says so.
+The question names two methods, those of ``compare`` in the configuration: the
+published one and the standard it is compared with. If a grid lacks one of them, or a
+score, the text says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmodp.reporting.formats import interval, number, plain_list
 from lmodp.reporting.results.metrics import METRICS, Metric, leading_score
 
-ASKED, STANDARD = "lmo_dp", "gaussian"
-QUESTION = (
-    "How useful is a model fine-tuned with LMO-DP noise, compared with Gaussian noise, and what is its true privacy "
-    "loss ε?"
-)
 Cell = Mapping[str, Any]
 Pair = tuple[Cell, Cell]
+
+
+def question(results: Mapping[str, Any]) -> str:
+    """Return the question that the report answers."""
+    asked, standard = _titles(results)
+    return (
+        f"How useful is a model fine-tuned with {asked} noise, compared with {standard} noise, and what is its true "
+        "privacy loss ε?"
+    )
 
 
 def answer(results: Mapping[str, Any]) -> list[str]:
@@ -29,14 +34,15 @@ def answer(results: Mapping[str, Any]) -> list[str]:
     """
     experiment = next(iter(results["experiments"]))
     return [
-        _at_equal_claims(pairs(results, experiment, "claimed")),
+        _at_equal_claims(pairs(results, experiment, "claimed"), results),
         _at_equal_verified(pairs(results, experiment, "verified"), results),
         _do_claims_hold(results, experiment),
     ]
 
 
 def pairs(results: Mapping[str, Any], experiment: str, calibration: str) -> list[Pair]:
-    """Return two cells per target: LMO-DP's and the Gaussian's, where both have a score."""
+    """Return two cells per target, of the method asked about and of the standard, where both have a score."""
+    asked, standard = results["compare"]["asked"], results["compare"]["standard"]
     found: dict[tuple[float, float], dict[str, Cell]] = {}
     for cell in results["cells"]:
         if (
@@ -45,12 +51,26 @@ def pairs(results: Mapping[str, Any], experiment: str, calibration: str) -> list
             and leading_score(cell)["mean"] is not None
         ):
             found.setdefault((cell["delta"], cell["epsilon"]), {})[cell["method"]] = cell
-    return [(both[ASKED], both[STANDARD]) for _, both in sorted(found.items()) if ASKED in both and STANDARD in both]
+    return [(both[asked], both[standard]) for _, both in sorted(found.items()) if asked in both and standard in both]
 
 
-def _at_equal_claims(found: list[Pair]) -> str:
+def _titles(results: Mapping[str, Any]) -> tuple[str, str]:
+    """The titles of the method asked about and of the standard; of one that the grid lacks, its name."""
+    asked, standard = (
+        results["methods"].get(results["compare"][part], {"title": results["compare"][part]})["title"]
+        for part in ("asked", "standard")
+    )
+    return asked, standard
+
+
+def _no_pair(of: str, results: Mapping[str, Any]) -> str:
+    asked, standard = _titles(results)
+    return f"At equal {of} ε, this grid has no target for which both {asked} and the {standard} have a score."
+
+
+def _at_equal_claims(found: list[Pair], results: Mapping[str, Any]) -> str:
     if not found:
-        return "At equal claimed ε, this grid has no target for which both LMO-DP and the Gaussian have a score."
+        return _no_pair("claimed", results)
     first, second = found[0][0]["method_title"], found[0][1]["method_title"]
     return (
         f"At equal claimed ε of one step, as published ({_targets(found)}), {first} reaches {_scores(found, 0)} "
@@ -76,7 +96,7 @@ def _equally_private(found: list[Pair]) -> str:
 
 def _at_equal_verified(found: list[Pair], results: Mapping[str, Any]) -> str:
     if not found:
-        return "At equal verified ε, this grid has no target for which both LMO-DP and the Gaussian have a score."
+        return _no_pair("verified", results)
     first, second = found[0][0]["method_title"], found[0][1]["method_title"]
     return (
         f"At equal verified ε of the whole run ({_targets(found)}), {first} reaches {_scores(found, 0)} and the "
@@ -124,28 +144,49 @@ def find_paired(results: Mapping[str, Any], first: Cell, second: Cell) -> Mappin
 
 
 def _do_claims_hold(results: Mapping[str, Any], experiment: str) -> str:
-    """Count the claims for a run that are below the verified lower bound."""
-    cells = [cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] == "claimed"]
-    asked = [
-        cell for cell in cells if cell["method"].startswith(ASKED) and cell["claimed_run"] and cell["verified_lower"]
+    """Compare the claims for a run with the verified intervals, for all noises of the method asked about."""
+    asked, _ = _titles(results)
+    cells = [
+        cell for cell in _of_the_asked_noise(results, experiment) if cell["claimed_run"] and cell["verified_lower"]
     ]
-    if not asked:
-        return "No claimed ε of LMO-DP noise could be compared with a verified interval."
-    refuted = [cell for cell in asked if cell["claimed_run"] < cell["verified_lower"]]
-    held = [cell for cell in asked if cell["claimed_run"] >= cell["verified_upper"]]
+    if not cells:
+        return f"No claimed ε of {asked} noise could be compared with a verified interval."
+    refuted = [cell for cell in cells if cell["claimed_run"] < cell["verified_lower"]]
+    held = [cell for cell in cells if cell["verified_upper"] and cell["claimed_run"] >= cell["verified_upper"]]
+    counted = f"{len(cells)} mechanisms with {asked} noise ({_counted(cells, results)})"
     if not refuted:
-        rest = "" if len(held) == len(asked) else f", and inside the verified interval for {len(asked) - len(held)}"
-        return (
-            f"The claimed ε of the run is at or above the verified upper bound for {len(held)} of {len(asked)} LMO-DP "
-            f"mechanisms{rest}."
-        )
+        rest = "" if len(held) == len(cells) else f", and inside the verified interval for {len(cells) - len(held)}"
+        return f"The claimed ε of the run is at or above the verified upper bound for {len(held)} of {counted}{rest}."
     factors = [cell["verified_lower"] / cell["claimed_run"] for cell in refuted]
     by = number(min(factors), 2) if len(factors) == 1 else f"{number(min(factors), 2)} to {number(max(factors), 2)}"
     return (
-        f"For {len(refuted)} of {len(asked)} LMO-DP mechanisms, the claimed ε of the run is below the verified lower "
-        f"bound, by a factor of {by}. There the claim is not a valid guarantee for training, which releases a "
-        "gradient of many coordinates over many steps."
+        f"For {len(refuted)} of {counted}, the claimed ε of the run is below the verified lower bound, by a factor of "
+        f"{by}. There the claim is not a valid guarantee for training, which releases a gradient of many coordinates "
+        "over many steps."
     )
+
+
+def _of_the_asked_noise(results: Mapping[str, Any], experiment: str) -> list[Cell]:
+    """The claimed cells of the method asked about and of the methods that say they have its noise."""
+    asked = results["compare"]["asked"]
+    methods = {name for name, facts in results["methods"].items() if asked in (name, facts["noise_of"])}
+    return [
+        cell
+        for cell in results["cells"]
+        if cell["experiment"] == experiment and cell["calibration"] == "claimed" and cell["method"] in methods
+    ]
+
+
+def _counted(cells: Sequence[Cell], results: Mapping[str, Any]) -> str:
+    """Return which mechanisms were counted: for each method its targets, and how many published points."""
+    found = []
+    for method in dict.fromkeys(cell["method"] for cell in cells):
+        targets = [cell["epsilon"] for cell in cells if cell["method"] == method and cell["setting"] is None]
+        points = sum(cell["method"] == method and cell["setting"] is not None for cell in cells)
+        parts = [f"at ε = {_numbers(targets)}"] if targets else []
+        parts += [f"at {points} published point{'s' if points > 1 else ''}"] if points else []
+        found.append(f"{results['methods'][method]['title']} {plain_list(parts)}")
+    return "; ".join(found)
 
 
 def _targets(found: list[Pair]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lmodp.errors import DamagedFile
 from lmodp.records.record import read_record, write_bytes
-from lmodp.reporting.page.answer import QUESTION, answer
+from lmodp.reporting.page.answer import answer, question
 from lmodp.reporting.tables.comparison import comparison_pages
 from lmodp.reporting.tables.render import to_markdown
 
@@ -48,7 +48,8 @@ def _block(results: dict, figure: str, table: str) -> str:
     sentences = "\n".join(f"{number}. {sentence}" for number, sentence in enumerate(answer(results), 1))
     return (
         f"![Scores against the claimed and the verified epsilon of the run]({figure})\n\n"
-        f"**{QUESTION}** From the records of the grid `{results['grid']}` ({results['title']}):\n\n{sentences}\n\n"
+        f"**{question(results)}** From the records of the grid `{results['grid']}` ({results['title']}):\n\n"
+        f"{sentences}\n\n"
         f"The whole table, with an explanation of every number: [{table}]({table})."
     )
 

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from lmodp.records.record import read_record, write_bytes
-from lmodp.reporting.page.answer import QUESTION, answer
+from lmodp.reporting.page.answer import answer, question
 from lmodp.reporting.results.provenance import cell_provenance
 from lmodp.reporting.tables.compare_published import published_pages
 from lmodp.reporting.tables.comparison import comparison_pages
@@ -53,7 +53,7 @@ def report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], ht
         .render(
             title=results["title"] or results["grid"],
             grid=results["grid"],
-            question=QUESTION,
+            question=question(results),
             answer=sentences,
             main=_figure(root, "comparison"),
             parts=_parts(results, root, figures, cost),
@@ -63,7 +63,7 @@ def report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], ht
         )
     )
     write_bytes(html, page.encode())
-    return {"question": QUESTION, "answer": sentences}
+    return {"question": question(results), "answer": sentences}
 
 
 def _parts(

@@ -79,6 +79,7 @@ def collect_results(
         "grid": grid.config.grid,
         "title": grid.config.title,
         "keep_records": grid.config.keep_records,
+        "compare": grid.config.compare.model_dump(),
         "methods": _methods(grid),
         "experiments": {name: _describe(name, grid, root) for name in grid.trained},
         "cells": rows,
@@ -100,10 +101,8 @@ def _methods(grid: Grid) -> dict[str, dict[str, Any]]:
         ]
     )
     found = {name: grid.methods[name] for name in names}
-    return {
-        name: {"title": method.title, "reference": method.reference, "private": method.private}
-        for name, method in found.items()
-    }
+    facts = ("title", "reference", "private", "noise_of")
+    return {name: {fact: getattr(method, fact) for fact in facts} for name, method in found.items()}
 
 
 def _collect_cell(

@@ -1,33 +1,23 @@
-"""The main table: one row per cell, with its scores and every answer to "what is epsilon?".
+"""The main table: one row per cell, with its scores, its verified ε and its status.
 
-If a number is missing, a numbered note under the table gives the reason.
+If a number is missing, a numbered note under the table gives the reason; the reason
+of a whole row stands once, at its status. All other answers to "what is ε?" are in the
+privacy table and in ``comparison.csv``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lmodp.reporting.captions import experiment_caption
-from lmodp.reporting.formats import NOTHING, interval, number
-from lmodp.reporting.page.answer import STANDARD
+from lmodp.reporting.formats import NOTHING, interval
 from lmodp.reporting.results.metrics import METRICS, NO_SCORE, Metric, leading_metric, metrics_in, nonprivate_cell
 from lmodp.reporting.results.paired import FEWEST_SEEDS, best_cells
 from lmodp.reporting.tables.render import BOLD, Notes, Page, Table
 
 Cell = Mapping[str, Any]
-TARGET_HEADS = {"method": "method", "target": "target ε", "delta": "δ"}
-PRIVACY_HEADS = {
-    "claimed_step": "claimed ε, step",
-    "claimed_run": "claimed ε, run",
-    "pure_scalar_step": "pure scalar ε, step",
-    "paper_bound_step": "paper's bound ε, step",
-    "paper_bound_run": "paper's bound ε, run",
-    "verified": "verified ε, run [lower, upper]",
-    "noise_multiplier": "noise multiplier",
-    "sigma_effective": "σ_effective",
-}
 SECTIONS = {
     "claimed": "at equal claimed ε of one step (as published)",
     "verified": "at equal verified ε of the whole run",
@@ -36,25 +26,29 @@ SECTIONS = {
 
 @dataclass(frozen=True)
 class Section:
-    """Rows of one experiment under one calibration: for each row, its texts by column and its cell."""
+    """The cells of one experiment under one calibration; those of one target are neighbours."""
 
     calibration: str
-    rows: list[tuple[dict[str, str], Cell]]
+    cells: list[Cell]
+
+    @property
+    def deltas(self) -> list[float]:
+        """The deltas that occur, ascending."""
+        return sorted({cell["delta"] for cell in self.cells})
+
+    @property
+    def title(self) -> str:
+        """What is equal in this section, with its δ if there is only one."""
+        only = f", δ = {self.deltas[0]:g}" if len(self.deltas) == 1 else ""
+        return f"{SECTIONS[self.calibration]}{only}"
 
 
-def sections(results: Mapping[str, Any], experiment: str, notes: Notes) -> list[Section]:
-    """Return an experiment's rows by calibration; rows of one target are neighbours."""
+def sections(results: Mapping[str, Any], experiment: str) -> list[Section]:
+    """Return an experiment's private cells by calibration."""
     cells = [cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is not None]
-    best = best_cells(results["cells"], results["comparisons"])
-    found = []
-    for calibration in SECTIONS:
-        rows = sorted(
-            (cell for cell in cells if cell["calibration"] == calibration),
-            key=lambda cell: (cell["delta"], cell["epsilon"]),
-        )
-        if rows:
-            found.append(Section(calibration, [(_texts(cell, notes, results, best), cell) for cell in rows]))
-    return found
+    cells.sort(key=lambda cell: (cell["delta"], cell["epsilon"]))
+    found = [Section(name, [cell for cell in cells if cell["calibration"] == name]) for name in SECTIONS]
+    return [section for section in found if section.cells]
 
 
 def comparison_pages(results: Mapping[str, Any]) -> list[Page]:
@@ -64,30 +58,37 @@ def comparison_pages(results: Mapping[str, Any]) -> list[Page]:
 
 def _page(results: Mapping[str, Any], name: str) -> Page:
     notes = Notes()
-    heads = heads_of(results, name)
     before = tuple(references(results, name, notes))
-    tables = [
-        Table(
-            title=f"Noise {SECTIONS[section.calibration]}",
-            heads=tuple(heads.values()),
-            rows=[tuple(texts.values()) for texts, _ in section.rows],
-            values=[tuple(_value(key, cell) for key in heads) for _, cell in section.rows],
-            links=[cell["cell"] for _, cell in section.rows],
-        )
-        for section in sections(results, name, notes)
-    ]
+    tables = [_table(section, results, name, notes) for section in sections(results, name)]
     return Page(results["experiments"][name]["title"], experiment_caption(results, name), tables, notes, before)
 
 
-def heads_of(results: Mapping[str, Any], experiment: str) -> dict[str, str]:
-    """Return the heads of an experiment's columns: target, scores, difference in the main score, privacy, status.
+def _table(section: Section, results: Mapping[str, Any], experiment: str, notes: Notes) -> Table:
+    heads = _heads(section, results, experiment)
+    best = best_cells(results["cells"], results["comparisons"])
+    rows = [_texts(cell, notes, results, best) for cell in section.cells]
+    return Table(
+        title=f"Noise {section.title}",
+        heads=tuple(heads.values()),
+        rows=[tuple(texts[key] for key in heads) for texts in rows],
+        values=[tuple(_value(key, cell) for key in heads) for cell in section.cells],
+        links=[cell["cell"] for cell in section.cells],
+    )
 
-    Scores come first, so that a narrow window shows them.
-    """
-    standard = results["methods"].get(STANDARD, {"title": "the standard"})["title"]
-    scores = {metric.name: metric.head() for metric in metrics_in(results, experiment)}
-    paired = f"difference from {standard}, {leading_metric(results, experiment).unit} [95 %]"
-    return {**TARGET_HEADS, **scores, "paired": paired, **PRIVACY_HEADS, "status": "status"}
+
+def _heads(section: Section, results: Mapping[str, Any], experiment: str) -> dict[str, str]:
+    """The heads of the columns: method and target, scores, difference in the main score, verified ε, status."""
+    standard = results["compare"]["standard"]
+    title = results["methods"].get(standard, {"title": standard})["title"]
+    return {
+        "method": "method",
+        "target": "target ε",
+        **({"delta": "δ"} if len(section.deltas) > 1 else {}),
+        **{metric.name: metric.head() for metric in metrics_in(results, experiment)},
+        "paired": f"difference from {title}, {leading_metric(results, experiment).unit} [95 %]",
+        "verified": "verified ε, run [lower, upper]",
+        "status": "status",
+    }
 
 
 def _value(key: str, cell: Cell) -> Any:
@@ -107,68 +108,60 @@ def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> lis
         return [*found, f"non-private: {NOTHING} (not among its methods)"]
     if plain["status"] != "done":
         return [*found, f"non-private: {NOTHING} ({plain['status']}: {plain['reason']})"]
-    scores = (
-        f"{metric.title} {_score(metric, plain, notes)}{metric.sign}" for metric in metrics_in(results, experiment)
-    )
-    return [*found, f"non-private: {', '.join(scores)}"]
+    texts = scores(plain, metrics_in(results, experiment), notes)
+    shown = (f"{METRICS[name].title} {text}{METRICS[name].sign}" for name, text in texts.items())
+    return [*found, f"non-private: {', '.join(shown)}"]
 
 
 def _texts(cell: Cell, notes: Notes, results: Mapping[str, Any], best: set[str]) -> dict[str, str]:
-    """Return a cell's row as texts, by the keys of `heads_of`."""
-    scores = {metric.name: _score(metric, cell, notes) for metric in metrics_in(results, cell["experiment"])}
+    """Return a cell's row as texts, by column."""
+    shown = scores(cell, metrics_in(results, cell["experiment"]), notes)
     if cell["cell"] in best:
-        scores[cell["metric"]] = f"{BOLD}{scores[cell['metric']]}{BOLD}"
+        shown[cell["metric"]] = f"{BOLD}{shown[cell['metric']]}{BOLD}"
     return {
         "method": cell["method_title"],
         "target": f"{cell['epsilon']:g}",
         "delta": f"{cell['delta']:g}",
-        **scores,
+        **shown,
         "paired": _paired(cell, results, notes),
-        **_privacy_texts(cell, notes),
+        "verified": verified(cell, notes),
         "status": _status(cell, notes),
     }
 
 
-def _privacy_texts(cell: Cell, notes: Notes) -> dict[str, str]:
-    other = cell["reason"] or "has no finite value"
-    why = {
-        "claimed_step": cell["claimed_reason"],
-        "claimed_run": cell["claimed_reason"],
-        "pure_scalar_step": cell["pure_scalar_reason"],
-        "paper_bound_step": cell["paper_bound_reason"],
-        "paper_bound_run": cell["paper_bound_reason"],
-    }
-    texts = {name: _number(cell[name], reason or other, notes) for name, reason in why.items()}
-    verified = interval(cell["verified_lower"], cell["verified_upper"])
-    if cell["verified_upper"] is None:
-        verified = f"{verified} {notes.mark(cell['verified_reason'] or other)}"
-    return {
-        **texts,
-        "verified": verified,
-        "noise_multiplier": _number(cell["noise_multiplier"], cell["noise_reason"] or other, notes),
-        "sigma_effective": _number(cell["sigma_effective"], cell["verified_reason"] or other, notes),
-    }
+def scores(cell: Cell, metrics: Sequence[Metric], notes: Notes) -> dict[str, str]:
+    """Return a cell's scores as texts, by metric."""
+    found = {}
+    for metric in metrics:
+        score = cell["scores"][metric.name]
+        reason = score["reason"] or (None if score["values"] else cell["reason"] or NO_SCORE)
+        found[metric.name] = f"{metric.mean_and_spread(score)} {note(reason, cell, notes)}".rstrip()
+    return found
 
 
-def _number(value: float | None, reason: str, notes: Notes) -> str:
-    return number(value) if value is not None else f"{NOTHING} {notes.mark(reason)}"
+def verified(cell: Cell, notes: Notes) -> str:
+    """Return a cell's verified interval, with a note if it has no upper end."""
+    text = interval(cell["verified_lower"], cell["verified_upper"])
+    reason = cell["verified_reason"] or cell["reason"] or "has no finite value"
+    return text if cell["verified_upper"] is not None else f"{text} {note(reason, cell, notes)}".rstrip()
 
 
-def _score(metric: Metric, cell: Cell, notes: Notes) -> str:
-    score = cell["scores"][metric.name]
-    reason = score["reason"] or (None if score["values"] else cell["reason"] or NO_SCORE)
-    return f"{metric.mean_and_spread(score)} {notes.mark(reason)}".rstrip()
+def note(reason: str | None, cell: Cell, notes: Notes) -> str:
+    """Return the mark of a reason; nothing if the status of the row gives the same reason."""
+    return "" if reason == cell["reason"] else notes.mark(reason)
 
 
 def _paired(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
-    """The paired difference to the Gaussian at the same target."""
-    if cell["method"] == STANDARD:
+    """The paired difference from the standard at the same target."""
+    standard = results["compare"]["standard"]
+    if cell["method"] == standard:
         return NOTHING
     item = next(
-        (item for item in results["comparisons"] if item["cell"] == cell["cell"] and item["against"] == STANDARD), None
+        (item for item in results["comparisons"] if item["cell"] == cell["cell"] and item["against"] == standard), None
     )
     if item is None or item["difference"] is None:
-        return f"{NOTHING} {notes.mark(cell['reason'] or 'no run of the other method to compare with')}"
+        reason = cell["reason"] or "no run of the other method to compare with"
+        return f"{NOTHING} {note(reason, cell, notes)}".rstrip()
     difference = METRICS[cell["metric"]].difference
     text = difference(item["difference"])
     if item["lower"] is None:
@@ -177,11 +170,17 @@ def _paired(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
 
 
 def _status(cell: Cell, notes: Notes) -> str:
+    words, reason = status(cell)
+    return f"{words} {notes.mark(reason)}".rstrip()
+
+
+def status(cell: Cell) -> tuple[str, str | None]:
+    """Return a cell's status in words and, unless it is done, the reason."""
     if cell["status"] != "done":
-        return f"{cell['status']} {notes.mark(cell['reason'])}"
+        return cell["status"], cell["reason"]
     if cell["runs_done"] < cell["repetitions"]:
         return (
-            f"{cell['runs_done']} of {cell['repetitions']} runs "
-            f"{notes.mark(cell['runs_reason'] or 'not every run has a score')}"
+            f"{cell['runs_done']} of {cell['repetitions']} runs",
+            cell["runs_reason"] or "not every run has a score",
         )
-    return "done"
+    return "done", None

@@ -58,8 +58,14 @@ def fabricated_results(*, few_seeds: bool = False) -> dict[str, Any]:
         "status": "done",
         "grid": "made_up",
         "title": "made-up results",
+        "compare": {"asked": "lmo_dp", "standard": "gaussian"},
         "methods": {
-            name: {"title": title, "reference": "nowhere", "private": name != "nonprivate"}
+            name: {
+                "title": title,
+                "reference": "nowhere",
+                "private": name != "nonprivate",
+                "noise_of": "lmo_dp" if name == "lmo_dp_as_drawn" else None,
+            }
             for name, title in METHODS.items()
         },
         "experiments": {name: _experiment(name, seeds) for name, seeds in names.items()},

@@ -1,6 +1,6 @@
 """The three sentences follow the numbers, also when these turn round."""
 
-from lmodp.reporting.page.answer import answer
+from lmodp.reporting.page.answer import answer, question
 
 
 def cells(results, method, calibration):
@@ -11,7 +11,30 @@ def test_the_sentences_of_the_fabricated_numbers(results):
     claimed, verified, holds = answer(results)
     assert "not equally private: LMO-DP spends more" in claimed and "[0.564, 0.595]" in claimed
     assert "-1.1 points at ε = 0.3" in verified and "too few for an interval" in verified
-    assert "For 4 of 4 LMO-DP mechanisms" in holds and "not a valid guarantee" in holds
+    counted = "For 4 of 4 mechanisms with LMO-DP noise (LMO-DP at ε = 0.3 and 3; LMO-DP as drawn at ε = 0.3 and 3), "
+    assert holds.startswith(counted) and "not a valid guarantee" in holds
+
+
+def test_a_method_counts_by_the_noise_it_says_it_has_not_by_its_name(results):
+    """A user's ``lmo_dp_mine`` may be anything; a published point counts apart from the grid's targets."""
+    for cell in cells(results, "lmo_dp_as_drawn", "claimed"):
+        cell["method"] = "lmo_dp_mine"
+    results["methods"]["lmo_dp_mine"] = {**results["methods"].pop("lmo_dp_as_drawn"), "noise_of": None}
+    cells(results, "lmo_dp", "claimed")[1]["setting"] = "figure6-3"
+    holds = answer(results)[2]
+    assert "of 2 mechanisms with LMO-DP noise (LMO-DP at ε = 0.3 and at 1 published point), " in holds
+    results["methods"]["lmo_dp_mine"]["noise_of"] = "lmo_dp"
+    assert "of 4 mechanisms with LMO-DP noise" in answer(results)[2]
+
+
+def test_the_two_methods_come_from_the_configuration(results):
+    results["compare"] = {"asked": "laplace", "standard": "lmo_dp"}
+    assert "with Laplace noise, compared with LMO-DP noise" in question(results)
+    claimed, verified, holds = answer(results)
+    assert "Laplace reaches 66.0 and 73.5 % accuracy and the LMO-DP" in claimed and "Laplace minus LMO-DP" in verified
+    assert "mechanisms with Laplace noise (Laplace at ε = 0.3 and 3)" in holds
+    results["compare"]["asked"] = "absent"
+    assert "for which both absent and the LMO-DP have a score" in answer(results)[0]
 
 
 def test_they_turn_with_the_numbers(results):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from lmodp.grid.cells import Cell
+from lmodp.grid.config import Compare
 from lmodp.reporting.results.collect_results import collect_results
 from tests.lines import write_lines
 
@@ -38,14 +39,14 @@ class Grid(SimpleNamespace):
             activations=None,
             skip=None,
         )
-        method = SimpleNamespace(title="Gaussian", reference="nowhere", private=True)
+        method = SimpleNamespace(title="Gaussian", reference="nowhere", private=True, noise_of=None)
         super().__init__(
             cells={"c": cell},
             methods={"gaussian": method},
             mechanisms={},
             active=[cell],
             trained=(),
-            config=SimpleNamespace(grid="g", title="", keep_records=False),
+            config=SimpleNamespace(grid="g", title="", keep_records=False, compare=Compare()),
         )
 
 

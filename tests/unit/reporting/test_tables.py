@@ -93,10 +93,23 @@ def test_f1_stands_beside_accuracy(results):
     assert table.heads[place + 1] == "F1, %" and table.rows[0][place : place + 2] == ("61.0", "55.5")
 
 
-def test_only_the_standards_own_difference_is_a_bare_dash(results):
+def test_only_the_standards_own_difference_and_skipped_rows_have_bare_dashes(results):
     for page in comparison_pages(results):
         for table in page.tables:
-            assert all(row[0] == "Gaussian" for row in table.rows if "–" in row)
+            status = table.heads.index("status")
+            skipped = [row for row in table.rows if row[status].startswith("skipped")]
+            assert all(row[0] == "Gaussian" for row in table.rows if "–" in row and row not in skipped)
+            assert all("".join(row).count("(") == 1 + row[0].count("(") for row in skipped), "one note for a whole row"
+
+
+def test_people_see_target_score_difference_verified_interval_and_status(results):
+    table = comparison_pages(results)[0].tables[0]
+    paired = "difference from Gaussian, points [95 %]"
+    assert table.heads == ("method", "target ε", "accuracy, %", paired, "verified ε, run [lower, upper]", "status")
+    assert table.title == "Noise at equal claimed ε of one step (as published), δ = 1e-10"
+    results["cells"][1]["delta"] = 1e-5
+    table = comparison_pages(results)[0].tables[0]
+    assert table.heads[2] == "δ" and {row[2] for row in table.rows} == {"1e-10", "1e-05"} and "δ" not in table.title
 
 
 def test_every_cell_is_in_the_status_table_and_the_csv(results, tmp_path):
@@ -136,9 +149,13 @@ def test_the_terminal_table_fits(results):
     assert max(map(len, text.splitlines())) <= WIDTH
     assert "BLEU  NIST  METEOR  ROUGE-L  CIDEr" in text and "(lower is better)" in text
     skipped = [line.split() for line in text.splitlines() if "skipped" in line]
-    assert len(skipped) == 6 and all(
-        line[:3] == ["LMO-DP", "as", "drawn"] and line[3].startswith("(") for line in skipped
-    )
+    assert len(skipped) == 8 and all(line[:3] == ["LMO-DP", "as", "drawn"] for line in skipped)
+    assert all(line[3].startswith("(") and "".join(line).count("(") == 1 for line in skipped)
+    assert "scalar" in text
+    for cell in results["cells"]:
+        cell["method_title"] += ", with a title that takes room"
+    text = comparison_text(results)
+    assert max(map(len, text.splitlines())) <= WIDTH and "scalar" not in text and "verified ε, run" in text
 
 
 def test_latex_escapes_and_bold():
