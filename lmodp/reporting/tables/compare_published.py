@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step, classic_factor
+from lmodp.data.cards import DATASETS
 from lmodp.errors import DamagedFile
 from lmodp.mechanisms import PUBLISHED
 from lmodp.models.cards import MODELS
@@ -40,14 +41,9 @@ FIELDS = (
     "note",
 )
 KINDS = ("claimed_run", "published_epsilon_run", "claimed_run_batch_16", "classic_noise_multiplier", "utility", "hours")
-# What the published accounting was computed with: examples, batch, steps (arXiv 2405.18776 and its public code).
-PLANS = {
-    "sst2": (67350, 2048, 192),
-    "qnli": (104744, 2048, 306),
-    "mnli": (392703, 2048, 1146),
-    "qqp": (363847, 2048, 1062),
-    "e2e": (42061, 1024, 410),
-}
+# What the published accounting was computed with: batch and steps (arXiv 2405.18776 and its public code). Its numbers
+# of examples are on the data sets' cards.
+PLANS = {"sst2": (2048, 192), "qnli": (2048, 306), "mnli": (2048, 1146), "qqp": (2048, 1062), "e2e": (1024, 410)}
 PAPER = "make reproduce CONFIG=config/paper.yaml"
 EVALUATED_EVERY_STEP = "arXiv 2405.18776"
 
@@ -124,12 +120,12 @@ def _epsilon(row: Mapping[str, str]) -> float:
     step, delta = float(row["epsilon_step"]), float(row["delta"])
     if row["kind"] == "classic_noise_multiplier":
         return classic_factor(delta) / step
-    size, batch, steps = PLANS[row["dataset"]]
+    card, (batch, steps) = DATASETS[row["dataset"]], PLANS[row["dataset"]]
     if row["kind"] == "claimed_run_batch_16":
         batch = 16
     if row["kind"] == "claimed_run":
         step = claimed_step(PUBLISHED[f"lmo-{row['epsilon_step']}"].noise, delta=1e-10).epsilon
-    return claimed_run(step, sampling_rate=batch / size, steps=steps, delta=delta)
+    return claimed_run(step, sampling_rate=batch / (card.published_size or card.train_size), steps=steps, delta=delta)
 
 
 def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
