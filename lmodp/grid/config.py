@@ -45,12 +45,12 @@ class Privacy(Section):
     delta: Annotated[list[Probability], Field(min_length=1)] = [1e-10]
     calibrations: Annotated[list[Calibration], Field(min_length=1)] = ["claimed", "verified"]
     published_points: Literal["all"] | list[str] = Field(
-        "all", description="settings of the methods' own published points, which run beside these targets"
+        "all", description="settings of the methods' own published points, which run in addition to these targets"
     )
 
 
 class Search(Section):
-    """The offline noise search that stands beside the published settings."""
+    """The offline noise search, in addition to the published settings."""
 
     space: str = Field("published", description="'published', or the path of a space file")
     accountant: Literal["claimed", "paper_bound", "verified"] = "claimed"
@@ -59,13 +59,13 @@ class Search(Section):
 
 
 class Audit(Section):
-    """Claims tried by experiment: of every mechanism, and in one run a method."""
+    """Claims tried by experiment: for every mechanism, and in one run per method."""
 
     trials: Annotated[int, Field(ge=100)] = Field(
-        400_000, description="transcripts a mechanism, half of them with the canary"
+        400_000, description="transcripts per mechanism, half of them with the canary"
     )
     sampler_trials: Annotated[int, Field(ge=100)] = Field(
-        20_000, description="transcripts whose every coordinate the device's sampler draws"
+        20_000, description="transcripts in which the device's sampler draws every coordinate"
     )
     coordinates: Count = Field(16, description="coordinates that the worst-case gradient is spread over")
     canaries: Annotated[int, Field(ge=10)] = Field(1000, description="canaries of the audited run")
@@ -75,8 +75,8 @@ class Audit(Section):
 class Compare(Section):
     """The two methods that the report's question names."""
 
-    asked: Name = Field("lmo_dp", description="the published method; noises of this method count as its own")
-    standard: Name = Field("gaussian", description="the method that all others are compared with")
+    asked: Name = Field("lmo_dp", description="the method in question; methods whose noise_of names it count with it")
+    standard: Name = Field("gaussian", description="the method that it and all others are compared with")
 
 
 class LastLayers(Section):
@@ -105,9 +105,9 @@ Trainable = Literal["full", "head", "bitfit"] | LastLayers | LoraPart
 
 
 class Tuning(Section):
-    """The search that every method gets: each pair is tried once, the least validation loss wins.
+    """The choice of hyper-parameters for every method: each pair is tried once, the least validation loss wins.
 
-    Its privacy cost is not counted, for no method.
+    The privacy cost of tuning is not accounted for, for any method.
     """
 
     learning_rate: Annotated[list[Positive], Field(min_length=1)] | None = Field(
@@ -156,7 +156,7 @@ class Experiment(Section):
     model: str
     source: Source = Field("embedded", description="where the data set comes from")
     model_source: Source | None = Field(None, description="where the model comes from; null for the data set's source")
-    layers: Count | None = Field(None, description="the model's first layers only, where it can be cut; null for all")
+    layers: Count | None = Field(None, description="use only the model's first layers, if it can be cut; null for all")
     trainable: Trainable = "full"
     pooling: Literal["first", "mean", "last"] = "first"
     max_length: Annotated[int, Field(ge=2)] = 64
@@ -166,7 +166,7 @@ class Experiment(Section):
     generation: Generation | None = Field(None, description="table-to-text only; null for the published search")
     methods: list[str] | None = Field(None, description="null takes the grid's methods")
     learning_rates: dict[str, Positive] = Field(
-        {}, description="of methods that want another than training.learning_rate"
+        {}, description="for methods that need another rate than training.learning_rate"
     )
     privacy: Privacy | None = Field(None, description="null takes the grid's targets")
 
@@ -179,19 +179,17 @@ class Config(Section):
     base_seed: Annotated[int, Field(ge=0)] = 0
     threads: Count = 1
     keep_records: bool = Field(
-        False, description="records made by other versions of the code stand; tables and figures are always made anew"
+        False, description="keep records that other versions of the code made; tables and figures are always made anew"
     )
     unfinished: Literal["compute", "pending"] = Field(
-        "compute", description="what is without records: compute it, or report it as pending"
+        "compute", description="compute what has no records yet, or report it as pending"
     )
     results_root: str = "results"
     cache_root: str = ".cache"
-    data_root: str | None = Field(None, description="folder of local files; LMODP_DATA_ROOT stands in for null")
+    data_root: str | None = Field(None, description="folder of local files; null takes LMODP_DATA_ROOT")
     local_layout: Literal["plain", "official"] = Field("plain", description="names of the files under data_root")
-    local_files: dict[str, dict[str, str]] = Field(
-        {}, description="data set to split to path under data_root, where it has another name"
-    )
-    local_models: dict[str, str] = Field({}, description="model to folder under data_root; models/NAME unless named")
+    local_files: dict[str, dict[str, str]] = Field({}, description="data set to split to path, if a name differs")
+    local_models: dict[str, str] = Field({}, description="model to folder under data_root; the default is models/NAME")
     hub_revisions: dict[str, Commit] = Field({}, description="data set or model to commit, in place of hub.lock's")
     methods_folder: str | None = Field(None, description="a further folder of methods, beside baselines/")
     methods: Annotated[list[str], Field(min_length=1)]
@@ -212,7 +210,7 @@ class Config(Section):
         return Path(self.cache_root)
 
     def sources(self) -> SourceSettings:
-        """What the sources of data sets and models are told."""
+        """The settings of the sources of data sets and models."""
         names = ("local_layout", "local_files", "local_models", "hub_revisions")
         return SourceSettings(**{name: getattr(self, name) for name in names})
 
@@ -270,7 +268,7 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)")
 
 
 def _numbers(values: Any) -> Any:
-    """YAML 1.1, which PyYAML and Snakemake read, takes ``1e-10`` for text; nobody means that."""
+    """Turn texts such as ``1e-10`` into numbers: YAML 1.1, which PyYAML and Snakemake read, takes them for text."""
     if isinstance(values, dict):
         return {key: _numbers(value) for key, value in values.items()}
     if isinstance(values, list):
@@ -291,7 +289,7 @@ def _fault(item: Any) -> Fault:
 
 
 def _is_branch(part: Any) -> bool:
-    """pydantic names the branch of a union in the path; users did not write it."""
+    """Whether a part of a path is the branch of a union, which pydantic names and users did not write."""
     return isinstance(part, str) and ("[" in part or part in {"LastLayers", "LoraPart"} or part.startswith("literal"))
 
 
@@ -354,7 +352,7 @@ def _impossible_batches(config: Config) -> list[Fault]:
 
 
 def _impossible_rates(config: Config) -> list[Fault]:
-    """A rate of its own is for a method that is there, and is given or searched for, not both."""
+    """A rate of its own needs a method of the experiment, and excludes tuning."""
     faults = []
     for key, item in config.experiments.items():
         place, methods = f"experiments.{key}.learning_rates", config.methods if item.methods is None else item.methods
@@ -371,7 +369,7 @@ def _impossible_rates(config: Config) -> list[Fault]:
 
 
 def _impossible_tasks(config: Config) -> list[Fault]:
-    """Sentences are generated by language models only; only some models can be cut."""
+    """Only language models generate sentences, and only some models can be cut."""
     faults = []
     for key, item in config.experiments.items():
         data, model = DATASETS.get(item.dataset), MODELS.get(item.model)

@@ -37,9 +37,9 @@ def compare_cells(
     """Return the paired differences of all methods at the same target.
 
     Args:
-        rows: one a cell, as in ``results.json``.
-        runs: one a run.
-        root: the grid's results folder, where the cells' ``evaluation.jsonl`` lie.
+        rows: one per cell, as in ``results.json``.
+        runs: one per run.
+        root: the grid's results folder with the cells' ``evaluation.jsonl``.
     """
     answers = {row["cell"]: _answers(row, runs, root) for row in rows}
     found = []
