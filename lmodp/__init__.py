@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = ["Plan", "account", "audit", "calibrate", "certify", "load_noise"]
 
-# Names as text and not as import statements: a record's fingerprint follows those, and every stage imports this file.
+# As text, so that each is imported when it is first used.
 _HOMES = {
     "Plan": "lmodp.plan:Plan",
     "account": "lmodp.accounting:account_mechanism",

@@ -47,15 +47,16 @@ def code_fingerprint(module: str, *extra_files: Path) -> str:
 def module_files(module: str) -> dict[str, Path]:
     """Return the transitive closure of a module's imports within the suite.
 
-    Importing ``lmodp.a.b`` also executes ``lmodp/__init__`` and ``lmodp/a/__init__``;
-    they belong to the closure.
+    Importing ``lmodp.a.b`` also executes ``lmodp/a/__init__``, which belongs to the
+    closure. ``lmodp/__init__`` does not: it holds the version and the public names, and
+    computes nothing, so a new version alone makes no record outdated.
     """
     found: dict[str, Path] = {}
     queue = [module]
     while queue:
         name = queue.pop()
         path = _path_of(name)
-        if path is None or name in found:
+        if path is None or name in found or name in PACKAGES:
             continue
         found[name] = path
         queue += [name.rpartition(".")[0], *_imports(path, name)]

@@ -10,8 +10,7 @@ Every record is an object with at least the fields of `REQUIRED`:
 - ``status``: ``done``, ``skipped``, ``failed`` or ``diverged``, and ``reason``.
 
 The repetitions of a cell are lines of one ``.jsonl`` file. Its first line is the stage's own record; this record
-lists the runs, each with the hash of its line, so that a missing or changed line is found. What every field
-means stands in `lmodp.records.fields`.
+lists the runs, each with the hash of its line, so that a missing or changed line is found.
 
 No record holds a time of day, a host name or a path, so that the same spec gives the same bytes on the same
 machine. Wall time and memory go to ``timing.jsonl``, which is no record and is exempt.

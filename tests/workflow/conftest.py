@@ -26,11 +26,11 @@ class Workflow:
         self.configfile = self.folder / "config.yaml"
         self.configfile.write_text(yaml.safe_dump(self.values))
 
-    def run(self, *options, check=True, timeout=2400):
+    def run(self, *options, check=True):
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(self.configfile), *options]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(self.repository), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
-            command, cwd=self.repository, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            command, cwd=self.repository, env=environment, capture_output=True, text=True, check=False
         )
         done.text = done.stdout + done.stderr
         assert not check or done.returncode == 0, done.text[-6000:]

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -83,38 +84,41 @@ def test_no_record_holds_a_path_or_a_host_of_this_machine(smoke):
             assert str(smoke.folder).encode() not in data and str(ROOT).encode() not in data, name
 
 
-def test_a_deleted_cell_comes_back_with_the_same_bytes(smoke):
-    before, cell = smoke.records(), cells_of(smoke.results, "-lmo_dp-")[0]
-    for folder in (cell, smoke.folder / "cache/cells" / cell.name):
-        shutil.rmtree(folder)
-    smoke.run()
-    assert smoke.records() == before
-
-
-def test_results_that_were_deleted_come_back_from_the_cache(smoke):
-    """`make clean` deletes the results and leaves trained weights; a cell counts as finished by both."""
-    before, timing = (
-        smoke.records(),
-        {cell.name: timings_of(smoke.results, cell.name) for cell in cells_of(smoke.results)},
+@pytest.fixture(scope="module")
+def mended(smoke):
+    """The grid after four cells were damaged, each in its way, and asked for again; what was there before."""
+    names = {"deleted": "-lmo_dp-", "interrupted": "-gaussian-", "cleaned": "-laplace-", "cleaned too": "-nonprivate-"}
+    cells = {damage: cells_of(smoke.results, method)[0] for damage, method in names.items()}
+    cache = {damage: smoke.folder / "cache/cells" / cell.name for damage, cell in cells.items()}
+    kept, lost = (entry["run"] for entry in read_record(cells["interrupted"] / "training.jsonl")["runs"])
+    left = [*(path for name in ("cleaned", "cleaned too") for path in cache[name].rglob("*.safetensors"))]
+    left.append(cache["interrupted"] / f"{kept}.json")
+    before = SimpleNamespace(
+        records=smoke.records(),
+        stamps={path: path.stat().st_mtime_ns for path in left},
+        timings={name: timings_of(smoke.results, cells[name].name) for name in ("cleaned", "cleaned too")},
     )
-    weights = {path: path.stat().st_mtime_ns for path in (smoke.folder / "cache/cells").rglob("*.safetensors")}
-    shutil.rmtree(smoke.results / "cells")
-    smoke.run()
-    assert smoke.records() == before
-    assert {cell.name: timings_of(smoke.results, cell.name) for cell in cells_of(smoke.results)} == timing
-    assert {path: path.stat().st_mtime_ns for path in weights} == weights, "nothing was trained again"
+    for folder in (cells["deleted"], cache["deleted"], cells["cleaned"], cells["cleaned too"]):
+        shutil.rmtree(folder)
+    (cells["interrupted"] / "training.jsonl").unlink()
+    for ending in ("json", "safetensors"):
+        (cache["interrupted"] / f"{lost}.{ending}").unlink()
+    smoke.run(*(str(cell / "training.jsonl") for cell in cells.values()))
+    return SimpleNamespace(before=before, cells=cells)
 
 
-def test_an_interrupted_cell_goes_on_where_it_stopped(smoke):
-    before, cell = smoke.records(), cells_of(smoke.results, "-gaussian-")[0]
-    kept, lost = (entry["run"] for entry in read_record(cell / "training.jsonl")["runs"])
-    cache = smoke.folder / "cache/cells" / cell.name
-    stamp = (cache / f"{kept}.json").stat().st_mtime_ns
-    for name in (cell / "training.jsonl", cache / f"{lost}.json", cache / f"{lost}.safetensors"):
-        name.unlink()
-    smoke.run()
-    assert smoke.records() == before
-    assert (cache / f"{kept}.json").stat().st_mtime_ns == stamp
+def test_damaged_cells_come_back_with_the_same_bytes(smoke, mended):
+    """One deleted, one interrupted between its runs, two of which `make clean` deleted the results."""
+    assert smoke.records() == mended.before.records
+    assert "Nothing to be done" in smoke.run("--dry-run").text
+
+
+def test_what_was_trained_is_not_trained_again(smoke, mended):
+    """Weights in the cache, and the run that an interruption left: a cell counts as finished by cache and results."""
+    assert len(mended.before.stamps) > 4
+    assert {path: path.stat().st_mtime_ns for path in mended.before.stamps} == mended.before.stamps
+    for name, timings in mended.before.timings.items():
+        assert timings_of(smoke.results, mended.cells[name].name) == timings
 
 
 def test_results_that_came_with_a_clone_are_reused(smoke, tmp_path):
@@ -128,9 +132,8 @@ def test_cells_that_hold_are_left_alone_where_one_is_made_again(smoke, tmp_path)
     """A clone's cache is filled for the one; the others are not trained again, and the one has the bytes it had."""
     clone = Workflow(tmp_path, "smoke")
     shutil.copytree(smoke.results, clone.results, copy_function=shutil.copyfile)
-    lost = next(path for path in sorted((clone.results / "cells").iterdir()) if "-laplace-" in path.name)
+    lost, other = (cells_of(clone.results, method)[0] for method in ("-laplace-", "-gaussian-"))
     shutil.rmtree(lost)
-    other = next(path for path in sorted((clone.results / "cells").iterdir()) if "-gaussian-" in path.name)
     told = clone.run("--keep-going", *(str(cell / "training.jsonl") for cell in (lost, other))).text
     assert f"records of {other.name} are kept as they are" in told
     assert [path.name for path in (clone.folder / "cache/cells").iterdir()] == [lost.name]
@@ -152,14 +155,13 @@ def reported(smoke, folder):
 
 def test_tables_and_figures_come_back_from_the_records_alone(smoke, tmp_path):
     clone, options = reported(smoke, tmp_path)
-    lost = next(path for path in sorted((clone.results / "cells").iterdir()) if "-gaussian-" in path.name)
-    kept = tmp_path / "kept"
     clone.run(*options)
     measured = ("tables/cost.", "report.")  # of a cell that another test had trained again
     for name, content in smoke.records().items():
         assert name.startswith(measured) or (clone.results / name).read_bytes() == content, name
-    lost.rename(kept)
-    clone.run(*options)
+    lost = cells_of(clone.results, "-gaussian-")[0]
+    lost.rename(tmp_path / "lost")
+    clone.run(str(clone.results / "tables/table.json"), *options)
     cells = {cell["cell"]: cell for cell in read_record(clone.results / "tables/results.json")["cells"]}
     assert cells[lost.name]["status"] == "pending" and cells[lost.name]["verified_upper"] is not None
     assert not (clone.folder / "cache/cells").exists()
