@@ -43,8 +43,10 @@ def test_a_cell_that_is_not_computed_stays_with_its_reason(values):
 
 def test_ids_depend_on_what_is_asked_and_not_on_where_it_is_kept(values):
     before = grid_of(values).cells
+    mechanisms = list(grid_of(values).mechanisms)
     values |= {"cache_root": "elsewhere", "results_root": "other", "data_root": "/data"}
-    assert list(grid_of(values).cells) == list(before)
+    values |= {"compare": {"asked": "laplace", "standard": "nonprivate"}}
+    assert list(grid_of(values).cells) == list(before) and list(grid_of(values).mechanisms) == mechanisms
     values["experiments"]["head"]["training"]["clip_norm"] = 0.5
     assert not set(grid_of(values).cells) & set(before)
 

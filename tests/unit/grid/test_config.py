@@ -52,6 +52,10 @@ def test_yaml_1_1_reads_1e_minus_10_as_text_and_we_do_not(values):
         (("experiments", "head", "repetitions"), "ten", ["experiments.head.repetitions = 'ten'", "integer"]),
         (("experiments", "head", "training", "steps"), 2.5, ["experiments.head.training.steps = 2.5", "integer"]),
         (("experiments", "head", "training", "lerning_rate"), 1, ["unknown key", "Did you mean 'learning_rate'?"]),
+        (("experiments", "head", "titel"), "x", ["experiments.head.titel", "Did you mean 'title'?"]),
+        (("experiments", "head", "trainable"), {"lora": {"rnk": 2}}, ["unknown key", "Did you mean 'rank'?"]),
+        (("compare",), {"askd": "lmo_dp"}, ["compare.askd", "unknown key", "Did you mean 'asked'?"]),
+        (("compare",), {"standard": "gausian"}, ["compare.standard = 'gausian'", "Did you mean 'gaussian'?"]),
         (
             ("experiments", "head", "training", "expected_batch_size"),
             500,
