@@ -11,6 +11,7 @@ from lmodp.reporting.tables.make_table import make_table
 from tests.contracts.small_world import ROOT
 from tests.contracts.third_party import engine, install, method_text, write
 from tests.contracts.whole_grid import outdated, run_grid
+from tests.unit.reporting.fabricated import fabricated_results
 
 LESS = "from dataclasses import replace; return replace(plan, noise=plan.noise.scaled(2 / 3))"
 TWICE = "from dataclasses import replace; return replace(plan, sampling_rate=2 * plan.sampling_rate)"
@@ -113,6 +114,30 @@ def test_all_of_them_are_in_the_table(outcome, rows, tmp_path):
     table = (tmp_path / "comparison.md").read_text()
     for row in rows.values():
         assert row["method_title"] in table
+
+
+PROVENANCE = {"schema_version", "stage", "sha256", "created_by", "inputs"}
+
+
+def test_fabricated_results_have_the_shape_of_collected_ones(outcome):
+    """The tests of tables, figures and report make up theirs: the same keys, and a value of each kind that occurs."""
+    collected, made_up = outcome[1], fabricated_results()
+    assert made_up.keys() == collected.keys() - PROVENANCE
+    for part in ("methods", "experiments", "cells", "mechanisms"):
+        found, expected = kinds(made_up[part]), kinds(collected[part])
+        assert found.keys() == expected.keys(), part
+        assert {key: expected[key] - found[key] for key in expected if not expected[key] <= found[key]} == {}, part
+
+
+def kinds(rows):
+    """The keys of rows, each of which has all of them, and the kinds of their values, None apart."""
+    rows = list(rows.values() if isinstance(rows, dict) else rows)
+    assert all(row.keys() == rows[0].keys() for row in rows)
+    return {key: {kind(row[key]) for row in rows if row[key] is not None} for key in rows[0]}
+
+
+def kind(value):
+    return {int: float}.get(type(value), type(value))
 
 
 @pytest.mark.parametrize(("family", "reruns"), [("gaussian", False), ("laplace", True)])

@@ -59,13 +59,13 @@ def test_readme_replaces_only_its_block(folder, tmp_path, capsys):
 def test_show_lists_finds_and_refuses(folder, capsys):
     assert main(["show", str(folder)]) == 0
     listed = capsys.readouterr().out
-    assert "head-nonprivate-None-eNone-0a1b2c3d" in listed and "it is the drawing of a published claim" in listed
+    assert "head-nonprivate-0a1b2c3d" in listed and "it is the drawing of a published claim" in listed
     assert main(["show", str(folder), "--cell", "head-nonprivate"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["results"]["method"] == "nonprivate" and "versions" in told and told["commit"] is None
     assert main(["show", str(folder), "--cell", "head-lmo"]) == 2
     assert "Give one of them" in capsys.readouterr().err
-    assert main(["show", str(folder), "--cell", "hed-nonprivate-None-eNone-0a1b2c3d"]) == 2
+    assert main(["show", str(folder), "--cell", "hed-nonprivate-0a1b2c3d"]) == 2
     assert "Did you mean 'head-nonprivate" in capsys.readouterr().err
 
 

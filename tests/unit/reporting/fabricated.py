@@ -1,7 +1,11 @@
-"""A made-up results.json with every kind of cell, for the tests of tables, figures and report."""
+"""A made-up results.json with every kind of cell, for the tests of tables, figures and report.
+
+Its shape is that of collected results: `tests/contracts/test_third_party.py` compares the two.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from lmodp.data.cards import DATASETS
@@ -16,48 +20,99 @@ METHODS = {
     "lmo_dp": "LMO-DP",
     "lmo_dp_as_drawn": "LMO-DP as drawn",
 }
-PRIVACY = (
-    "claimed_step",
-    "claimed_run",
-    "pure_scalar_step",
-    "paper_bound_step",
-    "paper_bound_run",
-    "verified_lower",
-    "verified_upper",
-    "noise_multiplier",
-    "sigma_effective",
-)
-CLAIMED = {
-    ("gaussian", 0.3): (0.3, 0.1574, None, None, 0.1031, 0.1012, 0.1070, 22.73, 22.73),
-    ("laplace", 0.3): (0.3, 0.1574, 0.3, 0.3441, 0.71, 0.742, 0.781, 4.714, 3.333),
-    ("lmo_dp", 0.3): (0.2932, 0.1564, 0.2347, 1.308, None, 0.5636, 0.5953, 7.124, 4.536),
-    ("lmo_dp_as_drawn", 0.3): (0.2932, 0.1564, 0.894, 1.502, 2.9, 2.61, 2.9495, 2.9, 1.3625),
-    ("gaussian", 3): (3, 1.347, None, None, 0.9, 1.1, 1.17, 2.273, 2.273),
-    ("laplace", 3): (3, 1.347, 3, 3.2, 14, 15.1, 16.9, 0.4714, 0.3333),
-    ("lmo_dp", 3): (2.995, 1.345, 2.462, 4.1, None, 17.0, 19.2, 0.61, 0.31),
-    ("lmo_dp_as_drawn", 3): (2.995, 1.345, 5.2, 8.1, None, 88.0, 121.0, None, 0.12),
+COLUMNS = {
+    "step": "claimed_step",
+    "run": "claimed_run",
+    "scalar": "pure_scalar_step",
+    "paper": "paper_bound_step",
+    "paper-run": "paper_bound_run",
+    "lower": "verified_lower",
+    "upper": "verified_upper",
+    "multiplier": "noise_multiplier",
+    "sigma": "sigma_effective",
 }
-ACCURACY = {
-    "gaussian": {0.3: 0.604, 3: 0.71},
-    "laplace": {0.3: 0.66, 3: 0.735},
-    "lmo_dp": {0.3: 0.641, 3: 0.731},
-    "lmo_dp_as_drawn": {0.3: 0.72, 3: 0.739},
-}
+TARGETS = """
+method          under    epsilon accuracy step   run    scalar paper  paper-run lower  upper  multiplier sigma
+nonprivate      -        -       0.741    -      -      -      -      -         -      -      -          -
+gaussian        claimed  0.3     0.604    0.3    0.1574 -      -      0.1031    0.1012 0.1070 22.73      22.73
+laplace         claimed  0.3     0.66     0.3    0.1574 0.3    0.3441 0.71      0.742  0.781  4.714      3.333
+lmo_dp          claimed  0.3     0.641    0.2932 0.1564 0.2347 1.308  -         0.5636 0.5953 7.124      4.536
+lmo_dp_as_drawn claimed  0.3     0.72     0.2932 0.1564 0.894  1.502  2.9       2.61   2.9495 2.9        1.3625
+gaussian        claimed  3       0.71     3      1.347  -      -      0.9       1.1    1.17   2.273      2.273
+laplace         claimed  3       0.735    3      1.347  3      3.2    14        15.1   16.9   0.4714     0.3333
+lmo_dp          claimed  3       0.731    2.995  1.345  2.462  4.1    -         17     19.2   0.61       0.31
+lmo_dp_as_drawn claimed  3       0.739    2.995  1.345  5.2    8.1    -         88     121    -          0.12
+gaussian        verified 0.3     0.69     0.1    0.06   -      0.3    -         0.282  0.3    8.3        8.3
+gaussian        verified 3       0.735    1      0.6    -      3      -         2.82   3      1.35       1.35
+laplace         verified 0.3     0.6816   0.1    0.06   -      0.3    -         0.282  0.3    11.786     8.3
+laplace         verified 3       0.7266   1      0.6    -      3      -         2.82   3      1.917      1.35
+lmo_dp          verified 0.3     0.6786   0.1    0.06   -      0.3    -         0.282  0.3    13.031     8.3
+lmo_dp          verified 3       0.7236   1      0.6    -      3      -         2.82   3      2.1195     1.35
+lmo_dp_as_drawn verified 0.3     -        -      -      -      -      -         -      -      -          -
+lmo_dp_as_drawn verified 3       -        -      -      -      -      -         -      -      -          -
+"""
 
 
-def fabricated_results(*, few_seeds: bool = False) -> dict[str, Any]:
-    """Return results of three experiments: done, skipped, failed, diverged, infinite; the last generates sentences."""
-    names = {"head": 10, "last_layer": 2, "sentences": 1} if not few_seeds else {"head": 2}
+@dataclass(frozen=True)
+class Row:
+    """One target of one method: its score, and the answers to how private it is."""
+
+    method: str
+    calibration: str | None
+    epsilon: float | None
+    accuracy: float | None
+    answers: dict[str, float | None] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, line: str, heads: list[str]) -> Row:
+        values = dict(zip(heads, (None if text == "-" else text for text in line.split()), strict=True))
+        method, calibration = values.pop("method"), values.pop("under")
+        numbers = {head: None if text is None else float(text) for head, text in values.items()}
+        return cls(method, calibration, numbers.pop("epsilon"), numbers.pop("accuracy"), numbers)
+
+    @property
+    def name(self) -> str:
+        parts = (self.method, self.calibration, None if self.epsilon is None else f"e{self.epsilon:g}")
+        return "-".join(part for part in parts if part)
+
+
+def rows() -> list[Row]:
+    heads, *lines = TARGETS.strip().splitlines()
+    return [Row.read(line, heads.split()) for line in lines]
+
+
+def fabricated_results() -> dict[str, Any]:
+    """Return results of three experiments: done, skipped, failed, pending, diverged, infinite.
+
+    The last experiment generates sentences, and has nothing at equal claims.
+    """
+    seeds = {"head": 10, "last_layer": 2, "sentences": 1}
     cells = [
-        cell
-        for name, seeds in names.items()
-        for cell in _cells(name, seeds)
-        if name != "sentences" or cell["calibration"] != "claimed"
+        _cell(experiment, row, seeds[experiment])
+        for experiment in seeds
+        for row in rows()
+        if not (experiment == "sentences" and row.calibration == "claimed")
     ]
+    named = {cell["cell"].removesuffix("-0a1b2c3d"): cell for cell in cells}
+    for experiment in ("head", "last_layer"):
+        named[f"{experiment}-lmo_dp_as_drawn-claimed-e0.3"] |= {
+            "runs_done": seeds[experiment] - 1,
+            "runs_reason": "a trained weight is not finite after the last step",
+        }
+    unfinished = {"runs_done": 0, "examples": None, "scores": _scores("last_layer", [])}
+    pending = {"status": "pending", "reason": "not computed yet: there are no records"}
+    failed = {"status": "failed", "reason": "what ran is not what was certified: steps: certified 40, ran 39"}
+    named["last_layer-laplace-verified-e0.3"] |= {**unfinished, **pending}
+    named["last_layer-laplace-verified-e3"] |= {**unfinished, **failed}
+    broken = _mechanism(named["head-lmo_dp_as_drawn-verified-e3"]) | {"law": None, "note": None, **failed}
     return {
         "status": "done",
+        "reason": None,
+        "spec": {"grid": "made_up", "cells": list(named)},
+        "files": {},
         "grid": "made_up",
         "title": "made-up results",
+        "keep_records": False,
         "compare": {"asked": "lmo_dp", "standard": "gaussian"},
         "methods": {
             name: {
@@ -68,39 +123,14 @@ def fabricated_results(*, few_seeds: bool = False) -> dict[str, Any]:
             }
             for name, title in METHODS.items()
         },
-        "experiments": {name: _experiment(name, seeds) for name, seeds in names.items()},
+        "experiments": {name: _experiment(name, number) for name, number in seeds.items()},
         "cells": cells,
         "comparisons": [],
-        "mechanisms": {cell["mechanism"]: _mechanism(cell) for cell in cells if cell["status"] == "done"},
+        "mechanisms": {
+            **{cell["mechanism"]: _mechanism(cell) for cell in cells if cell["status"] == "done"},
+            "lmo_dp_as_drawn-verified-e3-3d2c1b0a": broken,
+        },
     }
-
-
-def _cells(experiment: str, seeds: int) -> list[dict[str, Any]]:
-    cells = [_cell(experiment, "nonprivate", None, None, seeds, 0.741, {})]
-    for (method, epsilon), values in CLAIMED.items():
-        cells.append(
-            _cell(
-                experiment,
-                method,
-                "claimed",
-                epsilon,
-                seeds,
-                ACCURACY[method][epsilon],
-                dict(zip(PRIVACY, values, strict=True)),
-            )
-        )
-    for method, wider in (("gaussian", 1.0), ("laplace", 1.42), ("lmo_dp", 1.57)):
-        for epsilon, sigma in ((0.3, 8.3), (3, 1.35)):
-            values = (epsilon / 3, epsilon / 5, None, epsilon, None, 0.94 * epsilon, epsilon, sigma * wider, sigma)
-            score = (0.69 if epsilon == 0.3 else 0.735) - 0.02 * (wider - 1)
-            cells.append(
-                _cell(experiment, method, "verified", epsilon, seeds, score, dict(zip(PRIVACY, values, strict=True)))
-            )
-    for epsilon in (0.3, 3):
-        skipped = _cell(experiment, "lmo_dp_as_drawn", "verified", epsilon, seeds, None, {})
-        cells.append({**skipped, "status": "skipped", "reason": "it is the drawing of a published claim"})
-    cells[4] |= {"runs_done": seeds - 1, "runs_reason": "a trained weight is not finite after the last step"}
-    return cells
 
 
 def _mechanism(cell: dict[str, Any]) -> dict[str, Any]:
@@ -131,51 +161,56 @@ def _mechanism(cell: dict[str, Any]) -> dict[str, Any]:
 _PRIVACY_FACTS = frozenset([*privacy_columns(None), *audit_columns(None)])
 
 
-def _cell(
-    experiment: str,
-    method: str,
-    calibration: str | None,
-    epsilon: float | None,
-    seeds: int,
-    accuracy: float | None,
-    privacy: dict[str, float | None],
-) -> dict[str, Any]:
-    metrics = metrics_of(DATASETS[DATA[experiment]])
-    runs = [] if accuracy is None else [_run(accuracy + 0.004 * ((7 * number) % 5 - 2)) for number in range(seeds)]
+def _cell(experiment: str, row: Row, seeds: int) -> dict[str, Any]:
+    runs = [_run(row.accuracy + 0.004 * ((7 * number) % 5 - 2)) for number in range(seeds)] if row.accuracy else []
+    done = {"status": "done", "reason": None}
+    skipped = {"status": "skipped", "reason": "it is the drawing of a published claim"}
     return {
-        "cell": f"{experiment}-{method}-{calibration}-e{epsilon}-0a1b2c3d",
+        "cell": f"{experiment}-{row.name}-0a1b2c3d",
         "experiment": experiment,
-        "method": method,
-        "calibration": calibration,
-        "epsilon": epsilon,
-        "delta": None if epsilon is None else 1e-10,
-        "method_title": METHODS[method],
-        "mechanism": f"{method}-{calibration}-e{epsilon}-3d2c1b0a",
+        "method": row.method,
+        "calibration": row.calibration,
+        "epsilon": row.epsilon,
+        "delta": None if row.epsilon is None else 1e-10,
+        "method_title": METHODS[row.method],
+        "mechanism": f"{row.name}-3d2c1b0a",
         "repetitions": seeds,
-        "status": "done",
-        "reason": None,
+        **(done if row.accuracy else skipped),
         "setting": None,
-        "runs": [f"{experiment}-{method}-{calibration}-e{epsilon}-r{number:02d}-00000000" for number in range(seeds)],
+        "runs": [f"{experiment}-{row.name}-r{number:02d}-00000000" for number in range(seeds)],
         **privacy_columns(None),
         **audit_columns(None),
-        **{name: privacy.get(name) for name in PRIVACY},
-        "claimed_order": 128,
-        "claimed_order_in_domain": False,
-        "claimed_reason": None,
-        "pure_scalar_reason": "a Gaussian has no epsilon at delta = 0" if method == "gaussian" else None,
-        "paper_bound_reason": "fewer than two valid orders" if privacy and privacy["paper_bound_run"] is None else None,
-        "verified_limit": privacy.get("verified_lower"),
-        "verified_reason": None,
-        "mu": 0.1,
-        "zcdp": 0.01,
-        "noise_reason": "the variance is infinite" if privacy and privacy["noise_multiplier"] is None else None,
-        "efficiency": 0.4,
+        **(_privacy(row) if row.answers["sigma"] else {}),
         "runs_done": len(runs),
         "runs_reason": None,
-        "examples": 200 if experiment == "sentences" else 2000,
-        "metric": metrics[0],
-        "scores": {metric: summarise(metric, runs) for metric in metrics},
+        "examples": (200 if experiment == "sentences" else 2000) if runs else None,
+        "metric": metrics_of(DATASETS[DATA[experiment]])[0],
+        "scores": _scores(experiment, runs),
     }
+
+
+def _privacy(row: Row) -> dict[str, Any]:
+    """What a certificate says, and why it says nothing where it does not."""
+    return {
+        **{name: row.answers[head] for head, name in COLUMNS.items()},
+        "claimed_order": 128,
+        "claimed_order_in_domain": False,
+        "pure_scalar_reason": "a Gaussian has no epsilon at delta = 0" if row.method == "gaussian" else None,
+        "paper_bound_reason": "fewer than two valid orders" if row.answers["paper-run"] is None else None,
+        "verified_limit": row.answers["lower"],
+        "verified_lower_at_1e-5": 0.8 * row.answers["lower"],
+        "verified_upper_at_1e-5": 0.8 * row.answers["upper"],
+        "worst_shift": 0.0,
+        "noise_mean_abs": row.answers["multiplier"] and 0.7 * row.answers["multiplier"],
+        "mu": 0.1,
+        "zcdp": 0.01,
+        "noise_reason": "the variance is infinite" if row.answers["multiplier"] is None else None,
+        "efficiency": 0.4,
+    }
+
+
+def _scores(experiment: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {metric: summarise(metric, runs) for metric in metrics_of(DATASETS[DATA[experiment]])}
 
 
 def _run(accuracy: float) -> dict[str, Any]:
