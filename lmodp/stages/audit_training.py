@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from lmodp.accounting.at_delta import accounts_at
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.auditing.one_run import Guesses, bound_from_run, plan_guesses
 from lmodp.auditing.transcripts import STATISTICS, Reference, fit_to_reference, reference_scores, score_releases
@@ -41,7 +42,7 @@ from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
 from lmodp.seeds import derive_seed
 from lmodp.specs import CellSpec
-from lmodp.stages.audit_mechanism import CONFIDENCE, accounts_at, verdict
+from lmodp.stages.audit_mechanism import CONFIDENCE, verdict
 from lmodp.stages.cell_runs import CellRuns, Task
 from lmodp.stages.finetune_model import seeds_of, settings_of
 from lmodp.training import train

@@ -6,13 +6,13 @@ import math
 import pytest
 
 from lmodp.accounting import certificate_of
+from lmodp.accounting.at_delta import accounts_of
 from lmodp.errors import InvalidValue
 from lmodp.mechanisms import PUBLISHED, Gaussian, as_drawn
 from lmodp.plan import Plan
 from lmodp.specs import MechanismSpec
 from lmodp.stages.audit_mechanism import (
     Sampling,
-    accounts_of,
     audit_mechanism,
     audit_noise,
     resolved_delta,
