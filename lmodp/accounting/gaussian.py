@@ -1,30 +1,11 @@
 """The Gaussian under Poisson sampling, by the accounting library.
 
-The library takes a second to import, and not every job needs it; so the functions import it.
+The library takes a second to import, and not every job needs it; so the function imports it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
-
-
-def gaussian_rdp_epsilon(
-    *, noise_multiplier: float, sampling_rate: float, steps: int, delta: float, orders: Iterable[int]
-) -> float:
-    """Return the RDP epsilon of ``steps`` Poisson-sampled Gaussian sums.
-
-    Args:
-        noise_multiplier: standard deviation over sensitivity.
-        orders: Renyi orders to take the smallest epsilon over.
-    """
-    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SelfComposedDpEvent
-    from dp_accounting.rdp import RdpAccountant
-
-    accountant = RdpAccountant(orders=list(orders))
-    step = PoissonSampledDpEvent(sampling_rate, GaussianDpEvent(noise_multiplier))
-    accountant.compose(SelfComposedDpEvent(step, steps))
-    return float(accountant.get_epsilon(delta))
 
 
 @lru_cache(maxsize=256)

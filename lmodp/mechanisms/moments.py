@@ -9,7 +9,6 @@ gives the error estimate.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -61,9 +60,3 @@ def entropy_tail(log_x: float, log_survival: float, exponent: float) -> float:
         return 0.0
     log_factor = math.log(exponent / 2) + log_survival + exponent * log_x
     return math.exp(log_survival) * ((exponent + 1) * (log_x + 1 / exponent) - log_factor)
-
-
-def integral_in_log(scale: float, integrand: Callable[[Floats], Floats]) -> float:
-    """Return the integral over x > 0 of f, ``integrand(x)`` being x f(x)."""
-    log_x = log_grid(scale)
-    return integrate(log_x, integrand(np.exp(log_x)))

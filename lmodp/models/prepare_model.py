@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from lmodp.data.fetch import fetched_folder
 from lmodp.data.hub import hub_files
@@ -64,11 +64,6 @@ def prepare_model(
         "notes": list(card.notes),
         **facts,
     }
-
-
-def load_encoder(folder: Path) -> PreTrainedModel:
-    """Return the model that `prepare_model` wrote, in evaluation mode and float32."""
-    return AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32).eval()
 
 
 def load_language_model(folder: Path, *, dtype: torch.dtype = torch.float32, **options: Any) -> PreTrainedModel:

@@ -10,7 +10,6 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
-from lmodp.accounting.gaussian import gaussian_rdp_epsilon
 from lmodp.accounting.pld.bounds import composed_epsilon, coordinate_pair, scalar_interval, vector_lower
 from lmodp.accounting.pld.convolution import tilted_power
 from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge, merge_mirrored
@@ -18,6 +17,7 @@ from lmodp.accounting.pld.profile import largest_loss, positive_cells
 from lmodp.accounting.rdp.supremum import vector_curve
 from lmodp.accounting.verified import rdp_upper, verified_run
 from lmodp.mechanisms import Gaussian, Laplace, load_noise
+from tests.oracles.library import gaussian_rdp_epsilon
 
 NOISE = load_noise("lmo-0.3").scaled(0.2)
 

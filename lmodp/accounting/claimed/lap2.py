@@ -3,9 +3,8 @@
 These formulas are Lap2's claims; ``verified`` decides whether they are true.
 
 References:
-    Lap2, arXiv 2602.23516 (2026): b ~ (2 zeta / epsilon) sqrt(T ln(1/delta)) C, and its script's
-    b = C sqrt(E q H_N / (8 Phi)), Phi = (sqrt(epsilon + L) - sqrt(L))^2, L = ln(1/delta), beside the
-    Gaussian sigma = sqrt(E q / (2 Phi)).
+    Lap2, arXiv 2602.23516 (2026); its script's b = C sqrt(E q H_N / (8 Phi)),
+    Phi = (sqrt(epsilon + L) - sqrt(L))^2, L = ln(1/delta).
 """
 
 from __future__ import annotations
@@ -37,31 +36,12 @@ def lap2_scale(
     return clip_norm * math.sqrt(epochs * sampling_rate * harmonic(coordinates) / (8 * _phi(epsilon, delta)))
 
 
-def lap2_gaussian_std(*, epsilon: float, delta: float, sampling_rate: float, epochs: float) -> float:
-    """Return the noise multiplier of the Gaussian that Lap2 compares with."""
-    return math.sqrt(epochs * sampling_rate / (2 * _phi(epsilon, delta)))
-
-
-def lap2_approximate_scale(
-    *, epsilon: float, delta: float, sampling_rate: float, steps: int, clip_norm: float = 1.0
-) -> float:
-    """Return the approximation b = (2 q / epsilon) sqrt(T ln(1/delta)) C of the paper's text."""
-    _check(epsilon, delta)
-    return clip_norm * 2 * sampling_rate / epsilon * math.sqrt(steps * math.log(1 / delta))
-
-
 def lap2_epsilon(
     *, scale: float, delta: float, sampling_rate: float, epochs: float, coordinates: int, clip_norm: float = 1.0
 ) -> float:
     """Return the epsilon at which `lap2_scale` gives ``scale``: epsilon = Phi + 2 sqrt(Phi L)."""
     require(0 < scale < math.inf, "scale", scale, "must be finite and above 0")
     return _epsilon(clip_norm**2 * epochs * sampling_rate * harmonic(coordinates) / (8 * scale**2), delta)
-
-
-def lap2_gaussian_epsilon(*, noise_multiplier: float, delta: float, sampling_rate: float, epochs: float) -> float:
-    """Return the epsilon at which `lap2_gaussian_std` gives ``noise_multiplier``."""
-    require(0 < noise_multiplier < math.inf, "noise_multiplier", noise_multiplier, "must be finite and above 0")
-    return _epsilon(epochs * sampling_rate / (2 * noise_multiplier**2), delta)
 
 
 def _check(epsilon: float, delta: float) -> None:

@@ -8,9 +8,9 @@ from hypothesis import given
 
 from lmodp.accounting import claimed_run, claimed_step, paper_bound_run, paper_bound_step, pure_scalar
 from lmodp.accounting.claimed.lmo_dp import claimed_rdp, raw_mgf
-from lmodp.accounting.gaussian import gaussian_rdp_epsilon
 from lmodp.accounting.paper_bound import ORDERS, scalar_log_moments
 from lmodp.mechanisms import ExponentialPart, GammaPart, Gaussian, Laplace, LaplaceMixture, UniformPart, load_noise
+from tests.oracles.library import gaussian_rdp_epsilon
 from tests.unit.mechanisms.mixtures import CHEAP, mixtures
 
 DELTA = 1e-6
