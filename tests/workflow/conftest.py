@@ -27,7 +27,7 @@ class Workflow:
         self.configfile.write_text(yaml.safe_dump(self.values))
 
     def run(self, *options, check=True):
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(self.configfile), *options]
+        command = [sys.executable, "-m", "snakemake", "--configfile", str(self.configfile), "--cores", "2", *options]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(self.repository), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
             command, cwd=self.repository, env=environment, capture_output=True, text=True, check=False
