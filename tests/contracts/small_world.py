@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from lmodp.vocabulary import OWN_ENGINE
 
 ROOT = Path(__file__).resolve().parents[2]
 EPSILON = {"claimed": 3, "verified": 3}
+FOLDER = TemporaryDirectory(prefix="lmodp-tiny-")
 SEEDS = {"sampling": 11, "dropout": 12, "noise": 13}
 
 
@@ -39,11 +41,8 @@ def grid_of(methods, *, folder=None, **privacy):
 @cache
 def model_folder():
     """A folder with the tiny model's configuration, which is all that counting parameters reads."""
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(prefix="lmodp-tiny-"))
-    tiny_config().save_pretrained(folder)
-    return folder
+    tiny_config().save_pretrained(FOLDER.name)
+    return Path(FOLDER.name)
 
 
 def tiny_config():
