@@ -9,7 +9,6 @@ ADJACENCY = "add_or_remove_one"
 SAMPLER = "poisson"
 PRIVACY_UNIT = "example"
 NOISE_SCHEDULE = "constant"  # noise and clip norm are the same at every step
-RANDOMNESS = ("seeded", "entropy")  # seeded: a benchmark, which protects nobody; entropy: a release
 PURPOSES = ("split", "head_init", "sampling", "dropout", "noise")  # of random numbers
 PURPOSES_OF_STEPS = ("sampling", "dropout", "noise")  # those that every step of a run draws for
 OWN_ENGINE = "lmodp"  # the suite's own engine, lmodp.training

@@ -42,7 +42,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _text(plan: Mapping[str, Any]) -> str:
-    models = table(
+    total = sum(cell["seconds"] or 0 for cell in plan["cells"])
+    head = (
+        f"{plan['grid']}: {len(plan['cells'])} cells, {_duration(total)} in total at {plan['rate'] / 1e9:.3g} GFLOP/s"
+    )
+    return "\n".join([_models(plan), "", _cells(plan), "", head, *plan["notes"]])
+
+
+def _models(plan: Mapping[str, Any]) -> str:
+    return table(
         ("experiment", "model", "data set", "parameters", "trained", "clipped layers", "memory"),
         [
             (
@@ -57,7 +65,10 @@ def _text(plan: Mapping[str, Any]) -> str:
             for item in plan["models"]
         ],
     )
-    cells = table(
+
+
+def _cells(plan: Mapping[str, Any]) -> str:
+    return table(
         (
             "experiment",
             "method",
@@ -90,11 +101,6 @@ def _text(plan: Mapping[str, Any]) -> str:
             for cell in plan["cells"]
         ],
     )
-    total = sum(cell["seconds"] or 0 for cell in plan["cells"])
-    head = (
-        f"{plan['grid']}: {len(plan['cells'])} cells, {_duration(total)} in total at {plan['rate'] / 1e9:.3g} GFLOP/s"
-    )
-    return "\n".join([models, "", cells, "", head, *plan["notes"]])
 
 
 def _whole(value: int | None) -> str:

@@ -170,6 +170,7 @@ def _cell(job: Job) -> dict[str, Path]:
         spec=cell.spec.to_dict(),
         method_file=job.layout.method_file("finetune_model", cell.spec.to_dict()),
         work=lambda: finetune_model(cell, runs, certificate, load_engine=lambda: _engine(job, cell)),
+        is_complete=runs.has_all_weights,
     )
     runs.write_timing()
     job.run(

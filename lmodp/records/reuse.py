@@ -62,6 +62,7 @@ def run_stage(
     artefact: Path | None = None,
     method_file: Path | None = None,
     any_code: bool = False,
+    is_complete: Callable[[], bool] = lambda: True,
 ) -> dict[str, Any]:
     """Do a stage's work unless its record says that it is done; return the record.
 
@@ -82,12 +83,14 @@ def run_stage(
         any_code: keep a record that another version of the code wrote. Where its bulky
             files are missing the work is done again; if the result is what the record
             says, the record stays as it is, and so does everything made from it.
+        is_complete: whether all bulky files that the record speaks of are there, for a stage
+            that keeps them without an ``artefact``'s copy of the record.
     """
     started = time.perf_counter()
     hashes = {name_in(root, path): input_hash(path) for path in inputs.values()}
     code = stage_code(name, method_file)
     stamp = artefact / STAMP if artefact else record
-    if _is_current(stamp, root, Wanted(None if any_code else code, hashes, spec)):
+    if _is_current(stamp, root, Wanted(None if any_code else code, hashes, spec)) and is_complete():
         if artefact:
             write_bytes(record, stamp.read_bytes())
         os.utime(record)  # newer than its inputs again, so that the workflow rests
@@ -95,15 +98,11 @@ def run_stage(
         return read_record(record)
     record.parent.mkdir(parents=True, exist_ok=True)
     content = {"spec": dict(spec), **work()}
-    lines = [sealed(plain(line)) for line in content.pop("runs", [])] if record.suffix == ".jsonl" else None
-    if lines is not None:
-        content["runs"] = [run_entry(line) for line in lines]
-    status, reason = content.pop("status", "done"), content.pop("reason", None)
     content["files"] = {name_in(root, path): sha256_file(path) for path in files}
-    packages = content.pop("packages", get_stage(name).packages)
-    made = make_record(name, plain(content), code=code, packages=packages, inputs=hashes, status=status, reason=reason)
-    if any_code and artefact and _has_hash(record, made["sha256"]):
-        write_bytes(stamp, record.read_bytes())
+    made, lines = _record_of(name, content, Wanted(code, hashes, spec), in_lines=record.suffix == ".jsonl")
+    if any_code and _has_hash(record, made["sha256"]):
+        if artefact:
+            write_bytes(stamp, record.read_bytes())
         os.utime(record)
         _print_line(name, record, root, "kept", started)
         return read_record(record)
@@ -111,6 +110,27 @@ def run_stage(
         write_json(path, made) if lines is None else write_runs(path, made, lines)
     _print_line(name, record, root, made["status"], started)
     return made
+
+
+def _record_of(
+    name: str, content: dict[str, Any], made_by: Wanted, *, in_lines: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
+    """Return the record of a stage's content, and the sealed lines of its runs where there are lines."""
+    lines = [sealed(plain(line)) for line in content.pop("runs", [])] if in_lines else None
+    if lines is not None:
+        content["runs"] = [run_entry(line) for line in lines]
+    status, reason = content.pop("status", "done"), content.pop("reason", None)
+    packages = content.pop("packages", get_stage(name).packages)
+    made = make_record(
+        name,
+        plain(content),
+        code=made_by.code or "",
+        packages=packages,
+        inputs=made_by.inputs,
+        status=status,
+        reason=reason,
+    )
+    return made, lines
 
 
 def _is_current(record: Path, root: Path, wanted: Wanted) -> bool:

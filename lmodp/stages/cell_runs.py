@@ -100,6 +100,12 @@ class CellRuns:
             return None
         return log
 
+    def has_all_weights(self) -> bool:
+        """Whether the weights are there of every run that the results call done."""
+        _, lines = self.trained()
+        done = [line for line in lines if line["status"] == "done"]
+        return all(self._has_weights(line["run"], line["weights_sha256"]) for line in done)
+
     def _cached(self, run: str) -> dict[str, Any] | None:
         try:
             found = read_json(self.log(run))
@@ -113,7 +119,7 @@ class CellRuns:
         except (MissingFile, DamagedFile):
             return None
         line = next((line for line in lines if line["run"] == run), None)
-        known = line and {"code": line.get("code"), "inputs": record["inputs"], "spec": record["spec"]}
+        known = line and {"code": line["created_by"]["code"], "inputs": record["inputs"], "spec": record["spec"]}
         return line if known and self.is_current(known) else None
 
     def _has_weights(self, run: str, sha256: str) -> bool:
@@ -126,7 +132,7 @@ class CellRuns:
 
     def line(self, number: int, log: Mapping[str, Any]) -> dict[str, Any]:
         """Return the line of a run; the first repetition keeps its lists of steps."""
-        return dict(log) if "batches" in log else run_line(log, per_step=number == 0)
+        return run_line(log, per_step=number == 0)
 
     def trained(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the record of finetune_model and the lines of the runs."""

@@ -189,7 +189,8 @@ class _Trainer:
     def _train(self, number: int) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Train a repetition; return its log and its measured times."""
         run, seeds = self.cell.runs[number], seeds_of(self.cell.spec, number)
-        head = {"run": run, "repetition": number, "status": "done", "reason": None, "code": self.runs.code}
+        made_by = {"code": self.runs.code}
+        head = {"run": run, "repetition": number, "status": "done", "reason": None, "created_by": made_by}
         training = self.cell.spec.training
         try:
             model, running, summary = self.runs.task.model(seeds["head_init"])
@@ -204,13 +205,8 @@ class _Trainer:
             return {**head, "status": "skipped", "reason": str(error)}, None
         except LmodpError as error:
             return {**head, "status": "failed", "reason": str(error)}, None
-        log = {
-            **head,
-            "seeds": seeds,
-            "trained": summary,
-            **result.record,
-            "clipped_share": mean_clipped_share(result.record),
-        }
+        own = {**head, "seeds": seeds, "trained": summary, "clipped_share": mean_clipped_share(result.record)}
+        log = {**head, **result.record, **own}  # another engine's record never speaks for the suite
         weights = {
             name: value.detach().cpu().contiguous() for name, value in model.named_parameters() if value.requires_grad
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lmodp.auditing.conformance import compare_run
@@ -10,7 +11,7 @@ from lmodp.mechanisms import noise_from_dict
 from lmodp.plan import Plan
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
-from lmodp.specs import CellSpec
+from lmodp.specs import CellSpec, MechanismSpec
 from lmodp.stages.tuning import candidates
 
 if TYPE_CHECKING:
@@ -50,18 +51,10 @@ def certified_plan(spec: CellSpec, certificate: Mapping[str, Any], finetune: Map
     """
     known = candidates(spec.training)
     chosen = (finetune.get("tuning") or {}).get("chosen")
-    tuned = spec.tuned(chosen if chosen in known else known[0])
-    plan = tuned.plan(noise_from_dict(certificate["noise"]) if certificate["noise"] else None)
-    asked = certificate["spec"]
-    return Plan.for_batches(
-        expected_batch_size=asked["expected_batch_size"],
-        dataset_size=asked["dataset_size"],
-        steps=asked["steps"],
-        delta=asked["delta"],
-        noise=plan.noise,
-        clip_norm=plan.clip_norm,
-        clipping=plan.clipping,
-    )
+    tuned = spec.tuned(chosen if chosen in known else known[0]).plan(None)
+    noise = noise_from_dict(certificate["noise"]) if certificate["noise"] else None
+    asked = MechanismSpec.from_dict(certificate["spec"]).plan(None)
+    return replace(asked, clip_norm=tuned.clip_norm, clipping=tuned.clipping, noise=noise)
 
 
 def _head(line: Mapping[str, Any]) -> dict[str, Any]:

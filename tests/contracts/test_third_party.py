@@ -19,6 +19,11 @@ SAY_PLAN = (
     '{"noise": honest.noise.to_dict(), "sampling_rate": honest.sampling_rate, "expected_batch_size": '
     'honest.expected_batch_size, "divisor": honest.expected_batch_size}'
 )
+# What the suite writes itself, said by the engine: other sums of what it drew, a status, another run's name.
+SAY_BATCHES = (
+    ', "batches": {"steps": honest.steps, "examples": round(honest.steps * honest.expected_batch_size), '
+    '"squares": 10**6, "commonest": 1}, "status": "done", "reason": None, "run": "r", "created_by": {}}'
+)
 FILES = {
     "third_party": method_text("third_party"),
     "raises": method_text("raises", mechanism="return 1 / 0"),
@@ -30,6 +35,7 @@ FILES = {
     "honest_engine": engine("honest_engine"),
     "wrong_rate": engine("wrong_rate", plan=TWICE),
     "hidden_rate": engine("hidden_rate", plan=TWICE, told=SAY_PLAN),
+    "hidden_batches": engine("hidden_batches", plan=TWICE, told=SAY_PLAN[:-1] + SAY_BATCHES),
     "less_noise": engine("less_noise", plan=LESS, told=SAY_PLAN),
     "engine_raises": engine("engine_raises", plan="raise RuntimeError('out of order')"),
     "engine_silent": engine("engine_silent", told='{"batch_sizes": float("nan")}'),
@@ -88,6 +94,7 @@ def test_a_good_third_party_method_is_a_row_like_any_other(rows, name):
         ("needs_more", "skipped", "surely_not_installed_anywhere is not installed. Install it: pip install it"),
         ("wrong_rate", "failed", "what ran is not what was certified: sampling_rate: certified 0.25, ran 0.5"),
         ("hidden_rate", "failed", "what ran is not what was certified: examples drawn"),
+        ("hidden_batches", "failed", "what ran is not what was certified: examples drawn"),
         ("less_noise", "failed", "what ran is not what was certified: share of noise below its median"),
         ("engine_raises", "failed", "the engine raised RuntimeError: out of order"),
         ("engine_silent", "failed", "the engine's record is not plain JSON"),

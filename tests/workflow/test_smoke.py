@@ -86,8 +86,14 @@ def test_no_record_holds_a_path_or_a_host_of_this_machine(smoke):
 
 @pytest.fixture(scope="module")
 def mended(smoke):
-    """The grid after four cells were damaged, each in its way, and asked for again; what was there before."""
-    names = {"deleted": "-lmo_dp-", "interrupted": "-gaussian-", "cleaned": "-laplace-", "cleaned too": "-nonprivate-"}
+    """The grid after five cells were damaged, each in its way, and asked for again; what was there before."""
+    names = {
+        "deleted": "-lmo_dp-",
+        "interrupted": "-gaussian-",
+        "cleaned": "-laplace-",
+        "cleaned too": "-nonprivate-",
+        "emptied": "-lora-",
+    }
     cells = {damage: cells_of(smoke.results, method)[0] for damage, method in names.items()}
     cache = {damage: smoke.folder / "cache/cells" / cell.name for damage, cell in cells.items()}
     kept, lost = (entry["run"] for entry in read_record(cells["interrupted"] / "training.jsonl")["runs"])
@@ -100,6 +106,8 @@ def mended(smoke):
     )
     for folder in (cells["deleted"], cache["deleted"], cells["cleaned"], cells["cleaned too"]):
         shutil.rmtree(folder)
+    shutil.rmtree(cache["emptied"])
+    (cells["emptied"] / "evaluation.jsonl").unlink()
     (cells["interrupted"] / "training.jsonl").unlink()
     for ending in ("json", "safetensors"):
         (cache["interrupted"] / f"{lost}.{ending}").unlink()
@@ -108,7 +116,8 @@ def mended(smoke):
 
 
 def test_damaged_cells_come_back_with_the_same_bytes(smoke, mended):
-    """One deleted, one interrupted between its runs, two of which `make clean` deleted the results."""
+    """One deleted, one interrupted between its runs, two of which `make clean` deleted the results, one
+    whose weights are to be scored again and are gone."""
     assert smoke.records() == mended.before.records
     assert "Nothing to be done" in smoke.run("--dry-run").text
 

@@ -241,3 +241,16 @@ def test_the_same_content_by_other_code_leaves_what_was_made_from_it(root, monke
     )
     run_stage("calibrate_noise", record=root / "m/noise.json", root=root, inputs={}, spec={}, work=lambda: {"noise": 1})
     assert judged(root) is None
+
+
+def test_a_record_whose_bulky_files_are_gone_is_made_again_and_stays_if_it_says_the_same(root):
+    before = train(root, ["a"])
+    stamp = (root / "c/training.jsonl").stat().st_ino
+    calls = []
+    train(root, ["a"], is_complete=lambda: calls.append(1) or True)
+    assert calls and (root / "c/training.jsonl").stat().st_ino == stamp
+    assert train(root, ["a"], is_complete=lambda: False) == before
+    assert (root / "c/training.jsonl").stat().st_ino != stamp, "written anew"
+    kept = (root / "c/training.jsonl").stat().st_ino
+    train(root, ["a"], is_complete=lambda: False, any_code=True)
+    assert (root / "c/training.jsonl").stat().st_ino == kept, "the work was done, the record stays"
