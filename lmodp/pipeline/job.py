@@ -101,17 +101,36 @@ class Job:
 
 
 class _Tee:
-    """A stream that writes to the console and to a log file; progress bars go to the console alone."""
+    """A stream that writes to the console and to a log file; progress bars go to the console alone.
+
+    Jobs share one console. So a line goes there in one piece: `print` writes a text and its line end apart, and
+    without a buffer (PYTHONUNBUFFERED) the lines of two jobs would run into each other.
+    """
 
     def __init__(self, console: Any, log: Any):
         self.console, self.log = console, log
+        self.begun = ""  # a line whose end has not come yet
 
     def write(self, text: str) -> int:
-        """Write to both; what overwrites its own line goes to the console alone."""
-        if "\r" not in text:
-            self.log.write(text)
-            self.log.flush()
-        return int(self.console.write(text))
+        """Write whole lines to both; what overwrites its own line goes to the console alone, and at once."""
+        if "\r" in text:
+            self.console.write(text)
+            return len(text)
+        lines, end, self.begun = (self.begun + text).rpartition("\n")
+        if end:
+            self._pass_on(lines + end)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what has no line end yet."""
+        self._pass_on(self.begun)
+        self.begun = ""
+        self.console.flush()
+
+    def _pass_on(self, text: str) -> None:
+        self.log.write(text)
+        self.log.flush()
+        self.console.write(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.console, name)
@@ -135,4 +154,4 @@ def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackT
     if isinstance(error, LmodpError):
         print(f"lmodp: {error}", file=sys.stderr)
     else:
-        print("".join(format_exception(kind, error, traceback)), file=sys.stderr)
+        print("".join(format_exception(kind, error, traceback)), file=sys.stderr, end="")
