@@ -12,7 +12,9 @@ HEAD = """\
 # torch carries no local version and no hash on purpose: a CPU and a CUDA build both satisfy it.
 """
 CONDA = """\
-# The conda form of requirements.lock (the same pins; a test holds them equal). Made with `make lock`.
+# The conda form of requirements.lock (the same pins; a test holds them equal), and the suite itself (`--editable .`).
+# Made with `make lock`. Set up with `conda env create --file environment.yml`. Not tried with conda where it was written;
+# the list below `pip:` was installed by pip.
 name: lmodp
 channels:
   - conda-forge
@@ -29,8 +31,9 @@ def main() -> None:
     skipped = {"pip", "setuptools", "wheel", "lmodp"}
     found = {item.name: item.version.split("+")[0] for item in distributions() if item.name.lower() not in skipped}
     pins = [f"{name}=={found[name]}" for name in sorted(found, key=str.lower)]
+    conda = "".join(f"      - {line}\n" for line in [*pins, "--editable ."])
     (ROOT / "requirements.lock").write_text(HEAD + "\n".join(pins) + "\n", encoding="utf-8")
-    (ROOT / "environment.yml").write_text(CONDA + "".join(f"      - {pin}\n" for pin in pins), encoding="utf-8")
+    (ROOT / "environment.yml").write_text(CONDA + conda, encoding="utf-8")
 
 
 if __name__ == "__main__":

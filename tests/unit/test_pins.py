@@ -26,10 +26,10 @@ def requirements():
     return [Requirement(line) for line in [*project["dependencies"], *extras] if not line.startswith("lmodp[")]
 
 
-def test_the_conda_environment_carries_the_same_pins():
+def test_the_conda_environment_carries_the_same_pins_and_the_suite():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     carried = next(item for item in environment["dependencies"] if isinstance(item, dict))["pip"]
-    assert sorted(carried) == sorted(lines("requirements.lock"))
+    assert carried == [*lines("requirements.lock"), "--editable ."]
 
 
 def test_every_direct_requirement_is_locked_within_its_range():
