@@ -13,8 +13,8 @@ HEAD = """\
 """
 CONDA = """\
 # The conda form of requirements.lock (the same pins; a test holds them equal), and the suite itself (`--editable .`).
-# Made with `make lock`. Set up with `conda env create --file environment.yml`. Not tried with conda where it was written;
-# the list below `pip:` was installed by pip.
+# Made with `make lock`. Set up with `conda env create --file environment.yml`. This was not tried with conda where it
+# was written; there the list below `pip:` was installed by pip.
 name: lmodp
 channels:
   - conda-forge
