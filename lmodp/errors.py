@@ -116,6 +116,16 @@ def _extras() -> dict[str, set[str]]:
     return found
 
 
+# What the code of a method or of another engine may raise; its author is told, and the grid goes on. A plug-in that
+# leaves the process (sys.exit) is at fault like any other.
+FOREIGN_ERRORS = (Exception, SystemExit)
+
+
+def one_line(text: str) -> str:
+    """Return a text with every run of white space as one space: a cell of a table has one line."""
+    return " ".join(text.split())
+
+
 def describe_error(error: BaseException) -> str:
     """Return an exception in one line: kind, text, and the line of code that raised it."""
     place = ""
@@ -124,5 +134,5 @@ def describe_error(error: BaseException) -> str:
         trace = trace.tb_next
     if trace is not None:
         place = f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}, line {trace.tb_lineno})"
-    text = " ".join(str(error).split())
+    text = one_line(str(error))
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmodp.errors import LmodpError, describe_error
+from lmodp.errors import FOREIGN_ERRORS, LmodpError, describe_error
 from lmodp.methods.engine import Engine
 from lmodp.plan import Plan
 from lmodp.training import Examples, TrainingResult, TrainingSettings
@@ -167,7 +167,7 @@ def _guarded(work: Any) -> Any:
         answer = work()
     except LmodpError:
         raise
-    except Exception as error:  # another engine may raise any exception; the tables show it, and the grid goes on
+    except FOREIGN_ERRORS as error:
         raise EngineFailed(f"the engine raised {describe_error(error)}") from error
     if isinstance(answer, TrainingResult):
         missing = [name for name in REQUIRED if name not in answer.record]

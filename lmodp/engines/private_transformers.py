@@ -137,6 +137,7 @@ class _Run:
             target_delta=plan.delta,
             clipping_mode="ghost",
             record_snr=False,
+            skip_checks=True,  # the package knows its own list of classes only, and would refuse the wrapper
         )
         self.optimizer: Any = build_optimizer(settings, [value for value in model.parameters() if value.requires_grad])
         self.engine.attach(self.optimizer)

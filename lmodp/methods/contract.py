@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from lmodp.errors import describe_error, given
+from lmodp.errors import FOREIGN_ERRORS, describe_error, given, one_line
 from lmodp.vocabulary import OWN_ENGINE
 
 if TYPE_CHECKING:
@@ -275,11 +275,9 @@ def why_left_out(method: Method, spec: CellSpec, *, task: str, architecture: str
         return LeftOut("skipped", reason)
     try:
         reason = method.skip(spec)
-    except (
-        Exception
-    ) as error:  # a method may raise any exception; the tables show it to the author, and the grid goes on
+    except FOREIGN_ERRORS as error:
         return LeftOut("failed", f"skip() of {method.name!r} raised {describe_error(error)}")
-    return LeftOut("skipped", reason) if reason else None
+    return LeftOut("skipped", one_line(reason)) if reason else None
 
 
 def points_of(method: Method, datasets: Mapping[str, int]) -> tuple[Method, dict[str, Sequence[PublishedPoint]]]:
@@ -293,9 +291,7 @@ def points_of(method: Method, datasets: Mapping[str, int]) -> tuple[Method, dict
         return method, {
             name: tuple(method.published_points(dataset=name, dataset_size=size)) for name, size in datasets.items()
         }
-    except (
-        Exception
-    ) as error:  # a method may raise any exception; the tables show it to the author, and the grid goes on
+    except FOREIGN_ERRORS as error:
         return BrokenMethod(method.name, status="published_points() raised", reason=describe_error(error)), {}
 
 

@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from lmodp.errors import InvalidValue, MissingFile, describe_error, nearest, require
+from lmodp.errors import FOREIGN_ERRORS, Fault, InvalidValue, MissingFile, describe_error, nearest, one_line, require
 from lmodp.methods.contract import BrokenMethod, Method, missing_package
 from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS
 
@@ -24,6 +24,7 @@ BASELINES = (Path(__file__).resolve().parent.parent / "baselines").resolve()  # 
 ENTRY_POINTS = "lmodp.methods"
 _STATED = ("name", "title", "reference")
 _CONTRACT = "The contract is baselines/README.md."
+_CONTRACT_NAMES = {key for key in (*vars(Method), *Method.__annotations__) if key[0] != "_"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _from_file(path: Path) -> Found:
     name = method_name(path)
     try:
         method = _method_in(_import(path), name)
-    except Exception as error:  # a method may raise any exception on import; the list shows it to the author
+    except FOREIGN_ERRORS as error:
         return Found(_broken(name, error), path.name, path)
     return Found(method, path.name, path)
 
@@ -130,15 +131,15 @@ def _from_entry_point(point: EntryPoint) -> Found:
     try:
         loaded = point.load()
         method = _method_in(loaded, point.name)
-    except Exception as error:  # as above, for installed packages
+    except FOREIGN_ERRORS as error:
         return Found(_broken(point.name, error), origin, None)
     source = inspect.getsourcefile(type(method))
     return Found(method, origin, Path(source) if source else None)
 
 
-def _broken(name: str, error: Exception) -> BrokenMethod:
+def _broken(name: str, error: BaseException) -> BrokenMethod:
     if isinstance(error, InvalidValue):
-        return BrokenMethod(name, status="not a method", reason=str(error))
+        return BrokenMethod(name, status="not a method", reason=one_line(str(error)))
     return BrokenMethod(name, status="import error", reason=describe_error(error))
 
 
@@ -169,6 +170,7 @@ def check_method(method: Method, name: str) -> None:
     """
     missing = [key for key in _STATED if not getattr(method, key, None)]
     require(not missing, "class", type(method).__name__, f"must state {', '.join(missing)}", _CONTRACT)
+    _require_known_attributes(method)
     require(
         method.name == name,
         "name",
@@ -195,6 +197,14 @@ def check_method(method: Method, name: str) -> None:
         "must not be empty for a method that defines mechanism()",
         "State them, so that its noise is certified.",
     )
+
+
+def _require_known_attributes(method: Method) -> None:
+    """Raise if a method has a public name that the contract does not know: nothing would read it."""
+    own = [vars(kind) for kind in type(method).__mro__ if kind not in Method.__mro__]
+    for key in sorted({key for names in (*own, vars(method)) for key in names if key[0] != "_"} - _CONTRACT_NAMES):
+        remedy = f"{nearest(key, _CONTRACT_NAMES)} A helper of your own begins with an underscore. {_CONTRACT}"
+        raise InvalidValue(str(Fault(key, getattr(method, key), "is not in the contract and would be ignored", remedy)))
 
 
 def _import(path: Path) -> ModuleType:

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from lmodp import __version__
-from lmodp.errors import DamagedFile, MissingFile
+from lmodp.errors import DamagedFile, MissingFile, one_line
 from lmodp.vocabulary import STATUSES
 
 SCHEMA_VERSION = 2
@@ -80,7 +80,9 @@ def make_record(
 
 
 def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record, or a run's line, with the hash of its content."""
+    """Return a record, or a run's line, with the hash of its content; its reason is one line, as tables show it."""
+    if isinstance(values.get("reason"), str):
+        values = {**values, "reason": one_line(values["reason"])}
     return {**values, "sha256": content_hash(values)}
 
 

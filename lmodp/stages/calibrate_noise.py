@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmodp.errors import LmodpError, Unsupported, describe_error
+from lmodp.errors import FOREIGN_ERRORS, LmodpError, Unsupported, describe_error
 from lmodp.methods.contract import Mechanism, Method, Target
 from lmodp.specs import MechanismSpec
 
@@ -48,7 +48,7 @@ def calibrate_noise(
         return {"noise": None, "status": "skipped", "reason": str(error)}
     except LmodpError as error:
         return {"noise": None, "status": "failed", "reason": str(error)}
-    except Exception as error:  # a method may raise anything; its author must see what, and the grid goes on
+    except FOREIGN_ERRORS as error:
         return {
             "noise": None,
             "status": "failed",

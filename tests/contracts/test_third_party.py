@@ -38,6 +38,9 @@ FILES = {
     "hidden_batches": engine("hidden_batches", plan=TWICE, told=SAY_PLAN[:-1] + SAY_BATCHES),
     "less_noise": engine("less_noise", plan=LESS, told=SAY_PLAN),
     "engine_raises": engine("engine_raises", plan="raise RuntimeError('out of order')"),
+    "leaves": method_text("leaves", mechanism="raise SystemExit('licence server\\nnot reached')"),
+    "engine_leaves": engine("engine_leaves", plan="raise SystemExit(3)"),
+    "skips": method_text("skips", body="def skip(self, spec):\n    return 'not\\n  here'"),
     "engine_silent": engine("engine_silent", told='{"batch_sizes": float("nan")}'),
 }
 INSTALLED = method_text("installed_method")
@@ -97,6 +100,9 @@ def test_a_good_third_party_method_is_a_row_like_any_other(rows, name):
         ("hidden_batches", "failed", "what ran is not what was certified: examples drawn"),
         ("less_noise", "failed", "what ran is not what was certified: share of noise below its median"),
         ("engine_raises", "failed", "the engine raised RuntimeError: out of order"),
+        ("leaves", "failed", "mechanism() of 'leaves' raised SystemExit: licence server not reached (leaves.py, line "),
+        ("engine_leaves", "failed", "the engine raised SystemExit: 3"),
+        ("skips", "skipped", "not here"),
         ("engine_silent", "failed", "the engine's record is not plain JSON"),
     ],
 )

@@ -2,7 +2,8 @@
 
 The package is on no registry, so it is not here. The stand-in has the parts of its
 interface that the seam uses (`PrivacyEngine`, `attach`, `step`, `virtual_step`,
-`detach`) and clips by explicit per-example gradients.
+`detach`, `get_privacy_spent`), refuses every model that is not on its list of classes
+as the real class does (version 0.2.3), and clips by explicit per-example gradients.
 """
 
 import copy
@@ -12,10 +13,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from transformers import BertForSequenceClassification, GPT2LMHeadModel, RobertaForSequenceClassification
 
 from lmodp.auditing.conformance import compare_run
 from lmodp.errors import Unsupported
 from lmodp.mechanisms import Gaussian, Laplace
+from lmodp.methods.contract import Target, missing_package
+from lmodp.methods.discovery import BASELINES, get_method
 from lmodp.plan import Plan
 from lmodp.records.runs import run_line
 from lmodp.training import ClippingEngine, PoissonSampler, TrainingSettings
@@ -24,6 +28,9 @@ from tests.unit.engines.models import tiny
 
 SETTINGS = TrainingSettings(learning_rate=1e-2, micro_batch_size=7, optimizer="sgd")
 SEEDS = {"sampling": 1, "dropout": 2, "noise": 3}
+
+
+SUPPORTED = (RobertaForSequenceClassification, BertForSequenceClassification, GPT2LMHeadModel)
 
 
 class PrivacyEngine:
@@ -40,8 +47,15 @@ class PrivacyEngine:
         clipping_mode="default",
         record_snr=True,
         accounting_mode="rdp",
+        skip_checks=False,
     ):
         assert epochs > 0
+        if not isinstance(module, SUPPORTED) and not skip_checks:
+            raise ValueError(
+                f"Model type {type(module)} is not supported. Please file an issue if you want this model to be added."
+                f"\nCurrently supported transformers are: {SUPPORTED}"
+            )
+        self.target_delta = target_delta
         self.module, self.batch_size, self.sample_size, self.sample_rate = (
             module,
             batch_size,
@@ -74,6 +88,9 @@ class PrivacyEngine:
                 held = getattr(value, "summed_grad", None)
                 share = grad * (self.max_grad_norm / (norm + 1e-6)).clamp(max=1)
                 value.summed_grad = share if held is None else held + share
+
+    def get_privacy_spent(self, steps):
+        return {"eps_rdp": steps * self.sample_rate / self.noise_multiplier, "alpha_rdp": 2.0}
 
     def step(self, loss):
         self.virtual_step(loss)
@@ -122,6 +139,24 @@ def test_it_takes_the_suites_poisson_draws_and_sums_all_micro_batches(engine):
     assert result.record["batch_sizes"] == [len(drawn)]
     for old, new, value in zip(before, (p for p in model.parameters() if p.requires_grad), own.parameters, strict=True):
         assert torch.allclose(old - new, SETTINGS.learning_rate * value.grad / 20, atol=1e-7)
+
+
+def test_its_claim_is_the_packages_own_epsilon(engine):
+    target = Target(calibration="verified", epsilon=3, delta=1e-5, sampling_rate=0.1, steps=20)
+    answer = get_method("private_transformers").mechanism(target)
+    assert answer.claim.epsilon == pytest.approx(20 * 0.1 / answer.noise.std)
+
+
+def test_where_it_is_missing_one_line_says_where_to_read_on(monkeypatch):
+    monkeypatch.setattr("lmodp.methods.contract.find_spec", lambda name: None)
+    method = get_method("private_transformers")
+    told = missing_package(method)
+    assert told == (
+        "missing package: private_transformers is not installed. "
+        "Install it: see 'private-transformers' in baselines/README.md"
+    )
+    readme = (BASELINES / "README.md").read_text()
+    assert "## private-transformers" in readme and all(name in readme.replace("-", "_") for name in method.requires)
 
 
 def test_a_step_without_examples_releases_noise_alone(engine):

@@ -125,6 +125,24 @@ def test_a_name_defined_twice_is_neither_of_the_two(site):
             "does not bound the sensitivity, so no privacy statement is possible",
         ),
         (method_text("odd", body="calibrations = ('hoped',)"), "calibrations = ('hoped',): may hold claimed, verified"),
+        (
+            method_text("odd", body="optimizer = 'adam_bc'"),
+            "not a method: optimizer = 'adam_bc': is not in the contract and would be ignored. Known: architectures, ",
+        ),
+        (
+            method_text("odd", body="clip = 'flat'"),
+            "is not in the contract and would be ignored. Did you mean 'clipping'?",
+        ),
+        (
+            method_text("odd", body="def __init__(self):\n    self.clippings = 'flat'"),
+            "clippings = 'flat': is not in the contract and would be ignored. Did you mean 'clipping'?",
+        ),
+        (
+            method_text("odd", body="def published_point(self, **data):\n    return ()"),
+            "Did you mean 'published_points'? A helper of your own begins with an underscore.",
+        ),
+        ("import sys; sys.exit('no licence')", "import error: SystemExit: no licence (odd.py, line 1)"),
+        ("raise ValueError('first\\nsecond')", "import error: ValueError: first second"),
         (method_text("odd", body="calibrations = ()"), "must not be empty for a method that defines mechanism()"),
     ],
 )
@@ -133,6 +151,11 @@ def test_what_is_wrong_with_a_file_is_its_status(tmp_path, text, status):
     found = find_methods(str(tmp_path))
     assert status in found["odd"].status and found["odd"].broken
     assert found["gaussian"].status == "ok"
+
+
+def test_helpers_with_an_underscore_are_the_methods_own(tmp_path):
+    write(tmp_path, mine=method_text("mine", body="_factor = 2\ndef _half(self):\n    return 0.5"))
+    assert find_methods(str(tmp_path))["mine"].status == "ok"
 
 
 def test_a_missing_package_is_told_with_the_install_line(tmp_path):
