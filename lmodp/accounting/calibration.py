@@ -1,8 +1,8 @@
 """From a privacy target to a noise, rounded to the private side and checked by the accountant.
 
 The result is the given shape times the smallest scale that reaches the target. Under
-``verified`` every family, also the Gaussian, uses the same upper bound (RDP at integer
-orders), so no family profits from a tighter accountant.
+``verified`` every family, also the Gaussian, uses the same upper bound (RDP), so no family
+profits from a tighter accountant.
 """
 
 from __future__ import annotations

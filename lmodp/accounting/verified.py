@@ -10,10 +10,10 @@ from functools import cached_property, lru_cache, partial
 import numpy as np
 
 from lmodp.accounting.checks import Run, require_run
-from lmodp.accounting.conversion import epsilon_of_rdp, fractional_rdp, poisson_rdp
+from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
 from lmodp.accounting.gaussian import gaussian_pld_epsilon
 from lmodp.accounting.pld.bounds import SPREAD, Interval, scalar_interval, vector_lower
-from lmodp.accounting.rdp.supremum import FRACTIONS, RenyiCurve, equal_split_curve, finite_curve, vector_curve
+from lmodp.accounting.rdp.supremum import RenyiCurve, equal_split_curve, finite_curve, vector_curve
 from lmodp.mechanisms import Gaussian, Noise
 from lmodp.mechanisms.arrays import Orders
 
@@ -55,27 +55,25 @@ class Verified:
 def rdp_upper(curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: float) -> tuple[float, float, float]:
     """Return (epsilon, order, worst_shift) from a Renyi curve: Poisson sampling, composition, conversion.
 
-    Tries integer orders 10 % apart, then almost all integers around the best one, and the orders below 2.
+    Tries all computed orders that are no whole numbers and whole ones 10 % apart, then orders around the best one.
     Any choice of orders gives a valid bound.
     """
     largest = int(curve.orders[-1])
     spaced = np.unique(np.round(2 * 1.1 ** np.arange(100)))
-    coarse = np.append(spaced[spaced < largest], largest)
-    found = min(_best_order(curve, orders, sampling_rate, steps, delta) for orders in (coarse, FRACTIONS))
+    coarse = np.unique(np.concatenate([curve.orders[curve.orders % 1 > 0], spaced[spaced < largest], [largest]]))
+    found = _best_order(curve, coarse, sampling_rate, steps, delta)
     if not math.isfinite(found[0]):
         return math.inf, math.nan, math.nan
     near = int(np.searchsorted(coarse, found[1]))
     fine = np.linspace(coarse[max(near - 1, 0)], coarse[min(near + 1, len(coarse) - 1)], _FINE)
-    found = min(found, _best_order(curve, np.unique(fine.round()), sampling_rate, steps, delta))
+    found = min(found, _best_order(curve, fine, sampling_rate, steps, delta))
     return *found, float(np.interp(found[1], curve.orders, curve.worst_shift))
 
 
 def _best_order(
     curve: RenyiCurve, orders: Orders, sampling_rate: float, steps: int, delta: float
 ) -> tuple[float, float]:
-    expand = fractional_rdp if orders[0] < 2 else poisson_rdp
-    moments = curve.log_moments[: len(orders)] if orders[0] < 2 else curve.dense()
-    rdp = expand(log_moments=moments, sampling_rate=sampling_rate, orders=orders)
+    rdp = poisson_rdp(log_moments=curve.dense(), at_orders=curve.at(orders), sampling_rate=sampling_rate, orders=orders)
     return epsilon_of_rdp(orders=orders, rdp=steps * rdp, delta=delta)
 
 

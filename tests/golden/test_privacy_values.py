@@ -151,7 +151,7 @@ def test_moments_of_0_3():
 def test_verified_0_3_in_many_dimensions():
     found = verified_run(load_noise("lmo-0.3"), **RUN)
     assert found.upper == pytest.approx(0.5953, abs=1.1e-4)
-    assert found.order == 60 and found.worst_shift == 0
+    assert found.order == pytest.approx(60, abs=0.5) and found.worst_shift == 0
     assert found.lower == pytest.approx(0.5636, abs=1.1e-4)
     assert found.gaussian_limit == pytest.approx(0.5646, abs=5.1e-5)
     assert (found.upper - found.lower) / found.upper < 0.06
@@ -174,7 +174,7 @@ def test_verified_0_3_as_drawn():
     assert noise.sigma_effective == pytest.approx(1.36253, abs=5e-6)
     found = verified_run(noise, **RUN)
     assert found.gaussian_limit == pytest.approx(2.7104, abs=1.1e-4)
-    assert found.upper == pytest.approx(2.9495, abs=1.1e-4)
+    assert found.upper == pytest.approx(2.9493, abs=1e-4)  # whole orders alone give 2.9496
 
 
 def test_the_gaussian_that_the_published_comparison_pairs_with_0_3():

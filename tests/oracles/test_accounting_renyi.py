@@ -7,7 +7,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from lmodp.accounting.conversion import fractional_rdp, poisson_rdp
+from lmodp.accounting.conversion import poisson_rdp
 from lmodp.accounting.rdp.divergence import quadrature, ratio_bound
 from lmodp.accounting.rdp.supremum import finite_curve, vector_curve
 from lmodp.mechanisms import ExponentialPart, GammaPart, Laplace, LaplaceMixture, UniformPart, load_noise
@@ -131,7 +131,7 @@ def test_the_supremum_is_above_every_shift_and_close_to_the_largest(name):
     noise = NOISES[name]
     curve = vector_curve(noise, largest_order=64)
     nodes, shifts = quadrature(noise), np.geomspace(1e-6, 1, 400)
-    for i in np.searchsorted(curve.orders, [1.5, 2, 5, 20, 64]):
+    for i in np.searchsorted(curve.orders, [1.5, 2, 2.75, 5, 20, 64]):
         a = np.full(len(shifts), curve.orders[min(i, len(curve.orders) - 1)])
         values = ratio_bound(noise, nodes, order=a, v0=shifts, v1=shifts)
         limit = a[0] * (a[0] - 1) * noise.fisher_information / 2
@@ -217,13 +217,12 @@ def test_subsampled_bound_against_integration_in_one_dimension(name, rate, order
     assert bound == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("order", [1.1, 1.7])
-def test_fractional_orders_bound_the_subsampled_moment(order):
-    noise = NOISES["lmo-0.3"]
-    at = np.array([1.0])
-    moment = ratio_bound(noise, quadrature(noise), order=np.array([order]), v0=at, v1=at)
-    bound = fractional_rdp(log_moments=moment, sampling_rate=0.3, orders=np.array([order]))[0]
-    assert exact_moment("lmo-0.3", order, 1.0, 0.3) / (order - 1) <= bound
+@pytest.mark.parametrize(("rate", "order"), [(0.3, 1.1), (0.3, 1.7), (0.05, 2.5), (0.4, 3.25)])
+def test_orders_between_the_whole_ones_bound_the_subsampled_moment(rate, order):
+    curve = finite_curve(NOISES["lmo-0.3"], dimension=1, largest_order=64)
+    orders = np.array([order])
+    bound = poisson_rdp(log_moments=curve.dense(), at_orders=curve.at(orders), sampling_rate=rate, orders=orders)[0]
+    assert exact_moment("lmo-0.3", order, 1.0, rate) / (order - 1) <= bound
 
 
 @pytest.mark.parametrize(("name", "rate", "order"), [("lmo-0.3", 0.03, 6), ("power tail", 0.5, 3), ("laplace", 0.3, 2)])

@@ -15,13 +15,15 @@ import numpy as np
 
 from lmodp.accounting.rdp.divergence import Quadrature, quadrature, ratio_bound
 from lmodp.mechanisms import Gaussian, Noise, RateMixture, mixture_of
-from lmodp.mechanisms.arrays import Floats, Integers
+from lmodp.mechanisms.arrays import Floats, Integers, Orders
 
 # Relative slack of the bound: the limit v -> 0 is the supremum; it lies inside; finite dimension.
 _AT_LIMIT, _INSIDE, _FINITE = 1e-4, 2e-3, 1e-3
 # Most halvings, and most intervals at once; intervals still open then keep their bound (valid, less tight).
 _LEVELS, _MOST_INTERVALS = 40, 2**15
-FRACTIONS = 1 + 0.9 * 2.0 ** (-np.arange(12, -1, -1) / 2)  # 1.014 ... 1.9
+# Orders between the whole ones: 1.014 ... 1.9 and quarters up to 6. Weak noise needs them.
+FRACTIONS = np.concatenate([1 + 0.9 * 2.0 ** (-np.arange(30, -1, -1) / 5), 2 + np.arange(16) / 4])
+FRACTIONS = FRACTIONS[FRACTIONS % 1 > 0]
 _CHUNK = 1024
 
 
@@ -30,7 +32,7 @@ class RenyiCurve:
     """Upper bounds G_a of the log moments of a vector release of sensitivity 1.
 
     Args:
-        orders: computed orders, ascending, shape (n,): some between 1 and 2, then integers from 2.
+        orders: computed orders, ascending, shape (n,): whole ones from 2, and some between those up to 6.
         log_moments: G_a, shape (n,).
         worst_shift: the s = v^2 at which the largest value was found, 0 for the limit, shape (n,).
     """
@@ -41,26 +43,26 @@ class RenyiCurve:
 
     def dense(self) -> Floats:
         """Return bounds for k = 0 ... largest order, shape (largest + 1,); 0 at k = 0 and 1."""
-        grid = np.arange(self.orders[-1] + 1)
-        orders, log_moments = np.concatenate([[0, 1], self.orders]), np.concatenate([[0, 0], self.log_moments])
-        bounds: Floats = np.interp(grid, orders, log_moments)
+        return self.at(np.arange(self.orders[-1] + 1))
+
+    def at(self, orders: Orders) -> Floats:
+        """Return bounds at any orders from 0 to the largest: chords, as the true moments are convex in the order."""
+        known = np.concatenate([[0, 1], self.orders]), np.concatenate([[0, 0], self.log_moments])
+        bounds: Floats = np.interp(orders, *known)
         return bounds
 
 
 def renyi_orders(largest: int) -> Floats:
-    """Return some orders between 1 and 2, all of 2 ... 32, and then orders about 4 % apart up to ``largest`` >= 64.
-
-    Orders below 2 are for noise so weak that order 2 is too large; Poisson sampling needs the integers.
-    """
+    """Return `FRACTIONS`, all of 2 ... 32, and then whole orders about 4 % apart up to ``largest`` >= 64."""
     steps = np.geomspace(32, largest, int(np.ceil(np.log(largest / 32) / np.log(1.04))) + 1)
-    return np.concatenate([FRACTIONS, np.unique(np.concatenate([np.arange(2.0, 33), np.round(steps)]))])
+    return np.unique(np.concatenate([FRACTIONS, np.arange(2.0, 33), np.round(steps)]))
 
 
 @lru_cache(maxsize=64)
 def vector_curve(noise: Noise, *, largest_order: int) -> RenyiCurve:
     """Return the bound for any number of dimensions, at sensitivity 1."""
     if isinstance(noise, Gaussian):
-        orders = np.concatenate([FRACTIONS, np.arange(2.0, largest_order + 1)])
+        orders = np.unique(np.concatenate([FRACTIONS, np.arange(2.0, largest_order + 1)]))
         return RenyiCurve(orders, orders * (orders - 1) / (2 * noise.variance), np.zeros(len(orders)))
     return _search(mixture_of(noise), renyi_orders(largest_order))
 
