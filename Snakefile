@@ -1,13 +1,15 @@
 """The suite's workflow. This file is its table of contents; nothing is computed here."""
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 # A fixed `configfile:` would be merged with the one given, and quick's experiments would stay in another grid.
-if not config:
+if not workflow.overwrite_configfiles:
 
-    configfile: "config/quick.yaml"
+    configfile: str(Path(workflow.basedir) / "config/quick.yaml")
 
 
 include: "workflow/rules/common.smk"
@@ -37,7 +39,15 @@ rule all:
         NEEDS.training_audits(),
 
 
+onstart:
+    CONSOLE.append(Console(logger, total=len(workflow.dag)))
+
+
 onsuccess:
-    print(
-        f"Table:  {RESULTS / 'tables' / 'comparison.md'}\nReport: {RESULTS / 'report.html'}\nThe table again: lmodp summary"
-    )
+    CONSOLE.pop().close()
+    print("\n".join(closing_lines(RESULTS, WHOLE_GRID)))
+
+
+onerror:
+    CONSOLE.pop().close() if CONSOLE else None
+    print(f"Some jobs failed; the messages above name their log files. To go on after mending: {WHOLE_GRID}")

@@ -137,12 +137,16 @@ class _Tee:
 
 
 def _keep_log(path: Path) -> None:
-    """Copy what the job prints into its log file; draw progress bars only where a person looks."""
+    """Copy what the job prints into its log file.
+
+    In a terminal the workflow draws a line of its own, see `lmodp.pipeline.console`; there only an error appears beside
+    it. Jobs draw no progress bars: they run side by side.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    log = path.open("w", encoding="utf-8")
-    sys.stdout, sys.stderr = _Tee(sys.stdout, log), _Tee(sys.stderr, log)
-    if not sys.stderr.isatty():
-        os.environ["TQDM_DISABLE"] = "1"
+    log = path.open("w", encoding="utf-8", buffering=1)
+    terminal = sys.stderr.isatty()
+    sys.stdout, sys.stderr = (log, log) if terminal else (_Tee(sys.stdout, log), _Tee(sys.stderr, log))
+    os.environ["TQDM_DISABLE"] = "1"
 
 
 def _paths(files: Any) -> list[Path]:
@@ -151,7 +155,8 @@ def _paths(files: Any) -> list[Path]:
 
 def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """Print what a user can mend as one message; everything else is a fault of the suite and keeps its traceback."""
-    if isinstance(error, LmodpError):
-        print(f"lmodp: {error}", file=sys.stderr)
-    else:
-        print("".join(format_exception(kind, error, traceback)), file=sys.stderr, end="")
+    known = isinstance(error, LmodpError)
+    text = f"lmodp: {error}" if known else "".join(format_exception(kind, error, traceback)).rstrip()
+    print(text, file=sys.stderr)
+    if sys.__stderr__ is not None and sys.__stderr__.isatty():
+        print(f"\r\x1b[K{text}", file=sys.__stderr__)  # in the place of the workflow's line, which comes back below

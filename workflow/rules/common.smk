@@ -1,17 +1,37 @@
 """The grid, the places of its files, and which records are outdated: all rules use this file."""
 
+import errno
+import os
 import re
 import sys
 import time
 from pathlib import Path
 
+import yaml
+from snakemake.utils import update_config
+
 sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
 from lmodp.errors import LmodpError
+from lmodp.pipeline.console import Console, closing_lines, near, speak_plainly, typed
 from lmodp.pipeline.layout import Layout
 from lmodp.records.stage_table import get_stage
 
+
+def as_in_a_file(value):
+    """Return a value of `--config` as the same words in a file would read: Snakemake takes `true` and nested numbers for text."""
+    if isinstance(value, dict):
+        return {key: as_in_a_file(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_in_a_file(item) for item in value]
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        return value
+
+
 try:
+    update_config(config, as_in_a_file(dict(workflow.config_settings.config)))
     LAYOUT = Layout.from_values(config)
 except LmodpError as error:
     raise WorkflowError(str(error)) from None
@@ -22,10 +42,20 @@ RESULTS = LAYOUT.results
 CACHE = LAYOUT.cache
 LOGS = CACHE / "logs" / LAYOUT.config.grid
 
+speak_plainly()
+CONSOLE = []  # of a run in progress
+WHOLE_GRID = " ".join([typed("snakemake"), *(f"--configfile {near(file)}" for file in workflow.overwrite_configfiles)])
+
 # An outdated record gets this file, newer than everything, as a further input.
 NOW = CACHE / "now"
-NOW.parent.mkdir(parents=True, exist_ok=True)
-NOW.write_text(str(time.time_ns()))
+try:
+    NOW.parent.mkdir(parents=True, exist_ok=True)
+    NOW.write_text(str(time.time_ns()))
+    if not os.access(".", os.W_OK):  # Snakemake keeps .snakemake here
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.getcwd())
+except OSError as error:
+    text = f"folder = {str(Path(error.filename).absolute())!r}: cannot be written ({error.strerror}). "
+    raise WorkflowError(f"{text}Run in a folder that can be: snakemake --directory FOLDER") from None
 
 
 def inputs_of(rule, *stages):
