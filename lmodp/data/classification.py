@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmodp.data.cards import DatasetCard
-from lmodp.data.files import Table, read_parquet, read_tsv
+from lmodp.data.files import Table, read_table
 from lmodp.data.tables import Examples, join_splits
 from lmodp.errors import DamagedFile
+
+HIDDEN = " A hub writes -1 where it hides the labels of a test split. Use a split whose labels are public."
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def read_classification(card: DatasetCard, files: Mapping[str, Path]) -> Example
 
     Args:
         card: of the data set; its labels are the label map.
-        files: split name to a tab-separated or parquet file.
+        files: split name to a file in any format of `read_table`.
 
     Raises:
         MissingFile, DamagedFile: a file does not exist, is not readable, lacks a
@@ -54,19 +56,23 @@ def read_classification(card: DatasetCard, files: Mapping[str, Path]) -> Example
 
 def _read_split(card: DatasetCard, path: Path) -> Examples:
     form = FORMS[card.name]
-    read = read_parquet if path.suffix == ".parquet" else read_tsv
-    table = read(path, form.columns)
-    columns = {"sentence": [row[0].strip() for row in table.rows]}
+    table = read_table(path, form.columns)
+    columns = {"sentence": _sentences(table, 0, form.first)}
     if form.second is not None:
-        columns["sentence2"] = [row[1].strip() for row in table.rows]
+        columns["sentence2"] = _sentences(table, 1, form.second)
     return Examples({**columns, "label": _labels(card, table)}, {}, refused=table.refused)
+
+
+def _sentences(table: Table, column: int, names: tuple[str, ...]) -> list[str]:
+    return [text.strip() for text in table.texts(column, " or ".join(names))]
 
 
 def _labels(card: DatasetCard, table: Table) -> list[int]:
     numbers = {name: number for number, name in enumerate(card.labels)}
     numbers |= {str(number): number for number in range(len(card.labels))}
-    for row, line in zip(table.rows, table.lines, strict=True):
+    for place, row in enumerate(table.rows):
         if str(row[-1]) not in numbers:
             known = ", ".join(f"{number} or {name}" for number, name in enumerate(card.labels))
-            raise DamagedFile(f"file = {str(table.path)!r} line {line}, label = {row[-1]!r}: must be {known}.")
+            hint = HIDDEN if str(row[-1]) == "-1" else ""
+            raise DamagedFile(f"{table.place(place)}, label = {row[-1]!r}: must be {known}.{hint}")
     return [numbers[str(row[-1])] for row in table.rows]

@@ -1,15 +1,21 @@
 """Read tables from files as rows of text, with one clear message for each kind of fault.
 
-The reader never guesses and never drops a row silently. In tab-separated files,
-whose publishers left damaged rows in, an unreadable row is left out and counted. In
-quoted files reading stops, because one missing quote swallows the following rows.
+The reader never guesses and never drops a row silently. In tab-separated files, whose publishers left damaged
+rows in and write quotation marks as they are, an unreadable row is left out and counted. In quoted files reading
+stops, because one missing quote swallows the following rows. The end of a file's name says what it is
+(`READERS`); ``.gz`` behind it says that it is compressed.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
-from collections.abc import Iterator, Sequence
+import re
+import sys
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +27,8 @@ from lmodp.errors import DamagedFile, MissingFile
 
 Columns = Sequence[tuple[str, ...]]
 UNEVEN = "row has another number of fields than the header"
+SEPARATORS = (",", ";", "\t")
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 @dataclass(frozen=True)
@@ -39,58 +47,96 @@ class Table:
     lines: list[int]
     refused: dict[str, int]
 
+    def place(self, row: int) -> str:
+        """Return where a row stands, for messages."""
+        kind = "row" if ".parquet" in self.path.suffixes else "line"
+        return f"file = {str(self.path)!r} {kind} {self.lines[row]}"
 
-def read_tsv(path: Path, columns: Columns) -> Table:
-    """Read a tab-separated file with a header; quotes are ordinary characters.
+    def texts(self, column: int, name: str) -> list[str]:
+        """Return the texts of a requested column.
+
+        Raises:
+            DamagedFile: a value is missing or is no text.
+        """
+        values = [row[column] for row in self.rows]
+        for number, value in enumerate(values):
+            if not isinstance(value, str):
+                raise DamagedFile(
+                    f"{self.place(number)}, {name} = {value!r}: must be a text. Correct or remove that row."
+                )
+        return values
+
+
+def read_table(path: Path, columns: Columns) -> Table:
+    """Read a table in the format that the end of its name says.
 
     Args:
-        path: of the file.
+        path: of the file; a name that ends in none of `READERS` is a tab-separated file's.
         columns: for each column, a tuple of the names it may have.
 
     Raises:
         MissingFile: the file does not exist.
-        DamagedFile: it is empty, has no rows, or lacks a column.
+        DamagedFile: it is empty, has no rows, is not what its name says, lacks a column, or has a column twice.
     """
-    lines = (line.rstrip("\r\n").split("\t") for line in _lines(path))
-    header = _header(path, next(lines, None))
+    return READERS.get(Path(path.name.removesuffix(".gz")).suffix.lower(), read_tsv)(path, columns)
+
+
+def read_tsv(path: Path, columns: Columns) -> Table:
+    """Read a tab-separated file with a header; quotation marks are ordinary characters.
+
+    Raises:
+        MissingFile, DamagedFile: as `read_table`; or all its quotation marks are those of CSV, so that the texts
+            would be read with them.
+    """
+    lines = enumerate(_text(path).split("\n"), start=1)
+    header = _header(path, next(lines)[1].rstrip("\r").split("\t"))
     places = _places(path, header, columns)
-    rows, numbers, uneven = [], [], 0
-    for number, fields in enumerate(lines, start=2):
+    rows, numbers, uneven, quoted, bare = [], [], 0, 0, False
+    for number, line in lines:
+        fields = line.rstrip("\r").split("\t")
         if len(fields) == len(header):
             rows.append(tuple(fields[place] for place in places))
             numbers.append(number)
         elif fields != [""]:  # a blank line at the end is not a row
             uneven += 1
+        for field in fields if '"' in line else ():
+            quoted, bare = (quoted or number, bare) if _QUOTED.fullmatch(field) else (quoted, bare or '"' in field)
+    if quoted and not bare:
+        raise DamagedFile(
+            f"file = {str(path)!r} line {quoted}: is quoted as in CSV; in a tab-separated file quotation marks are "
+            "ordinary characters. Give it a name that ends in .csv (tabs may stay), or save it without quoting."
+        )
     return Table(path, _some(path, rows), numbers, {UNEVEN: uneven} if uneven else {})
 
 
 def read_csv(path: Path, columns: Columns) -> Table:
-    """Read a comma-separated file with a header and quoted fields.
+    """Read a file with a header and quoted fields, separated by commas, semicolons or tabs.
+
+    The separator is the one that yields the requested columns.
 
     Raises:
-        MissingFile: the file is not there.
-        DamagedFile: it is empty, has no rows, lacks a column, or its quotes do not
-            balance.
+        MissingFile, DamagedFile: as `read_table`; or its quotes do not balance.
     """
-    with _open(path, newline="") as stream:
-        reader = csv.reader(stream, strict=True)
-        header, rows, numbers = None, [], []
-        try:
-            header = _header(path, next(reader, None))
-            places = _places(path, header, columns)
-            for fields in reader:
-                if len(fields) != len(header):
-                    rule = f"has {len(fields)} fields, the header {len(header)}"
-                    raise DamagedFile(f"file = {str(path)!r} line {reader.line_num}: {rule}. Check the quotes there.")
-                rows.append(tuple(fields[place] for place in places))
-                numbers.append(reader.line_num)
-        except csv.Error as error:
-            raise DamagedFile(
-                f"file = {str(path)!r} line {reader.line_num}: has unbalanced quotes ({error}). "
-                "Repair that row or fetch the file again."
-            ) from None
-        except UnicodeDecodeError:
-            raise _not_text(path) from None
+    text = _text(path)
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a text may be longer than the module's 131,072 characters
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_separator(text, columns))
+    rows, numbers = [], []
+    try:
+        header = _header(path, next(reader, None))
+        places = _places(path, header, columns)
+        for fields in reader:
+            if not fields:
+                continue
+            if len(fields) != len(header):
+                rule = f"has {len(fields)} fields, the header {len(header)}"
+                raise DamagedFile(f"file = {str(path)!r} line {reader.line_num}: {rule}. Check the quotes there.")
+            rows.append(tuple(fields[place] for place in places))
+            numbers.append(reader.line_num)
+    except csv.Error as error:
+        raise DamagedFile(
+            f"file = {str(path)!r} line {reader.line_num}: has unbalanced quotes ({error}). "
+            "Repair that row or fetch the file again."
+        ) from None
     return Table(path, _some(path, rows), numbers, {})
 
 
@@ -98,18 +144,40 @@ def read_parquet(path: Path, columns: Columns) -> Table:
     """Read a parquet file, the format in which a hub keeps tables.
 
     Raises:
-        MissingFile: the file does not exist.
-        DamagedFile: it is not a parquet file, has no rows, or lacks a column.
+        MissingFile, DamagedFile: as `read_table`.
     """
-    if not path.is_file():
-        raise _missing(path)
     try:
-        table = pyarrow.parquet.read_table(path)
+        table = pyarrow.parquet.ParquetFile(io.BytesIO(_bytes(path))).read()
     except pyarrow.ArrowInvalid as error:
         raise DamagedFile(f"file = {str(path)!r}: is not a parquet file ({error}). Fetch it again.") from None
     places = _places(path, table.column_names, columns)
     rows = list(zip(*(table.column(place).to_pylist() for place in places), strict=True))
     return Table(path, _some(path, rows), list(range(1, len(rows) + 1)), {})
+
+
+def read_json_lines(path: Path, columns: Columns) -> Table:
+    """Read a file with one JSON object per line.
+
+    Raises:
+        MissingFile, DamagedFile: as `read_table`; or a line is no JSON object.
+    """
+    rows, numbers = [], []
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if line.strip():
+            pairs = _object(line, f"file = {str(path)!r} line {number}")
+            names = [name for name, _ in pairs]
+            places = _places(path, names, columns, place=f" line {number}")
+            rows.append(tuple(pairs[place][1] for place in places))
+            numbers.append(number)
+    return Table(path, _some(path, rows), numbers, {})
+
+
+READERS: dict[str, Callable[[Path, Columns], Table]] = {
+    ".tsv": read_tsv,
+    ".csv": read_csv,
+    ".parquet": read_parquet,
+    ".jsonl": read_json_lines,
+}
 
 
 def read_list(path: Path) -> list[Any]:
@@ -119,41 +187,63 @@ def read_list(path: Path) -> list[Any]:
         MissingFile: the file does not exist.
         DamagedFile: it is not JSON, not a list, or an empty list.
     """
-    with _open(path) as stream:
-        try:
-            values = json.load(stream)
-        except UnicodeDecodeError:
-            raise _not_text(path) from None
-        except ValueError as error:
-            raise DamagedFile(f"file = {str(path)!r}: is not valid JSON ({error}). Fetch it again.") from None
+    text = _text(path)
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise DamagedFile(f"file = {str(path)!r}: is not valid JSON ({error}). Fetch it again.") from None
     if not isinstance(values, list):
         raise DamagedFile(f"file = {str(path)!r}: holds a {type(values).__name__}, must hold a list of records.")
     return _some(path, values)
 
 
-def _lines(path: Path) -> Iterator[str]:
-    with _open(path, newline="\n") as stream:
-        try:
-            yield from stream
-        except UnicodeDecodeError:
-            raise _not_text(path) from None
-
-
-def _open(path: Path, newline: str | None = None) -> Any:
+def _bytes(path: Path) -> bytes:
+    """The content of a file, decompressed where its name ends in ``.gz``."""
     if not path.is_file():
-        raise _missing(path)
-    return path.open(encoding="utf-8-sig", newline=newline)
+        raise MissingFile(
+            f"file = {str(path)!r}: does not exist. Put it there, or correct its path in the configuration (files of "
+            "your own data set; local_files of a known one, whose publishers' own names are local_layout 'official')."
+        )
+    data = path.read_bytes()
+    if path.suffix.lower() != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DamagedFile(f"file = {str(path)!r}: is not a whole gzip file ({error}). Fetch it again.") from None
 
 
-def _missing(path: Path) -> MissingFile:
-    return MissingFile(
-        f"file = {str(path)!r}: does not exist. Put it there, or give its path under local_files in the configuration "
-        "(local_layout 'official' has the publishers' own names)."
-    )
+def _text(path: Path) -> str:
+    data = _bytes(path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DamagedFile(
+            f"file = {str(path)!r} line {line}: is not UTF-8 text. Save it in the encoding UTF-8 (a spreadsheet calls "
+            "it 'CSV UTF-8')."
+        ) from None
 
 
-def _not_text(path: Path) -> DamagedFile:
-    return DamagedFile(f"file = {str(path)!r}: is not UTF-8 text. Fetch it again.")
+def _separator(text: str, columns: Columns) -> str:
+    """The separator that yields the requested columns in the first line; a comma if none does."""
+    first = text[: text.find("\n")] if "\n" in text else text
+    for separator in SEPARATORS:
+        header = {name.strip() for name in next(csv.reader([first.rstrip("\r")], delimiter=separator), [])}
+        if all(header.intersection(names) for names in columns):
+            return separator
+    return ","
+
+
+def _object(line: str, place: str) -> list[tuple[str, Any]]:
+    """The keys and values of a JSON object, keys that occur twice included."""
+    try:
+        found: list[tuple[str, Any]] = json.loads(line, object_pairs_hook=list)
+    except ValueError as error:
+        raise DamagedFile(f"{place}: is not valid JSON ({error}). Repair that line or fetch the file again.") from None
+    if not line.lstrip().startswith("{"):
+        raise DamagedFile(f"{place} = {line[:80]!r}: must be a JSON object. The file must hold one object per line.")
+    return found
 
 
 def _header(path: Path, header: list[str] | None) -> list[str]:
@@ -168,10 +258,23 @@ def _some(path: Path, rows: list[Any]) -> list[Any]:
     return rows
 
 
-def _places(path: Path, header: Sequence[str], columns: Columns) -> list[int]:
+def _places(path: Path, header: Sequence[str], columns: Columns, *, place: str = "") -> list[int]:
     """The position of each column; a column may have one of several names."""
-    found = [next((header.index(name) for name in names if name in header), None) for names in columns]
-    missing = [" or ".join(names) for names, place in zip(columns, found, strict=True) if place is None]
+    header = [name.strip() for name in header]
+    found = [next((name for name in names if name in header), None) for names in columns]
+    missing = [" or ".join(names) for names, name in zip(columns, found, strict=True) if name is None]
     if missing:
-        raise DamagedFile(f"file = {str(path)!r}: lacks column {', '.join(missing)}; it has {', '.join(header)}.")
-    return [place for place in found if place is not None]
+        wanted = ", ".join(missing)
+        hint = " Its fields must be separated by tabs, or its name must end in .csv." if _other_form(header) else ""
+        raise DamagedFile(f"file = {str(path)!r}{place}: lacks column {wanted}; it has {', '.join(header)}.{hint}")
+    twice = sorted({name for name in found if name is not None and header.count(name) > 1})
+    if twice:
+        raise DamagedFile(
+            f"file = {str(path)!r}{place}: has the column {', '.join(twice)} more than once. Rename or remove one."
+        )
+    return [header.index(name) for name in found if name is not None]
+
+
+def _other_form(header: Sequence[str]) -> bool:
+    """Whether a header is one field that holds separators of another form."""
+    return len(header) == 1 and any(separator in header[0] for separator in SEPARATORS)

@@ -14,7 +14,7 @@ from lmodp.data.cards import DATASETS
 from lmodp.data.classification import FORMS, read_classification
 from lmodp.data.table_to_text import read_table_to_text
 from lmodp.data.tables import Examples
-from lmodp.errors import InvalidValue, MissingFile, nearest
+from lmodp.errors import InvalidValue, MissingFile, nearest, require
 
 LAYOUTS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "plain": {
@@ -61,7 +61,7 @@ def local_paths(
 
     Raises:
         MissingFile: no folder is given.
-        InvalidValue: the data set has no local files, or the layout is unknown.
+        InvalidValue: the data set has no local files, or the layout or a split is unknown.
     """
     if layout not in LAYOUTS:
         raise InvalidValue(f"local_layout = {layout!r}: unknown layout. {nearest(layout, LAYOUTS)}")
@@ -73,7 +73,10 @@ def local_paths(
         raise MissingFile(
             "data_root = None: local files need a folder. Set data_root in the config, or LMODP_DATA_ROOT."
         )
-    return {split: data_root / path for split, path in {**LAYOUTS[layout][name], **(files or {})}.items()}
+    known = LAYOUTS[layout][name]
+    for split in files or {}:
+        require(split in known, f"local_files.{name}", split, "is no split of this data set", nearest(split, known))
+    return {split: data_root / path for split, path in {**known, **(files or {})}.items()}
 
 
 def load_local(

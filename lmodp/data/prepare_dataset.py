@@ -38,8 +38,9 @@ def prepare_dataset(
         settings: names of local files, and revisions on the hub.
 
     Returns:
-        The record's content: sizes, label counts or distinct records, refused
-        rows, and a SHA-256 of every split's rows, so that two machines can
+        The record's content: sizes, label counts or distinct records, how many
+        examples of the evaluation split also stand in the training split (the same
+        sentences, or the same record), refused rows, and a SHA-256 of every split's rows, so that two machines can
         compare their data.
 
     Raises:
@@ -59,12 +60,13 @@ def prepare_dataset(
         "title": card.title,
         "task": card.task,
         "licence": card.licence,
-        "notes": list(card.notes),
+        "notes": [*card.notes, *_one_class(card, splits)],
         "evaluation_split": card.evaluation_split,
         "labels": list(card.labels),
         "sizes": {name: len(rows) for name, rows in splits.items()},
         "label_counts": {name: _label_counts(card, rows) for name, rows in splits.items()},
         "records": {name: _record_facts(rows) for name, rows in splits.items()} if card.task == "table_to_text" else {},
+        "evaluation_in_training": examples.shared("train", card.evaluation_split),
         "refused": dict(examples.refused),
         "sha256": {name: _hash_rows(rows) for name, rows in splits.items()},
     }
@@ -102,6 +104,18 @@ def _write(splits: DatasetDict, folder: Path) -> None:
     save_splits(splits, scratch)
     shutil.rmtree(folder, ignore_errors=True)
     scratch.replace(folder)
+
+
+def _one_class(card: DatasetCard, splits: DatasetDict) -> list[str]:
+    """Sentences on splits that hold one class only."""
+    found = {
+        name: [label for label, count in _label_counts(card, rows).items() if count] for name, rows in splits.items()
+    }
+    return [
+        f"The {name} split holds one class only ({labels[0]}); scores on it say nothing of a choice between classes."
+        for name, labels in found.items()
+        if len(labels) == 1
+    ]
 
 
 def _label_counts(card: DatasetCard, rows: Any) -> dict[str, int]:

@@ -11,12 +11,12 @@ References:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lmodp.data.cards import DatasetCard
-from lmodp.data.files import read_csv, read_list, read_parquet
+from lmodp.data.files import read_list, read_parquet, read_table
 from lmodp.data.tables import Examples, join_splits
 from lmodp.errors import DamagedFile
 
@@ -39,34 +39,39 @@ def read_table_to_text(card: DatasetCard, files: Mapping[str, Path]) -> Examples
     return join_splits({split: read(path) for split, path in files.items()})
 
 
-def linearise_e2e(record: str, *, place: str = "record") -> str:
+def linearise_e2e(record: Any, *, place: str = "record") -> str:
     """Return ``name : The Mill | Type : pub`` for ``name[The Mill], eatType[pub]``.
 
     Raises:
         DamagedFile: the text is not a list of ``slot[value]``; ``place`` says where.
     """
-    slots, end = [], 0
-    for match in _SLOT.finditer(record):
+    slots, end, text = [], 0, str(record)
+    for match in _SLOT.finditer(text):
         if match.start() != end:
             break
         slots.append(f"{E2E_NAMES.get(match[1].strip(), match[1].strip())} : {match[2].strip()}")
         end = match.end()
-    if end != len(record) or not slots:
-        raise DamagedFile(f"{place} = {record[:80]!r}: is not a list of slot[value], separated by commas.")
+    if end != len(text) or not slots:
+        raise DamagedFile(f"{place} = {text[:80]!r}: is not a list of slot[value], separated by commas.")
     return " | ".join(slots)
 
 
-def linearise_dart(triples: Sequence[Sequence[str]], *, place: str = "record") -> str:
+def linearise_dart(triples: Any, *, place: str = "record") -> str:
     """Return ``subject : relation : object | ...``, the relation in lower case.
 
     Raises:
-        DamagedFile: there is no triple, or one does not have three parts.
+        DamagedFile: there is no triple, or one is not a list of three texts.
     """
-    if not triples or any(len(triple) != 3 for triple in triples):
+    if not isinstance(triples, list) or not triples or not all(map(_is_triple, triples)):
         raise DamagedFile(
-            f"{place}: tripleset = {str(triples)[:80]}: must hold triples of subject, relation and object."
+            f"{place}: tripleset = {str(triples)[:80]}: must hold triples of subject, relation and object, each a "
+            "list of three texts."
         )
     return " | ".join(f"{subject} : {relation.lower()} : {value}" for subject, relation, value in triples)
+
+
+def _is_triple(triple: Any) -> bool:
+    return isinstance(triple, list) and len(triple) == 3 and all(isinstance(part, str) for part in triple)
 
 
 def group_references(records: Iterable[str], texts: Iterable[str]) -> dict[str, list[str]]:
@@ -78,11 +83,10 @@ def group_references(records: Iterable[str], texts: Iterable[str]) -> dict[str, 
 
 
 def _read_e2e(path: Path) -> Examples:
-    read = read_parquet if path.suffix == ".parquet" else read_csv
-    table = read(path, E2E_COLUMNS)
+    table = read_table(path, E2E_COLUMNS)
     pairs = [
-        (linearise_e2e(record, place=f"file = {str(path)!r} line {line}, mr"), text)
-        for (record, text), line in zip(table.rows, table.lines, strict=True)
+        (linearise_e2e(record, place=f"{table.place(row)}, mr"), _reference(text, table.place(row)))
+        for row, (record, text) in enumerate(table.rows)
     ]
     return _examples(pairs)
 
@@ -93,7 +97,7 @@ def _read_dart(path: Path) -> Examples:
     for number, (triples, annotated) in enumerate(rows, start=1):
         place = f"file = {str(path)!r} record {number}"
         texts = _annotation_texts(annotated, place)
-        pairs += [(linearise_dart(triples, place=place), text) for text in texts]
+        pairs += [(linearise_dart(triples, place=place), _reference(text, place)) for text in texts]
     return _examples(pairs)
 
 
@@ -109,14 +113,23 @@ def _json_rows(path: Path) -> list[tuple[Any, Any]]:
     return rows
 
 
-def _annotation_texts(annotations: Any, place: str) -> list[str | None]:
+def _annotation_texts(annotations: Any, place: str) -> list[Any]:
     """Read either format: the release has a list of objects, a hub's table has one object of lists."""
-    texts = annotations["text"] if isinstance(annotations, dict) else [item.get("text") for item in annotations or []]
-    if not texts:
+    if isinstance(annotations, list) and all(isinstance(item, dict) for item in annotations):
+        annotations = {"text": [item.get("text") for item in annotations]}
+    texts = annotations.get("text") if isinstance(annotations, dict) else None
+    if not isinstance(texts, list) or not texts:
         raise DamagedFile(
-            f"{place}: annotations = {annotations!r}: must hold at least one reference. Fetch the file again."
+            f"{place}: annotations = {str(annotations)[:80]}: must hold objects with a text, at least one reference. "
+            "Fetch the file again."
         )
-    return list(texts)
+    return texts
+
+
+def _reference(text: Any, place: str) -> str | None:
+    if text is not None and not isinstance(text, str):
+        raise DamagedFile(f"{place}: reference = {text!r}: must be a text. Fetch the file again.")
+    return text
 
 
 def _examples(pairs: list[tuple[str, str | None]]) -> Examples:

@@ -32,6 +32,13 @@ class Examples:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
+    def shared(self, split: str, other: str) -> int:
+        """Return how many examples of the other split have the input of an example of the first."""
+        names = [name for name in ("sentence", "sentence2", "record") if name in self.columns]
+        inputs = list(zip(*(self.columns[name] for name in names), strict=True))
+        known = {inputs[row] for row in self.splits[split]}
+        return sum(inputs[row] in known for row in self.splits[other])
+
     def to_datasets(self) -> DatasetDict:
         """Return the splits as a `datasets.DatasetDict`."""
         table = Dataset.from_dict(dict(self.columns))

@@ -35,18 +35,21 @@ def tokenize_dataset(
         The record's content: sizes, lengths and truncated examples by split.
 
     Raises:
-        InvalidValue: the model has fewer positions than ``max_length``, or its
-            tokenizer cannot pad or end a sequence.
+        InvalidValue: the model has fewer positions than ``max_length``, ``max_length`` leaves no room for a text,
+            or the tokenizer cannot pad or end a sequence.
+        DamagedFile: the tokenizer is not whole, or is not the model's.
     """
     tokenizer = load_tokenizer(model_folder)
+    splits = load_splits(dataset_folder)
     config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
     limit, types = position_limit(config), getattr(config, "type_vocab_size", 1)
     require(
         spec["max_length"] <= limit, "max_length", spec["max_length"], f"is more than the model's {limit} positions"
     )
+    _check_room(tokenizer, splits["train"].column_names, spec["max_length"])
     folder.mkdir(parents=True, exist_ok=True)
     facts = {}
-    for name, rows in load_splits(dataset_folder).items():
+    for name, rows in splits.items():
         split = _tokenize(tokenizer, rows, spec["max_length"], token_types=types > 1)
         if "record" in rows.column_names and name != "train":
             write_json(folder / f"{name}.references.json", group_references(rows["record"], rows["text"]))
@@ -54,6 +57,16 @@ def tokenize_dataset(
         save_file({key: value for key, value in arrays.items() if value is not None}, folder / f"{name}.safetensors")
         facts[name] = _facts(split)
     return {"splits": facts, "pad_token_id": tokenizer.pad_token_id, "vocabulary": len(tokenizer)}
+
+
+def _check_room(tokenizer: Any, columns: list[str], max_length: int) -> None:
+    """Raise `InvalidValue` unless every text keeps a token; a tokenizer ignores a limit below its own marks."""
+    if "record" in columns:
+        return  # a record that leaves no room for its sentence is counted
+    texts = 2 if "sentence2" in columns else 1
+    marks = tokenizer.num_special_tokens_to_add(pair=texts == 2)
+    rule = f"must be at least {marks + texts}: {marks} special tokens and {texts} of text"
+    require(max_length >= marks + texts, "max_length", max_length, rule)
 
 
 def position_limit(config: PretrainedConfig) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer
 
-from lmodp.errors import InvalidValue, MissingFile, given, require
+from lmodp.errors import DamagedFile, InvalidValue, MissingFile, given, require
 from lmodp.records.record import read_json
 
 NO_TARGET = -100  # label of a token that does not count in the loss, as in transformers
@@ -76,17 +76,29 @@ class TokenizedSplit:
 
 
 def load_tokenizer(model_folder: Path) -> Any:
-    """Return a prepared model's tokenizer.
+    """Return the tokenizer of a model folder.
 
     Raises:
+        DamagedFile: its files are not there or not readable, or it has tokens that the model has no embedding for.
         InvalidValue: it has no padding token, and no other token can replace it.
     """
-    tokenizer = AutoTokenizer.from_pretrained(model_folder, local_files_only=True)
+    place = f"tokenizer of {str(model_folder)!r}"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model_folder, local_files_only=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DamagedFile(f"{place}: cannot be read ({reason}). Put all its files beside config.json.") from None
+    numbers = tokenizer.get_vocab()
+    # Without its files transformers answers with special tokens alone, and every sentence reads the same.
+    if set(numbers) <= set(tokenizer.all_special_tokens):
+        raise DamagedFile(f"{place} = {len(numbers)} special tokens: has no words. Put its files beside config.json.")
+    rows = read_json(model_folder / "config.json").get("vocab_size")
+    if rows is not None and max(numbers.values()) >= rows:
+        rule = f"the model has embeddings for {rows}, numbers 0 to {rows - 1}. Use the model's own tokenizer"
+        raise DamagedFile(f"{place} = {len(numbers)} tokens up to number {max(numbers.values())}: {rule}.")
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token_id is None:
-            raise InvalidValue(
-                f"tokenizer of {model_folder.name} = no padding token: batches cannot be padded. Set pad_token."
-            )
+            raise InvalidValue(f"{place} = no padding token: batches cannot be padded. Set pad_token.")
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
-from lmodp.errors import DamagedFile, InvalidValue, MissingFile
+from lmodp.data.tokens import load_tokenizer
+from lmodp.errors import DamagedFile, MissingFile
 from lmodp.models.cards import ModelCard
 from lmodp.records.record import read_json, sha256_file, write_json
 
@@ -43,14 +44,14 @@ def link_model(source: Path, folder: Path, card: ModelCard) -> dict[str, Any]:
 
     Raises:
         MissingFile: the folder or a necessary file does not exist.
-        DamagedFile: architecture or size differ from the card, or tensors are missing.
+        DamagedFile: architecture or size differ from the card, tensors are missing, or the tokenizer is not whole.
         InvalidValue: the tokenizer has neither a padding nor an end token.
     """
     weights = _weight_files(source)
-    values = read_json(source / CONFIG)
+    values = read_json(source / CONFIG, remedy="Fetch the model again.")
     model = _check_architecture(source, card, values)
     _check_tensors(weights, model)
-    pad = _padding_token(source)
+    pad = load_tokenizer(source).pad_token_id
     with _scratch(folder) as scratch:
         for path in source.iterdir():
             if path.is_file() and path.name != CONFIG:
@@ -133,14 +134,6 @@ def _bare(name: str, model: PreTrainedModel) -> str:
     """A tensor's name without the model's prefix, and with the current names of norms."""
     name = name.removeprefix(f"{model.base_model_prefix}.")
     return name.replace(".gamma", ".weight").replace(".beta", ".bias")
-
-
-def _padding_token(source: Path) -> int:
-    tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
-    token = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    if token is None:
-        raise InvalidValue(f"tokenizer of {source.name} = no padding token: batches cannot be padded. Set pad_token.")
-    return token
 
 
 @contextmanager

@@ -167,8 +167,12 @@ def write_bytes(path: Path | str, data: bytes) -> None:
         raise
 
 
-def read_json(path: Path | str) -> Any:
+def read_json(path: Path | str, *, remedy: str = "Delete it; its stage writes it again.") -> Any:
     """Return a JSON file's content.
+
+    Args:
+        path: of the file.
+        remedy: what a reader does about a damaged file; another one for a file that no stage writes.
 
     Raises:
         MissingFile: there is no such file.
@@ -182,9 +186,7 @@ def read_json(path: Path | str) -> Any:
             f"file = {str(path)!r}: is not there. Run the stage that makes it, or check the name."
         ) from None
     except ValueError as error:
-        raise DamagedFile(
-            f"file = {str(path)!r}: is not valid JSON ({error}). Delete it; its stage writes it again."
-        ) from None
+        raise DamagedFile(f"file = {str(path)!r}: is not valid JSON ({error}). {remedy}") from None
 
 
 def read_record(path: Path | str) -> dict[str, Any]:

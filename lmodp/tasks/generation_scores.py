@@ -51,8 +51,11 @@ def score_generation(outputs: Sequence[str], references: Sequence[Sequence[str]]
         len(outputs),
         f"must be one a record, of which there are {len(references)}",
     )
+    single = [number for number, group in enumerate(references) if isinstance(group, str)]
+    require(not single, "references", single[:5], "records whose references are one text", "Give a list of texts.")
     empty = [number for number, group in enumerate(references) if not group]
     require(not empty, "references", empty[:5], "records without references")
+    outputs = [text.encode(errors="replace").decode() for text in outputs]  # half a character is no text for Java
     reasons: dict[str, str] = {}
     scores = _word_scores(outputs, references, reasons) | _penn_scores(outputs, references, reasons)
     return {

@@ -97,8 +97,17 @@ def test_without_java_three_scores_say_so(monkeypatch):
 
 @pytest.mark.parametrize(
     ("outputs", "references", "message"),
-    [([], [], "nothing to score"), (["a"], [], "must be one a record"), (["a"], [[]], "records without references")],
+    [
+        ([], [], "nothing to score"),
+        (["a"], [], "must be one a record"),
+        (["a"], [[]], "records without references"),
+        (["a"], ["a b"], "references are one text. Give a list of texts"),
+    ],
 )
 def test_faults(outputs, references, message):
     with pytest.raises(InvalidValue, match=message):
         score_generation(outputs, references)
+
+
+def test_half_a_character_is_scored_as_a_wrong_one(without_meteor):
+    assert score_generation(["bad \ud800 char", ALIKE[1]], [["bad ? char"], [ALIKE[1]]])["bleu"] == pytest.approx(100)

@@ -1,8 +1,12 @@
 """Reading tables: every way for a file to be wrong has one message."""
 
+import gzip
+
+import pyarrow
+import pyarrow.parquet
 import pytest
 
-from lmodp.data.files import read_csv, read_list, read_parquet, read_tsv
+from lmodp.data.files import read_csv, read_list, read_parquet, read_table, read_tsv
 from lmodp.errors import DamagedFile, MissingFile
 
 COLUMNS = (("sentence",), ("label", "gold_label"))
@@ -88,3 +92,76 @@ def test_parquet_faults(tmp_path):
         read_parquet(write(tmp_path, "text", "file.parquet"), COLUMNS)
     with pytest.raises(MissingFile):
         read_parquet(tmp_path / "absent.parquet", COLUMNS)
+
+
+def read(folder, text, name):
+    data = text.encode()
+    path = folder / name
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return read_table(path, COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("sentence\tlabel\na, b\t1\nc\t0\n", "a.tsv"),
+        ('label,sentence\n1,"a, b"\n0,c\n', "a.csv"),
+        ("\ufeffsentence;label\r\na, b;1\r\nc;0\r\n", "a.csv"),  # as a spreadsheet exports it
+        ('sentence\tlabel\n"a, b"\t1\nc\t0\n\n', "A.CSV"),
+        ('{"sentence": "a, b", "label": "1"}\n\n{"label": "0", "sentence": "c", "more": []}\n', "a.jsonl"),
+        ('{"sentence": "a, b", "label": "1"}\n{"label": "0", "sentence": "c"}\n', "a.jsonl.gz"),
+        ('sentence,label\n"a, b",1\nc,0\n', "a.csv.gz"),
+    ],
+)
+def test_formats_by_name(tmp_path, text, name):
+    assert read(tmp_path, text, name).rows == [("a, b", "1"), ("c", "0")]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ("sentence\tlabel\tlabel\na\t1\t0\n", "a.tsv", "has the column label more than once. Rename or remove one"),
+        ("sentence,label,sentence\na,1,b\n", "a.csv", "has the column sentence more than once"),
+        ('{"sentence": "a", "label": 1, "label": 0}\n', "a.jsonl", "line 1: has the column label more than once"),
+        ('sentence\tlabel\na\t0\n"say ""no"" now"\t1\n', "a.tsv", "line 3: is quoted as in CSV.*ends in .csv"),
+        ("sentence;label\na;1\n", "a.tsv", "must be separated by tabs, or its name must end in .csv"),
+        ("sentence|label\na|1\n", "a.csv", r"lacks column sentence, label or gold_label; it has sentence\|label\.$"),
+        ('{"sentence": "a"}\n', "a.jsonl", "line 1: lacks column label or gold_label; it has sentence"),
+        ('{"sentence": "a", "label": 1}\n{"sentence"\n', "a.jsonl", "line 2: is not valid JSON"),
+        ('[["sentence", "a"]]\n', "a.jsonl", "line 1 = .*must be a JSON object"),
+        ("", "a.jsonl", "holds no rows"),
+    ],
+)
+def test_what_would_be_read_as_something_else(tmp_path, text, name, message):
+    with pytest.raises(DamagedFile, match=message):
+        read(tmp_path, text, name)
+
+
+def test_quotation_marks_of_a_tsv_stay_where_they_are_not_those_of_csv(tmp_path):
+    table = read(tmp_path, 'sentence\tlabel\n"a"\t1\nsay "no"\t0\n', "a.tsv")
+    assert [row[0] for row in table.rows] == ['"a"', 'say "no"']
+
+
+def test_damage_is_called_by_its_name(tmp_path):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"sentence,label\na,1\n")[:-9])
+    with pytest.raises(DamagedFile, match="is not a whole gzip file"):
+        read_table(path, COLUMNS)
+    (tmp_path / "a.csv").write_bytes("sentence,label\na,1\ncafé,0\n".encode("latin-1"))
+    with pytest.raises(DamagedFile, match="line 3: is not UTF-8 text. Save it in the encoding UTF-8"):
+        read_table(tmp_path / "a.csv", COLUMNS)
+    long = read(tmp_path, f"sentence,label\n{'x' * 140000},1\n", "b.csv")
+    assert len(long.rows[0][0]) == 140000
+
+
+def test_parquet_with_a_column_twice(tmp_path):
+    table = pyarrow.Table.from_arrays([["a"], [1], [0]], names=["sentence", "label", "label"])
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DamagedFile, match="has the column label more than once"):
+        read_table(tmp_path / "a.parquet", COLUMNS)
+
+
+def test_a_text_is_a_text(tmp_path):
+    pyarrow.parquet.write_table(pyarrow.table({"sentence": ["a", None], "label": [1, 0]}), tmp_path / "a.parquet")
+    with pytest.raises(DamagedFile, match="row 2, sentence = None: must be a text. Correct or remove that row"):
+        read_table(tmp_path / "a.parquet", COLUMNS).texts(0, "sentence")

@@ -84,12 +84,30 @@ def test_a_pair_set_may_have_a_hubs_names(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("sst2", "sentence\tlabel\na\t1\nb\t-1\n", r"line 3, label = '-1': must be 0 or negative, 1 or positive"),
+        (
+            "sst2",
+            "sentence\tlabel\na\t1\nb\t-1\n",
+            r"line 3, label = '-1': must be 0 or negative, 1 or positive. A hub writes -1",
+        ),
         ("mnli", "sentence1\tsentence2\tgold_label\na\tb\t-\n", r"label = '-': must be 0 or entailment, 1 or neutral"),
         ("e2e", 'mr,ref\n"name[A], near",x\n', r"line 2, mr = 'name\[A\], near': is not a list of slot\[value\]"),
         ("e2e", "mr,ref\nname A,x\n", r"is not a list of slot"),
         ("dart", '[{"tripleset": [["a", "b", "c"]], "annotations": []}]', "record 1: .*at least one reference"),
         ("dart", '[{"tripleset": [["a", "b"]], "annotations": [{"text": "x"}]}]', "must hold triples"),
+        (
+            "dart",
+            '[{"tripleset": ["abc"], "annotations": [{"text": "x"}]}]',
+            "record 1: tripleset = .*must hold triples",
+        ),
+        (
+            "dart",
+            '[{"tripleset": [{"s": "a", "p": "b", "o": "c"}], "annotations": [{"text": "x"}]}]',
+            "must hold triples",
+        ),
+        ("dart", '[{"tripleset": [["a", null, "c"]], "annotations": [{"text": "x"}]}]', "each a list of three texts"),
+        ("dart", '[{"tripleset": [["a", "b", "c"]], "annotations": ["x"]}]', "record 1: annotations = .*with a text"),
+        ("dart", '[{"tripleset": [["a", "b", "c"]], "annotations": {"text": "xy"}}]', "annotations = .*with a text"),
+        ("dart", '[{"tripleset": [["a", "b", "c"]], "annotations": [{"text": 5}]}]', "reference = 5: must be a text"),
         ("dart", '[{"annotations": []}]', "record 1: lacks tripleset"),
     ],
 )
@@ -106,6 +124,10 @@ def test_faults_of_the_request(tmp_path):
         load_local("movie_reviews", tmp_path)
     with pytest.raises(InvalidValue, match="Did you mean 'official'"):
         local_paths("sst2", tmp_path, layout="oficial")
+    with pytest.raises(
+        InvalidValue, match="local_files.sst2 = 'dev': is no split of this data set. Known: train, vali"
+    ):
+        local_paths("sst2", tmp_path, files={"dev": "dev.tsv"})
 
 
 def test_published_sizes_differ_by_one_where_they_do():

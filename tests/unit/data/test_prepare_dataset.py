@@ -58,3 +58,25 @@ def test_a_source_that_does_not_offer_it(tmp_path, source, message):
 
 def test_e2e_says_that_rows_share_records():
     assert any("42,061 training rows share 4,862 distinct records" in note for note in DATASETS["e2e"].notes)
+
+
+def test_the_record_says_what_a_score_cannot_say(tmp_path, monkeypatch):
+    card = DatasetCard(
+        name="sst2",
+        title="",
+        task="classification",
+        train_size=3,
+        evaluation_split="validation",
+        evaluation_size=2,
+        labels=("negative", "positive"),
+    )
+    monkeypatch.setitem(DATASETS, "sst2", card)
+    (tmp_path / "sst2").mkdir()
+    (tmp_path / "sst2/train.tsv").write_text("sentence\tlabel\na\t1\nb\t0\na\t0\n")
+    (tmp_path / "sst2/validation.tsv").write_text("sentence\tlabel\na \t1\nc\t1\n")
+    spec = {"dataset": "sst2", "source": "local"}
+    record = prepare_dataset(spec, folder=tmp_path / "d", cache_root=tmp_path, data_root=tmp_path)
+    assert record["evaluation_in_training"] == 1
+    assert record["notes"] == [
+        "The validation split holds one class only (positive); scores on it say nothing of a choice between classes."
+    ]

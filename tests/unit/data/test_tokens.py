@@ -8,7 +8,7 @@ from transformers import BertConfig, GPT2Config, PreTrainedTokenizerFast, Robert
 from lmodp.data.tables import save_splits
 from lmodp.data.tokenize_dataset import position_limit, tokenize_dataset
 from lmodp.data.tokens import NO_TARGET, load_tokenizer, load_tokens, prompt_tokens
-from lmodp.errors import InvalidValue, MissingFile
+from lmodp.errors import DamagedFile, InvalidValue, MissingFile
 from lmodp.models.tiny import tiny_tokenizer
 
 WORDS = ["<e>", "<s>", "<u>", "a", "b", "c", ":", "|"]
@@ -132,3 +132,43 @@ def test_sequences_past_the_models_limit(tmp_path):
 def test_missing_tokens(tmp_path):
     with pytest.raises(MissingFile, match="Run the stage tokenize_dataset"):
         load_tokens(tmp_path, "train")
+
+
+def test_a_limit_that_leaves_no_text_is_refused_not_ignored(tmp_path):
+    config = RobertaConfig(max_position_embeddings=66, pad_token_id=0)
+    for folder, least, second in (("one", 3, {}), ("two", 5, {"sentence2": ["drags"]})):
+        places = prepared(tmp_path / folder, tiny_tokenizer(), config, sentence=["the film"], label=[1], **second)
+        for limit in (1, 2, least - 1):
+            with pytest.raises(
+                InvalidValue, match=f"max_length = {limit}: must be at least {least}: .* special tokens"
+            ):
+                tokenize_dataset({"max_length": limit}, **places)
+        assert tokenize_dataset({"max_length": least}, **places)["splits"]["train"]["longest"] == least
+
+
+@pytest.mark.parametrize("config", [BertConfig(), RobertaConfig(), GPT2Config()])
+def test_a_tokenizer_without_its_files(tmp_path, config):
+    config.save_pretrained(tmp_path)
+    with pytest.raises(DamagedFile, match="special tokens: has no words. Put its files beside config.json"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_whose_file_is_cut(tmp_path):
+    GPT2Config().save_pretrained(tmp_path)
+    word_tokenizer(eos_token="<e>").save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(DamagedFile, match="cannot be read .*Put all its files beside config.json"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_has_rows(tmp_path):
+    for rows, fits in ((len(WORDS) - 1, False), (len(WORDS), True)):
+        GPT2Config(vocab_size=rows).save_pretrained(tmp_path)
+        word_tokenizer(eos_token="<e>").save_pretrained(tmp_path)
+        if fits:
+            assert len(load_tokenizer(tmp_path)) == rows
+        else:
+            with pytest.raises(
+                DamagedFile, match="8 tokens up to number 7: the model has embeddings for 7, numbers 0 to 6"
+            ):
+                load_tokenizer(tmp_path)

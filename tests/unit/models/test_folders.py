@@ -191,3 +191,13 @@ def test_faults_of_the_request(tmp_path, spec, message):
 def test_every_card_names_a_recipe_that_is_there_or_none():
     assert {card.recipe for card in MODELS.values()} == {*RECIPES, None}
     assert all((card.recipe is None) == card.published for card in MODELS.values())
+
+
+def test_a_users_own_damaged_files_are_not_called_the_suites(tmp_path, card):
+    put_gpt2(tmp_path / "source")
+    (tmp_path / "source" / "tokenizer.json").unlink()
+    with pytest.raises(DamagedFile, match="Put (all )?its files beside config.json"):
+        link_model(tmp_path / "source", tmp_path / "made", card)
+    (tmp_path / "source" / "config.json").write_text('{"model_type":')
+    with pytest.raises(DamagedFile, match="config.json': is not valid JSON .*Fetch the model again.$"):
+        link_model(tmp_path / "source", tmp_path / "made", card)
