@@ -65,7 +65,7 @@ def test_the_last_lines_name_only_what_exists(tmp_path):
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_no_character_ends_a_program(encoding):
     code = "from lmodp.pipeline.console import speak_plainly as s; s(); print('0.3 ≤ ε ± ∞ ☃')"
-    done = subprocess.run([sys.executable, "-X", f"utf8={int(encoding == 'utf-8')}", "-c", code],
-                          env={"PYTHONPATH": ":".join(sys.path), "PYTHONIOENCODING": encoding}, capture_output=True)  # fmt: skip
+    environment = {"PYTHONPATH": ":".join(sys.path), "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
     plain = {"ascii": "0.3 <= epsilon +- inf ?", "latin-1": "0.3 <= epsilon ± inf ?"}
     assert done.stdout.decode(encoding).strip() == plain.get(encoding, "0.3 ≤ ε ± ∞ ☃"), done.stderr
