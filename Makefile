@@ -11,7 +11,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 # One thread per job: jobs run in parallel, and results are the same bytes on any number of cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: reproduce report lint test test-slow smoke bench bench-accounting setup readme lock schema clean
+.PHONY: reproduce report lint docs test test-slow smoke bench bench-accounting setup readme lock schema clean
 
 reproduce: setup
 	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
@@ -34,6 +34,11 @@ lint: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/python workflow/lint.py
+
+# The documentation site, build/docs/index.html: a broken link or an unknown page is an error.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: setup
+	$(BIN)/mkdocs build --strict --quiet
 
 # The tests of plain `pytest` in its order, several files at a time.
 TEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder

@@ -1,0 +1,231 @@
+"""Pages of the documentation site that are made when it is built: from parsers, cards, locks and docstrings.
+
+MkDocs calls the functions ``on_...``. Pages that lie elsewhere in the repository (README, CONTRIBUTING, the READMEs of
+folders) come in under the names of `PAGES`. Links between files then lead to the page on the site.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import os
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import griffe
+from mkdocs.structure.files import File, Files
+
+from lmodp.cli import COMMANDS
+from lmodp.data.cards import DATASETS, DatasetCard
+from lmodp.data.hub_lock import hub_entries
+from lmodp.data.lockfile import locked_package
+from lmodp.models.cards import MODELS, ModelCard
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {  # pages outside docs/, and where they stand on the site
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "NOTICE.md": "notice.md",
+    "baselines/README.md": "methods.md",
+    "config/README.md": "configurations.md",
+    "results/README.md": "results.md",
+    "lmodp/accounting/README.md": "accounting.md",
+    "lmodp/training/clipping/README.md": "clipping.md",
+}
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+RULED_TABLE = re.compile(r"^( *)=+(?: +=+)+\n(?:.*\n)*?\1=+(?: +=+)+ *$(?!\n *\S)", re.MULTILINE)
+DOCTEST = re.compile(r"(?:^>>> .*\n?(?:^.*\S.*\n?)*)", re.MULTILINE)
+
+
+def on_config(config: Any) -> Any:
+    """Add the pages of the library's rooms to the navigation."""
+    config.nav.append({"Python": [f"python/{room}.md" for room in rooms()]})
+    return config
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages from elsewhere and those that are made."""
+    made = {site: (ROOT / path).read_text(encoding="utf-8") for path, site in PAGES.items()}
+    made |= {"command_line.md": command_line(), "data_sets.md": data_sets(), "models.md": models()}
+    made |= {f"python/{room}.md": python_page(room) for room in rooms()}
+    for uri, text in made.items():
+        files.append(File.generated(config, uri, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Turn links between files of the repository into links between pages; a file without a page is named."""
+    here = page.file.src_uri
+    source = next((path for path, site in PAGES.items() if site == here), f"docs/{here}")
+
+    def turned(match: re.Match[str]) -> str:
+        image, label, target = match.groups()
+        path, hash_, anchor = target.partition("#")
+        if not path or ":" in path:
+            return match.group()
+        there = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+        there = next((known for known in (there, f"{there}/README.md") if known in PAGES), there)
+        if there in PAGES or there.startswith("docs/"):
+            site = PAGES.get(there, there.removeprefix("docs/"))
+            return f"{image}[{label}]({posixpath.relpath(site, posixpath.dirname(here))}{hash_}{anchor})"
+        named = there.rstrip("/") in label
+        return match.group() if not (ROOT / there).exists() else label if named else f"{label} (`{there}`)"
+
+    return LINK.sub(turned, markdown)
+
+
+class ReadableDocstrings(griffe.Extension):
+    """Docstrings as Markdown knows them: tables with rulers in a block, names with a meaning as a list, doctests."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Rewrite the docstring of an object before it is read."""
+        if obj.docstring:
+            obj.docstring.value = readable(obj.docstring.value)
+
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """The same for the package itself."""
+        self.on_object(obj=pkg)
+
+
+def readable(text: str) -> str:
+    """Rewrite one docstring."""
+    parts, end = [], 0
+    for table in RULED_TABLE.finditer(text):
+        parts += [_listed(text[end : table.start()]), _table(table.group())]
+        end = table.end()
+    text = "".join([*parts, _listed(text[end:])])
+    return DOCTEST.sub(lambda found: "Examples:\n" + re.sub(r"^(?=.)", "    ", found.group(), flags=re.M), text)
+
+
+def _table(text: str) -> str:
+    """Turn a table with rulers of equal signs into one with bars; a line that starts blank continues the row above."""
+    lines = text.splitlines()
+    starts = [ruler.start() for ruler in re.finditer("=+", lines[0])]
+    rows: list[list[str]] = []
+    for line in (line for line in lines if not line.lstrip().startswith("==")):
+        cells = [line[start:stop].strip() for start, stop in zip(starts, [*starts[1:], None], strict=True)]
+        rows = (
+            [*rows[:-1], [f"{a} {b}".strip() for a, b in zip(rows[-1], cells, strict=True)]]
+            if not cells[0]
+            else [*rows, cells]
+        )
+    has_head = lines[2].lstrip().startswith("==")
+    head, body = (rows[0], rows[1:]) if has_head else ([""] * len(starts), rows)
+    indent = " " * starts[0]
+    return "\n".join(f"{indent}| {' | '.join(cells)} |" for cells in [head, ["---"] * len(starts), *body])
+
+
+def _listed(text: str) -> str:
+    """Turn lines of a quoted name, two or more blanks and its meaning into a list."""
+    return re.sub(r"^( +)(``[^`\n]+``(?:, ``[^`\n]+``)*) {2,}(?=\S)", r"\1- \2: ", text, flags=re.MULTILINE)
+
+
+def rooms() -> list[str]:
+    """The parts of the library that have a page: lmodp itself, then what lies directly in it."""
+    home = ROOT / "lmodp"
+    found = sorted(path.stem for path in home.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists())
+    return ["lmodp", *(name for name in found if name not in ("__init__", "baselines", "cli", "commands"))]
+
+
+def python_page(room: str) -> str:
+    """The page of a room: its public names, then the docstrings of its modules."""
+    name = "lmodp" if room == "lmodp" else f"lmodp.{room}"
+    home = ROOT / name.replace(".", "/")
+    package = home / "__init__.py"
+    modules = sorted(home.rglob("*.py")) if room != "lmodp" and package.exists() else []
+    inner = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in modules if path != package]
+    public = [f"- `{to}`" if name.isupper() else f"- [`{name}`][{to}]" for name, to in exported(package)]
+    own = [f"::: {name}", *(["    options:", "      members: false"] if public or inner else [])]
+    parts = [f"# {name}", "\n".join(own), *(["Public names:\n\n" + "\n".join(public)] if public else [])]
+    shown = [f"::: {module}" for module in inner if not module.endswith("__init__")]
+    return "\n\n".join([*parts, *shown]) + "\n"
+
+
+def exported(package: Path) -> Iterator[tuple[str, str]]:
+    """Yield each name that a package's ``__init__`` imports for its users, and where it is defined."""
+    for node in ast.walk(ast.parse(package.read_text(encoding="utf-8"))) if package.exists() else ():
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lmodp."):
+            yield from ((item.asname or item.name, f"{node.module}.{item.name}") for item in node.names)
+
+
+def command_line() -> str:
+    """Every command with its help text."""
+    os.environ["COLUMNS"] = "100"
+    parts = ["# The command line", "A command is called as `lmodp COMMAND`. `lmodp --help` lists them."]
+    for name, purpose in COMMANDS.items():
+        parser = argparse.ArgumentParser(prog=f"lmodp {name}")
+        importlib.import_module(f"lmodp.commands.{name.replace('-', '_')}").configure(parser)
+        parts.append(f"## {name}\n\n{purpose[0].upper()}{purpose[1:]}.\n\n```text\n{parser.format_help()}```")
+    return "\n\n".join(parts) + "\n"
+
+
+def data_sets() -> str:
+    """The card of every data set."""
+    intro = "The sampling rate of a certificate is the batch size over N. A data set of another size is refused."
+    return _cards("Data sets", intro, DATASETS, _facts_of_data)
+
+
+def models() -> str:
+    """The card of every model."""
+    return _cards("Models", "A model with another number of parameters is refused.", MODELS, _facts_of_model)
+
+
+def _cards(title: str, intro: str, cards: Mapping[str, Any], facts_of: Any) -> str:
+    notes = {name: card.notes for name, card in {**DATASETS, **MODELS}.items()}
+    parts = [f"# {title}", f"{intro} [Data sets and models](sources.md) tells where the files come from."]
+    for name, card in cards.items():
+        rows = [f"| {key} | {value} |" for key, value in facts_of(card) if value]
+        own = [f"- {note}" for note in card.notes]
+        others = [
+            f"- Of `{other}`: {note}"
+            for other, said in notes.items()
+            for note in said
+            if other != name and re.search(rf"\b{re.escape(card.title)}(?!\w)", note)
+        ]
+        parts += [
+            f"## {card.title} {{ #{name} }}",
+            "\n".join(["| | |", "| --- | --- |", *rows]),
+            "\n".join(own + others),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts_of_data(card: DatasetCard) -> Iterable[tuple[str, str]]:
+    published = f"{card.published_size:,}, used only to compute published claims again" if card.published_size else ""
+    yield "name in the configuration", f"`{card.name}`"
+    yield "task", card.task.replace("_", "-")
+    yield "N, training examples", f"{card.train_size:,}"
+    yield "N of the published accounting", published
+    yield "scores are on", f"the {card.evaluation_split} split, {card.evaluation_size:,} examples"
+    yield "labels", ", ".join(card.labels)
+    yield "stands for", f"`{card.stands_for}`" if card.stands_for else ""
+    yield "licence", card.licence
+    yield from _origin(card.name, card.package)
+
+
+def _facts_of_model(card: ModelCard) -> Iterable[tuple[str, str]]:
+    yield "name in the configuration", f"`{card.name}`"
+    yield "architecture", card.architecture
+    yield "parameters", f"{card.parameters:,}" if card.parameters else ""
+    yield "stands for", card.stands_for
+    yield "licence", card.licence
+    yield from _origin(card.name, card.package)
+
+
+def _origin(name: str, package: str | None) -> Iterable[tuple[str, str]]:
+    """Where the files come from, and the checksums that are pinned."""
+    if package:
+        locked = locked_package(package)
+        yield "packaged in", f"{locked.name} {locked.version}"
+        yield "SHA-256", f"`{locked.sha256}`"
+    if entry := hub_entries().get(name):
+        yield "on a hub", f"{entry.repository}{', gated' if entry.gated else ''}"
+        yield "revision", f"`{entry.revision}`" if entry.revision else "none is pinned: the configuration names one"
+        yield from ((f"SHA-256 of {file}", f"`{value}`") for file, value in entry.sha256.items())
+    if not package and not entry:
+        yield "made by", "this suite, from a seed"

@@ -1,0 +1,152 @@
+"""The documentation: links lead somewhere, named tests exist, docstrings name real arguments, sentences are short."""
+
+import ast
+import importlib.util
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import griffe
+import pytest
+
+from lmodp.cli import COMMANDS
+from lmodp.data.cards import DATASETS
+from lmodp.data.lockfile import locked_packages
+from lmodp.models.cards import MODELS
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST_WORDS = 35  # of a sentence
+GENERATED = ("docs/readme/", "results/reference/")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def pages():
+    kept = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [ROOT / line for line in kept.stdout.splitlines() if not line.startswith(GENERATED)]
+
+
+def prose(text):
+    """The text without code and without the blocks that are made from records."""
+    text = re.sub(r"<!-- results:\w+:begin -->.*?<!-- results:\w+:end -->", "", text, flags=re.DOTALL)
+    return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(path):
+    """The anchors of a page, as a site and a forge make them from its headings."""
+    heads = re.findall(r"^#+ (.+)$", prose(path.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", head.lower()).strip()) for head in heads}
+
+
+def broken_links(path):
+    for target in LINK.findall(prose(path.read_text(encoding="utf-8"))):
+        if re.match(r"\w+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            yield target
+
+
+def sentences(text):
+    for part in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\n(?=#)|^\|.*$", prose(text), flags=re.MULTILINE):
+        plain = re.sub(r"`[^`]*`", "code", LINK.sub("link", " ".join(part.split())))
+        yield from re.split(r"(?<=[.!?:;]) ", plain)
+
+
+def words(sentence):
+    return re.findall(r"[A-Za-z][\w'’-]+", sentence)  # formulas are not counted
+
+
+def test_every_link_leads_to_a_file_and_a_heading():
+    assert {str(path): found for path in pages() if (found := list(broken_links(path)))} == {}
+
+
+def test_a_link_to_nothing_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# One\n[a](page.md#one) [b](page.md#two) [c](gone.md) [d](https://example.org)\n")
+    assert list(broken_links(page)) == ["page.md#two", "gone.md"]
+
+
+def test_sentences_are_short():
+    long = [(path.name, found) for path in pages() for found in sentences(path.read_text(encoding="utf-8"))]
+    assert [item for item in long if len(words(item[1])) > MOST_WORDS] == []
+
+
+def test_every_test_that_the_page_on_dangers_names_exists():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/dangers.md").read_text(encoding="utf-8"))
+    assert len(named) >= 20
+    for file, name in named:
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, f"{file}::{name}"
+
+
+def every(thing):
+    for member in thing.members.values():
+        if not member.is_alias:
+            yield member
+            yield from every(member) if member.is_module or member.is_class else ()
+
+
+def documented(thing):
+    """The arguments that a docstring explains; one line may explain several ("lower, upper: ...")."""
+    for section in thing.docstring.parse("google", warnings=False) if thing.docstring else ():
+        if section.kind.value == "parameters":
+            yield from (name.strip(" *") for item in section.value for name in item.name.split(","))
+
+
+def test_docstrings_explain_arguments_that_are_there():
+    logging.getLogger("griffe").setLevel(logging.CRITICAL)
+    package = griffe.load("lmodp", search_paths=[ROOT], docstring_parser="google")
+    callables = [thing for thing in every(package) if thing.is_function or thing.is_class]
+    unknown = [
+        f"{thing.path}: {name}"
+        for thing in callables
+        for name in documented(thing)
+        if name not in {parameter.name for parameter in thing.parameters}
+    ]
+    assert len(callables) > 500 and unknown == []
+
+
+@pytest.fixture(scope="module")
+def hooks():
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs/hooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_cards_show_sizes_checksums_and_overlaps(hooks):
+    data, models = hooks.data_sets(), hooks.models()
+    assert all(f"{card.train_size:,}" in data and f"{{ #{name} }}" in data for name, card in DATASETS.items())
+    assert all(f"{{ #{name} }}" in models for name in MODELS)
+    assert all(package.sha256 in data + models for package in locked_packages().values())
+    sst2 = data.split("{ #sst2 }")[1].split("\n## ")[0]
+    assert "movie_reviews" in sst2, "SST-2 and the movie reviews share sentences"
+
+
+def test_every_command_has_its_help(hooks):
+    page = hooks.command_line()
+    assert all(f"## {name}\n" in page and f"usage: lmodp {name} " in page for name in COMMANDS)
+
+
+def test_docstrings_become_markdown(hooks):
+    table = "Head.\n\n=====  ===\n``a``  one\n       more\n=====  ===\n"
+    assert hooks.readable(table) == "Head.\n\n|  |  |\n| --- | --- |\n| ``a`` | one more |\n"
+    text = "Returns:\n    ``b``   two\n\n>>> 1\n1"
+    assert hooks.readable(text) == "Returns:\n    - ``b``: two\n\nExamples:\n    >>> 1\n    1"
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning_and_asks_no_network(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr[-2000:]
+    for page in tmp_path.rglob("*.html"):
+        loaded = re.findall(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=[\"']?([^\"' >]+)", page.read_text())
+        assert [found for found in loaded if "//" in found] == [], page
+    assert "sigma_effective" in (tmp_path / "search/search_index.js").read_text()
