@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
+from lmodp.auditing.checks import finite_scores, require_counts, require_delta, require_share
 from lmodp.errors import require
 from lmodp.mechanisms.arrays import Floats, Integers
 
@@ -63,17 +64,33 @@ class ScoreBound:
 
 
 def share_at_least(hits: Integers | int, trials: int, *, error: float) -> Floats:
-    """Return the Clopper-Pearson lower bound of a probability, wrong with probability <= ``error``."""
+    """Return the Clopper-Pearson lower bound of a probability, wrong with probability <= ``error``.
+
+    Raises:
+        InvalidValue: counts that are no whole numbers from 0 to ``trials``, or an error not in (0, 1).
+    """
+    _check_counts("hits", hits, trials, error)
     hits = np.asarray(hits)
     found = beta.ppf(error, np.maximum(hits, 1), trials - hits + 1)
     return np.where(hits == 0, 0.0, found)
 
 
 def share_at_most(hits: Integers | int, trials: int, *, error: float) -> Floats:
-    """Return the Clopper-Pearson upper bound of a probability, wrong with probability <= ``error``."""
+    """Return the Clopper-Pearson upper bound of a probability, wrong with probability <= ``error``.
+
+    Raises:
+        InvalidValue: as `share_at_least`.
+    """
+    _check_counts("hits", hits, trials, error)
     hits = np.asarray(hits)
     found = beta.ppf(1 - error, hits + 1, np.maximum(trials - hits, 1))
     return np.where(hits == trials, 1.0, found)
+
+
+def _check_counts(name: str, found: Integers | int, trials: int, error: float) -> None:
+    require(trials >= 1, "trials", trials, "must be at least 1")
+    require_counts(name, found, trials)
+    require_share("error", error)
 
 
 def epsilon_at_least(hits: Integers, false_hits: Integers, trials: int, *, delta: float, error: float) -> Floats:
@@ -82,7 +99,12 @@ def epsilon_at_least(hits: Integers, false_hits: Integers, trials: int, *, delta
     Args:
         hits, false_hits: number of trials of P's and of Q's world inside S, any shape.
         trials: number of trials per world.
+
+    Raises:
+        InvalidValue: as `share_at_least`, or a delta outside [0, 1).
     """
+    require_delta(delta)
+    require_share("error", error)
     excess = share_at_least(hits, trials, error=error / 2) - delta
     below = share_at_most(false_hits, trials, error=error / 2)
     return np.log(np.maximum(excess, 0.0), out=np.full(np.shape(excess), -np.inf), where=excess > 0) - np.log(below)
@@ -106,19 +128,18 @@ def bound_from_scores(included: Floats, excluded: Floats, *, delta: float, confi
         =======================  ====================================================
         no difference visible    the bound is 0
         equal scores (ties)      the set is "score > threshold", or its complement
-        NaN among the scores     `InvalidValue`; a transcript always has a score
+        NaN or infinite scores   `InvalidValue`; a transcript always has a score
         unequal numbers          `InvalidValue`
         =======================  ====================================================
 
     Raises:
         InvalidValue: as above, fewer than 8 trials per world, or delta or confidence out of range.
     """
-    first, second = _columns(included), _columns(excluded)
+    require_delta(delta)
+    require_share("confidence", confidence)
+    first, second = _columns("included", included), _columns("excluded", excluded)
     require(first.shape == second.shape, "included", first.shape, f"must have the shape of excluded, {second.shape}")
     require(len(first) >= 8, "trials", len(first), "must be at least 8 a world")
-    require(not (np.isnan(first).any() or np.isnan(second).any()), "scores", "nan", "must be numbers")
-    require(0 <= delta < 1, "delta", delta, "must be in [0, 1)")
-    require(0 < confidence < 1, "confidence", confidence, "must be in (0, 1)")
     cut = max(4, int(SELECTION_SHARE * len(first)))
     order, column, threshold = _choose(first[:cut], second[:cut], delta, 1 - confidence)
     hits, false_hits = _count(first[cut:, column], second[cut:, column], np.array([threshold]), order)
@@ -137,9 +158,10 @@ def bound_from_scores(included: Floats, excluded: Floats, *, delta: float, confi
     )
 
 
-def _columns(scores: Floats) -> Floats:
-    scores = np.asarray(scores, dtype=np.float64)
-    return scores[:, None] if scores.ndim == 1 else scores
+def _columns(name: str, scores: Floats) -> Floats:
+    found = finite_scores(name, scores)
+    require(found.ndim in (1, 2) and found.size > 0, name, found.shape, "must have the shape (n,) or (n, statistics)")
+    return found[:, None] if found.ndim == 1 else found
 
 
 def _choose(first: Floats, second: Floats, delta: float, error: float) -> tuple[int, int, float]:

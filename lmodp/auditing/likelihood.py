@@ -51,7 +51,8 @@ class CanaryScore:
     sampling_rate: float
 
     def __post_init__(self) -> None:
-        require(self.relative_sensitivity > 0, "relative_sensitivity", self.relative_sensitivity, "must be above 0")
+        rule = "must be finite and above 0"
+        require(0 < self.relative_sensitivity < math.inf, "relative_sensitivity", self.relative_sensitivity, rule)
         require(self.coordinates >= 1, "coordinates", self.coordinates, "must be at least 1")
         require(0 < self.sampling_rate <= 1, "sampling_rate", self.sampling_rate, "must be in (0, 1]")
 
@@ -79,7 +80,7 @@ class CanaryScore:
         return ratios
 
     def of_coordinates(self, released: Floats) -> Floats:
-        """Return s for released values (..., M) in units of the noise's factor; finite ones and infinities."""
+        """Return s for released values (..., M) in units of the noise's factor."""
         start, width = self.edges[0], self.edges[1] - self.edges[0]
         position = np.clip((released - start) / width + 1, 0, CELLS - 1).astype(np.int64)
         scores: Floats = self.values.take(position).sum(axis=-1)

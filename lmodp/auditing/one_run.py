@@ -21,6 +21,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import binom
 
+from lmodp.auditing.checks import fair_coins, finite_scores, require_counts, require_delta, require_share
 from lmodp.errors import require
 from lmodp.mechanisms.arrays import Booleans, Floats
 
@@ -33,6 +34,12 @@ class Guesses:
 
     included: int
     excluded: int
+
+    def __post_init__(self) -> None:
+        for name, number in (("included", self.included), ("excluded", self.excluded)):
+            require(
+                isinstance(number, (int, np.integer)) and number >= 0, name, number, "must be a whole number, 0 or more"
+            )
 
     @property
     def total(self) -> int:
@@ -71,15 +78,16 @@ def p_value(*, canaries: int, guesses: int, correct: int, epsilon: float, delta:
         guesses: r <= m.
         correct: v <= r.
 
+    Raises:
+        InvalidValue: counts that are no whole numbers with v <= r <= m, an epsilon below 0, a delta outside [0, 1).
+
     References:
         arXiv 2305.08846, Corollary 5.4.
     """
-    require(
-        0 <= correct <= guesses <= canaries,
-        "correct",
-        correct,
-        f"must be in [0, {guesses}] and guesses at most {canaries}",
-    )
+    require_counts("guesses", guesses, canaries)
+    require_counts("correct", correct, guesses)
+    require(epsilon >= 0, "epsilon", epsilon, "must be at least 0")
+    require_delta(delta)
     success = 1 / (1 + math.exp(-epsilon))
     tail = float(binom.sf(correct - 1, guesses, success))
     if delta == 0 or correct == 0:
@@ -92,14 +100,19 @@ def p_value(*, canaries: int, guesses: int, correct: int, epsilon: float, delta:
 def epsilon_one_run(*, canaries: int, guesses: int, correct: int, delta: float, error: float) -> float:
     """Return the largest epsilon that the guesses refute at level ``error``, or 0.
 
+    Raises:
+        InvalidValue: as `p_value`, or an error not in (0, 1).
+
     References:
         arXiv 2305.08846, Algorithm 1 and Appendix D (m 1000, r 100, v 75, delta 1e-4, error 0.05: 0.673).
     """
 
+    require_share("error", error)
+
     def excess(epsilon: float) -> float:
         return p_value(canaries=canaries, guesses=guesses, correct=correct, epsilon=epsilon, delta=delta) - error
 
-    if guesses == 0 or excess(0.0) >= 0:
+    if excess(0.0) >= 0:
         return 0.0
     high = 1.0
     while excess(high) < 0 and high < _LARGEST_EPSILON:
@@ -123,15 +136,20 @@ def bound_from_run(
         delta: of the bound.
         confidence: of the bound.
 
+    Raises:
+        InvalidValue: coins other than True and False (or 1 and 0), scores that are no finite numbers or of
+            another shape, more guesses than canaries, a delta outside [0, 1) or a confidence not in (0, 1).
+
     Edge cases:
-        equal scores at the edge of the guessed ones are taken in the order of the canaries,
-        which is independent of the coins.
+        of canaries with equal scores at the edge of the guessed ones, those of which the guess is wrong are
+        taken first. So the order of the canaries does not matter, and equal scores show nothing.
     """
+    require_delta(delta)
+    require_share("confidence", confidence)
+    coins, scores = fair_coins(coins), finite_scores("scores", scores)
+    shape = (len(coins), len(guesses))
     require(
-        scores.ndim == 2 and scores.shape == (len(coins), len(guesses)),
-        "scores",
-        scores.shape,
-        f"must have the shape ({len(coins)}, {len(guesses)})",
+        len(guesses) > 0 and scores.shape == shape, "scores", scores.shape, f"must have the shape {shape}, not empty"
     )
     error = (1 - confidence) / len(guesses)
     bounds = [_one_column(coins, scores[:, column], number, delta, error) for column, number in enumerate(guesses)]
@@ -155,11 +173,24 @@ def _one_column(coins: Booleans, scores: Floats, number: Guesses, delta: float, 
 
 
 def count_correct(coins: Booleans, scores: Floats, number: Guesses) -> int:
-    """Return how many of the guesses are right."""
+    """Return how many of the guesses are right; of equal scores at the edge, wrong guesses are taken first.
+
+    Args:
+        coins: (m,), True where the canary was in the data.
+        scores: (m,), larger for presence.
+
+    Raises:
+        InvalidValue: as `bound_from_run`.
+    """
+    coins, scores = fair_coins(coins), finite_scores("scores", scores)
+    require(scores.shape == coins.shape, "scores", scores.shape, f"must have the shape {coins.shape}")
     require(number.total <= len(coins), "guesses", number.total, f"must be at most the {len(coins)} canaries")
-    order = np.argsort(-scores, kind="stable")
-    guessed_out = order[len(order) - number.excluded :]
-    return int(coins[order[: number.included]].sum() + (~coins[guessed_out]).sum())
+    return _right(coins, -scores, number.included) + _right(~coins, scores, number.excluded)
+
+
+def _right(right: Booleans, rank: Floats, count: int) -> int:
+    """Return how many of the ``count`` canaries of lowest rank are right, the wrong ones of equal rank first."""
+    return int(right[np.lexsort((right, rank))[:count]].sum())
 
 
 def plan_guesses(included: Floats, excluded: Floats, *, canaries: int, delta: float, error: float) -> Guesses:
@@ -170,7 +201,13 @@ def plan_guesses(included: Floats, excluded: Floats, *, canaries: int, delta: fl
 
     Args:
         included, excluded: reference scores of both worlds.
+
+    Raises:
+        InvalidValue: fewer than 8 canaries, scores that are no finite numbers, a delta or an error out of range.
     """
+    require(canaries >= 8, "canaries", canaries, "must be at least 8")
+    require_delta(delta)
+    require_share("error", error)
     sizes = np.unique(np.geomspace(max(4, canaries / 128), canaries / 2, 16).astype(int)).tolist()
     options = [
         option

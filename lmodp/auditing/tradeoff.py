@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from lmodp.auditing.checks import finite_scores, require_delta
+from lmodp.errors import require
 from lmodp.mechanisms.arrays import Floats
 
 _POINTS = 41
@@ -24,9 +26,15 @@ _POINTS = 41
 def claimed_tradeoff(false_positive: Floats, *, epsilon: float, delta: float) -> Floats:
     """Return the least false negative rate that (epsilon, delta)-DP permits at each false positive rate.
 
+    Raises:
+        InvalidValue: rates outside [0, 1], an epsilon below 0 or a delta outside [0, 1).
+
     Source: Kairouz et al. 2015, theorem 2.1.
     """
-    a = np.asarray(false_positive, dtype=np.float64)
+    a = finite_scores("false_positive", false_positive)
+    require(bool(np.all((a >= 0) & (a <= 1))), "false_positive", false_positive, "must be rates from 0 to 1")
+    require(epsilon >= 0, "epsilon", epsilon, "must be at least 0")
+    require_delta(delta)
     if not math.isfinite(epsilon):
         return np.zeros_like(a)
     with np.errstate(divide="ignore", over="ignore"):
@@ -46,7 +54,12 @@ def tradeoff_curves(
         included, excluded: scores of both worlds, (n,), larger for presence.
         delta: of the statements.
         epsilons: epsilon by name; None leaves a curve out (null).
+
+    Raises:
+        InvalidValue: no scores, scores that are no finite numbers, or as `claimed_tradeoff`.
     """
+    included, excluded = finite_scores("included", included), finite_scores("excluded", excluded)
+    require(included.size > 0 and excluded.size > 0, "scores", 0, "must be at least one in each world")
     ordered = np.sort(excluded)
     ranks = np.unique(np.round((len(ordered) - 1) * _spread()).astype(np.int64))
     thresholds = np.unique(ordered[ranks])

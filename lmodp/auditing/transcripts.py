@@ -22,8 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import ks_2samp
 
+from lmodp.auditing.checks import fair_coins, finite_scores
 from lmodp.auditing.law import StepLaw
 from lmodp.auditing.likelihood import CanaryScore
+from lmodp.errors import require
 from lmodp.mechanisms.arrays import Booleans, Floats
 
 STATISTICS = ("likelihood", "repeats", "largest")
@@ -38,7 +40,11 @@ def score_releases(released: Floats, score: CanaryScore) -> Floats:
     Args:
         released: noisy sums in the canaries' directions, (T, m), in units of the noise's factor.
         score: of one coordinate (M = 1).
+
+    Raises:
+        InvalidValue: sums that are no finite numbers.
     """
+    released = finite_scores("released", released)
     likelihood = score.of_steps(score.of_coordinates(released[..., None])).sum(axis=0)
     change = np.abs(np.diff(released, axis=0))
     repeats = (np.abs(change - score.shift) < _TOLERANCE * score.shift).sum(axis=0)
@@ -74,7 +80,12 @@ def fit_to_reference(coins: Booleans, likelihood: Floats, reference: Reference) 
     Returns:
         Kolmogorov-Smirnov p-values of both worlds; ``fits`` is false if one is below
         `FIT_FALSE_ALARM`. For a correct run this happens with at most twice that probability.
+
+    Raises:
+        InvalidValue: coins other than True and False (or 1 and 0), or scores that are no finite numbers.
     """
+    coins, likelihood = fair_coins(coins), finite_scores("likelihood", likelihood)
+    require(likelihood.shape == coins.shape, "likelihood", likelihood.shape, f"must have the shape {coins.shape}")
     worlds = {"included": (likelihood[coins], reference.included), "excluded": (likelihood[~coins], reference.excluded)}
     found = {
         f"p_value_{name}": float(ks_2samp(seen, known, method="asymp").pvalue) if len(seen) else 1.0
