@@ -12,6 +12,7 @@ import importlib
 import os
 import posixpath
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,9 @@ PAGES = {  # pages outside docs/, and where they stand on the site
     "lmodp/training/clipping/README.md": "clipping.md",
 }
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
-RULED_TABLE = re.compile(r"^( *)=+(?: +=+)+\n(?:.*\n)*?\1=+(?: +=+)+ *$(?!\n *\S)", re.MULTILINE)
-DOCTEST = re.compile(r"(?:^>>> .*\n?(?:^.*\S.*\n?)*)", re.MULTILINE)
+RULED_TABLE = re.compile(r"^( *=+(?: +=+)+\n(?:.*\n)*? *=+(?: +=+)+) *$(?!\n *\S)", re.MULTILINE)
+NAMED = re.compile(r"^( +)(``[^`\n]+``(?:, ``[^`\n]+``)*) {2,}(?=\S)", re.MULTILINE)
+DOCTEST = re.compile(r"^>>> .*\n?(?:^.*\S.*\n?)*", re.MULTILINE)
 
 
 def on_config(config: Any) -> Any:
@@ -94,35 +96,13 @@ class ReadableDocstrings(griffe.Extension):
 
 def readable(text: str) -> str:
     """Rewrite one docstring."""
-    parts, end = [], 0
-    for table in RULED_TABLE.finditer(text):
-        parts += [_listed(text[end : table.start()]), _table(table.group())]
-        end = table.end()
-    text = "".join([*parts, _listed(text[end:])])
-    return DOCTEST.sub(lambda found: "Examples:\n" + re.sub(r"^(?=.)", "    ", found.group(), flags=re.M), text)
-
-
-def _table(text: str) -> str:
-    """Turn a table with rulers of equal signs into one with bars; a line that starts blank continues the row above."""
-    lines = text.splitlines()
-    starts = [ruler.start() for ruler in re.finditer("=+", lines[0])]
-    rows: list[list[str]] = []
-    for line in (line for line in lines if not line.lstrip().startswith("==")):
-        cells = [line[start:stop].strip() for start, stop in zip(starts, [*starts[1:], None], strict=True)]
-        rows = (
-            [*rows[:-1], [f"{a} {b}".strip() for a, b in zip(rows[-1], cells, strict=True)]]
-            if not cells[0]
-            else [*rows, cells]
-        )
-    has_head = lines[2].lstrip().startswith("==")
-    head, body = (rows[0], rows[1:]) if has_head else ([""] * len(starts), rows)
-    indent = " " * starts[0]
-    return "\n".join(f"{indent}| {' | '.join(cells)} |" for cells in [head, ["---"] * len(starts), *body])
-
-
-def _listed(text: str) -> str:
-    """Turn lines of a quoted name, two or more blanks and its meaning into a list."""
-    return re.sub(r"^( +)(``[^`\n]+``(?:, ``[^`\n]+``)*) {2,}(?=\S)", r"\1- \2: ", text, flags=re.MULTILINE)
+    parts = RULED_TABLE.split(text)  # every other part is a table
+    for place in range(0, len(parts), 2):
+        parts[place] = NAMED.sub(r"\1- \2: ", parts[place])
+    for place in range(1, len(parts), 2):
+        indent = parts[place][: -len(parts[place].lstrip(" "))]
+        parts[place] = f"{indent}```text\n{parts[place]}\n{indent}```"
+    return DOCTEST.sub(lambda found: "Examples:\n" + textwrap.indent(found.group(), "    "), "".join(parts))
 
 
 def rooms() -> list[str]:
@@ -140,8 +120,9 @@ def python_page(room: str) -> str:
     modules = sorted(home.rglob("*.py")) if room != "lmodp" and package.exists() else []
     inner = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in modules if path != package]
     public = [f"- `{to}`" if name.isupper() else f"- [`{name}`][{to}]" for name, to in exported(package)]
-    own = [f"::: {name}", *(["    options:", "      members: false"] if public or inner else [])]
-    parts = [f"# {name}", "\n".join(own), *(["Public names:\n\n" + "\n".join(public)] if public else [])]
+    alone = "      members: false\n" if public or inner else ""
+    own = f"::: {name}\n    options:\n      show_root_heading: false\n      show_root_toc_entry: false\n{alone}"
+    parts = [f"# {name}", own, *(["Public names:\n\n" + "\n".join(public)] if public else [])]
     shown = [f"::: {module}" for module in inner if not module.endswith("__init__")]
     return "\n\n".join([*parts, *shown]) + "\n"
 

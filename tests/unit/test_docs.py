@@ -135,8 +135,8 @@ def test_every_command_has_its_help(hooks):
 
 
 def test_docstrings_become_markdown(hooks):
-    table = "Head.\n\n=====  ===\n``a``  one\n       more\n=====  ===\n"
-    assert hooks.readable(table) == "Head.\n\n|  |  |\n| --- | --- |\n| ``a`` | one more |\n"
+    table = "    =====  ===\n    ``a``  one\n    =====  ==="
+    assert hooks.readable(f"Head.\n\n{table}\n\nMore.") == f"Head.\n\n    ```text\n{table}\n    ```\n\nMore."
     text = "Returns:\n    ``b``   two\n\n>>> 1\n1"
     assert hooks.readable(text) == "Returns:\n    - ``b``: two\n\nExamples:\n    >>> 1\n    1"
 
