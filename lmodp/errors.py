@@ -19,7 +19,12 @@ T = TypeVar("T")
 
 
 class LmodpError(Exception):
-    """Base class of all errors that carry a message for the user."""
+    """Base class of all errors that carry a message for the user.
+
+    ``passing`` says whether the cause lies outside what was asked for, so that it may be gone at the next start.
+    """
+
+    passing = False
 
 
 class InvalidValue(LmodpError, ValueError):
@@ -29,13 +34,19 @@ class InvalidValue(LmodpError, ValueError):
 class MissingFile(LmodpError, FileNotFoundError):
     """A file that a stage needs does not exist."""
 
+    passing = True
+
 
 class DamagedFile(LmodpError, ValueError):
     """A file exists, but does not match its checksum or format."""
 
+    passing = True
+
 
 class MissingPackage(LmodpError, ImportError):
     """An optional package is not installed."""
+
+    passing = True
 
 
 class Unsupported(LmodpError):
@@ -136,3 +147,8 @@ def describe_error(error: BaseException) -> str:
         place = f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}, line {trace.tb_lineno})"
     text = one_line(str(error))
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the cause of an error may go away without another spec: files, memory, disk, a package."""
+    return getattr(error, "passing", isinstance(error, (OSError, MemoryError, ImportError)))

@@ -275,6 +275,7 @@ class CellSpec(Spec):
         generation: beam search of a table-to-text cell.
         privacy_unit, adjacency: who is protected, and which data sets are neighbours.
         randomness: "seeded" for a benchmark; "entropy" for a release.
+        public_scores: whether the scored split is public, so that a release may tell its scores.
     """
 
     experiment: str
@@ -301,6 +302,7 @@ class CellSpec(Spec):
     privacy_unit: str = field(default=PRIVACY_UNIT, metadata=LATER)
     adjacency: str = field(default=ADJACENCY, metadata=LATER)
     randomness: str = field(default="seeded", metadata=LATER)
+    public_scores: bool = field(default=False, metadata=LATER)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -12,4 +12,5 @@ NOISE_SCHEDULE = "constant"  # noise and clip norm are the same at every step
 PURPOSES = ("split", "head_init", "sampling", "dropout", "noise")  # of random numbers
 PURPOSES_OF_STEPS = ("sampling", "dropout", "noise")  # those that every step of a run draws for
 OWN_ENGINE = "lmodp"  # the suite's own engine, lmodp.training
+RANDOMNESS = ("seeded", "entropy")  # a benchmark that anybody can repeat; a release
 STATUSES = ("done", "skipped", "failed", "diverged")

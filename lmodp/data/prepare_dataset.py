@@ -68,7 +68,7 @@ def prepare_dataset(
         "records": {name: _record_facts(rows) for name, rows in splits.items()} if card.task == "table_to_text" else {},
         "evaluation_in_training": examples.shared("train", card.evaluation_split),
         "refused": dict(examples.refused),
-        "sha256": {name: _hash_rows(rows) for name, rows in splits.items()},
+        "rows_sha256": {name: _hash_rows(rows) for name, rows in splits.items()},
     }
 
 

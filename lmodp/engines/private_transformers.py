@@ -142,7 +142,7 @@ class _Run:
         self.optimizer: Any = build_optimizer(settings, [value for value in model.parameters() if value.requires_grad])
         self.engine.attach(self.optimizer)
         self.rows = RowAnExample(model)
-        self.sampler = PoissonSampler(plan=plan, key=stream_key(seeds["sampling"], entropy="seeded"))
+        self.sampler = PoissonSampler(plan=plan, key=stream_key(seeds["sampling"], randomness="seeded"))
         torch.manual_seed(seeds["noise"])  # the package draws noise and dropout from the global generator
 
     def advance(self, step: int) -> StepReport:

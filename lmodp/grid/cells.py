@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from lmodp.data.cards import DATASETS
 from lmodp.errors import InvalidValue, nearest
-from lmodp.grid.config import Config, Experiment
+from lmodp.grid.sections import Config, Experiment
 from lmodp.methods.contract import Method, points_of, why_left_out
 from lmodp.methods.discovery import load_methods
 from lmodp.models.cards import MODELS
@@ -245,6 +245,9 @@ class Grid:
             dataset_size=DATASETS[experiment.dataset].train_size,
             base_seed=self.config.base_seed,
             threads=self.config.threads,
+            privacy_unit=self.config.privacy_unit,
+            adjacency=self.config.adjacency,
+            randomness=self.config.randomness,
             **{**values, "trainable": trained_part(method, values["trainable"])},
             training=TrainingSpec(**training),
         )

@@ -138,7 +138,7 @@ def _write_embedded(card: ModelCard, folder: Path, cache_root: Path, layers: int
     if layers is not None:
         keep_first_layers(model, layers)
     write_model(model, tokenizer, folder)
-    return {**model_facts(model), "sha256": weights_hash(model.state_dict()), **facts}
+    return {**model_facts(model), "weights_sha256": weights_hash(model.state_dict()), **facts}
 
 
 def keep_first_layers(model: PreTrainedModel, layers: int) -> None:

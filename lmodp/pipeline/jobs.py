@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from lmodp.methods.discovery import get_method
 from lmodp.pipeline.job import Job
-from lmodp.records.record import input_hash, read_record
-from lmodp.records.reuse import name_in
+from lmodp.records.record import read_record
+from lmodp.records.reuse import input_hashes
 from lmodp.records.stage_table import stage_code
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _cell(job: Job) -> dict[str, Path]:
         "verify_run",
         inputs={"finetune": record["finetune_model"], "certificate": needs["certificate"]},
         spec=cell.spec.to_dict(),
-        work=lambda: verify_run(cell, job.root, certificate),
+        work=lambda: verify_run(cell, runs, certificate),
     )
     return {"finetune": record["finetune_model"], "evaluate": record["evaluate_model"], **needs}
 
@@ -197,7 +197,7 @@ def _runs_of(job: Job, cell: Cell, needs: Mapping[str, Path]) -> CellRuns:
         root=layout.results,
         cache=layout.cache,
         code=stage_code("finetune_model", layout.method_file("finetune_model", cell.spec.to_dict())),
-        inputs={name_in(layout.results, path): input_hash(path) for path in needs.values()},
+        inputs=input_hashes(layout.results, needs.values()),
         any_code=layout.keeps("finetune_model"),
     )
 

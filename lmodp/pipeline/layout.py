@@ -12,7 +12,8 @@ from lmodp.data.cards import DATASETS
 from lmodp.data.hub_lock import hub_entries
 from lmodp.data.lockfile import locked_package
 from lmodp.grid.cells import Grid
-from lmodp.grid.config import Config, check_config
+from lmodp.grid.config import check_config
+from lmodp.grid.sections import Config
 from lmodp.methods.discovery import method_files
 from lmodp.models.cards import MODELS
 from lmodp.pipeline.needs import Needs
@@ -107,17 +108,26 @@ class Layout:
             )
         return {**spec, "pin": pin}
 
+    def asked(self, stage: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the spec that a record of this grid remembers.
+
+        Under ``randomness: entropy`` a shared stage tells less of the data; that is no part of its id.
+        """
+        release = self.config.randomness == "entropy" and "stamp" in get_stage(stage).files
+        return {**spec, "randomness": "entropy"} if release else dict(spec)
+
     def _asked_otherwise(self, made: Mapping[str, Any]) -> str | None:
         """Return which settings outside its id a record was made by that the configuration no longer asks for."""
         stage, spec = made["stage"], made.get("spec", {})
+        if "stamp" in get_stage(stage).files and spec.get("randomness", "seeded") != self.config.randomness:
+            return "another randomness"
         if stage in ("map_space", "map_wins"):
             wanted = self.needs.shown_landscape() if stage == "map_space" else self.needs.mapped_wins()
             return None if spec == wanted else "another spec"
         if stage in ("prepare_dataset", "prepare_model"):
-            known = spec["model" if stage == "prepare_model" else "dataset"] in (
-                MODELS if stage == "prepare_model" else DATASETS
-            )
-            return None if known and spec == self.source_spec(stage, spec) else "another version of its source"
+            known = spec["model"] in MODELS if stage == "prepare_model" else spec["dataset"] in DATASETS
+            pinned = self.asked(stage, self.source_spec(stage, spec)) if known else None
+            return None if spec == pinned else "another version of its source"
         wanted = self.config.audit.model_dump(mode="json")
         changed = [name for name in AUDIT_SETTINGS.get(stage, ()) if spec["audit"].get(name) != wanted[name]]
         return f"other settings of the audit ({', '.join(changed)})" if changed else None

@@ -18,6 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("lmodp",)
+# Names and meanings of fields. A wrong one is an error, never another number, so a new one makes nothing outdated.
+DECLARATIONS = ("lmodp.records.fields", "lmodp.records.field_checks")
 DATA_SUFFIXES = (".tsv", ".json", ".toml", ".html", ".css", ".js")
 
 
@@ -49,14 +51,14 @@ def module_files(module: str) -> dict[str, Path]:
 
     Importing ``lmodp.a.b`` also executes ``lmodp/a/__init__``, which belongs to the
     closure. ``lmodp/__init__`` does not: it holds the version and the public names, and
-    computes nothing, so a new version alone makes no record outdated.
+    computes nothing, so a new version alone makes no record outdated. Nor do `DECLARATIONS`.
     """
     found: dict[str, Path] = {}
     queue = [module]
     while queue:
         name = queue.pop()
         path = _path_of(name)
-        if path is None or name in found or name in PACKAGES:
+        if path is None or name in found or name in PACKAGES or name in DECLARATIONS:
             continue
         found[name] = path
         queue += [name.rpartition(".")[0], *_imports(path, name)]

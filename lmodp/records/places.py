@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+CHECKSUMS = "checksums.json"  # SHA-256 of the bulky files of a folder
 STAMP = "complete.json"  # copy of a record beside the bulky files that it speaks of
 CELL_FILES = {
     "finetune_model": "training.jsonl",

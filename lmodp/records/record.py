@@ -9,6 +9,8 @@ Every record is an object with at least the fields of `REQUIRED`:
 - ``inputs``: hash of the content of every record it was computed from, SHA-256 of every other file;
 - ``status``: ``done``, ``skipped``, ``failed`` or ``diverged``, and ``reason``.
 
+All fields are declared in `lmodp.records.fields`, and checked when a record is written and when it is read.
+
 The repetitions of a cell are lines of one ``.jsonl`` file. Its first line is the stage's own record; this record
 lists the runs, each with the hash of its line, so that a missing or changed line is found.
 
@@ -31,7 +33,8 @@ from pathlib import Path
 from typing import Any
 
 from lmodp import __version__
-from lmodp.errors import DamagedFile, MissingFile, one_line
+from lmodp.errors import DamagedFile, MissingFile, may_pass, one_line
+from lmodp.records.field_checks import faults
 from lmodp.vocabulary import STATUSES
 
 SCHEMA_VERSION = 2
@@ -65,18 +68,36 @@ def make_record(
         raise ValueError(f"status = {status!r}: must be one of {STATUSES}")
     if status != "done" and not reason:
         raise ValueError(f"a record with status {status!r} needs a reason")
-    return sealed(
+    return declared(
+        stage,
         {
             "schema_version": SCHEMA_VERSION,
             "stage": stage,
-            "sha256": None,
+            "sha256": "",
             "created_by": {"code": code, "versions": versions(packages)},
             "inputs": dict(sorted((inputs or {}).items())),
             "status": status,
             "reason": reason,
             **content,
-        }
+        },
     )
+
+
+def declared(stage: str, values: Mapping[str, Any], *, line: bool = False) -> dict[str, Any]:
+    """Return a record, or a run's line, sealed after comparing it with the declared fields of its stage.
+
+    Raises:
+        ValueError: a field is not declared or has another type, which is a fault of the suite.
+    """
+    if wrong := faults(stage, plain(values), line=line):
+        raise ValueError(f"{'line' if line else 'record'} of {stage}: {'; '.join(wrong)}. See lmodp/records/fields.py")
+    return sealed(values)
+
+
+def failed(error: BaseException, reason: str | None = None) -> dict[str, Any]:
+    """Return status and reason of a failure; ``retry`` where its cause may go away, see `lmodp.errors.may_pass`."""
+    why = {"status": "failed", "reason": reason or str(error)}
+    return {**why, "retry": True} if may_pass(error) else why
 
 
 def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,7 +206,7 @@ def read_json(path: Path | str, *, remedy: str = "Delete it; its stage writes it
         raise MissingFile(
             f"file = {str(path)!r}: is not there. Run the stage that makes it, or check the name."
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedFile(f"file = {str(path)!r}: is not valid JSON ({error}). {remedy}") from None
 
 
@@ -207,11 +228,21 @@ def read_record(path: Path | str) -> dict[str, Any]:
         )
     if missing:
         raise DamagedFile(f"record = {str(path)!r}: lacks {', '.join(missing)}. It is not a record of this suite.")
+    _check_form(path, record["stage"], record)
     if content_hash(record) != record["sha256"]:
         raise DamagedFile(
             f"record = {str(path)!r}: has changed since it was written. Delete it; its stage makes it anew."
         )
     return record
+
+
+def _check_form(path: Path, stage: Any, values: Mapping[str, Any], *, line: bool = False) -> None:
+    """Raise `DamagedFile` if a field has a type that no stage writes; fields of a later version are let through."""
+    wrong = faults(stage, values, line=line, undeclared=False) if isinstance(stage, str) else ["stage is no text"]
+    if wrong:
+        raise DamagedFile(
+            f"record = {str(path)!r}: {wrong[0]}. It is not a record of this suite. Delete it; its stage makes it anew."
+        )
 
 
 def read_runs(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -221,14 +252,16 @@ def read_runs(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         MissingFile, DamagedFile: as `read_record`; or a run that the record lists is missing or has changed.
     """
     record, lines = read_record(path), _lines(Path(path))[1:]
-    by_run = {line.get("run"): line for line in lines}
-    for entry in record["runs"]:
-        line = by_run.get(entry["run"])
+    by_run = {line.get("run"): line for line in lines if isinstance(line, dict)}
+    entries = [(entry.get("run"), entry.get("sha256")) for entry in record.get("runs", [])]
+    for run, sha256 in entries:
+        line = by_run.get(run)
         if line is None:
-            raise DamagedFile(f"record = {str(path)!r}: lacks the run {entry['run']}, which its first line lists.")
-        if not line["sha256"] == entry["sha256"] == content_hash(line):
-            raise DamagedFile(f"record = {str(path)!r}: the run {entry['run']} has changed since it was written.")
-    return record, [by_run[entry["run"]] for entry in record["runs"]]
+            raise DamagedFile(f"record = {str(path)!r}: lacks the run {run}, which its first line lists.")
+        _check_form(Path(path), record["stage"], line, line=True)
+        if not line.get("sha256") == sha256 == content_hash(line):
+            raise DamagedFile(f"record = {str(path)!r}: the run {run} has changed since it was written.")
+    return record, [by_run[run] for run, _ in entries]
 
 
 def write_runs(path: Path | str, record: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
@@ -247,14 +280,13 @@ def run_entry(line: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lines(path: Path) -> list[Any]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # not splitlines: a text within JSON may hold other characters that end lines, such as U+2028
+        values = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     except FileNotFoundError:
         raise MissingFile(
             f"file = {str(path)!r}: is not there. Run the stage that makes it, or check the name."
         ) from None
-    try:
-        values = [json.loads(line) for line in lines]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedFile(
             f"file = {str(path)!r}: is not JSON in lines ({error}). Delete it; its stage makes it anew."
         ) from None

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lmodp.errors import DamagedFile, MissingFile
+from lmodp.errors import DamagedFile, MissingFile, require
+from lmodp.records.artefacts import damage, write_checksums
+from lmodp.records.field_checks import public_part
 from lmodp.records.places import STAMP
 from lmodp.records.record import (
+    declared,
     input_hash,
     make_record,
     plain,
     read_record,
     read_runs,
     run_entry,
-    sealed,
     sha256_file,
     write_bytes,
     write_json,
@@ -63,6 +65,7 @@ def run_stage(
     method_file: Path | None = None,
     any_code: bool = False,
     is_complete: Callable[[], bool] = lambda: True,
+    public_only: bool = False,
 ) -> dict[str, Any]:
     """Do a stage's work unless its record says that it is done; return the record.
 
@@ -85,12 +88,14 @@ def run_stage(
             says, the record stays as it is, and so does everything made from it.
         is_complete: whether all bulky files that the record speaks of are there, for a stage
             that keeps them without an ``artefact``'s copy of the record.
+        public_only: write only the fields that `lmodp.records.fields` marks as public.
     """
     started = time.perf_counter()
-    hashes = {name_in(root, path): input_hash(path) for path in inputs.values()}
+    hashes = input_hashes(root, inputs.values())
     code = stage_code(name, method_file)
     stamp = artefact / STAMP if artefact else record
-    if _is_current(stamp, root, Wanted(None if any_code else code, hashes, spec)) and is_complete():
+    stands = _is_current(stamp, root, Wanted(None if any_code else code, hashes, spec))
+    if stands and (is_complete() if artefact is None else damage(artefact) is None):
         if artefact:
             write_bytes(record, stamp.read_bytes())
         os.utime(record)  # newer than its inputs again, so that the workflow rests
@@ -98,8 +103,12 @@ def run_stage(
         return read_record(record)
     record.parent.mkdir(parents=True, exist_ok=True)
     content = {"spec": dict(spec), **work()}
+    if artefact:
+        write_checksums(artefact)
+        damage.cache_clear()
     content["files"] = {name_in(root, path): sha256_file(path) for path in files}
-    made, lines = _record_of(name, content, Wanted(code, hashes, spec), in_lines=record.suffix == ".jsonl")
+    wanted = Wanted(code, hashes, spec)
+    made, lines = _record_of(name, content, wanted, in_lines=record.suffix == ".jsonl", public_only=public_only)
     if any_code and _has_hash(record, made["sha256"]):
         if artefact:
             write_bytes(stamp, record.read_bytes())
@@ -113,14 +122,17 @@ def run_stage(
 
 
 def _record_of(
-    name: str, content: dict[str, Any], made_by: Wanted, *, in_lines: bool
+    name: str, content: dict[str, Any], made_by: Wanted, *, in_lines: bool, public_only: bool
 ) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
     """Return the record of a stage's content, and the sealed lines of its runs where there are lines."""
-    lines = [sealed(plain(line)) for line in content.pop("runs", [])] if in_lines else None
-    if lines is not None:
+    lines = None
+    if in_lines:
+        told = [public_part(name, line, line=True) if public_only else line for line in content.pop("runs", [])]
+        lines = [declared(name, plain(line), line=True) for line in told]
         content["runs"] = [run_entry(line) for line in lines]
     status, reason = content.pop("status", "done"), content.pop("reason", None)
     packages = content.pop("packages", get_stage(name).packages)
+    content = public_part(name, content) if public_only else content
     made = make_record(
         name,
         plain(content),
@@ -139,7 +151,7 @@ def _is_current(record: Path, root: Path, wanted: Wanted) -> bool:
         made = _read_whole(record)
     except (MissingFile, DamagedFile):
         return False
-    return difference(made, wanted) is None and files_changed(made, root) is None
+    return difference(made, wanted) is None and not made.get("retry") and files_changed(made, root) is None
 
 
 def _has_hash(record: Path, sha256: str) -> bool:
@@ -177,11 +189,27 @@ def _print_line(name: str, record: Path, root: Path, what: str, started: float) 
 
 
 def name_in(root: Path, path: Path) -> str:
-    """Return the name of a file within a grid's results; a bare name for files elsewhere."""
-    try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
-    except ValueError:
-        return f"elsewhere/{path.name}"
+    """Return the name of a file within a grid's results; a bare name for files elsewhere.
+
+    The name is what the path says. Where it leads does not matter, so a folder behind a symbolic link keeps its name.
+    """
+    for given, folder in ((Path(os.path.abspath(path)), Path(os.path.abspath(root))), (path.resolve(), root.resolve())):
+        if given.is_relative_to(folder):
+            return given.relative_to(folder).as_posix()
+    return f"elsewhere/{path.name}"
+
+
+def input_hashes(root: Path, paths: Iterable[Path]) -> dict[str, str]:
+    """Return the hash of each input by its name, see `name_in`.
+
+    Raises:
+        InvalidValue: two inputs have one name, so that a change of one could go unnoticed.
+    """
+    named: dict[str, Path] = {}
+    for path in paths:
+        known = named.setdefault(name_in(root, path), path)
+        require(known == path, "inputs", [str(known), str(path)], "have one name in a record", "Rename one of them.")
+    return {name: input_hash(path) for name, path in named.items()}
 
 
 def nothing_else(made: Mapping[str, Any]) -> str | None:
@@ -234,6 +262,8 @@ class Judge:
         any_will_do = self.any_code or (self.keep_records and not stage.reports)
         if not any_will_do and self.made_by_other_code(made):
             return f"{name} was made by other code of {stage.name}"
+        if made.get("retry"):
+            return f"{name} failed and is tried again: {made['reason'] or 'see its runs'}"
         if otherwise := self.asked_otherwise(made):
             return f"{name} was made by {otherwise}"
         reasons = (self._judge_input(item, known) for item, known in made["inputs"].items())

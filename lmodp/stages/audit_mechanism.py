@@ -273,7 +273,7 @@ def scores_of_mechanism(
                 steps=plan.steps,
                 trials=sampling.trials // 2,
                 included=world,
-                key=stream_key(sampling.seed, entropy="seeded"),
+                key=stream_key(sampling.seed, randomness="seeded"),
                 of_coordinates=score.of_coordinates,
                 of_steps=score.of_steps,
             )

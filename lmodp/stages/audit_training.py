@@ -154,6 +154,9 @@ def audit_training(
         canaries, confidence: of the audit.
     """
     finetune, _ = runs.trained()
+    if cell.spec.randomness == "entropy":
+        reason = "the audited run is one more release of the same data, which the certificate does not count"
+        return {"audit": None, "status": "skipped", "reason": reason}
     if finetune["status"] != "done":
         return {"audit": None, "status": finetune["status"], "reason": finetune["reason"]}
     _, evaluated = read_runs(cell_path(runs.root, cell.id, "evaluate_model"))
@@ -162,7 +165,7 @@ def audit_training(
     plan = spec.plan(noise_from_dict(noise_record["noise"]))
     plan = replace(plan, dataset_size=spec.dataset_size + len(coins))
     torch.set_num_threads(spec.threads)
-    released, scores = _train(spec, runs.task, plan, coins)
+    released, scores = _train(spec, runs.task, plan, coins, seeds_of(cell.spec, 0))
     claim = noise_from_dict(noise_record["claim_noise"]) if noise_record["claim_noise"] else None
     judge = RunJudge(
         plan=plan,
@@ -185,9 +188,10 @@ def _utility(scores: Mapping[str, Any], without: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _train(spec: CellSpec, task: Task, plan: Plan, coins: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+def _train(
+    spec: CellSpec, task: Task, plan: Plan, coins: np.ndarray, seeds: Mapping[str, int]
+) -> tuple[np.ndarray, dict[str, Any]]:
     """Return what the run released and its scores."""
-    seeds = seeds_of(spec, 0)
     _, running, _ = task.model(seeds["head_init"])
     model = CanaryModel(running, len(coins))
     recorder = ReleaseRecorder(model, scale=plan.effective_noise_scale)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmodp.errors import FOREIGN_ERRORS, LmodpError, Unsupported, describe_error
 from lmodp.methods.contract import Mechanism, Method, Target
+from lmodp.records.record import failed
 from lmodp.specs import MechanismSpec
 
 if TYPE_CHECKING:
@@ -47,13 +48,9 @@ def calibrate_noise(
     except Unsupported as error:
         return {"noise": None, "status": "skipped", "reason": str(error)}
     except LmodpError as error:
-        return {"noise": None, "status": "failed", "reason": str(error)}
+        return {"noise": None, **failed(error)}
     except FOREIGN_ERRORS as error:
-        return {
-            "noise": None,
-            "status": "failed",
-            "reason": f"mechanism() of {method.name!r} raised {describe_error(error)}",
-        }
+        return {"noise": None, **failed(error, f"mechanism() of {method.name!r} raised {describe_error(error)}")}
     fault = fault_of(answer, method)
     if fault:
         return {"noise": None, "status": "failed", "reason": fault}

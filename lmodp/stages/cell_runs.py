@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from lmodp.data.cards import DATASETS
@@ -64,9 +65,19 @@ class CellRuns:
         """Return the place of a run's checkpoint."""
         return self.folder / f"{run}.checkpoint"
 
+    @property
+    def logs(self) -> Path:
+        """Folder of the full logs; named as private for a release, whose logs no certificate covers."""
+        return self.folder / "private" if self.cell.spec.randomness == "entropy" else self.folder
+
     def log(self, run: str) -> Path:
         """Return the place of a run's full log."""
-        return self.folder / f"{run}.json"
+        return self.logs / f"{run}.json"
+
+    @property
+    def scores(self) -> Path:
+        """Return the place of scores that are not published."""
+        return self.logs / "scores.json"
 
     @cached_property
     def task(self) -> Task:
@@ -95,8 +106,12 @@ class CellRuns:
         A log in the cache counts first. Without one, a line of the results does, where its weights are there.
         """
         run = self.cell.runs[number]
-        log = self._cached(run) or self._published(run)
-        if log is None or (log["status"] == "done" and not self._has_weights(run, log["weights_sha256"])):
+        log = self._cached(run) or (self._published(run) if self.cell.spec.randomness == "seeded" else None)
+        if (
+            log is None
+            or log.get("retry")
+            or (log["status"] == "done" and not self._has_weights(run, log["weights_sha256"]))
+        ):
             return None
         return log
 
@@ -124,7 +139,10 @@ class CellRuns:
 
     def _has_weights(self, run: str, sha256: str) -> bool:
         path = self.weights(run)
-        return path.is_file() and weights_hash(load_file(path)) == sha256
+        try:
+            return weights_hash(load_file(path)) == sha256
+        except (OSError, SafetensorError):  # missing or damaged
+            return False
 
     def save(self, log: Mapping[str, Any], timing: Mapping[str, Any] | None) -> None:
         """Write the log of a run that has just ended, with its measured times."""
@@ -133,6 +151,14 @@ class CellRuns:
     def line(self, number: int, log: Mapping[str, Any]) -> dict[str, Any]:
         """Return the line of a run; the first repetition keeps its lists of steps."""
         return run_line(log, per_step=number == 0)
+
+    def full_lines(self) -> list[dict[str, Any]]:
+        """Return the line of every run with what is not published, for comparison with the certified plan."""
+        _, lines = self.trained()
+        if self.cell.spec.randomness == "seeded":
+            return lines
+        logs = (self._cached(line["run"]) for line in lines)
+        return [self.line(line["repetition"], log or line) for line, log in zip(lines, logs, strict=True)]
 
     def trained(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the record of finetune_model and the lines of the runs."""

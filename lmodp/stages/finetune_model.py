@@ -18,10 +18,10 @@ from torch import nn
 from tqdm import tqdm
 
 from lmodp.engines.foreign import train_foreign
-from lmodp.errors import LmodpError, Unsupported
+from lmodp.errors import DamagedFile, LmodpError, Unsupported
 from lmodp.mechanisms import Noise, noise_from_dict
 from lmodp.models.prepare_model import weights_hash
-from lmodp.records.record import read_json, write_json
+from lmodp.records.record import failed, read_json, write_json
 from lmodp.seeds import run_seeds
 from lmodp.specs import CellSpec
 from lmodp.stages.cell_runs import CellRuns, Task
@@ -57,19 +57,20 @@ def finetune_model(
         where there is nothing to train.
     """
     if certificate["status"] != "done":
-        return _nothing_ran(cell, certificate["status"], certificate["reason"])
+        return _nothing_ran(cell, status=certificate["status"], reason=certificate["reason"])
     set_up_training(cell.spec.threads)
     law = certificate["noise"]
     try:
         trainer = _Trainer(runs, noise_from_dict(law) if law else None, load_engine)
         trainer.tune()
     except Unsupported as error:
-        return _nothing_ran(cell, "skipped", str(error))
+        return _nothing_ran(cell, status="skipped", reason=str(error))
     except LmodpError as error:
-        return _nothing_ran(cell, "failed", str(error))
+        return _nothing_ran(cell, **failed(error))
     lines = [trainer.line(number) for number in tqdm(range(cell.repetitions), desc=cell.id, unit="run")]
     summaries = [summary for line in lines if (summary := line.pop("trained", None))]
     trained = summaries[0] if summaries else runs.known_summary()
+    again = {"retry": True} if any(line.get("retry") for line in lines) else {}
     plan = trainer.spec.plan(trainer.noise)
     released = {
         "per_step": plan.releases_per_step,
@@ -85,6 +86,7 @@ def finetune_model(
         "trained": trained,
         "runs": lines,
         "packages": trainer.packages,
+        **again,
     }
 
 
@@ -92,8 +94,7 @@ def _facts(cell: Cell) -> dict[str, Any]:
     return {"epsilon_scope": cell.spec.epsilon_scope, "randomness": cell.spec.randomness}
 
 
-def _nothing_ran(cell: Cell, status: str, reason: str) -> dict[str, Any]:
-    why = {"status": status, "reason": reason}
+def _nothing_ran(cell: Cell, **why: Any) -> dict[str, Any]:
     lines = [{"run": run, "repetition": number, **why} for number, run in enumerate(cell.runs)]
     return {
         **_facts(cell),
@@ -119,12 +120,13 @@ def settings_of(spec: CellSpec) -> TrainingSettings:
         precision=training.precision,
         checkpoint_every=training.checkpoint_every,
         evaluate_every=training.evaluate_every,
+        randomness=spec.randomness,
     )
 
 
 def seeds_of(spec: CellSpec, repetition: int) -> dict[str, int]:
-    """Return the seeds of one repetition by purpose."""
-    return run_seeds(spec.base_seed, dataset=spec.dataset, model=spec.model, repetition=repetition, method=spec.method)
+    """Return the seeds of one repetition by purpose; the noise differs between any two specs."""
+    return run_seeds(spec.base_seed, dataset=spec.dataset, model=spec.model, repetition=repetition, spec=spec.digits)
 
 
 class _Trainer:
@@ -191,20 +193,13 @@ class _Trainer:
         run, seeds = self.cell.runs[number], seeds_of(self.cell.spec, number)
         made_by = {"code": self.runs.code}
         head = {"run": run, "repetition": number, "status": "done", "reason": None, "created_by": made_by}
-        training = self.cell.spec.training
         try:
             model, running, summary = self.runs.task.model(seeds["head_init"])
-            result = self._run(
-                running,
-                self.spec,
-                seeds,
-                checkpoint_path=self.runs.checkpoint(run) if training.checkpoint_every else None,
-                evaluate=self._scores if training.evaluate_every else None,
-            )
+            result = self._resumed(running, run, seeds)
         except Unsupported as error:
             return {**head, "status": "skipped", "reason": str(error)}, None
         except LmodpError as error:
-            return {**head, "status": "failed", "reason": str(error)}, None
+            return {**head, **failed(error)}, None
         own = {**head, "seeds": seeds, "trained": summary, "clipped_share": mean_clipped_share(result.record)}
         log = {**head, **result.record, **own}  # another engine's record never speaks for the suite
         weights = {
@@ -216,6 +211,20 @@ class _Trainer:
         self.runs.folder.mkdir(parents=True, exist_ok=True)
         save_file(weights, self.runs.weights(run))
         return {**log, "weights_sha256": weights_hash(weights)}, result.timing
+
+    def _resumed(self, model: nn.Module, run: str, seeds: Mapping[str, int]) -> Any:
+        """Train from the run's checkpoint, if it can be used; a damaged or foreign one is thrown away."""
+        training = self.cell.spec.training
+        checkpoint = self.runs.checkpoint(run) if training.checkpoint_every else None
+        evaluate = self._scores if training.evaluate_every else None
+        try:
+            return self._run(model, self.spec, seeds, checkpoint_path=checkpoint, evaluate=evaluate)
+        except DamagedFile as error:
+            if checkpoint is None or not checkpoint.exists():
+                raise
+            print(f"{error} It is deleted now.", flush=True)
+            checkpoint.unlink()
+            return self._run(model, self.spec, seeds, checkpoint_path=checkpoint, evaluate=evaluate)
 
     def _scores(self, model: nn.Module) -> dict[str, float]:
         """Scores along the way; the final score is evaluate_model's."""

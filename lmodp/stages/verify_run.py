@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Any
 from lmodp.auditing.conformance import compare_run
 from lmodp.mechanisms import noise_from_dict
 from lmodp.plan import Plan
-from lmodp.records.places import cell_path
-from lmodp.records.record import read_runs
 from lmodp.specs import CellSpec, MechanismSpec
 from lmodp.stages.tuning import candidates
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lmodp.grid.cells import Cell
+    from lmodp.stages.cell_runs import CellRuns
 
 
-def verify_run(cell: Cell, root: Path, certificate: Mapping[str, Any]) -> dict[str, Any]:
+def verify_run(cell: Cell, runs: CellRuns, certificate: Mapping[str, Any]) -> dict[str, Any]:
     """Compare every run and return the content of the cell's ``verification.jsonl``.
 
     The certified plan is built here from the cell's spec and the certificate, not
@@ -28,10 +25,10 @@ def verify_run(cell: Cell, root: Path, certificate: Mapping[str, Any]) -> dict[s
 
     Args:
         cell: whose runs are compared.
-        root: the grid's results folder.
+        runs: where they are.
         certificate: record of the mechanism's certificate.
     """
-    finetune, lines = read_runs(cell_path(root, cell.id, "finetune_model"))
+    finetune, lines = runs.trained()[0], runs.full_lines()
     if certificate["status"] != "done":
         why = {"status": certificate["status"], "reason": certificate["reason"]}
         return {"runs": [{**_head(line), **why, "conforms": None} for line in lines], **why}

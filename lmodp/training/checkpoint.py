@@ -1,11 +1,11 @@
 """Checkpoints: complete or absent, checked before they are used.
 
-Layout: magic (16 bytes), SHA-256 of the rest (32 bytes), identity of the run
-(32 bytes), payload (`torch.save`). The identity is a hash of everything that
-must be equal for a resumed run to end with the same bytes.
+Layout: magic (16 bytes), SHA-256 of the rest (32 bytes), payload (`torch.save`).
+The payload names the run's identity: hashes of everything that must be equal for a
+resumed run to end with the same bytes.
 
 A checkpoint holds the noise key: whoever has it can subtract the noise. Keep it
-as confidential as the data, and delete it when the run is done.
+as confidential as the data. A run deletes its checkpoint when it is done.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 import io
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -21,7 +22,7 @@ import torch
 
 from lmodp.errors import DamagedFile
 
-MAGIC = b"lmodp checkpt 1\n"
+MAGIC = b"lmodp checkpt 2\n"
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -39,20 +40,20 @@ class _HashingWriter:
         self.stream.flush()
 
 
-def save_checkpoint(path: Path | str, state: dict[str, Any], *, identity: bytes) -> None:
+def save_checkpoint(path: Path | str, state: dict[str, Any], *, identity: Mapping[str, str]) -> None:
     """Write a checkpoint atomically: temporary name, flushed to disk, renamed.
 
     Args:
         path: the final name; an older checkpoint stays valid until it is replaced.
         state: tensors and plain values.
-        identity: 32 bytes, see `load_checkpoint`.
+        identity: of the run, see `load_checkpoint`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
-            _write(stream, state, identity)
+            _write(stream, {**state, "identity": dict(identity)})
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except BaseException:
@@ -60,35 +61,39 @@ def save_checkpoint(path: Path | str, state: dict[str, Any], *, identity: bytes)
         raise
 
 
-def _write(stream: BinaryIO, state: dict[str, Any], identity: bytes) -> None:
+def _write(stream: BinaryIO, state: dict[str, Any]) -> None:
     stream.write(MAGIC + bytes(_DIGEST))
     writer = _HashingWriter(stream)
-    writer.write(identity)
     torch.save(state, cast(IO[bytes], writer))  # it only writes and flushes
     stream.seek(len(MAGIC))
     stream.write(writer.hash.digest())
     stream.flush()
 
 
-def load_checkpoint(path: Path | str, *, identity: bytes) -> dict[str, Any] | None:
+def load_checkpoint(path: Path | str, *, identity: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the state of a checkpoint, None where there is none.
+
+    Args:
+        path: of the checkpoint.
+        identity: what it must agree in, by name (see `lmodp.training.identity`).
 
     Raises:
         DamagedFile: not a checkpoint, its hash is wrong, or it belongs to another
-            run (plan, settings, seeds, model, data or torch version differ).
+            run; what differs is named.
     """
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
         return None
     head = len(MAGIC) + _DIGEST
-    if not data.startswith(MAGIC) or len(data) < head + _DIGEST:
+    if not data.startswith(MAGIC) or len(data) <= head:
         raise _refused(path, "is not a checkpoint of this suite")
     if hashlib.sha256(data[head:]).digest() != data[len(MAGIC) : head]:
         raise _refused(path, "is damaged: its content does not have the hash it was written with")
-    if data[head : head + _DIGEST] != identity:
-        raise _refused(path, "belongs to another run: plan, settings, seeds, model, data or torch version differ")
-    return torch.load(io.BytesIO(data[head + _DIGEST :]), weights_only=True, map_location="cpu")
+    state: dict[str, Any] = torch.load(io.BytesIO(data[head:]), weights_only=True, map_location="cpu")
+    if other := [name for name, value in identity.items() if state["identity"].get(name) != value]:
+        raise _refused(path, f"belongs to another run, which differs in: {', '.join(other)}")
+    return state
 
 
 def _refused(path: Path | str, rule: str) -> DamagedFile:

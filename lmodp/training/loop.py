@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -18,6 +16,7 @@ from lmodp.errors import require
 from lmodp.plan import Plan
 from lmodp.training.checkpoint import load_checkpoint, save_checkpoint
 from lmodp.training.examples import Examples
+from lmodp.training.identity import run_identity
 from lmodp.training.losses import Loss
 from lmodp.training.memory import peak_memory
 from lmodp.training.randomness import stream_key
@@ -63,7 +62,8 @@ def train(
         loss: ``loss(model, batch)`` returns one loss per example.
         settings: optimiser, precision, micro-batch size.
         seeds: for "sampling", "dropout" and "noise".
-        checkpoint_path: where checkpoints are written; an existing one is resumed.
+        checkpoint_path: where checkpoints are written; an existing one is resumed. It is deleted with the last
+            step, because it holds the key of the noise.
         evaluate: ``evaluate(model)`` returns numbers; called in evaluation mode.
         progress: called with (steps done, steps) after every step.
         hooks: see `StepHook`.
@@ -94,10 +94,12 @@ def train(
             model.eval()
             with torch.no_grad():
                 run.log.evaluations.append({"step": run.step, **evaluate(model)})
-        if settings.checkpoint_every is not None and run.is_due(settings.checkpoint_every):
+        if settings.checkpoint_every is not None and run.step % settings.checkpoint_every == 0:
             run.save()
         if progress is not None:
             progress(run.step, plan.steps)
+    if checkpoint_path is not None:
+        Path(checkpoint_path).unlink(missing_ok=True)
     return run.result()
 
 
@@ -117,12 +119,12 @@ class _Run:
     ):
         self.started = time.perf_counter()
         self.plan, self.settings, self.path = plan, settings, checkpoint_path
-        self.identity, held = b"", None
+        self.identity, held = {}, None
         if checkpoint_path is not None:
-            self.identity = run_identity(model, plan, settings, seeds, examples)
+            self.identity = run_identity(model, plan, settings, seeds, examples, loss)
             held = load_checkpoint(checkpoint_path, identity=self.identity)
         if held is None:
-            keys = {name: stream_key(seeds[name], entropy=settings.entropy) for name in PURPOSES_OF_STEPS}
+            keys = {name: stream_key(seeds[name], randomness=settings.randomness) for name in PURPOSES_OF_STEPS}
         else:
             keys = held["keys"]
         self.private = PrivateStep(
@@ -181,27 +183,3 @@ class _Run:
             **peak_memory(self.private.device),
         }
         return TrainingResult(record=record, timing=timing)
-
-
-def run_identity(
-    model: nn.Module, plan: Plan, settings: TrainingSettings, seeds: Mapping[str, int], examples: Examples
-) -> bytes:
-    """Return 32 bytes that differ if a resumed run would not end with the same bytes.
-
-    Hashes plan, settings, seeds, torch version and threads, the trainable
-    parameters' initial values, and the first example.
-    """
-    chosen = {key: value for key, value in settings.to_dict().items() if key != "checkpoint_every"}
-    facts = {
-        "plan": plan.to_dict(),
-        "settings": chosen,
-        "seeds": dict(seeds),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-    }
-    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    for name, tensor in {**trained, **examples.batch(np.array([0]))}.items():
-        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.digest()

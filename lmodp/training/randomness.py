@@ -6,7 +6,7 @@ drawn without the interruption, and two methods with the same sampling seed see 
 same batches.
 
 The seed of an experiment is a small number that anybody can guess. For real data
-use ``entropy="system"``: the keys then hold 256 bits from the operating system.
+use ``randomness="entropy"``: the keys then hold 256 bits from the operating system.
 They are part of the checkpoint, which is as confidential as the data.
 """
 
@@ -19,20 +19,21 @@ import numpy as np
 import torch
 
 from lmodp.errors import require
+from lmodp.vocabulary import RANDOMNESS
 
 MT19937_WORDS = 624
 _LEGACY_HEADER = 24  # bytes before the words in torch's CPU generator state: seed, left, seeded, next
 
 
-def stream_key(seed: int, *, entropy: str) -> str:
+def stream_key(seed: int, *, randomness: str) -> str:
     """Return the key (hexadecimal) of a purpose's streams.
 
     Args:
-        seed: used where ``entropy`` is "seeded".
-        entropy: "seeded" or "system" (256 bits from the operating system).
+        seed: used where ``randomness`` is "seeded".
+        randomness: "seeded", or "entropy" (256 bits from the operating system).
     """
-    require(entropy in ("seeded", "system"), "entropy", entropy, "must be seeded or system")
-    if entropy == "system":
+    require(randomness in RANDOMNESS, "randomness", randomness, "must be seeded or entropy")
+    if randomness == "entropy":
         return secrets.token_hex(32)
     return hashlib.sha256(f"lmodp seed {seed}".encode()).hexdigest()
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from lmodp.errors import nearest, require
+from lmodp.vocabulary import RANDOMNESS
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("constant", "linear")
 PRECISIONS = ("float32", "bfloat16")
-ENTROPIES = ("seeded", "system")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class TrainingSettings:
         precision: "float32", or "bfloat16" autocast with float32 weights, norms,
             sums and noise.
         checkpoint_every: steps between checkpoints; None for none.
-        entropy: "seeded", or "system" for real data (see `randomness`).
+        randomness: "seeded", or "entropy" for a release (see `lmodp.training.randomness`).
         evaluate_every: steps between evaluations; None for the end only.
     """
 
@@ -44,11 +44,11 @@ class TrainingSettings:
     micro_batch_size: int = 32
     precision: str = "float32"
     checkpoint_every: int | None = None
-    entropy: str = "seeded"
+    randomness: str = "seeded"
     evaluate_every: int | None = None
 
     def __post_init__(self) -> None:
-        choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS, "entropy": ENTROPIES}
+        choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS, "randomness": RANDOMNESS}
         for name, known in choices.items():
             value = getattr(self, name)
             require(value in known, name, value, "unknown choice", nearest(str(value), known))

@@ -1,7 +1,7 @@
 """The stage collect_results: one row per cell and one row per run, all from records.
 
 A cell that was skipped, failed or diverged also has a row, with its status and
-reason; a cell without records is "pending" (`lmodp.grid.config.Config.unfinished`). Tables,
+reason; a cell without records is "pending" (`lmodp.grid.sections.Config.unfinished`). Tables,
 figures and the report read the files written here: ``results.json`` (cells,
 mechanisms, comparisons, audits), ``runs.parquet`` and ``curves.parquet``.
 """
@@ -126,9 +126,10 @@ def _collect_cell(
     privacy = {**privacy_columns(known), **audit_columns(audited.get(cell.mechanism))}
     if not is_finished(root, cell.id):
         return {**row, **PENDING, **privacy, **_scores([], metrics)}, []
-    (_, trained), (_, evaluated), (verify, verified) = map(read_runs, cell_records(root, cell.id))
+    (_, trained), (evaluate, evaluated), (verify, verified) = map(read_runs, cell_records(root, cell.id))
     runs = [_run(cell, *lines) for lines in zip(trained, evaluated, verified, strict=True)]
-    row |= {"status": verify["status"], "reason": verify["reason"]}
+    worst = verify if verify["status"] != "done" else evaluate
+    row |= {"status": worst["status"], "reason": worst["reason"]}
     return {**row, **privacy, **_scores(runs, metrics)}, runs
 
 

@@ -38,7 +38,7 @@ def probe_step(
         float32 (d), d the number of trained numbers, in the parameters' order.
     """
     capture = _Capture()
-    keys = {name: stream_key(seeds[name], entropy=settings.entropy) for name in PURPOSES_OF_STEPS}
+    keys = {name: stream_key(seeds[name], randomness=settings.randomness) for name in PURPOSES_OF_STEPS}
     PrivateStep(
         model,
         plan=plan,

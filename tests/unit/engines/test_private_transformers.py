@@ -130,7 +130,7 @@ def test_it_takes_the_suites_poisson_draws_and_sums_all_micro_batches(engine):
     """With next to no noise a step moves the weights by the suite's own clipped sum of the drawn examples."""
     model, examples, loss = tiny("roberta", language_model=False, part="head")
     quiet = plan(noise=Gaussian(std=1e-9), steps=1)
-    drawn = PoissonSampler(plan=quiet, key=stream_key(1, entropy="seeded")).draw(0)
+    drawn = PoissonSampler(plan=quiet, key=stream_key(1, randomness="seeded")).draw(0)
     own = ClippingEngine(copy.deepcopy(model), clip_norm=0.05, clipping="flat")
     own.zero_grad()
     own.accumulate(loss, examples.batch(drawn), len(drawn))

@@ -22,7 +22,7 @@ def certify(root, calls, spec=None, inputs=None, **options):
         root=root,
         inputs=inputs or {},
         spec=spec or {"epsilon": 0.7},
-        work=lambda: calls.append(1) or {"epsilon": 2.5},
+        work=lambda: calls.append(1) or {"epsilon_scope": "run"},
         **options,
     )
 
@@ -31,7 +31,7 @@ def test_work_is_done_once(root):
     calls = []
     first = certify(root, calls)
     assert certify(root, calls) == first and len(calls) == 1
-    assert first["epsilon"] == 2.5 and first["status"] == "done"
+    assert first["epsilon_scope"] == "run" and first["status"] == "done"
 
 
 def test_another_spec_or_another_input_is_other_work(root):
@@ -55,7 +55,7 @@ def test_changed_code_is_other_work(root, monkeypatch):
     assert len(calls) == 2
 
 
-@pytest.mark.parametrize(("found", "stands"), [(2.5, True), (2.6, False)])
+@pytest.mark.parametrize(("found", "stands"), [(25, True), (26, False)])
 def test_a_record_stands_whose_bulky_files_are_made_again_by_other_code(root, tmp_path, monkeypatch, found, stands):
     def prepare(value, **options):
         return run_stage(
@@ -65,16 +65,20 @@ def test_a_record_stands_whose_bulky_files_are_made_again_by_other_code(root, tm
             inputs={},
             spec={"model": "m"},
             artefact=tmp_path / "cache",
-            work=lambda: {"weights": value, "shape": (2, 3)},
+            work=lambda: prepared(value),
             **options,
         )
 
-    prepare(2.5)
+    def prepared(value):
+        (tmp_path / "cache").mkdir(exist_ok=True)
+        return {"parameters": value, "notes": ("one", "two")}
+
+    prepare(25)
     before = (root / "m/model.json").read_bytes()
     (tmp_path / "cache" / stages.STAMP).unlink()  # a fresh clone has records and no cache
     monkeypatch.setattr(stages, "stage_code", lambda *names: "changed")
     made = prepare(found, any_code=True)
-    assert made["weights"] == found and (made["created_by"]["code"] != "changed") is stands
+    assert made["parameters"] == found and (made["created_by"]["code"] != "changed") is stands
     assert ((root / "m/model.json").read_bytes() == before) is stands
     assert (tmp_path / "cache" / stages.STAMP).read_bytes() == (root / "m/model.json").read_bytes()
 
@@ -97,7 +101,9 @@ def test_any_code_will_do_except_for_what_reports(root, monkeypatch):
 
     assert judge("m/certificate.json") is None and judge("verify_run.json") is None
     assert "other code of make_table" in judge("make_table.json")
-    write_json(root / "m/certificate.json", sealed({**read_record(root / "m/certificate.json"), "epsilon": 9}))
+    write_json(
+        root / "m/certificate.json", sealed({**read_record(root / "m/certificate.json"), "epsilon_scope": "step"})
+    )
     assert "has changed" in judge("verify_run.json")
 
 
@@ -137,11 +143,11 @@ def test_bulky_files_are_found_by_another_grid(root, tmp_path):
             inputs={},
             spec={"dataset": "x"},
             artefact=folder,
-            work=lambda: calls.append(folder.mkdir(parents=True)) or {"rows": 3},
+            work=lambda: calls.append(folder.mkdir(parents=True)) or {"title": "three"},
         )
 
     assert prepare(root) == prepare(tmp_path / "other")
-    assert len(calls) == 1 and read_record(tmp_path / "other/d.json")["rows"] == 3
+    assert len(calls) == 1 and read_record(tmp_path / "other/d.json")["title"] == "three"
 
 
 def judged(root):
@@ -162,7 +168,14 @@ def test_a_current_record_is_not_outdated_and_each_change_is_named(root, monkeyp
 
 
 def test_outdated_spreads_downstream(root, monkeypatch):
-    run_stage("calibrate_noise", record=root / "m/noise.json", root=root, inputs={}, spec={}, work=lambda: {"noise": 1})
+    run_stage(
+        "calibrate_noise",
+        record=root / "m/noise.json",
+        root=root,
+        inputs={},
+        spec={},
+        work=lambda: {"note": "as published"},
+    )
     certify(root, [], inputs={"noise": root / "m/noise.json"})
     assert judged(root) is None
     honest = stages.stage_code
@@ -199,7 +212,12 @@ def train(root, runs, **options):
         root=root,
         inputs={},
         spec={"cell": 1},
-        work=lambda: {"runs": [{"run": run, "status": "done", "reason": None, "loss": 0.5} for run in runs]},
+        work=lambda: {
+            "runs": [
+                {"run": run, "repetition": number, "status": "done", "reason": None, "mean_training_loss": 0.5}
+                for number, run in enumerate(runs)
+            ]
+        },
         **options,
     )
 
@@ -233,13 +251,27 @@ def test_a_missing_or_changed_line_is_found_and_made_again(root, damage, what):
 
 def test_the_same_content_by_other_code_leaves_what_was_made_from_it(root, monkeypatch):
     """An input is known by its content, so a refactoring that changes no result outdates nothing downstream."""
-    run_stage("calibrate_noise", record=root / "m/noise.json", root=root, inputs={}, spec={}, work=lambda: {"noise": 1})
+    run_stage(
+        "calibrate_noise",
+        record=root / "m/noise.json",
+        root=root,
+        inputs={},
+        spec={},
+        work=lambda: {"note": "as published"},
+    )
     certify(root, [], inputs={"noise": root / "m/noise.json"})
     honest = stages.stage_code
     monkeypatch.setattr(
         stages, "stage_code", lambda name, *rest: "changed" if name == "calibrate_noise" else honest(name, *rest)
     )
-    run_stage("calibrate_noise", record=root / "m/noise.json", root=root, inputs={}, spec={}, work=lambda: {"noise": 1})
+    run_stage(
+        "calibrate_noise",
+        record=root / "m/noise.json",
+        root=root,
+        inputs={},
+        spec={},
+        work=lambda: {"note": "as published"},
+    )
     assert judged(root) is None
 
 
@@ -254,3 +286,26 @@ def test_a_record_whose_bulky_files_are_gone_is_made_again_and_stays_if_it_says_
     kept = (root / "c/training.jsonl").stat().st_ino
     train(root, ["a"], is_complete=lambda: False, any_code=True)
     assert (root / "c/training.jsonl").stat().st_ino == kept, "the work was done, the record stays"
+
+
+def test_a_name_in_the_results_is_what_the_path_says_wherever_it_leads(root, tmp_path):
+    """Behind a symbolic link two files had one name; a change of one was missed."""
+    for name in ("one", "two"):
+        (tmp_path / "disk" / name).mkdir(parents=True)
+        write_json(tmp_path / "disk" / name / "words.txt", {"x": name})
+    root.mkdir()
+    (root / "models").symlink_to(tmp_path / "disk")
+    inputs = {name: root / "models" / name / "words.txt" for name in ("one", "two")}
+    made = certify(root, [], inputs=inputs)
+    assert set(made["inputs"]) == {"models/one/words.txt", "models/two/words.txt"}
+    assert judged(root) is None
+    write_json(tmp_path / "disk/one/words.txt", {"x": "other"})
+    assert "models/one/words.txt, an input, has changed" in judged(root)
+
+
+def test_two_inputs_of_one_name_are_refused(root, tmp_path):
+    inputs = {name: tmp_path / name / "list.json" for name in ("one", "two")}
+    for path in inputs.values():
+        write_json(path, {})
+    with pytest.raises(InvalidValue, match="have one name"):
+        certify(root, [], inputs=inputs)

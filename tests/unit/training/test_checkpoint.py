@@ -8,7 +8,8 @@ import torch
 from lmodp.errors import DamagedFile
 from lmodp.training.checkpoint import load_checkpoint, save_checkpoint
 
-MINE, OTHER = b"m" * 32, b"o" * 32
+MINE = {"plan": "m", "number of threads": "1", "data": "d"}
+OTHER = {**MINE, "number of threads": "2"}
 STATE = {"step": 3, "parameters": [torch.arange(5.0)], "log": "{}"}
 
 
@@ -30,7 +31,7 @@ def test_none_is_none(tmp_path):
 
 
 def test_a_foreign_one_is_refused(path):
-    with pytest.raises(DamagedFile, match="belongs to another run.*Delete it"):
+    with pytest.raises(DamagedFile, match="another run, which differs in: number of threads. Delete it"):
         load_checkpoint(path, identity=OTHER)
 
 

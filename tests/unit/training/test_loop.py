@@ -33,7 +33,8 @@ def run(**changes):
     extra = {
         name: changes.pop(name) for name in ("checkpoint_path", "evaluate", "progress", "hooks") if name in changes
     }
-    result = train(model, **arguments(**changes), **extra)
+    whole = {name: changes.pop(name) for name in ("examples", "loss", "seeds") if name in changes}
+    result = train(model, **{**arguments(**changes), **whole}, **extra)
     return weights(model), result
 
 
@@ -42,13 +43,13 @@ def test_one_step_by_hand():
     law, plan, examples = Gaussian(std=0.7), make_plan(steps=1), make_examples()
     model = make_model()
     start = torch.cat([value.detach().reshape(-1) for value in model.parameters()])
-    drawn = PoissonSampler(plan=plan, key=stream_key(SEEDS["sampling"], entropy="seeded")).draw(0)
+    drawn = PoissonSampler(plan=plan, key=stream_key(SEEDS["sampling"], randomness="seeded")).draw(0)
     total = torch.zeros_like(start)
     for index in drawn:
         loss = classification_loss(model, examples.batch([index])).sum()
         gradient = torch.cat([value.reshape(-1) for value in torch.autograd.grad(loss, list(model.parameters()))])
         total += gradient * min(1.0, 0.4 / float(gradient.norm()))
-    generator = device_generator(stream_key(SEEDS["noise"], entropy="seeded"), "noise", 0)
+    generator = device_generator(stream_key(SEEDS["noise"], randomness="seeded"), "noise", 0)
     noise = torch.cat([draw(law, tuple(value.shape), generator).reshape(-1) for value in model.parameters()])
     expected = start - 0.05 * (total + 0.4 * noise) / (0.2 * SIZE)
     found, _ = run(steps=1, optimizer="sgd")
@@ -153,8 +154,8 @@ def test_noise_scale_of_the_plan_is_used():
     assert measured["mean_abs_expected"] == pytest.approx(2.5 * 0.7 * math.sqrt(2 / math.pi))
 
 
-def interrupted(tmp_path, stop, **changes):
-    """Run until ``stop`` steps are done, drop everything, and run again from the checkpoint."""
+def interrupted(tmp_path, stop, then=None, between=lambda: None, **changes):
+    """Run until ``stop`` steps are done, drop everything, and run again from the checkpoint, with ``then`` changed."""
 
     class Stop(Exception):
         pass
@@ -166,7 +167,8 @@ def interrupted(tmp_path, stop, **changes):
     path = tmp_path / "run.ckpt"
     with pytest.raises(Stop):
         run(checkpoint_path=path, checkpoint_every=2, progress=progress, **changes)
-    return run(checkpoint_path=path, checkpoint_every=2, **changes)
+    between()
+    return run(checkpoint_path=path, checkpoint_every=2, **{**changes, **(then or {})})
 
 
 @pytest.mark.parametrize("stop", range(1, 7))
@@ -180,24 +182,72 @@ def test_a_resumed_run_ends_with_the_same_bytes(tmp_path, stop, optimizer):
     assert result.timing["steps_run"] == 7 - 2 * (stop // 2)
 
 
-def test_a_finished_run_is_not_run_again(tmp_path):
-    first, _ = run(checkpoint_path=tmp_path / "c", checkpoint_every=3)
-    second, result = run(checkpoint_path=tmp_path / "c", checkpoint_every=3)
-    assert first == second and result.timing["steps_run"] == 0
+def test_a_finished_run_leaves_no_key_of_its_noise(tmp_path):
+    run(checkpoint_path=tmp_path / "c", checkpoint_every=3)
+    assert not list(tmp_path.iterdir())
+
+
+def changed_data(examples):
+    examples.tensors["x"][-1, 0] += 1  # the last row
+    return examples
+
+
+def other_loss(model, batch):
+    return 2 * classification_loss(model, batch)
 
 
 @pytest.mark.parametrize(
-    "change", [{"clip_norm": 0.5}, {"learning_rate": 0.06}, {"steps": 8}, {"noise": Gaussian(std=0.71)}]
+    ("change", "named"),
+    [
+        ({"clip_norm": 0.5}, "plan"),
+        ({"learning_rate": 0.06}, "settings"),
+        ({"steps": 8}, "plan"),
+        ({"noise": Gaussian(std=0.71)}, "plan"),
+        ({"examples": changed_data(make_examples())}, "data"),
+        ({"loss": other_loss}, "loss"),
+        ({"seeds": {**SEEDS, "noise": 14}}, "seeds"),
+    ],
 )
-def test_a_checkpoint_of_another_run_is_refused(tmp_path, change):
-    run(checkpoint_path=tmp_path / "c", checkpoint_every=3)
-    with pytest.raises(DamagedFile, match="belongs to another run"):
-        run(checkpoint_path=tmp_path / "c", checkpoint_every=3, **change)
+def test_a_checkpoint_of_another_run_is_refused_and_the_difference_named(tmp_path, change, named):
+    with pytest.raises(DamagedFile, match=f"belongs to another run, which differs in: {named}\\."):
+        interrupted(tmp_path, 4, then=change)
+
+
+@pytest.mark.parametrize("part", ["frozen", "buffer"])
+def test_a_checkpoint_knows_what_is_not_trained(tmp_path, part):
+    """Frozen weights and buffers, the last of them included, decide the result as much as the trained ones."""
+    model, path = make_model(), tmp_path / "c"
+    model.register_buffer("shift", torch.zeros(3))
+    model.first.requires_grad_(False)
+
+    def stop(done, steps):
+        raise KeyboardInterrupt
+
+    def start():
+        train(model, **arguments(checkpoint_every=1), checkpoint_path=path, progress=stop)
+
+    initial = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    model.load_state_dict(initial)
+    with torch.no_grad():
+        (model.first.weight if part == "frozen" else model.shift).reshape(-1)[-1] += 1
+    with pytest.raises(DamagedFile, match="differs in: frozen weights"):
+        start()
+
+
+def test_another_number_of_threads_is_named(tmp_path):
+    threads = torch.get_num_threads()
+    try:
+        with pytest.raises(DamagedFile, match="differs in: number of threads"):
+            interrupted(tmp_path, 4, between=lambda: torch.set_num_threads(threads + 1))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_system_entropy_differs_between_runs_and_survives_a_checkpoint(tmp_path):
-    assert run(entropy="system")[0] != run(entropy="system")[0]
-    _, result = interrupted(tmp_path, 4, entropy="system")
+    assert run(randomness="entropy")[0] != run(randomness="entropy")[0]
+    _, result = interrupted(tmp_path, 4, randomness="entropy")
     assert result.timing["steps_run"] == 3 and result.record["steps"] == 7
 
 
@@ -236,7 +286,7 @@ def test_hooks_see_the_sum_before_and_after_noise():
     watch = Watch()
     run(hooks=(watch,), steps=2)
     noise = torch.stack(watch.after) - torch.stack(watch.before)
-    generator = device_generator(stream_key(SEEDS["noise"], entropy="seeded"), "noise", 1)
+    generator = device_generator(stream_key(SEEDS["noise"], randomness="seeded"), "noise", 1)
     expected = torch.cat(
         [draw(Gaussian(std=0.7), shape, generator).reshape(-1) for shape in ((5, 6), (5,), (3, 5), (3,))]
     )

@@ -11,7 +11,7 @@ from lmodp.training.randomness import device_generator, sampling_generator, stre
 
 
 def test_streams_depend_on_key_purpose_and_step_only():
-    key, other = stream_key(1, entropy="seeded"), stream_key(2, entropy="seeded")
+    key, other = stream_key(1, randomness="seeded"), stream_key(2, randomness="seeded")
     base = stream_bytes(key, "noise", 3, 16)
     assert base == stream_bytes(key, "noise", 3, 16)
     different = [
@@ -23,13 +23,13 @@ def test_streams_depend_on_key_purpose_and_step_only():
 
 
 def test_system_entropy_is_fresh_and_long():
-    first, second = stream_key(1, entropy="system"), stream_key(1, entropy="system")
+    first, second = stream_key(1, randomness="entropy"), stream_key(1, randomness="entropy")
     assert first != second and len(first) == 64
 
 
 def test_unknown_entropy_is_refused():
-    with pytest.raises(InvalidValue, match="entropy = 'fixed'"):
-        stream_key(1, entropy="fixed")
+    with pytest.raises(InvalidValue, match="randomness = 'fixed'"):
+        stream_key(1, randomness="fixed")
 
 
 def test_sampling_streams_repeat():

@@ -20,7 +20,7 @@ from lmodp.training.settings import TrainingSettings, build_optimizer
         ("micro_batch_size", None, "at least 1"),
         ("checkpoint_every", 2.5, "at least 1"),
         ("weight_decay", -1.0, "at least 0"),
-        ("entropy", "os", "unknown choice"),
+        ("randomness", "os", "unknown choice"),
     ],
 )
 def test_bad_values_are_refused(field, value, text):

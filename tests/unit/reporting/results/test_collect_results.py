@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lmodp.grid.cells import Cell
-from lmodp.grid.config import Compare
+from lmodp.grid.sections import Compare
 from lmodp.reporting.results.collect_results import collect_results
 from tests.lines import write_lines
 

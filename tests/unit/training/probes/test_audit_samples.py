@@ -7,7 +7,7 @@ from lmodp.mechanisms import Gaussian
 from lmodp.training.probes.audit_samples import draw_scores
 from lmodp.training.randomness import stream_key
 
-KEY = stream_key(4, entropy="seeded")
+KEY = stream_key(4, randomness="seeded")
 
 
 def scores(**changes) -> np.ndarray:
@@ -47,7 +47,7 @@ def test_one_draw_decides_for_all_coordinates_of_a_step():
 def test_worlds_and_keys_draw_differently_and_repeatably():
     assert np.array_equal(scores(trials=50), scores(trials=50))
     assert not np.allclose(scores(trials=50, sampling_rate=1e-9), scores(trials=50, included=False))
-    assert not np.allclose(scores(trials=50), scores(trials=50, key=stream_key(5, entropy="seeded")))
+    assert not np.allclose(scores(trials=50), scores(trials=50, key=stream_key(5, randomness="seeded")))
 
 
 def test_blocks_together_have_the_law_of_one(monkeypatch):

@@ -17,7 +17,7 @@ from tests.unit.training.small import SEEDS, arguments, make_model
 def test_a_probed_step_releases_the_noise_alone():
     model = make_model()
     released = probe_step(model, **arguments(), step=3)
-    generator = device_generator(stream_key(SEEDS["noise"], entropy="seeded"), "noise", 3)
+    generator = device_generator(stream_key(SEEDS["noise"], randomness="seeded"), "noise", 3)
     expected = torch.cat(
         [draw(Gaussian(std=0.7), tuple(value.shape), generator).reshape(-1) for value in model.parameters()]
     )
