@@ -157,7 +157,8 @@ def models() -> str:
 
 
 def _cards(title: str, intro: str, cards: Mapping[str, Any], facts_of: Any) -> str:
-    notes = {name: card.notes for name, card in {**DATASETS, **MODELS}.items()}
+    known: dict[str, DatasetCard | ModelCard] = {**DATASETS, **MODELS}
+    notes = {name: card.notes for name, card in known.items()}
     parts = [f"# {title}", f"{intro} [Data sets and models](sources.md) tells where the files come from."]
     for name, card in cards.items():
         rows = [f"| {key} | {value} |" for key, value in facts_of(card) if value]

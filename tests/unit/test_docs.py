@@ -10,6 +10,7 @@ from pathlib import Path
 
 import griffe
 import pytest
+import yaml
 
 from lmodp.cli import COMMANDS
 from lmodp.data.cards import DATASETS
@@ -18,16 +19,14 @@ from lmodp.models.cards import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_WORDS = 35  # of a sentence
-GENERATED = ("docs/readme/", "results/reference/")
+MADE = ("docs/readme/", "results/reference/", "results/quick/", "results/smoke/")  # from records
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
 def pages():
-    kept = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return [ROOT / line for line in kept.stdout.splitlines() if not line.startswith(GENERATED)]
+    folders = [ROOT / name for name in (".github", "baselines", "config", "docs", "lmodp", "results")]
+    found = [*ROOT.glob("*.md"), *(page for folder in folders for page in folder.rglob("*.md"))]
+    return [page for page in found if not page.relative_to(ROOT).as_posix().startswith(MADE)]
 
 
 def prose(text):
@@ -83,6 +82,22 @@ def test_every_test_that_the_page_on_dangers_names_exists():
     for file, name in named:
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
         assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, f"{file}::{name}"
+
+
+def test_the_readme_of_accounting_lists_what_is_there():
+    folder = ROOT / "lmodp/accounting"
+    listed = set(re.findall(r"^\| `([\w.]+)/?` \|", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    there = {path.name for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert listed == there - {"__init__.py"}
+
+
+def test_the_continuous_check_calls_targets_of_the_makefile_on_every_supported_python():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    called = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    called += [f"make {target}" for target in jobs["weekly"]["strategy"]["matrix"]["target"]]
+    assert {line.removeprefix("make ") for line in called} - set(targets) == {"${{ matrix.target }}"}
+    assert jobs["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
 
 
 def every(thing):

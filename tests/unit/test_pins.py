@@ -1,5 +1,6 @@
 """pyproject.toml, the lock, the conda form and the citation agree."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -51,5 +52,8 @@ def test_torch_carries_no_local_version_and_nothing_a_hash():
     assert "--hash" not in (ROOT / "requirements.lock").read_text()
 
 
-def test_the_citation_and_the_package_give_one_version():
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == lmodp.__version__
+def test_the_citation_the_changelog_and_the_package_give_one_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    newest = re.search(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE).group(1)
+    assert citation["version"] == lmodp.__version__
+    assert newest == f"{citation['version']} ({citation['date-released']})"
