@@ -12,7 +12,7 @@ import importlib
 import os
 import sys
 
-from lmodp.errors import LmodpError, missing_extra
+from lmodp.errors import LmodpError, message_for_user
 
 COMMANDS = {
     "account": "compute epsilon of a noise under every accountant",
@@ -37,18 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _run(arguments)
-    except LmodpError as error:
-        print(f"lmodp: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        lacking = missing_extra(error)
-        if lacking is None:
-            raise
-        print(f"lmodp: {lacking}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (LmodpError, ModuleNotFoundError, OSError, MemoryError) as error:
+        told = message_for_user(error)
+        if told is None:
+            raise
+        print(f"lmodp: {told}", file=sys.stderr)
+        return 2
 
 
 def _run(arguments: list[str]) -> int:

@@ -9,6 +9,8 @@ the suite and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -152,3 +154,28 @@ def describe_error(error: BaseException) -> str:
 def may_pass(error: BaseException) -> bool:
     """Whether the cause of an error may go away without another spec: files, memory, disk, a package."""
     return getattr(error, "passing", isinstance(error, (OSError, MemoryError, ImportError)))
+
+
+_DISK = {
+    errno.ENOSPC: "Free space on the disk, then start again; what is finished is kept.",
+    errno.EDQUOT: "Free space in your quota, then start again; what is finished is kept.",
+    errno.EROFS: "Name a folder that can be written.",
+    errno.EACCES: "Change its permissions, or name another folder.",
+    errno.EPERM: "Change its permissions, or name another folder.",
+    errno.ENAMETOOLONG: "Name a shorter path.",
+    errno.EIO: "Check the disk.",
+}
+
+
+def message_for_user(error: BaseException) -> str | None:
+    """Return what a user can mend as one message; None for a fault of the suite, which keeps its traceback."""
+    if isinstance(error, LmodpError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and (lacking := missing_extra(error)):
+        return str(lacking)
+    if isinstance(error, OSError) and error.errno in _DISK:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "a file of the results"
+        return str(Fault("file", name, error.strerror or "cannot be used", _DISK[error.errno]))
+    if isinstance(error, MemoryError):
+        return "memory: is not enough. Run fewer jobs at a time (--cores), or lower micro_batch_size."
+    return None

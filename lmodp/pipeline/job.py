@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from filelock import FileLock
 
-from lmodp.errors import DamagedFile, LmodpError
+from lmodp.errors import DamagedFile, message_for_user
 from lmodp.pipeline.layout import Layout
 from lmodp.records.artefacts import damage
 from lmodp.records.reuse import run_stage
@@ -181,8 +181,8 @@ def _paths(files: Any) -> list[Path]:
 
 def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """Print what a user can mend as one message; everything else is a fault of the suite and keeps its traceback."""
-    known = isinstance(error, LmodpError)
-    text = f"lmodp: {error}" if known else "".join(format_exception(kind, error, traceback)).rstrip()
+    told = message_for_user(error)
+    text = f"lmodp: {told}" if told else "".join(format_exception(kind, error, traceback)).rstrip()
     print(text, file=sys.stderr)
     if sys.__stderr__ is not None and sys.__stderr__.isatty():
         print(f"\r\x1b[K{text}", file=sys.__stderr__)  # in the place of the workflow's line, which comes back below

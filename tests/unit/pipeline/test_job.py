@@ -1,8 +1,12 @@
 """What a job prints: whole lines for the shared console, and a log file without progress bars."""
 
+import errno
 import io
 import sys
 
+import pytest
+
+from lmodp.errors import InvalidValue
 from lmodp.pipeline import job
 
 
@@ -36,3 +40,28 @@ def test_a_line_reaches_the_console_in_one_piece_and_progress_stays_out_of_the_l
         "no end",
     ]
     assert (tmp_path / "logs/one.log").read_text() == "lmodp: one message\ntwo\nthree\nno end"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "results/a.json"), "a.json': No space left on device. Free"),
+        (OSError(errno.ENOSPC, "No space left on device"), "a file of the results': No space left"),
+        (PermissionError(errno.EACCES, "Permission denied", b"results"), "'results': Permission denied. Change"),
+        (OSError(errno.EROFS, "Read-only file system", "x"), "can be written"),
+        (MemoryError(), "memory: is not enough"),
+        (InvalidValue("a = 1: must be 2"), "a = 1: must be 2"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_message(capsys, error, told):
+    job._tell(type(error), error, None)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("lmodp: ") and told in line
+
+
+def test_a_fault_of_the_suite_keeps_its_traceback(capsys):
+    try:
+        raise KeyError("rate")
+    except KeyError as error:
+        job._tell(KeyError, error, error.__traceback__)
+    assert "Traceback" in capsys.readouterr().err
