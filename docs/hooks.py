@@ -25,6 +25,8 @@ from lmodp.data.cards import DATASETS, DatasetCard
 from lmodp.data.hub_lock import hub_entries
 from lmodp.data.lockfile import locked_package
 from lmodp.models.cards import MODELS, ModelCard
+from lmodp.records import fields
+from lmodp.records.stage_table import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {  # pages outside docs/, and where they stand on the site
@@ -53,7 +55,8 @@ def on_config(config: Any) -> Any:
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages from elsewhere and those that are made."""
     made = {site: (ROOT / path).read_text(encoding="utf-8") for path, site in PAGES.items()}
-    made |= {"command_line.md": command_line(), "data_sets.md": data_sets(), "models.md": models()}
+    made |= {"command_line.md": command_line(), "records.md": records()}
+    made |= {"data_sets.md": data_sets(), "models.md": models()}
     made |= {f"python/{room}.md": python_page(room) for room in rooms()}
     for uri, text in made.items():
         files.append(File.generated(config, uri, content=text))
@@ -143,6 +146,21 @@ def command_line() -> str:
         importlib.import_module(f"lmodp.commands.{name.replace('-', '_')}").configure(parser)
         parts.append(f"## {name}\n\n{purpose[0].upper()}{purpose[1:]}.\n\n```text\n{parser.format_help()}```")
     return "\n\n".join(parts) + "\n"
+
+
+def records() -> str:
+    """The fields of every record, from their declarations."""
+    parts = ["# Fields of records", fields.__doc__ or ""]
+    parts += ["## Every record", _fields(fields.EVERY_RECORD), "## Every line of a run", _fields(fields.EVERY_LINE)]
+    for stage, declared in fields.RECORDS.items():
+        parts += [f"## {stage}", f"`{STAGES[stage].files['record']}`", _fields(declared)]
+        parts += ["Each line of a run:", _fields(fields.LINES[stage])] if stage in fields.LINES else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _fields(declared: fields.Fields) -> str:
+    rows = [f"| `{path}` | {field.type} | {field.meaning} | {field.mark} |" for path, field in declared.items()]
+    return "\n".join(["| field | type | meaning | mark |", "| --- | --- | --- | --- |", *rows])
 
 
 def data_sets() -> str:

@@ -16,6 +16,7 @@ from lmodp.cli import COMMANDS
 from lmodp.data.cards import DATASETS
 from lmodp.data.lockfile import locked_packages
 from lmodp.models.cards import MODELS
+from lmodp.records.fields import LINES, RECORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_WORDS = 35  # of a sentence
@@ -147,6 +148,13 @@ def test_the_cards_show_sizes_checksums_and_overlaps(hooks):
 def test_every_command_has_its_help(hooks):
     page = hooks.command_line()
     assert all(f"## {name}\n" in page and f"usage: lmodp {name} " in page for name in COMMANDS)
+
+
+def test_every_field_of_every_record_is_explained(hooks):
+    page = hooks.records()
+    for stage, fields in [*RECORDS.items(), *LINES.items()]:
+        section = page.split(f"## {stage}\n")[1].split("\n## ")[0]
+        assert all(f"| `{path}` | {field.type} | {field.meaning} |" in section for path, field in fields.items())
 
 
 def test_docstrings_become_markdown(hooks):
