@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmodp.methods.discovery import get_method
 from lmodp.pipeline.job import Job
-from lmodp.records.record import read_record
+from lmodp.records.record import answered, read_record
 from lmodp.records.reuse import input_hashes
 from lmodp.records.stage_table import stage_code
 
@@ -58,7 +58,9 @@ def certify_mechanism(job: Job) -> None:
         "certify_mechanism",
         inputs=job.records("noise"),
         spec=spec.to_dict(),
-        work=lambda: certify_mechanism(spec, read_record(job.input("noise"))),
+        work=lambda: answered(
+            {"certificate": None, "noise": None}, lambda: certify_mechanism(spec, read_record(job.input("noise")))
+        ),
     )
 
 
@@ -72,12 +74,15 @@ def audit_mechanism(job: Job) -> None:
         "audit_mechanism",
         inputs=job.records("noise", "certificate"),
         spec={**spec.to_dict(), "audit": settings, "base_seed": config.base_seed},
-        work=lambda: audit_mechanism(
-            spec,
-            read_record(job.input("noise")),
-            read_record(job.input("certificate")),
-            settings=settings,
-            base_seed=config.base_seed,
+        work=lambda: answered(
+            {"audit": None},
+            lambda: audit_mechanism(
+                spec,
+                read_record(job.input("noise")),
+                read_record(job.input("certificate")),
+                settings=settings,
+                base_seed=config.base_seed,
+            ),
         ),
     )
 

@@ -26,14 +26,23 @@ import os
 import platform
 import tempfile
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from lmodp import __version__
-from lmodp.errors import DamagedFile, MissingFile, may_pass, one_line
+from lmodp.errors import (
+    FOREIGN_ERRORS,
+    DamagedFile,
+    LmodpError,
+    MissingFile,
+    Unsupported,
+    describe_error,
+    may_pass,
+    one_line,
+)
 from lmodp.records.field_checks import faults
 from lmodp.vocabulary import STATUSES
 
@@ -98,6 +107,19 @@ def failed(error: BaseException, reason: str | None = None) -> dict[str, Any]:
     """Return status and reason of a failure; ``retry`` where its cause may go away, see `lmodp.errors.may_pass`."""
     why = {"status": "failed", "reason": reason or str(error)}
     return {**why, "retry": True} if may_pass(error) else why
+
+
+def answered(nothing: Mapping[str, Any], work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what ``work`` answers; where it raises, ``nothing`` with the status of one cell, so that a grid goes on.
+
+    Methods and noises may come from a user, and numbers from the far ends of arithmetic.
+    """
+    try:
+        return dict(work())
+    except Unsupported as error:
+        return {**nothing, "status": "skipped", "reason": str(error)}
+    except FOREIGN_ERRORS as error:
+        return {**nothing, **failed(error, str(error) if isinstance(error, LmodpError) else describe_error(error))}
 
 
 def sealed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from lmodp.errors import InvalidValue, MissingFile
+from lmodp.errors import InvalidValue, MissingFile, Unsupported
 from lmodp.pipeline.layout import Layout
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
-from lmodp.stages import finetune_model
+from lmodp.stages import audit_mechanism, certify_mechanism, finetune_model
 from tests.contracts.test_release import configuration, flip
 from tests.contracts.whole_grid import run_grid, run_job
 
@@ -101,3 +101,24 @@ def test_whatever_of_results_and_cache_is_gone_comes_back_the_same(grid, gone):
         cell_path(layout.results, cell.id, "verify_run").unlink()  # otherwise nothing starts, and nothing is needed
     again(values, cell)
     assert {path: path.read_bytes() for path in kept} == kept
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (ZeroDivisionError("float division by zero"), "failed", "ZeroDivisionError: float division by zero"),
+        (OverflowError("too large"), "failed", "OverflowError: too large"),
+        (SystemExit("licence server not reached"), "failed", "SystemExit: licence server not reached"),
+        (Unsupported("noise = 'mine': no route"), "skipped", "noise = 'mine': no route"),
+    ],
+)
+def test_arithmetic_and_foreign_code_end_one_mechanism_and_not_the_grid(tmp_path, monkeypatch, error, status, reason):
+    def raises(*a, **b):
+        raise error
+
+    monkeypatch.setattr(certify_mechanism.accounting, "certificate_of", raises)
+    layout, results = run_grid(configuration(tmp_path))
+    (row,), (cell,) = results["cells"], layout.grid.active
+    assert row["status"] == status and row["reason"].startswith(reason)
+    monkeypatch.setattr(audit_mechanism, "audit_noise", raises)
+    run_job(layout, "audit_mechanism", cell.mechanism)
