@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import ast
+import dataclasses
 import importlib
 import os
 import posixpath
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -165,59 +166,40 @@ def _fields(declared: fields.Fields) -> str:
 
 def data_sets() -> str:
     """The card of every data set."""
-    intro = "The sampling rate of a certificate is the batch size over N. A data set of another size is refused."
-    return _cards("Data sets", intro, DATASETS, _facts_of_data)
+    return _cards("Data sets", "A data set of another size is refused, since N decides the sampling rate.", DATASETS)
 
 
 def models() -> str:
     """The card of every model."""
-    return _cards("Models", "A model with another number of parameters is refused.", MODELS, _facts_of_model)
+    return _cards("Models", "A model with another number of parameters is refused.", MODELS)
 
 
-def _cards(title: str, intro: str, cards: Mapping[str, Any], facts_of: Any) -> str:
+def _cards(title: str, rule: str, cards: Mapping[str, DatasetCard | ModelCard]) -> str:
     known: dict[str, DatasetCard | ModelCard] = {**DATASETS, **MODELS}
-    notes = {name: card.notes for name, card in known.items()}
-    parts = [f"# {title}", f"{intro} [Data sets and models](sources.md) tells where the files come from."]
+    home = type(next(iter(cards.values())))
+    meaning = f"[{home.__name__}][{home.__module__}.{home.__name__}] explains the fields."
+    parts = [f"# {title}", f"{rule} {meaning} [Data sets and models](sources.md) tells where the files come from."]
     for name, card in cards.items():
-        rows = [f"| {key} | {value} |" for key, value in facts_of(card) if value]
-        own = [f"- {note}" for note in card.notes]
-        others = [
-            f"- Of `{other}`: {note}"
-            for other, said in notes.items()
-            for note in said
-            if other != name and re.search(rf"\b{re.escape(card.title)}(?!\w)", note)
-        ]
-        parts += [
-            f"## {card.title} {{ #{name} }}",
-            "\n".join(["| | |", "| --- | --- |", *rows]),
-            "\n".join(own + others),
-        ]
+        rows = [f"| {key} | {value} |" for key, value in [*_facts(card), *_origin(name, card.package)]]
+        said = [f"- {note}" for note in card.notes]  # and what the others' cards say of this one:
+        for other, notes in ((item.name, item.notes) for item in known.values() if item is not card):
+            said += [
+                f"- Of `{other}`: {note}" for note in notes if re.search(rf"\b{re.escape(card.title)}(?!\w)", note)
+            ]
+        parts += [f"## {card.title} {{ #{name} }}", "\n".join(["| | |", "| --- | --- |", *rows]), "\n".join(said)]
     return "\n\n".join(parts) + "\n"
 
 
-def _facts_of_data(card: DatasetCard) -> Iterable[tuple[str, str]]:
-    published = f"{card.published_size:,}, used only to compute published claims again" if card.published_size else ""
-    yield "name in the configuration", f"`{card.name}`"
-    yield "task", card.task.replace("_", "-")
-    yield "N, training examples", f"{card.train_size:,}"
-    yield "N of the published accounting", published
-    yield "scores are on", f"the {card.evaluation_split} split, {card.evaluation_size:,} examples"
-    yield "labels", ", ".join(card.labels)
-    yield "stands for", f"`{card.stands_for}`" if card.stands_for else ""
-    yield "licence", card.licence
-    yield from _origin(card.name, card.package)
+def _facts(card: DatasetCard | ModelCard) -> Iterator[tuple[str, str]]:
+    for field in dataclasses.fields(card):
+        value = getattr(card, field.name)
+        if isinstance(value, tuple):
+            value = ", ".join(value)
+        if value and field.name not in ("title", "notes", "package") and not isinstance(value, Mapping):
+            yield f"`{field.name}`", f"{value:,}" if type(value) is int else str(value)
 
 
-def _facts_of_model(card: ModelCard) -> Iterable[tuple[str, str]]:
-    yield "name in the configuration", f"`{card.name}`"
-    yield "architecture", card.architecture
-    yield "parameters", f"{card.parameters:,}" if card.parameters else ""
-    yield "stands for", card.stands_for
-    yield "licence", card.licence
-    yield from _origin(card.name, card.package)
-
-
-def _origin(name: str, package: str | None) -> Iterable[tuple[str, str]]:
+def _origin(name: str, package: str | None) -> Iterator[tuple[str, str]]:
     """Where the files come from, and the checksums that are pinned."""
     if package:
         locked = locked_package(package)

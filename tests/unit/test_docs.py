@@ -85,6 +85,14 @@ def test_every_test_that_the_page_on_dangers_names_exists():
         assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, f"{file}::{name}"
 
 
+def test_the_python_on_the_pages_runs():
+    shown = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    blocks = [block for text in shown for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
+    assert blocks
+    for block in blocks:
+        exec(block, {})
+
+
 def test_the_readme_of_accounting_lists_what_is_there():
     folder = ROOT / "lmodp/accounting"
     listed = set(re.findall(r"^\| `([\w.]+)/?` \|", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
