@@ -85,6 +85,30 @@ def test_every_test_that_the_page_on_dangers_names_exists():
         assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, f"{file}::{name}"
 
 
+@pytest.fixture(scope="module")
+def package():
+    logging.getLogger("griffe").setLevel(logging.CRITICAL)
+    return griffe.load("lmodp", search_paths=[ROOT], docstring_parser="google")
+
+
+def test_files_and_names_of_the_code_on_the_pages_exist(package):
+    missing = []
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        for file in re.findall(r"`((?:baselines|config|docs|lmodp|tests|workflow)/[\w./-]*)`", text):
+            missing += [] if (ROOT / file).exists() or re.search("my_noise|[A-Z]{4}", file) else [(page.name, file)]
+        for name in re.findall(r"`lmodp\.([\w.]+)[`(]", text):
+            missing += [] if name == "__version__" or resolves(package, name) else [(page.name, name)]
+    assert not missing, missing
+
+
+def resolves(package, name):
+    try:
+        return package[name]
+    except KeyError:
+        return False
+
+
 def test_the_python_on_the_pages_runs():
     shown = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
     blocks = [block for text in shown for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
@@ -123,9 +147,7 @@ def documented(thing):
             yield from (name.strip(" *") for item in section.value for name in item.name.split(","))
 
 
-def test_docstrings_explain_arguments_that_are_there():
-    logging.getLogger("griffe").setLevel(logging.CRITICAL)
-    package = griffe.load("lmodp", search_paths=[ROOT], docstring_parser="google")
+def test_docstrings_explain_arguments_that_are_there(package):
     callables = [thing for thing in every(package) if thing.is_function or thing.is_class]
     unknown = [
         f"{thing.path}: {name}"
