@@ -18,6 +18,7 @@ from importlib import metadata
 from typing import TypeVar
 
 T = TypeVar("T")
+MOST_FAULTS = 20  # of a configuration that are shown
 
 
 class LmodpError(Exception):
@@ -65,8 +66,13 @@ class Fault:
     remedy: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.name} = {self.value!r}: {self.rule}."
+        text = f"{shortened(self.name)} = {shortened(repr(self.value))}: {shortened(self.rule, 600)}."
         return f"{text} {self.remedy}" if self.remedy else text
+
+
+def shortened(text: str, most: int = 160) -> str:
+    """Return a text of at most about ``most`` characters, which says how long it was if it was longer."""
+    return text if len(text) <= most else f"{text[: most - 40]}… ({len(text):,} characters)"
 
 
 class ConfigError(LmodpError, ValueError):
@@ -76,14 +82,15 @@ class ConfigError(LmodpError, ValueError):
         self.source = source
         self.faults = tuple(faults)
         count = len(self.faults)
-        head = f"{source}: {count} fault{'s' if count != 1 else ''}"
-        super().__init__("\n  ".join([head, *map(str, self.faults)]))
+        head = f"{shortened(source)}: {count} fault{'s' if count != 1 else ''}"
+        more = [f"... and {count - MOST_FAULTS} more"] if count > MOST_FAULTS else []
+        super().__init__("\n  ".join([head, *map(str, self.faults[:MOST_FAULTS]), *more]))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean 'x'?`` for a misspelt name, or the list of known names."""
     known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(name)[:200], known, n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Known: {', '.join(known)}."

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Self
 
+from lmodp.data.cards import DatasetCard, card_of
 from lmodp.mechanisms import Noise
 from lmodp.plan import Plan
 from lmodp.records.record import short_hash
 from lmodp.vocabulary import ADJACENCY, PRIVACY_UNIT
 
 LATER = {"later": True}  # metadata of a field that does not enter the hash at its default
+OPTIONAL = {**LATER, "optional": True}  # of one that a record does not have at its default either
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +27,9 @@ class Spec:
     """Base of all specs: a frozen value with a JSON form."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the spec as plain JSON values, in the order of its fields."""
-        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+        """Return the spec as plain JSON values, in the order of its fields, without optional ones at their defaults."""
+        kept = (item for item in fields(self) if not (item.metadata.get("optional") and _is_default(self, item)))
+        return {item.name: _plain(getattr(self, item.name)) for item in kept}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -45,12 +48,29 @@ class Spec:
         return short_hash(self.identity())
 
 
+class OfDataset:
+    """What is made for one data set.
+
+    ``dataset`` is its name; ``own_data`` is what was counted in a user's own data (`lmodp.data.own.identity_of`), and
+    None for a data set that the suite knows.
+    """
+
+    dataset: str
+    own_data: Mapping[str, Any] | None
+
+    @property
+    def card(self) -> DatasetCard:
+        """The facts about the data set."""
+        return card_of(self.dataset, self.own_data)
+
+
 @dataclass(frozen=True, kw_only=True)
-class DatasetSpec(Spec):
+class DatasetSpec(Spec, OfDataset):
     """A prepared data set: its name and where it comes from."""
 
     dataset: str
     source: str
+    own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def id(self) -> str:
@@ -73,7 +93,7 @@ class ModelSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokensSpec(Spec):
+class TokensSpec(Spec, OfDataset):
     """A data set in the tokens of one model, at most ``max_length`` tokens per example."""
 
     dataset: str
@@ -82,6 +102,7 @@ class TokensSpec(Spec):
     model_source: str | None
     layers: int | None
     max_length: int
+    own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def id(self) -> str:
@@ -91,7 +112,7 @@ class TokensSpec(Spec):
     @property
     def needed_dataset(self) -> DatasetSpec:
         """The data set that is tokenized."""
-        return DatasetSpec(dataset=self.dataset, source=self.source)
+        return DatasetSpec(dataset=self.dataset, source=self.source, own_data=self.own_data)
 
     @property
     def needed_model(self) -> ModelSpec:
@@ -100,7 +121,7 @@ class TokensSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskSpec:
+class TaskSpec(OfDataset):
     """What a task needs to know: which data, which part is trained, and how a batch is computed.
 
     Args:
@@ -111,6 +132,7 @@ class TaskSpec:
         precision: "float32" or "bfloat16".
         batch_size: examples per forward pass when a model is scored.
         generation: settings of beam search; None for the published ones.
+        own_data: see `OfDataset`.
     """
 
     dataset: str
@@ -120,10 +142,11 @@ class TaskSpec:
     precision: str = "float32"
     batch_size: int = 64
     generation: Mapping[str, Any] | None = None
+    own_data: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActivationsSpec(Spec):
+class ActivationsSpec(Spec, OfDataset):
     """The outputs of a frozen prefix over one data set."""
 
     dataset: str
@@ -135,6 +158,7 @@ class ActivationsSpec(Spec):
     trainable: Any
     pooling: str
     threads: int
+    own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def id(self) -> str:
@@ -155,7 +179,7 @@ class ActivationsSpec(Spec):
     @property
     def task(self) -> TaskSpec:
         """The task that splits the model into prefix and trained part; only a prefix without dropout is cached."""
-        return TaskSpec(dataset=self.dataset, trainable=self.trainable, pooling=self.pooling)
+        return TaskSpec(dataset=self.dataset, trainable=self.trainable, pooling=self.pooling, own_data=self.own_data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,12 +201,13 @@ class SearchSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CountedSpec(Spec):
+class CountedSpec(Spec, OfDataset):
     """The model whose trained parameters a method counts: the number of coordinates that a step releases."""
 
     model: str
     dataset: str
     trainable: Any
+    own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +282,7 @@ class TrainingSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellSpec(Spec):
+class CellSpec(Spec, OfDataset):
     """Everything that decides the result of a cell; its repetitions differ in their seeds alone.
 
     Args:
@@ -276,6 +301,7 @@ class CellSpec(Spec):
         privacy_unit, adjacency: who is protected, and which data sets are neighbours.
         randomness: "seeded" for a benchmark; "entropy" for a release.
         public_scores: whether the scored split is public, so that a release may tell its scores.
+        own_data: see `OfDataset`.
     """
 
     experiment: str
@@ -303,6 +329,7 @@ class CellSpec(Spec):
     adjacency: str = field(default=ADJACENCY, metadata=LATER)
     randomness: str = field(default="seeded", metadata=LATER)
     public_scores: bool = field(default=False, metadata=LATER)
+    own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -357,6 +384,7 @@ class CellSpec(Spec):
             precision=self.training.precision,
             batch_size=self.training.micro_batch_size,
             generation=self.generation,
+            own_data=self.own_data,
         )
 
     @property

@@ -7,8 +7,9 @@ other size.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,10 @@ class DatasetCard:
     notes: tuple[str, ...] = field(default=())
 
 
+OWN = (
+    "A data set of the user's own. The number of its training examples and the names of its classes were counted in "
+    "the data; both are public. The privacy unit is a row."
+)
 _CARDS = (
     DatasetCard(
         name="movie_reviews",
@@ -175,6 +180,19 @@ _CARDS = (
 DATASETS: dict[str, DatasetCard] = {card.name: card for card in _CARDS}
 
 
+def card_of(dataset: str, own_data: Mapping[str, Any] | None = None) -> DatasetCard:
+    """Return the card of a data set that the suite knows, or that of a user's own.
+
+    Args:
+        dataset: its name.
+        own_data: what was counted in a user's own data (`lmodp.data.own.identity_of`); None for a known one.
+    """
+    if own_data is None:
+        return DATASETS[dataset]
+    facts = {name: value for name, value in own_data.items() if name not in ("labels", "sha256")}
+    return DatasetCard(name=dataset, title=dataset, labels=tuple(own_data["labels"]), notes=(OWN,), **facts)
+
+
 def published_name(dataset: str) -> str:
     """Return the published data set that a data set is or stands for."""
-    return DATASETS[dataset].stands_for or dataset
+    return (DATASETS[dataset].stands_for if dataset in DATASETS else None) or dataset

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmodp.data.cards import DatasetCard
-from lmodp.data.files import Table, read_table
+from lmodp.data.files import HIDDEN, Table, read_table
 from lmodp.data.tables import Examples, join_splits
 from lmodp.errors import DamagedFile
-
-HIDDEN = " A hub writes -1 where it hides the labels of a test split. Use a split whose labels are public."
 
 
 @dataclass(frozen=True)

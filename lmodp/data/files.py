@@ -27,6 +27,7 @@ from lmodp.errors import DamagedFile, MissingFile
 
 Columns = Sequence[tuple[str, ...]]
 UNEVEN = "row has another number of fields than the header"
+HIDDEN = " A hub writes -1 where it hides the labels of a test split. Use a split whose labels are public."
 SEPARATORS = (",", ";", "\t")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
@@ -64,6 +65,11 @@ class Table:
                 raise DamagedFile(
                     f"{self.place(number)}, {name} = {value!r}: must be a text. Correct or remove that row."
                 )
+        try:
+            "".join(values).encode()
+        except UnicodeEncodeError:  # JSON can write half a character
+            number = next(place for place, text in enumerate(values) if text != text.encode(errors="replace").decode())
+            raise DamagedFile(f"{self.place(number)}, {name}: has half a character. Correct that row.") from None
         return values
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 from datasets import DatasetDict
 from datasets.utils.logging import disable_progress_bar
 
-from lmodp.data.cards import DATASETS, DatasetCard
+from lmodp.data.cards import DatasetCard, card_of
 from lmodp.data.source_settings import SourceSettings
 from lmodp.data.sources import load_examples
 from lmodp.data.table_to_text import group_references
@@ -31,7 +29,7 @@ def prepare_dataset(
     """Load a data set from its source, check it against its card and write it to ``folder``.
 
     Args:
-        spec: ``dataset`` and ``source``.
+        spec: ``dataset``, ``source`` and, for a user's own data, ``own_data``.
         folder: where the splits are written for `datasets.load_from_disk`.
         cache_root: folder with fetched packages.
         data_root: folder with local files, for the local source.
@@ -49,26 +47,32 @@ def prepare_dataset(
         InvalidValue: the source does not offer the data set.
     """
     disable_progress_bar()
-    card = DATASETS[spec["dataset"]]
-    examples = load_examples(
-        card, spec["source"], cache_root=cache_root, data_root=data_root, settings=settings or SourceSettings()
+    card, own, settings = (
+        card_of(spec["dataset"], spec.get("own_data")),
+        spec.get("own_data"),
+        settings or SourceSettings(),
     )
-    check_sizes(card, examples)
+    examples = load_examples(card, spec["source"], cache_root=cache_root, data_root=data_root, settings=settings)
+    if own is None:
+        check_sizes(card, examples)
+    elif own["sha256"] != {name: examples.hash_of(name, settings.rows_key) for name in examples.splits}:
+        raise DamagedFile(f"dataset = {card.name!r}: has changed since the configuration was read. Start again.")
     splits = examples.to_datasets()
     _write(splits, folder)
     return {
         "title": card.title,
         "task": card.task,
         "licence": card.licence,
-        "notes": [*card.notes, *_one_class(card, splits)],
+        "notes": list(card.notes),
         "evaluation_split": card.evaluation_split,
         "labels": list(card.labels),
         "sizes": {name: len(rows) for name, rows in splits.items()},
         "label_counts": {name: _label_counts(card, rows) for name, rows in splits.items()},
         "records": {name: _record_facts(rows) for name, rows in splits.items()} if card.task == "table_to_text" else {},
+        "one_class": _one_class(card, splits),
         "evaluation_in_training": examples.shared("train", card.evaluation_split),
         "refused": dict(examples.refused),
-        "rows_sha256": {name: _hash_rows(rows) for name, rows in splits.items()},
+        "rows_sha256": {name: examples.hash_of(name) for name in examples.splits},
     }
 
 
@@ -93,7 +97,7 @@ def check_sizes(card: DatasetCard, examples: Examples) -> None:
 
 def _record_facts(rows: Any) -> dict[str, float]:
     """The number of distinct records and of their references."""
-    counts = [len(texts) for texts in group_references(rows["record"], rows["text"]).values()]
+    counts = [len(texts) for texts in group_references(rows).values()]
     mean = round(len(rows) / len(counts), 4) if counts else 0.0
     return {"distinct": len(counts), "references_mean": mean, "references_most": max(counts, default=0)}
 
@@ -106,25 +110,14 @@ def _write(splits: DatasetDict, folder: Path) -> None:
     scratch.replace(folder)
 
 
-def _one_class(card: DatasetCard, splits: DatasetDict) -> list[str]:
-    """Sentences on splits that hold one class only."""
+def _one_class(card: DatasetCard, splits: DatasetDict) -> dict[str, str]:
+    """The class of every split that holds one class only."""
     found = {
         name: [label for label, count in _label_counts(card, rows).items() if count] for name, rows in splits.items()
     }
-    return [
-        f"The {name} split holds one class only ({labels[0]}); scores on it say nothing of a choice between classes."
-        for name, labels in found.items()
-        if len(labels) == 1
-    ]
+    return {name: labels[0] for name, labels in found.items() if len(labels) == 1}
 
 
 def _label_counts(card: DatasetCard, rows: Any) -> dict[str, int]:
     labels = list(rows["label"]) if "label" in rows.column_names else []
     return {name: labels.count(number) for number, name in enumerate(card.labels)}
-
-
-def _hash_rows(rows: Any) -> str:
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
-    return digest.hexdigest()

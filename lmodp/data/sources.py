@@ -11,6 +11,7 @@ from lmodp.data.hub_lock import hub_entry
 from lmodp.data.local import load_local, read_splits
 from lmodp.data.made_up import load_made_up
 from lmodp.data.movie_reviews import load_movie_reviews
+from lmodp.data.own import load_own
 from lmodp.data.source_settings import SourceSettings
 from lmodp.data.tables import Examples
 from lmodp.data.venues import load_venues
@@ -35,8 +36,10 @@ def load_examples(
 
     Raises:
         InvalidValue: the source does not offer it.
-        LmodpError: see `load_local` and `hub_files`.
+        LmodpError: see `load_local`, `load_own` and `hub_files`.
     """
+    if card.name in settings.datasets:
+        return load_own(settings.datasets[card.name], cache_root=cache_root, data_root=data_root)
     if source == "embedded" and card.name in EMBEDDED:
         return EMBEDDED[card.name](cache_root)
     if source == "local":

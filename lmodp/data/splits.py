@@ -4,6 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+
+def split_off(texts: Sequence[str], *, shares: Mapping[str, float], rest: str, seed: int) -> dict[str, list[int]]:
+    """Return row numbers by split, where each split takes about its share of the rows.
+
+    A hash of the text and the seed decides the split of a row, whatever other rows there are. So copies of a text are
+    in the same split, and one row more or less changes no other row's split.
+
+    Args:
+        texts: one per row.
+        shares: of each split but ``rest``, positive, with a sum below 1.
+        rest: name of the split that takes the others.
+        seed: another seed gives another choice.
+
+    Returns:
+        Ascending row numbers of every split.
+    """
+    splits: dict[str, list[int]] = {name: [] for name in [*shares, rest]}
+    ends = dict(zip(shares, accumulate(shares.values()), strict=True))
+    for row, text in enumerate(texts):
+        place = int.from_bytes(hashlib.sha256(f"{seed}\0{text}".encode()).digest()[:8]) / 2**64  # in [0, 1)
+        splits[next((name for name, end in ends.items() if place < end), rest)].append(row)
+    return splits
 
 
 def split_by_text(texts: Sequence[str], *, sizes: Mapping[str, int], rest: str, salt: str) -> dict[str, list[int]]:

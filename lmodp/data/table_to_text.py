@@ -11,7 +11,7 @@ References:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,20 @@ def _is_triple(triple: Any) -> bool:
     return isinstance(triple, list) and len(triple) == 3 and all(isinstance(part, str) for part in triple)
 
 
-def group_references(records: Iterable[str], texts: Iterable[str]) -> dict[str, list[str]]:
-    """Return all references of each distinct record, in order of first appearance."""
-    groups: dict[str, list[str]] = {}
-    for record, text in zip(records, texts, strict=True):
-        groups.setdefault(record, []).append(text)
-    return groups
+def group_references(rows: Any) -> dict[str, list[str]]:
+    """Return all references of each distinct record, in order of first appearance.
+
+    Args:
+        rows: a `datasets.Dataset` with ``record`` and ``text``. Where it has a column ``group``, rows of one group are
+            references of the record that stands in its first row.
+    """
+    firsts: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
+    records = list(rows["record"])
+    groups = rows["group"] if "group" in rows.column_names else records
+    for group, record, text in zip(groups, records, rows["text"], strict=True):
+        found.setdefault(firsts.setdefault(group, record), []).append(text)
+    return found
 
 
 def _read_e2e(path: Path) -> Examples:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +25,14 @@ class Examples:
         splits: row numbers of each split.
         refused: for each reason, the number of rows left out.
         refused_of: for each split, the number of rows left out, if each split has its own file.
+        labels: class names in the order of their numbers, where they were found in the data.
     """
 
     columns: Mapping[str, list]
     splits: Mapping[str, list[int]]
     refused: Mapping[str, int] = field(default_factory=dict)
     refused_of: Mapping[str, int] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -38,6 +43,17 @@ class Examples:
         inputs = list(zip(*(self.columns[name] for name in names), strict=True))
         known = {inputs[row] for row in self.splits[split]}
         return sum(inputs[row] in known for row in self.splits[other])
+
+    def hash_of(self, split: str, key: bytes | None = None) -> str:
+        """Return a SHA-256 over a split's rows, so that two machines can compare their data.
+
+        With a key, only who has it can tell whether rows are these.
+        """
+        digest = hashlib.sha256() if key is None else hmac.new(key, digestmod="sha256")
+        for row in self.splits[split]:
+            values = {name: column[row] for name, column in self.columns.items()}
+            digest.update(json.dumps(values, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+        return digest.hexdigest()
 
     def to_datasets(self) -> DatasetDict:
         """Return the splits as a `datasets.DatasetDict`."""

@@ -52,7 +52,7 @@ def tokenize_dataset(
     for name, rows in splits.items():
         split = _tokenize(tokenizer, rows, spec["max_length"], token_types=types > 1)
         if "record" in rows.column_names and name != "train":
-            write_json(folder / f"{name}.references.json", group_references(rows["record"], rows["text"]))
+            write_json(folder / f"{name}.references.json", group_references(rows))
         arrays = {key: getattr(split, key) for key in ("tokens", "starts", "labels", "target_starts", "token_types")}
         save_file({key: value for key, value in arrays.items() if value is not None}, folder / f"{name}.safetensors")
         facts[name] = _facts(split)

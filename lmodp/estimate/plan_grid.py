@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from lmodp.data.cards import DATASETS
 from lmodp.data.hub_lock import hub_entry
 from lmodp.errors import InvalidValue, Unsupported
 from lmodp.grid.cells import Cell, Grid
@@ -107,7 +106,7 @@ def _mean_length(tokens_id: str, grid: Grid) -> float | None:
 
 
 def _size(spec: CellSpec) -> dict[str, Any]:
-    data = DATASETS[spec.dataset]
+    data = spec.card
     asked = {
         "model": spec.model,
         "classes": len(data.labels) or None,

@@ -15,7 +15,6 @@ from functools import cached_property
 from itertools import product
 from typing import Any, TypeVar
 
-from lmodp.data.cards import DATASETS
 from lmodp.errors import InvalidValue, nearest
 from lmodp.grid.sections import Config, Experiment
 from lmodp.methods.contract import Method, points_of, why_left_out
@@ -92,7 +91,7 @@ class Grid:
         """Sizes of the data sets that a method is tried on, by name."""
         experiments = self.config.experiments.values()
         names = [item.dataset for item in experiments if method in (item.methods or self.config.methods)]
-        return {name: DATASETS[name].train_size for name in names}
+        return {name: self.config.cards[name].train_size for name in names}
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -214,9 +213,7 @@ class Grid:
         experiment = self.config.experiments[name]
         spec = self._spec(name, experiment, method, point)
         prefix = activations_of(spec)
-        left_out = why_left_out(
-            method, spec, task=DATASETS[experiment.dataset].task, architecture=MODELS[experiment.model].architecture
-        )
+        left_out = why_left_out(method, spec, task=spec.card.task, architecture=MODELS[experiment.model].architecture)
         return Cell(
             id=spec.id,
             spec=spec,
@@ -234,6 +231,9 @@ class Grid:
     def _spec(self, name: str, experiment: Experiment, method: Method, point: Point) -> CellSpec:
         values = experiment.model_dump(mode="json", exclude=NOT_IN_SPEC)
         training = values.pop("training")
+        if experiment.dataset in self.config.datasets:  # says itself where it is; source is then the model's alone
+            values["model_source"] = values["model_source"] or values["source"]
+            values["source"] = "hub" if self.config.datasets[experiment.dataset].repository else "local"
         if method.name in experiment.learning_rates:
             training["learning_rate"] = experiment.learning_rates[method.name]
         return CellSpec(
@@ -242,7 +242,8 @@ class Grid:
             **asdict(point),
             clipping=method.clipping,
             engine=method.engine,
-            dataset_size=DATASETS[experiment.dataset].train_size,
+            dataset_size=self.config.cards[experiment.dataset].train_size,
+            own_data=self.config.own_data.get(experiment.dataset),
             base_seed=self.config.base_seed,
             threads=self.config.threads,
             privacy_unit=self.config.privacy_unit,
@@ -262,14 +263,16 @@ def activations_of(spec: CellSpec) -> ActivationsSpec | None:
     part = spec.trainable
     if not (part == "head" or (isinstance(part, Mapping) and "last_layers" in part)) or spec.training.dropout > 0:
         return None
-    if DATASETS[spec.dataset].task != "classification":
+    if spec.card.task != "classification":
         return None
     return ActivationsSpec(**spec.needed_tokens.to_dict(), trainable=part, pooling=spec.pooling, threads=spec.threads)
 
 
 def counted_of(spec: CellSpec) -> CountedSpec:
     """Return what decides how many coordinates a step of a cell releases."""
-    return CountedSpec(model=spec.needed_model.id, dataset=spec.dataset, trainable=spec.trainable)
+    return CountedSpec(
+        model=spec.needed_model.id, dataset=spec.dataset, trainable=spec.trainable, own_data=spec.own_data
+    )
 
 
 def trained_part(method: Method, part: Any) -> Any:

@@ -3,35 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from lmodp.data.cards import DATASETS
+from lmodp.data.layouts import LAYOUTS
 from lmodp.errors import Fault, nearest
+from lmodp.grid.own_data import own_dataset_faults
 from lmodp.grid.sections import Config
-from lmodp.methods.discovery import load_methods
+from lmodp.methods.contract import points_of
+from lmodp.methods.discovery import load_methods, method_paths
 from lmodp.models.cards import MODELS
+
+MOST_CELLS, MOST_RUNS = 5_000, 100_000  # of a grid; the paper's has 500 cells
+FILES = LAYOUTS["plain"]
 
 
 def contradictions(config: Config) -> list[Fault]:
     """Return all broken rules of a configuration whose single values are sound."""
-    return [
+    faults = [
+        *_too_many(config),
+        *_unusable_places(config),
+        *own_dataset_faults(config),
         *_unknown_names(config),
-        *_impossible_batches(config),
         *_impossible_rates(config),
+    ]
+    if faults:
+        return faults  # the user's own data are read only if all else is sound
+    return [
+        *_impossible_batches(config),
         *_impossible_tasks(config),
+        *_impossible_tuning(config),
+        *_unknown_points(config),
     ]
 
 
+def _too_many(config: Config) -> list[Fault]:
+    """Count cells and runs before there are any: a grid that is too large is refused at once."""
+    cells = runs = 0
+    for item in config.experiments.values():
+        privacy = item.privacy or config.privacy
+        targets = len(privacy.calibrations) * len(privacy.epsilon) * len(privacy.delta)
+        count = len(item.methods or config.methods) * targets
+        cells, runs = cells + count, runs + count * item.repetitions
+    many = (("cells", cells, MOST_CELLS), ("runs", runs, MOST_RUNS))
+    return [
+        Fault("experiments", count, f"is more {kind} than a grid may have, {most}", "Split it into several grids.")
+        for kind, count, most in many
+        if count > most
+    ]
+
+
+def _unusable_places(config: Config) -> list[Fault]:
+    """Files and folders that must be there before anything runs."""
+    faults = []
+    space, folder = config.search.space, config.methods_folder
+    if space != "published" and not Path(space).is_file():
+        faults.append(Fault("search.space", space, "is not a file", "Give 'published' or the path of a space file."))
+    if folder is not None and len(method_paths(folder)) == len(method_paths()):
+        faults.append(Fault("methods_folder", folder, "holds no method", "Put a method's file there, or leave it out."))
+    return faults
+
+
 def _unknown_names(config: Config) -> list[Fault]:
-    methods = load_methods(config.methods_folder)
+    methods, datasets = load_methods(config.methods_folder), {**DATASETS, **config.datasets}
     named: list[tuple[str, str, str, Collection[str]]] = []  # place, kind, name, known names
     named += [("methods", "method", name, methods) for name in config.methods]
     named += [(f"compare.{part}", "method", name, methods) for part, name in config.compare]
     for key, item in config.experiments.items():
         named += [(f"experiments.{key}.methods", "method", name, methods) for name in item.methods or []]
         named += [(f"experiments.{key}.learning_rates", "method", name, methods) for name in item.learning_rates]
-        named += [(f"experiments.{key}.dataset", "data set", item.dataset, DATASETS)]
+        named += [(f"experiments.{key}.dataset", "data set", item.dataset, datasets)]
         named += [(f"experiments.{key}.model", "model", item.model, MODELS)]
-    named += [(f"local_files.{name}", "data set", name, DATASETS) for name in config.local_files]
+    named += [(f"local_files.{name}", "data set", name, FILES) for name in config.local_files]
+    named += [
+        (f"local_files.{name}", "split", split, FILES[name])
+        for name, files in config.local_files.items()
+        for split in files
+        if name in FILES
+    ]
     named += [(f"local_models.{name}", "model", name, MODELS) for name in config.local_models]
     named += [
         (f"hub_revisions.{name}", "data set or model", name, {**DATASETS, **MODELS}) for name in config.hub_revisions
@@ -46,8 +95,8 @@ def _unknown_names(config: Config) -> list[Fault]:
 def _impossible_batches(config: Config) -> list[Fault]:
     faults = []
     for key, item in config.experiments.items():
-        batch, card = item.training.expected_batch_size, DATASETS.get(item.dataset)
-        if card and batch > card.train_size:
+        batch, card = item.training.expected_batch_size, config.cards[item.dataset]
+        if batch > card.train_size:
             rule = f"is a sampling rate of {batch / card.train_size:.4g}, which must be at most 1"
             remedy = f"{item.dataset} has {card.train_size} training examples."
             faults.append(Fault(f"experiments.{key}.training.expected_batch_size", batch, rule, remedy))
@@ -75,9 +124,7 @@ def _impossible_tasks(config: Config) -> list[Fault]:
     """Only language models generate sentences, and only some models can be cut."""
     faults = []
     for key, item in config.experiments.items():
-        data, model = DATASETS.get(item.dataset), MODELS.get(item.model)
-        if data is None or model is None:
-            continue
+        data, model = config.cards[item.dataset], MODELS[item.model]
         if data.task == "table_to_text" and not model.generates:
             faults.append(
                 Fault(
@@ -101,3 +148,42 @@ def _impossible_tasks(config: Config) -> list[Fault]:
                 Fault(f"experiments.{key}.layers", item.layers, f"model {item.model} is used whole", "Leave it out.")
             )
     return faults
+
+
+def _impossible_tuning(config: Config) -> list[Fault]:
+    """Tuning is scored on a validation part, which a user's own data may lack."""
+    return [
+        Fault(
+            f"experiments.{key}.training.tuning",
+            "...",
+            f"needs a validation part, which {item.dataset} lacks",
+            f"Give datasets.{item.dataset}.files.validation, or split_off: {{validation: 0.1}}.",
+        )
+        for key, item in config.experiments.items()
+        if item.training.tuning
+        and item.dataset in config.own_data
+        and "validation" not in config.own_data[item.dataset]["sha256"]
+    ]
+
+
+def _unknown_points(config: Config) -> list[Fault]:
+    """A published setting that no method has would be left out without a word."""
+    methods = load_methods(config.methods_folder)
+    places = {"privacy": config.privacy}
+    places |= {f"experiments.{key}.privacy": item.privacy for key, item in config.experiments.items() if item.privacy}
+    wanted = {place: privacy.published_points for place, privacy in places.items() if privacy.published_points != "all"}
+    if not any(wanted.values()):
+        return []
+    sizes = {item.dataset: config.cards[item.dataset].train_size for item in config.experiments.values()}
+    known = {
+        point.setting
+        for method in methods.values()
+        for points in points_of(method, sizes)[1].values()
+        for point in points
+    }
+    return [
+        Fault(f"{place}.published_points", name, "is a setting that no method has", nearest(name, known))
+        for place, names in wanted.items()
+        for name in names
+        if name not in known
+    ]

@@ -8,14 +8,13 @@ value, rule and remedy.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
-from lmodp.errors import ConfigError, Fault, MissingFile, nearest
+from lmodp.errors import ConfigError, Fault, MissingFile, nearest, shortened
 from lmodp.grid.checks import contradictions
 from lmodp.grid.sections import Config, Section
 
@@ -31,6 +30,9 @@ def load_config(path: Path | str) -> Config:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise MissingFile(f"configfile = {str(path)!r}: is not there. The grids are in config/.") from None
+    except (OSError, ValueError) as error:
+        name, reason = shortened(repr(str(path))), shortened(str(error))
+        raise MissingFile(f"configfile = {name}: cannot be read ({reason}). The grids are in config/.") from None
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -45,7 +47,7 @@ def check_config(values: Any, *, source: str = "config") -> Config:
         ConfigError: with all faults found.
     """
     try:
-        config = Config.model_validate(_numbers(values))
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(source, [_fault(item) for item in error.errors()]) from None
     if faults := contradictions(config):
@@ -58,20 +60,6 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
 
 
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)")
-
-
-def _numbers(values: Any) -> Any:
-    """Turn texts such as ``1e-10`` into numbers: YAML 1.1, which PyYAML and Snakemake read, takes them for text."""
-    if isinstance(values, dict):
-        return {key: _numbers(value) for key, value in values.items()}
-    if isinstance(values, list):
-        return [_numbers(value) for value in values]
-    if isinstance(values, str) and _NUMBER.fullmatch(values):
-        return float(values)
-    return values
-
-
 def _fault(item: Any) -> Fault:
     path = [part for part in item["loc"] if not _is_branch(part)]
     name = ".".join(map(str, path))
@@ -79,7 +67,8 @@ def _fault(item: Any) -> Fault:
         return Fault(name, item["input"], "unknown key", nearest(str(path[-1]), _keys_at(path[:-1])))
     if item["type"] == "missing":
         return Fault(name, None, "is required", "Add it to the file.")
-    return Fault(name, item["input"], item["msg"][0].lower() + item["msg"][1:], _remedy(path))
+    rule = item["msg"].removeprefix("Value error, ")
+    return Fault(name, item["input"], rule[0].lower() + rule[1:], _remedy(path))
 
 
 def _is_branch(part: Any) -> bool:
@@ -94,7 +83,7 @@ def _keys_at(path: list[Any]) -> list[str]:
         inner = [section.model_fields[part].annotation for section in found if part in section.model_fields]
         if inner:  # otherwise it is a name that the user chose, such as an experiment's
             found = [section for annotation in inner for section in _sections(annotation)]
-    return [name for section in found for name in section.model_fields]
+    return [field.alias or name for section in found for name, field in section.model_fields.items()]
 
 
 def _sections(annotation: Any) -> list[type[Section]]:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lmodp.data.source_settings import SourceSettings
-
-Source = Literal["embedded", "local", "hub"]
-Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-Calibration = Literal["claimed", "verified"]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Probability = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+from lmodp.data.cards import DATASETS, DatasetCard, card_of
+from lmodp.data.source_settings import OwnDataset, SourceSettings
+from lmodp.errors import ConfigError, Fault, LmodpError
+from lmodp.grid.types import (
+    Calibration,
+    Commit,
+    Count,
+    Name,
+    Natural,
+    Number,
+    PathText,
+    Positive,
+    Probability,
+    Rate,
+    Several,
+    Source,
+    Trials,
+    Whole,
+)
 
 
 class Section(BaseModel):
@@ -28,9 +39,9 @@ class Section(BaseModel):
 class Privacy(Section):
     """The privacy targets: every epsilon at every delta under every calibration."""
 
-    epsilon: Annotated[list[Positive], Field(min_length=1)]
-    delta: Annotated[list[Probability], Field(min_length=1)] = [1e-10]
-    calibrations: Annotated[list[Calibration], Field(min_length=1)] = ["claimed", "verified"]
+    epsilon: Several[Positive]
+    delta: Several[Probability] = [1e-10]
+    calibrations: Several[Calibration] = ["claimed", "verified"]
     published_points: Literal["all"] | list[str] = Field(
         "all", description="settings of the methods' own published points, which run in addition to these targets"
     )
@@ -39,7 +50,7 @@ class Privacy(Section):
 class Search(Section):
     """The offline noise search, in addition to the published settings."""
 
-    space: str = Field("published", description="'published', or the path of a space file")
+    space: PathText = Field("published", description="'published', or the path of a space file")
     accountant: Literal["claimed", "paper_bound", "verified"] = "claimed"
     objective: Literal["epsilon", "usefulness", "std"] = "epsilon"
     gamma: Positive = 0.9
@@ -48,14 +59,12 @@ class Search(Section):
 class Audit(Section):
     """Claims tried by experiment: for every mechanism, and in one run per method."""
 
-    trials: Annotated[int, Field(ge=100)] = Field(
-        400_000, description="transcripts per mechanism, half of them with the canary"
-    )
-    sampler_trials: Annotated[int, Field(ge=100)] = Field(
+    trials: Trials = Field(400_000, description="transcripts per mechanism, half of them with the canary")
+    sampler_trials: Trials = Field(
         20_000, description="transcripts in which the device's sampler draws every coordinate"
     )
     coordinates: Count = Field(16, description="coordinates that the worst-case gradient is spread over")
-    canaries: Annotated[int, Field(ge=10)] = Field(1000, description="canaries of the audited run")
+    canaries: Annotated[Whole, Field(ge=10, le=10**6)] = Field(1000, description="canaries of the audited run")
     confidence: Probability = 0.95
 
 
@@ -97,12 +106,8 @@ class Tuning(Section):
     The privacy cost of tuning is not accounted for, for any method.
     """
 
-    learning_rate: Annotated[list[Positive], Field(min_length=1)] | None = Field(
-        None, description="null for the experiment's"
-    )
-    clip_norm: Annotated[list[Positive], Field(min_length=1)] | None = Field(
-        None, description="null for the experiment's"
-    )
+    learning_rate: Several[Rate] | None = Field(None, description="null for the experiment's")
+    clip_norm: Several[Positive] | None = Field(None, description="null for the experiment's")
 
 
 class Training(Section):
@@ -112,12 +117,12 @@ class Training(Section):
     steps: Count
     clip_norm: Positive = 1.0
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: Positive = 5e-4
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    learning_rate: Rate = 5e-4
+    weight_decay: Annotated[Number, Field(ge=0, le=1e3)] = 0.0
     schedule: Literal["constant", "linear"] = "constant"
     micro_batch_size: Count = 256
     precision: Literal["float32", "bfloat16"] = "float32"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     tuning: Tuning | None = Field(None, description="null for one setting for all methods")
     evaluate_every: Count | None = None
     checkpoint_every: Count | None = None
@@ -128,9 +133,9 @@ class Generation(Section):
 
     num_beams: Count = 5
     max_new_tokens: Count = 100
-    min_new_tokens: Annotated[int, Field(ge=0)] = 0
-    length_penalty: float = 1.0
-    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    min_new_tokens: Natural = 0
+    length_penalty: Number = 1.0
+    no_repeat_ngram_size: Natural = 0
     batch_size: Count = 32
     records: Count | None = Field(None, description="how many distinct records are scored; null for all")
 
@@ -141,24 +146,52 @@ class Experiment(Section):
     title: str
     dataset: str
     model: str
-    source: Source = Field("embedded", description="where the data set comes from")
+    source: Source = Field("embedded", description="where the data set comes from, unless it is one of your own")
     model_source: Source | None = Field(None, description="where the model comes from; null for the data set's source")
     layers: Count | None = Field(None, description="use only the model's first layers, if it can be cut; null for all")
     trainable: Trainable = "full"
     pooling: Literal["first", "mean", "last"] = "first"
-    max_length: Annotated[int, Field(ge=2)] = 64
+    max_length: Annotated[Count, Field(ge=3)] = 64
     repetitions: Count = 1
     certify_only: bool = Field(False, description="certify and audit the mechanisms of this plan; train nothing")
     training: Training
     generation: Generation | None = Field(None, description="table-to-text only; null for the published search")
-    methods: list[str] | None = Field(None, description="null takes the grid's methods")
+    methods: Several[str] | None = Field(None, description="null takes the grid's methods")
     public_scores: bool = Field(
         False, description="the scored split is public: its scores are published under randomness: entropy as well"
     )
-    learning_rates: dict[str, Positive] = Field(
+    learning_rates: dict[str, Rate] = Field(
         {}, description="for methods that need another rate than training.learning_rate"
     )
     privacy: Privacy | None = Field(None, description="null takes the grid's targets")
+
+
+class Dataset(Section):
+    """A data set of your own: tables from files, or from a repository of a hub."""
+
+    task: Literal["classification", "table_to_text"]
+    files: dict[Literal["train", "validation", "test"], PathText] = Field(
+        description="file of each part: .csv, .tsv, .jsonl or .parquet, .gz behind it or not; below data_root or in "
+        "the repository"
+    )
+    repository: str | None = Field(None, alias="from", description="id of a hub's repository; null for local files")
+    revision: Commit | None = Field(None, description="its commit")
+    text: str | Annotated[list[str], Field(min_length=1, max_length=2)] | None = Field(
+        None, description="one or two columns with the text (classification)"
+    )
+    label: str | None = Field(None, description="column with the class, a name or a whole number (classification)")
+    source: str | None = Field(None, description="column with the record (table-to-text)")
+    target: str | None = Field(None, description="column with its sentence (table-to-text)")
+    group: str | None = Field(None, description="column whose equal values mark references of one record")
+    split_off: dict[Literal["test", "validation"], Probability] = Field(
+        {}, description="share of the training file for a part without a file; the default is 0.1 for a test part"
+    )
+    seed: Natural = Field(0, description="of the choice of the rows that are split off")
+
+    def settings(self, name: str) -> OwnDataset:
+        """How it is read."""
+        text = [self.text] if isinstance(self.text, str) else self.text or []
+        return OwnDataset(name=name, **{**self.model_dump(), "text": text})
 
 
 class Config(Section):
@@ -166,7 +199,7 @@ class Config(Section):
 
     grid: Name
     title: str = ""
-    base_seed: Annotated[int, Field(ge=0)] = 0
+    base_seed: Natural = 0
     threads: Count = 1
     privacy_unit: Literal["example"] = Field("example", description="who is protected; nothing else is built")
     adjacency: Literal["add_or_remove_one"] = Field(
@@ -183,15 +216,18 @@ class Config(Section):
     unfinished: Literal["compute", "pending"] = Field(
         "compute", description="compute what has no records yet, or report it as pending"
     )
-    results_root: str = "results"
-    cache_root: str = ".cache"
-    data_root: str | None = Field(None, description="folder of local files; null takes LMODP_DATA_ROOT")
+    results_root: PathText = "results"
+    cache_root: PathText = ".cache"
+    data_root: PathText | None = Field(None, description="folder of local files; null takes LMODP_DATA_ROOT")
     local_layout: Literal["plain", "official"] = Field("plain", description="names of the files under data_root")
-    local_files: dict[str, dict[str, str]] = Field({}, description="data set to split to path, if a name differs")
-    local_models: dict[str, str] = Field({}, description="model to folder under data_root; the default is models/NAME")
+    local_files: dict[str, dict[str, PathText]] = Field({}, description="data set to split to path, if a name differs")
+    local_models: dict[str, PathText] = Field(
+        {}, description="model to folder under data_root; the default is models/NAME"
+    )
     hub_revisions: dict[str, Commit] = Field({}, description="data set or model to commit, in place of hub.lock's")
-    methods_folder: str | None = Field(None, description="a further folder of methods, beside baselines/")
-    methods: Annotated[list[str], Field(min_length=1)]
+    datasets: dict[Name, Dataset] = Field({}, description="data sets of your own, by name")
+    methods_folder: PathText | None = Field(None, description="a further folder of methods, beside baselines/")
+    methods: Several[str]
     privacy: Privacy
     search: Search = Search()
     audit: Audit = Audit()
@@ -211,7 +247,46 @@ class Config(Section):
     def sources(self) -> SourceSettings:
         """The settings of the sources of data sets and models."""
         names = ("local_layout", "local_files", "local_models", "hub_revisions")
-        return SourceSettings(**{name: getattr(self, name) for name in names})
+        own = {name: item.settings(name) for name, item in self.datasets.items()}
+        return SourceSettings(**{name: getattr(self, name) for name in names}, datasets=own, rows_key=self._rows_key)
+
+    @cached_property
+    def own_data(self) -> dict[str, dict[str, Any]]:
+        """What each data set of the user's own is; its files are read for this.
+
+        Raises:
+            ConfigError: data sets that cannot be read, see `load_own`.
+        """
+        if not self.datasets:
+            return {}
+        from lmodp.data.own import identity_of, load_own  # reads tables, which most configurations need not
+
+        used = {name for item in self.experiments.values() if (name := item.dataset) in self.datasets}
+        found, faults = {}, []
+        for name in sorted(used):
+            own = self.datasets[name].settings(name)
+            try:
+                examples = load_own(own, cache_root=self.cache, data_root=self.data_folder())
+            except LmodpError as error:
+                faults.append(Fault(f"datasets.{name}.files", dict(own.files), str(error).rstrip(".")))
+            else:
+                found[name] = identity_of(own, examples, self._rows_key)
+        if faults:
+            raise ConfigError("datasets", faults)
+        return found
+
+    @cached_property
+    def _rows_key(self) -> bytes | None:
+        if not self.datasets or self.randomness == "seeded":
+            return None
+        from lmodp.data.own import rows_key
+
+        return rows_key(self.cache)
+
+    @cached_property
+    def cards(self) -> dict[str, DatasetCard]:
+        """The data sets of this configuration: those that the suite knows, and the user's own."""
+        return {**DATASETS, **{name: card_of(name, own) for name, own in self.own_data.items()}}
 
     def data_folder(self) -> Path | None:
         """The folder of local data files: ``data_root``, else LMODP_DATA_ROOT, else None."""

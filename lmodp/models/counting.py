@@ -9,19 +9,19 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from lmodp.data.cards import DATASETS
+from lmodp.data.cards import DatasetCard
 from lmodp.models.trainable import set_trainable
 
 
-def trained_parameters(model_folder: Path, *, dataset: str, part: str | Mapping[str, Any]) -> int:
+def trained_parameters(model_folder: Path, *, card: DatasetCard, part: str | Mapping[str, Any]) -> int:
     """Return the number of trained parameters.
 
     Args:
         model_folder: of a prepared model; its configuration is read.
-        dataset: decides whether the model is a classifier (and its number of classes) or a language model.
+        card: of the data set; says whether the model is a classifier, and of how many classes, or a language model.
         part: the trained part, see `set_trainable`.
     """
-    config, card = AutoConfig.from_pretrained(model_folder, local_files_only=True), DATASETS[dataset]
+    config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
     with torch.device("meta"):
         if card.task == "classification":
             config.num_labels = len(card.labels)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lmodp.data.cards import DATASETS
+from lmodp.data.cards import DATASETS, card_of
 from lmodp.data.hub_lock import hub_entries
 from lmodp.data.lockfile import locked_package
 from lmodp.grid.cells import Grid
@@ -98,14 +98,13 @@ class Layout:
         of the id, but another pin is another content.
         """
         kind = "dataset" if stage == "prepare_dataset" else "model"
-        name, card = spec[kind], (DATASETS if kind == "dataset" else MODELS)[spec[kind]]
-        pin = None
+        name, pin = spec[kind], None
+        card = card_of(name, spec.get("own_data")) if kind == "dataset" else MODELS[name]
         if spec["source"] == "embedded" and card.package:
             pin = locked_package(card.package).sha256
         elif spec["source"] == "hub":
-            pin = self.config.hub_revisions.get(name) or (
-                hub_entries()[name].revision if name in hub_entries() else None
-            )
+            known = hub_entries()[name].revision if name in hub_entries() else None
+            pin = self.config.hub_revisions.get(name, known)
         return {**spec, "pin": pin}
 
     def asked(self, stage: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +124,8 @@ class Layout:
             wanted = self.needs.shown_landscape() if stage == "map_space" else self.needs.mapped_wins()
             return None if spec == wanted else "another spec"
         if stage in ("prepare_dataset", "prepare_model"):
-            known = spec["model"] in MODELS if stage == "prepare_model" else spec["dataset"] in DATASETS
+            datasets = {**DATASETS, **self.config.own_data}
+            known = spec["model"] in MODELS if stage == "prepare_model" else spec["dataset"] in datasets
             pinned = self.asked(stage, self.source_spec(stage, spec)) if known else None
             return None if spec == pinned else "another version of its source"
         wanted = self.config.audit.model_dump(mode="json")

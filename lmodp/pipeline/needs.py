@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lmodp.data.cards import DATASETS
 from lmodp.data.lockfile import locked_package
 from lmodp.grid.cells import Cell, Grid
 from lmodp.models.cards import MODELS
@@ -70,7 +69,7 @@ class Needs:
 
     def _prepare_dataset(self, thing: str) -> Inputs:
         spec = self.grid.datasets[thing]
-        return self._package(DATASETS[spec.dataset].package if spec.source == "embedded" else None)
+        return self._package(spec.card.package if spec.source == "embedded" else None)
 
     def _prepare_model(self, thing: str) -> Inputs:
         spec = self.grid.models[thing]

@@ -117,6 +117,7 @@ DATASET: Fields = {
     "label_counts": Field("object", "examples of each class by split", DATA),
     "records": Field("object", "distinct records and their references by split", DATA),
     "refused": Field("object", "rows that were left out, by reason", DATA),
+    "one_class": Field("object", "the class of every split that holds one class only; scores say little there", DATA),
     "evaluation_in_training": Field(
         "count", "examples of the scored split that the training split holds as well", DATA
     ),
@@ -156,6 +157,7 @@ RECORDS: dict[str, Fields] = {
     },
     "certify_mechanism": {
         "epsilon_scope": Field("text?", "what the target epsilon is of: step or run"),
+        "rests_on": Field("text", "the number of training examples that the answers are for"),
         "noise": Field("object?", NOISE),
         "certificate": Field("object?", "the answers; null where there is nothing to certify"),
         "certificate.plan": Field("object", "what is certified, see lmodp.plan"),

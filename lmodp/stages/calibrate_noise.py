@@ -95,4 +95,4 @@ def _dimension(spec: MechanismSpec, model_folder: Path | None) -> int | None:
         return None
     from lmodp.models.counting import trained_parameters  # torch, for the methods that ask only
 
-    return trained_parameters(model_folder, dataset=spec.released.dataset, part=spec.released.trainable)
+    return trained_parameters(model_folder, card=spec.released.card, part=spec.released.trainable)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from lmodp.data.cards import DATASETS
 from lmodp.errors import DamagedFile, LmodpError, MissingFile
 from lmodp.models.prepare_model import weights_hash
 from lmodp.records.places import cell_path, timing_path, timings_of
@@ -83,7 +82,7 @@ class CellRuns:
     def task(self) -> Task:
         """The task of the cell, over its prepared files."""
         cell = self.cell
-        return TASKS[DATASETS[cell.spec.dataset].task](
+        return TASKS[cell.spec.card.task](
             cell.spec.task,
             model_folder=self.cache / "models" / cell.model,
             tokens_folder=self.cache / "tokens" / cell.tokens,

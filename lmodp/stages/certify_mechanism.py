@@ -36,7 +36,13 @@ def certify_mechanism(spec: MechanismSpec, noise_record: Mapping[str, Any]) -> d
         )
     if noise_record["claim"] is not None:
         certificate["claimed"] = own_claim(noise_record["claim"])
-    return {"certificate": certificate, "noise": noise_record["noise"], "epsilon_scope": spec.epsilon_scope}
+    return {
+        "certificate": certificate,
+        "noise": noise_record["noise"],
+        "epsilon_scope": spec.epsilon_scope,
+        "rests_on": f"N = {spec.dataset_size} training examples: the sampling rate is {spec.expected_batch_size:g} / "
+        f"{spec.dataset_size}, so N counts as public, and the certificate is for this N alone",
+    }
 
 
 def own_claim(claim: Mapping[str, Any]) -> dict[str, Any]:

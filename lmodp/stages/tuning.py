@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
-from lmodp.data.cards import DATASETS
 from lmodp.specs import CellSpec, TrainingSpec
 
 SPLIT = "validation"
@@ -58,6 +57,6 @@ def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], float]) -> dic
         "criterion": f"least mean loss on the {SPLIT} split"
         if len(known) > 1
         else "one setting for all methods, from the configuration",
-        "scored_on_the_same_split": len(known) > 1 and DATASETS[spec.dataset].evaluation_split == SPLIT,
+        "scored_on_the_same_split": len(known) > 1 and spec.card.evaluation_split == SPLIT,
         "privacy_cost": PRIVACY_COST,
     }

@@ -7,21 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from lmodp.data.cards import DATASETS
 
-
-def score_classification(logits: np.ndarray, labels: np.ndarray, *, dataset: str) -> dict[str, Any]:
+def score_classification(logits: np.ndarray, labels: np.ndarray, *, f1: bool = False) -> dict[str, Any]:
     """Return accuracy, mean cross entropy, and which examples were right.
 
     Args:
         logits: shape (N, classes).
         labels: shape (N,), whole numbers.
-        dataset: name of the data set; some have further scores.
+        f1: whether the F1 of class 1 is asked for; the data set's card says so.
 
     Returns:
         ``accuracy`` in [0, 1], ``loss`` in nats, ``examples`` = N and ``correct``,
         one bit per example in base64 (`unpack_correct`), for paired comparisons.
-        If the data set's card requests it (QQP), also ``f1`` of class 1.
+        Also ``f1`` of class 1 if it is asked for.
     """
     predicted = logits.argmax(1)
     correct = predicted == labels
@@ -32,7 +30,7 @@ def score_classification(logits: np.ndarray, labels: np.ndarray, *, dataset: str
         "accuracy": float(correct.mean()),
         "loss": float(losses.mean()),
         "correct": pack_correct(correct),
-        **({"f1": f1_score(predicted, labels)} if DATASETS[dataset].f1 else {}),
+        **({"f1": f1_score(predicted, labels)} if f1 else {}),
     }
 
 

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging
 
-from lmodp.data.cards import DATASETS
 from lmodp.data.tokens import load_tokens
 from lmodp.errors import given
 from lmodp.models.activations import CachedActivations
@@ -56,7 +55,7 @@ class ClassificationTask:
 
     def __init__(self, spec: TaskSpec, *, model_folder: Path, tokens_folder: Path, activations_folder: Path | None):
         self.spec = spec
-        self.card = DATASETS[spec.dataset]
+        self.card = spec.card
         self.model_folder, self.tokens_folder, self.activations_folder = model_folder, tokens_folder, activations_folder
         self.device = device_of_runs()
         self.half = spec.precision == "bfloat16"
@@ -117,7 +116,7 @@ class ClassificationTask:
         split = self.card.evaluation_split
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             logits, labels = predict(model, self.examples(split), self.spec.batch_size)
-        return score_classification(logits, labels, dataset=self.card.name)
+        return score_classification(logits, labels, f1=self.card.f1)
 
 
 def predict(model: nn.Module, examples: Examples, batch_size: int) -> tuple[np.ndarray, np.ndarray]:

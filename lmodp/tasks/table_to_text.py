@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
-from lmodp.data.cards import DATASETS
 from lmodp.data.tokens import NO_TARGET, load_references, load_tokenizer, load_tokens, prompt_tokens
 from lmodp.models.prepare_model import load_language_model
 from lmodp.models.trainable import set_trainable
@@ -49,7 +48,7 @@ class TableToTextTask:
         activations_folder: Path | None = None,
     ):
         self.spec = spec
-        self.card = DATASETS[spec.dataset]
+        self.card = spec.card
         self.model_folder, self.tokens_folder = model_folder, tokens_folder
         self.device = device_of_runs()
         self.half = spec.precision == "bfloat16"

@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 
-from lmodp.data.cards import DATASETS
 from lmodp.grid.cells import Cell, Grid
 from lmodp.models.cards import MODELS
 from lmodp.records.places import cell_path, cell_records, certificate_path, is_finished
@@ -117,7 +116,7 @@ def _collect_cell(
         "runs": list(cell.runs),
         "repetitions": cell.repetitions,
     }
-    metrics = metrics_of(DATASETS[cell.spec.dataset])
+    metrics = metrics_of(cell.spec.card)
     if cell.skip is not None:
         row |= {"status": cell.skip_status, "reason": cell.skip}
         return {**row, **privacy_columns(None), **audit_columns(None), **_scores([], metrics)}, []
@@ -202,7 +201,7 @@ def _scores(runs: list[dict[str, Any]], metrics: Sequence[str]) -> dict[str, Any
 def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
     """The facts of an experiment that captions need."""
     experiment = grid.config.experiments[name]
-    card, model = DATASETS[experiment.dataset], MODELS[experiment.model]
+    card, model = grid.config.cards[experiment.dataset], MODELS[experiment.model]
     cell = next((cell for cell in grid.active if cell.spec.experiment == name), None)
     record = root / "datasets" / cell.dataset / "dataset.json" if cell else None
     data = read_record(record) if record and record.is_file() else {}

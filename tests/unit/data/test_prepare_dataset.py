@@ -77,6 +77,4 @@ def test_the_record_says_what_a_score_cannot_say(tmp_path, monkeypatch):
     spec = {"dataset": "sst2", "source": "local"}
     record = prepare_dataset(spec, folder=tmp_path / "d", cache_root=tmp_path, data_root=tmp_path)
     assert record["evaluation_in_training"] == 1
-    assert record["notes"] == [
-        "The validation split holds one class only (positive); scores on it say nothing of a choice between classes."
-    ]
+    assert record["one_class"] == {"validation": "positive"}

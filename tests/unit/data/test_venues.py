@@ -75,8 +75,5 @@ def test_the_parts_share_no_more_than_one_phrasing_of_a_slot(private, public):
 
 
 def test_several_references_a_record(private):
-    rows = private.splits["test"]
-    groups = group_references(
-        [private.columns["record"][row] for row in rows], [private.columns["text"][row] for row in rows]
-    )
+    groups = group_references(private.to_datasets()["test"])
     assert {len(texts) for texts in groups.values()} == {4}

@@ -20,5 +20,5 @@ def test_f1(predicted, labels, expected):
 
 def test_only_qqp_reports_it():
     logits, labels = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 3.0]]), np.array([1, 1, 0])
-    assert score_classification(logits, labels, dataset="qqp")["f1"] == pytest.approx(0.5)
-    assert "f1" not in score_classification(logits, labels, dataset="sst2")
+    assert score_classification(logits, labels, f1=True)["f1"] == pytest.approx(0.5)
+    assert "f1" not in score_classification(logits, labels)
