@@ -15,6 +15,7 @@ import yaml
 from lmodp.cli import COMMANDS
 from lmodp.data.cards import DATASETS
 from lmodp.data.lockfile import locked_packages
+from lmodp.grid.config import check_config
 from lmodp.models.cards import MODELS
 from lmodp.records.fields import LINES, RECORDS
 
@@ -100,6 +101,16 @@ def test_files_and_names_of_the_code_on_the_pages_exist(package):
         for name in re.findall(r"`lmodp\.([\w.]+)[`(]", text):
             missing += [] if name == "__version__" or resolves(package, name) else [(page.name, name)]
     assert not missing, missing
+
+
+def test_the_data_set_of_ones_own_on_the_page_is_read(tmp_path):
+    (shown,) = re.findall(r"```yaml\n(data_root.*?)```", (ROOT / "docs/sources.md").read_text(), re.DOTALL)
+    (tmp_path / "reviews.csv").write_text("review,stars\n" + "".join(f"text {n},{n % 2}\n" for n in range(40)))
+    values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text()) | yaml.safe_load(shown)
+    experiment = values["experiments"]["head"] | {"dataset": "mine"}
+    experiment["training"] |= {"expected_batch_size": 8}
+    config = check_config(values | {"experiments": {"head": experiment}, "data_root": str(tmp_path)})
+    assert config.own_data["mine"]["train_size"] + config.own_data["mine"]["evaluation_size"] == 40
 
 
 def resolves(package, name):
