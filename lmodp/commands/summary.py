@@ -20,15 +20,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table, the answer and the places."""
+    """Print the answer, the tables and the places."""
     root = load_config(arguments.configfile).results
     path = root / "tables" / "results.json"
     if not path.is_file():
         command = f"snakemake --configfile {arguments.configfile}"
         raise MissingFile(f"results = {str(path)!r}: is not there. Run the grid first: {command}")
     results = read_record(path)
-    print(comparison_text(results))
-    print("", *answer(results), sep="\n")
+    print(*answer(results), "", comparison_text(results), sep="\n")
     print(
         "",
         f"table    {root / 'tables' / 'comparison.md'}",

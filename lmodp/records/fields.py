@@ -278,12 +278,13 @@ RECORDS: dict[str, Fields] = {
         "grid": Field("text", "name of the grid"),
         "title": Field("text", "of the grid"),
         "keep_records": Field("flag", "whether records of earlier code count"),
-        "compare": Field("object", "the two methods of the report's question"),
+        "compare": Field("object", "the two methods that the report compares"),
         "methods": Field("object", "title, source and kind of each method"),
         "experiments": Field("object", "data, model and settings of each experiment"),
         "mechanisms": Field("object", "the four answers of each mechanism"),
         "cells": Field("list", "one row of the tables each"),
-        "comparisons": Field("list", "paired differences between methods"),
+        "comparisons": Field("list", "paired differences between methods at one target, adjusted for their number"),
+        "contrasts": Field("list", "the pooled difference of the two compared methods, by experiment and calibration"),
     },
     "make_table": {"tables": Field("object", "rows and columns of each table")},
     "compare_published": {"rows": Field("list", "published numbers beside the suite's own")},
@@ -302,8 +303,7 @@ RECORDS: dict[str, Fields] = {
         "caption": Field("text", "below the figure"),
     },
     "report": {
-        "question": Field("text", "that the page answers"),
-        "answer": Field("list", "its sentences"),
+        "answer": Field("list", "the page's first paragraphs"),
     },
 }
 LINES: dict[str, Fields] = {

@@ -15,13 +15,31 @@ def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
     """Return two sentences on data, model, training and metric of an experiment."""
     facts = results["experiments"][experiment]
     batch, size = facts["expected_batch_size"], facts["train_size"]
-    runs = f"mean ± standard deviation over {facts['repetitions']} seeds" if facts["repetitions"] > 1 else "one seed"
+    runs = f"mean over {facts['repetitions']} seeds" if facts["repetitions"] > 1 else "one seed"
     return (
         f"{facts['dataset']}, {count(size)} training examples; {facts['model']}, training "
         f"{trainable_words(facts['trainable'])} for {facts['steps']} steps with an expected batch of {count(batch)} "
         f"examples (rate {batch / size:.4g}), clip norm {facts['clip_norm']:g}, {facts['optimizer']} at "
         f"{facts['learning_rate']:g}{_own_rates(results, facts)}. Score: {_scores(results, experiment)} after the "
-        f"last step on the {facts['evaluation_split']} split ({_size(results, experiment)}), {runs}; {PRIVACY_UNIT}."
+        f"last step on the {facts['evaluation_split']} split ({_size(results, experiment)}), {runs}"
+        f"{_intervals(results, experiment)}; {PRIVACY_UNIT}."
+    )
+
+
+def _intervals(results: Mapping[str, Any], experiment: str) -> str:
+    """Which intervals the tables show, if there are any."""
+    standard = results["compare"]["standard"]
+    shown = [
+        item
+        for item in results["comparisons"]
+        if item["experiment"] == experiment and item["against"] == standard and item["lower"] is not None
+    ]
+    if not shown:
+        return ""
+    most = max(item["comparisons"] for item in shown)
+    return (
+        " ± half of Student's 95 % interval; differences run by run, their 95 % intervals adjusted for up to "
+        f"{most} comparisons of one question"
     )
 
 

@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from lmodp.auditing.tradeoff import claimed_tradeoff
 from lmodp.reporting.captions import plan_of, plan_words
-from lmodp.reporting.figures.style import FAINT, GREY, WIDTH, looks
+from lmodp.reporting.figures.style import FAINT, WIDTH, looks, say
 
 COLUMNS = 6
 
@@ -54,8 +54,7 @@ def _drawn(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _nothing() -> Figure:
     figure, panel = plt.subplots(figsize=(WIDTH, 1))
-    panel.axis("off")
-    panel.text(0, 0.5, "No audit of this grid gave a trade-off curve.", color=GREY)
+    say(panel, "No audit of this grid gave a trade-off curve.")
     return figure
 
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from lmodp.grid.cells import Grid
 
 FIGURES = {
-    "comparison": "Scores against claimed and verified ε",
+    "comparison": "Noise, claims and scores beside proven privacy",
+    "demonstration": "Demonstrations: other methods and models, few seeds, few steps",
     "privacy": "ε of each mechanism: claimed, paper's bound, verified and audited",
     "noises": "The noises: densities and survival functions",
     "wins": "Where LMO noise can win: noise, × Gaussian, at equal verified ε",

@@ -1,303 +1,277 @@
-"""The main score against the claimed epsilon of the run (left) and against the verified one (right)."""
+"""The main figure: how much noise equal privacy takes, how far each claim moves, and what it means for the score.
+
+It shows the grid's first experiment and the two methods that are compared, where seeds are enough for an interval. All
+other scores are in the figure ``demonstration``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import exp, log
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lmodp.reporting.captions import PRIVACY_UNIT
-from lmodp.reporting.figures.style import FAINT, GREY, INK, WIDTH, Look, looks
-from lmodp.reporting.formats import plain_list
-from lmodp.reporting.results.metrics import METRICS, leading_metric, leading_score, nonprivate_cell
+from lmodp.reporting.figures.style import INK, WIDTH, Look, inside, legend, log_axis, looks, say
+from lmodp.reporting.results.against import Cell, noise_ratio, targets, title_of
+from lmodp.reporting.results.metrics import (
+    FEWEST_SEEDS,
+    METRICS,
+    leading_metric,
+    leading_score,
+    nonprivate_cell,
+    reach,
+)
 
-FEW_SEEDS = 5
-NARROW = 10
-WIDE = 1e4  # an axis this wide has room for decades only
-SAME_CLAIM = 0.05  # claims closer than this share one annotation
-NEAR = 2.0  # an annotation closer than this to the previous one is written one line higher
+LEAST_NOISE = 2**0.5  # of a mixture of Laplaces in many dimensions, × Gaussian
+GROUP = 0.7  # of the room of a target, for the marks of its methods
 FAR_BELOW = 0.6  # of the scores' range
+STRONG, WEAK = 1.0, 0.45  # of the two methods that are compared, and of all others
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
-    """Return the main figure: one row of two panels per experiment that has scores."""
-    names = _drawn(results)
-    figure, axes = plt.subplots(
-        len(names), 2, figsize=(WIDTH, 3.1 * len(names) + 0.7), sharey="row", sharex="col", squeeze=False
-    )
-    look = looks(results["methods"])
-    for row, name in zip(axes, names, strict=True):
-        _draw_experiment(row, results, name, look)
-    for (left, right), name in zip(axes, names, strict=True):  # when every row has set the columns' common limits
-        _references(right, left, _reference_values(results, name), _verified_points(results, name))
-    for panel, label in zip(axes[-1], ("claimed ε of the run", "verified ε of the run"), strict=True):
-        panel.set_xlabel(label)
-    drawn = {cell["method"] for cell in results["cells"] if cell["experiment"] in names and _scored(cell)}
-    figure.legend(
-        handles=_legend(results, {name: item for name, item in look.items() if name in drawn}),
-        loc="outside lower center",
-        ncols=4,
-    )
+    """Return three panels, one per paragraph of the answer."""
+    name, look = first_experiment(results), looks(results["methods"])
+    figure, (noise, claims, scores) = plt.subplots(1, 3, figsize=(WIDTH, 4.2), width_ratios=(3, 4, 4))
+    cells = main_cells(results)
+    drawn = _draw_noise(noise, results, name, look)
+    drawn |= draw_claims(claims, [cell for cell in cells if cell["calibration"] == "claimed"], results, look)
+    drawn |= draw_scores(scores, [cell for cell in cells if cell["calibration"] == "verified"], results, look)
+    share_scores([claims, scores], results, name)
+    noise.set_title("1  Noise at equal proven ε")
+    claims.set_title("2  From claimed to proven ε")
+    scores.set_title("3  Score at equal proven ε")
+    legend(figure, entries(results, drawn, look), columns=4)
     return figure
 
 
-def _drawn(results: Mapping[str, Any]) -> list[str]:
-    """The experiments with scores of private cells; if there is none, the first experiment."""
-    scored = {cell["experiment"] for cell in results["cells"] if cell["calibration"] and _scored(cell)}
-    return [name for name in results["experiments"] if name in scored] or list(results["experiments"])[:1]
+def first_experiment(results: Mapping[str, Any]) -> str:
+    """Return the experiment of the main figure and of the answer."""
+    return next(iter(results["experiments"]))
 
 
-def _private_cells(results: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    return [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"] and _scored(cell)]
-
-
-def _verified_points(results: Mapping[str, Any], name: str) -> list[tuple[float, float]]:
+def main_cells(results: Mapping[str, Any]) -> list[Cell]:
+    """Return the cells whose scores the main figure shows: of the two methods that are compared, with an interval."""
     return [
-        (cell["verified_upper"], _shown(cell))
-        for cell in _private_cells(results, name)
-        if cell["verified_upper"] is not None
+        cell
+        for cell in private_cells(results, first_experiment(results))
+        if cell["method"] in results["compare"].values()
+        and cell["setting"] is None
+        and reach(leading_score(cell)) is not None
     ]
 
 
-def _draw_experiment(row: Any, results: Mapping[str, Any], name: str, look: Mapping[str, Look]) -> None:
-    left, right = row
-    facts = results["experiments"][name]
-    cells = _private_cells(results, name)
-    claimed = _with_claims(cells)
-    verified = [cell for cell in cells if cell["verified_upper"] is not None]
-    _draw_lines(left, claimed, "claimed_run", look)
-    _draw_lines(right, verified, "verified_upper", look)
-    for cell in claimed:
-        _draw_point(left, cell, "claimed_run", look[cell["method"]])
-    for cell in verified:
-        _draw_interval(right, cell, look[cell["method"]])
-        _draw_point(right, cell, "verified_upper", look[cell["method"]])
-    # Methods that claim by a formula of their own have no claimed epsilon of one step.
-    _annotate_targets(
-        left,
-        [
-            cell
-            for cell in claimed
-            if cell["calibration"] == "claimed" and cell["claimed_step"] is not None and cell["setting"] is None
-        ],
-    )
-    for panel, drawn in ((left, claimed), (right, verified)):
-        _log_axis(panel) if drawn else _say_empty(panel)
-    left.set_title(facts["title"], pad=28)
-    left.set_ylabel(leading_metric(results, name).head(f" on {facts['evaluation_split']}"))
+def private_cells(results: Mapping[str, Any], name: str) -> list[Cell]:
+    """Return an experiment's private cells that have a main score."""
+    return [
+        cell
+        for cell in results["cells"]
+        if cell["experiment"] == name and cell["calibration"] and leading_score(cell)["mean"] is not None
+    ]
 
 
-def _with_claims(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The cells calibrated to a claim; without any, the others at the ε that the published accounting gives."""
-    found = [cell for cell in cells if cell["claimed_run"] is not None]
-    return [cell for cell in found if cell["calibration"] == "claimed"] or found
+def _draw_noise(panel: Axes, results: Mapping[str, Any], name: str, look: Mapping[str, Look]) -> set[str]:
+    """The noise ratio of every method at every target, on equal proven ε."""
+    standard = results["compare"]["standard"]
+    found = {
+        epsilon: [(cell, noise_ratio(cell, results)) for cell in cells if cell["method"] != standard]
+        for (_, epsilon), cells in targets(results, name, "verified").items()
+    }
+    known = {epsilon: [(cell, x) for cell, x in cells if x is not None] for epsilon, cells in found.items()}
+    if not any(known.values()):
+        say(panel, "no noise ratio is known")
+        return set()
+    methods = _methods_of([cell for cells in known.values() for cell, _ in cells], results)
+    for place, cells in enumerate(known.values()):
+        for cell, ratio in cells:
+            _mark(panel, place + _offset(cell, methods), ratio, cell, results, look)
+    _name_line(panel, 1.0, title_of(results, "standard"))
+    _name_line(panel, LEAST_NOISE, "√2: least of any\nmixture of Laplaces", dashed=True, below=True)
+    _target_axis(panel, list(known))
+    panel.set_ylabel(f"noise, × {title_of(results, 'standard')}")
+    return set(methods)
 
 
-def _scored(cell: Mapping[str, Any]) -> bool:
-    """Whether a cell has a main score."""
-    return leading_score(cell)["mean"] is not None
-
-
-def _shown(cell: Mapping[str, Any]) -> float:
-    """A cell's mean main score in the unit of the axis: accuracy in percent."""
-    return METRICS[cell["metric"]].factor * float(leading_score(cell)["mean"])
-
-
-def _say_empty(panel: Axes) -> None:
-    panel.set_axis_off()
-    panel.annotate("no cell has both this ε and a score", (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY)
-
-
-def _draw_lines(panel: Axes, cells: list[Mapping[str, Any]], x: str, look: Mapping[str, Look]) -> None:
-    """Join the points of one method, in the order of epsilon."""
-    groups: dict[tuple[str, float], list[Mapping[str, Any]]] = {}
-    for cell in cells:
-        groups.setdefault((cell["method"], cell["delta"]), []).append(cell)
-    for (method, _), group in groups.items():
-        group = sorted(group, key=lambda cell: cell[x])
-        panel.plot(
-            [cell[x] for cell in group],
-            [_shown(cell) for cell in group],
-            color=look[method].colour,
-            linestyle=look[method].dash,
-            linewidth=1.1,
-            alpha=0.75,
-            zorder=2,
+def draw_claims(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], look: Mapping[str, Look]) -> set[str]:
+    """Draw, for each run, its claim (hollow) joined to its proven interval (bar, with a full mark at the upper end)."""
+    shown = [cell for cell in cells if cell["claimed_run"] is not None and cell["verified_upper"] is not None]
+    if not shown:
+        say(panel, "no cell has a claim, a proven ε\nand enough seeds")
+        return set()
+    for cell in sorted(shown, key=lambda cell: _strength(cell, results)):
+        claimed, lower, upper = (
+            inside(cell[end] or 0.0) for end in ("claimed_run", "verified_lower", "verified_upper")
         )
-
-
-def _draw_point(panel: Axes, cell: Mapping[str, Any], x: str, look: Look) -> None:
-    """Draw the mean, and every run if there are few seeds, otherwise the standard deviation."""
-    hollow = cell["calibration"] == "verified"
-    score, factor = leading_score(cell), METRICS[cell["metric"]].factor
-    values = [factor * value for value in score["values"]]
-    if len(values) >= FEW_SEEDS:
-        panel.errorbar(
-            cell[x], _shown(cell), yerr=factor * score["spread"], color=look.colour, linewidth=1, capsize=2.5, zorder=3
-        )
-    else:
-        panel.scatter([cell[x]] * len(values), values, s=9, color=look.colour, alpha=0.7, linewidths=0, zorder=3)
-    panel.plot(
-        cell[x],
-        _shown(cell),
-        marker=look.marker,
-        markerfacecolor="white" if hollow else look.colour,
-        markeredgecolor=look.colour,
-        markeredgewidth=1.4 if hollow else 0.8,
-        linestyle="none",
-        zorder=4,
-    )
-
-
-def _draw_interval(panel: Axes, cell: Mapping[str, Any], look: Look) -> None:
-    if cell["verified_lower"]:
-        panel.plot(
-            [cell["verified_lower"], cell["verified_upper"]],
-            [_shown(cell)] * 2,
-            color=look.colour,
-            linewidth=4,
-            alpha=0.35,
-            solid_capstyle="butt",
-            zorder=2,
-        )
-
-
-def _annotate_targets(panel: Axes, cells: list[Mapping[str, Any]]) -> None:
-    """Write each target's epsilon of one step above the points that claim it."""
-    last, last_raised = 0.0, 0.0
-    for target in sorted({cell["epsilon"] for cell in cells}):
-        places = sorted(cell["claimed_run"] for cell in cells if cell["epsilon"] == target)
-        while places:
-            close = [place for place in places if place <= places[0] * (1 + SAME_CLAIM)]
-            middle = exp(fmean(log(place) for place in close))
-            panel.axvline(middle, color=FAINT, linewidth=0.9, zorder=0)
-            crowded = middle < NEAR * last and middle >= NEAR * last_raised
+        height, colour, strength = _score(cell), look[cell["method"]].colour, _strength(cell, results)
+        panel.plot([claimed, upper], [height] * 2, color=colour, linewidth=0.9, alpha=0.8 * strength, zorder=2)
+        panel.plot([lower, upper], [height] * 2, color=colour, linewidth=5, alpha=0.4 * strength, solid_capstyle="butt")
+        _mark(panel, claimed, height, cell, results, look, hollow=True)
+        _mark(panel, upper, height, cell, results, look)
+        if strength == STRONG and cell["claimed_step"] is not None:
+            moved = upper > claimed
             panel.annotate(
-                f"step ε = {target:g}",
-                (middle, 1),
-                xycoords=panel.get_xaxis_transform(),
-                xytext=(0, 12 if crowded else 3),
+                f"{cell['epsilon']:g}",
+                (claimed, height),
+                xytext=(-6, -1) if moved else (5, -7),
                 textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=8,
-                color=GREY,
+                ha="right" if moved else "left",
+                va="center",
+                fontsize=7,
             )
-            last, last_raised = (last, middle) if crowded else (middle, last_raised)
-            places = places[len(close) :]
-
-
-def _log_axis(panel: Axes) -> None:
-    panel.set_xscale("log")
-    panel.margins(x=0.12, y=0.08)
-    low, high = panel.get_xlim()
-    if high < NARROW * low:  # all claims are equal: a wider axis shows this better than many digits
-        panel.set_xlim((low * high / NARROW) ** 0.5, (low * high * NARROW) ** 0.5)
-    low, high = panel.get_xlim()
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < WIDE * low else (1,)))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.margins(x=0.12)
+    log_axis(panel.xaxis)
     panel.grid(axis="x", visible=False)
+    panel.set_xlabel("ε of the whole run: claimed ○ to proven ●")
+    return {cell["method"] for cell in shown}
+
+
+def draw_scores(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], look: Mapping[str, Look]) -> set[str]:
+    """Draw the scores at each target: the mean with its interval, or every run where seeds are few."""
+    if not cells:
+        say(panel, "no cell at equal proven ε\nhas enough seeds")
+        return set()
+    places = {epsilon: place for place, epsilon in enumerate(sorted({cell["epsilon"] for cell in cells}))}
+    methods = _methods_of(cells, results)
+    for cell in cells:
+        x, score, factor = places[cell["epsilon"]] + _offset(cell, methods), leading_score(cell), _factor(cell)
+        colour, half = look[cell["method"]].colour, reach(score)
+        if half is None:
+            values = [factor * value for value in score["values"]]
+            panel.scatter([x] * len(values), values, s=8, color=colour, alpha=0.7, linewidths=0)
+        else:
+            panel.errorbar(x, _score(cell), yerr=factor * half, color=colour, linewidth=1.2, capsize=2)
+        _mark(panel, x, _score(cell), cell, results, look)
+    _target_axis(panel, list(places))
+    return set(methods)
+
+
+def share_scores(every: Sequence[Axes], results: Mapping[str, Any], name: str) -> None:
+    """Give neighbouring panels of scores one axis, with named reference lines."""
+    panels = [panel for panel in every if panel.axison]
+    if not panels:
+        return
+    low = min(panel.get_ylim()[0] for panel in panels)
+    high = max(panel.get_ylim()[1] for panel in panels)
+    values = _reference_values(results, name)
+    inner = [value for value in values.values() if value >= low - FAR_BELOW * (high - low)]
+    low, high = min([low, *inner]), max([high, *inner])
+    for panel in panels:
+        panel.set_ylim(low - 0.1 * (high - low), high + 0.08 * (high - low))
+    for number, (label, value) in enumerate(values.items()):
+        for panel in panels if value in inner else ():
+            _name_line(panel, value, f"{label} {value:.1f}" if panel is panels[-1] else "", dashed=number > 0)
+        if value not in inner:
+            text = f"{label} {value:.1f}, below the axis"
+            panels[-1].annotate(text, (1, 0), xycoords="axes fraction", ha="right", va="bottom", fontsize=7.5)
+    facts = results["experiments"][name]
+    panels[0].set_ylabel(leading_metric(results, name).head(f" on {facts['evaluation_split']}"))
+    for panel in panels[1:]:
+        panel.set_yticklabels([])
 
 
 def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]:
     """The reference scores: non-private training and, for accuracy, the majority class."""
     metric, plain = leading_metric(results, name), nonprivate_cell(results, name)
-    found = {"non-private": _shown(plain) if plain and _scored(plain) else None}
-    if metric.name == "accuracy" and results["experiments"][name]["majority_accuracy"] is not None:
-        found["majority class"] = metric.factor * results["experiments"][name]["majority_accuracy"]
+    majority = results["experiments"][name]["majority_accuracy"]
+    found = {"non-private": _score(plain) if plain and leading_score(plain)["mean"] is not None else None}
+    found["majority class"] = None if majority is None or metric.name != "accuracy" else metric.factor * majority
     return {label: value for label, value in found.items() if value is not None}
 
 
-def _references(right: Axes, left: Axes, values: Mapping[str, float], points: list[tuple[float, float]]) -> None:
-    """Draw reference values as lines, labelled at an edge of the right panel.
+def _name_line(panel: Axes, height: float, text: str, *, dashed: bool = False, below: bool = False) -> None:
+    panel.axhline(height, color=INK, linewidth=0.9, linestyle=(0, (4, 3)) if dashed else "-", zorder=1)
+    panel.annotate(
+        text,
+        (1, height),
+        xycoords=panel.get_yaxis_transform(),
+        xytext=(-2, -8 if below else 2),
+        textcoords="offset points",
+        ha="right",
+        va="top" if below else "bottom",
+        fontsize=7.5,
+        color=INK,
+    )
 
-    Values far below the scores get only the label.
-    """
-    if not (left.axison or right.axison):
-        return
-    for name, value in values.items():
-        low, high = right.get_ylim()
-        for panel in () if value < low - FAR_BELOW * (high - low) else (left, right):
-            panel.axhline(
-                value, color=INK, linewidth=0.9, linestyle="-" if name == "non-private" else (0, (4, 3)), zorder=1
-            )
-    low, _ = right.get_ylim()
-    for name, value in values.items():
-        below = value < low
-        edge = _emptier_edge(right, points, low if below else value)
-        right.annotate(
-            f"{name} {value:.1f}{', below the axis' if below else ''}",
-            (edge, 0 if below else value),
-            xycoords=right.transAxes if below else right.get_yaxis_transform(),
-            xytext=(2 - 4 * edge, 2),
-            textcoords="offset points",
-            ha="right" if edge else "left",
-            va="bottom",
-            fontsize=7.5,
-            color=INK,
+
+def _mark(
+    panel: Axes,
+    x: float,
+    y: float,
+    cell: Cell,
+    results: Mapping[str, Any],
+    look: Mapping[str, Look],
+    *,
+    hollow: bool = False,
+) -> None:
+    item, strength = look[cell["method"]], _strength(cell, results)
+    panel.plot(
+        x,
+        y,
+        marker=item.marker,
+        markersize=6.5 if strength == STRONG else 5,
+        markerfacecolor="white" if hollow else item.colour,
+        markeredgecolor=item.colour,
+        markeredgewidth=1.2,
+        linestyle="none",
+        alpha=min(1.0, strength + 0.25),
+        zorder=3 + strength,
+    )
+
+
+def _strength(cell: Cell, results: Mapping[str, Any]) -> float:
+    return STRONG if cell["method"] in results["compare"].values() else WEAK
+
+
+def _score(cell: Cell) -> float:
+    """A cell's mean main score in the unit of the axis: accuracy in percent."""
+    return _factor(cell) * float(leading_score(cell)["mean"])
+
+
+def _factor(cell: Cell) -> float:
+    return METRICS[cell["metric"]].factor
+
+
+def _methods_of(cells: Sequence[Cell], results: Mapping[str, Any]) -> list[str]:
+    found = {cell["method"] for cell in cells}
+    return [name for name in results["methods"] if name in found]
+
+
+def _offset(cell: Cell, methods: Sequence[str]) -> float:
+    """Where a method stands in the room of a target, so that methods do not cover each other."""
+    return GROUP * ((methods.index(cell["method"]) + 0.5) / len(methods) - 0.5)
+
+
+def _target_axis(panel: Axes, epsilons: Sequence[float]) -> None:
+    panel.set_xticks(range(len(epsilons)), [f"{epsilon:g}" for epsilon in epsilons])
+    panel.set_xlim(-0.5, len(epsilons) - 0.5)
+    panel.set_xlabel("proven ε of the whole run")
+    panel.grid(axis="x", visible=False)
+
+
+def entries(results: Mapping[str, Any], drawn: set[str], look: Mapping[str, Look]) -> list[tuple[str, Line2D]]:
+    """Return the legend's entries: the methods that are drawn, in the order of the grid."""
+    return [
+        (
+            facts["title"],
+            Line2D([], [], color=look[name].colour, marker=look[name].marker, linestyle="none"),
         )
-
-
-def _emptier_edge(panel: Axes, points: list[tuple[float, float]], height: float) -> int:
-    """Return the edge with fewer points above the height: 1 for right (also if equal), 0 for left."""
-    if not points:
-        return 1
-    places = (panel.transData + panel.transAxes.inverted()).transform([*points, (points[0][0], height)])
-    over = [x for x, y in places[:-1] if -0.05 < y - places[-1][1] < 0.12]
-    return int(sum(x > 0.65 for x in over) <= sum(x < 0.35 for x in over))
-
-
-def _legend(results: Mapping[str, Any], look: Mapping[str, Look]) -> list[Line2D]:
-    handles = [
-        Line2D(
-            [], [], color=item.colour, marker=item.marker, linestyle=item.dash, label=results["methods"][name]["title"]
-        )
-        for name, item in look.items()
+        for name, facts in results["methods"].items()
+        if name in drawn
     ]
-    for text, face in (("at equal claimed ε of one step", GREY), ("at equal verified ε of the run", "white")):
-        handles.append(
-            Line2D([], [], marker="o", markerfacecolor=face, markeredgecolor=GREY, linestyle="none", label=text)
-        )
-    return handles
 
 
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows and what it leaves out."""
-    private = [cell for cell in results["cells"] if cell["calibration"]]
-    missing = [cell for cell in private if not _scored(cell) or cell["verified_upper"] is None]
-    left_out = f" {len(missing)} of {len(private)} cells have no point; the tables say why." if missing else ""
-    if absent := [facts["title"] for name, facts in results["experiments"].items() if name not in _drawn(results)]:
-        left_out += f" Without scores: {plain_list(absent)}."
+    name = first_experiment(results)
     return (
-        f"Left: {_metrics(results)} against the claimed ε of the whole run (published accounting), for noises with "
-        f"equal claimed ε of one step (written above){_hollow_left(results)}. Right: the same runs, and those at "
-        "equal verified ε (hollow), against the verified ε of the whole gradient. Horizontal bars go from the "
-        "verified lower to the verified upper bound; the marker is at the upper bound. Vertical bars: one standard "
-        f"deviation over seeds; with fewer than {FEW_SEEDS} seeds every run is a dot. "
-        f"{PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}.{left_out}"
-    )
-
-
-def _metrics(results: Mapping[str, Any]) -> str:
-    return plain_list(list(dict.fromkeys(leading_metric(results, name).title for name in _drawn(results))), "or")
-
-
-def _hollow_left(results: Mapping[str, Any]) -> str:
-    calibrations = {
-        name: {cell["calibration"] for cell in results["cells"] if cell["experiment"] == name}
-        for name in _drawn(results)
-    }
-    return (
-        ""
-        if all("claimed" in found for found in calibrations.values())
-        else "; hollow if an experiment has no such cells"
+        f"{results['experiments'][name]['title']}; {leading_metric(results, name).title}. 1: noise multiplier over the "
+        f"{title_of(results, 'standard')}'s, when every noise is scaled to the same proven ε of the whole run. 2: "
+        "each pair of marks is one setting, named by the claimed ε of one step: hollow at the ε that is claimed for "
+        "the run, full at the upper end of the proven interval (bar). 3: vertical bars are 95 % intervals over seeds. "
+        f"Panels 2 and 3 show the two methods that are compared, with at least {FEWEST_SEEDS} seeds. "
+        f"{PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}."
     )

@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmodp.reporting.figures import audit, comparison, noises, privacy, search, training, wins
+from lmodp.reporting.figures import audit, comparison, demonstration, noises, privacy, search, training, wins
 from lmodp.reporting.figures.catalogue import FIGURES
-from lmodp.reporting.figures.style import save, style
+from lmodp.reporting.figures.style import missing_characters, save, style
+from lmodp.reporting.formats import as_written, plain_list
 
 MODULES = {
     "comparison": comparison,
+    "demonstration": demonstration,
     "privacy": privacy,
     "noises": noises,
     "wins": wins,
@@ -37,7 +39,10 @@ def make_figure(
         sources: further records and tables, by name.
         svg, pdf: files to write.
     """
-    module = MODULES[name]
+    module, shown = MODULES[name], as_written(results)
     with style():
-        save(module.draw(results, sources), svg=svg, pdf=pdf)
-    return {"figure": name, "title": FIGURES[name], "caption": module.caption(results)}
+        figure = module.draw(shown, sources)
+        missing = missing_characters(figure)
+        save(figure, svg=svg, pdf=pdf)
+    lacking = f" The figure's font lacks {plain_list([f'{x} (U+{ord(x):04X})' for x in missing])}." if missing else ""
+    return {"figure": name, "title": FIGURES[name], "caption": module.caption(shown) + lacking}

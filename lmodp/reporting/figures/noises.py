@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lmodp.mechanisms import Noise, noise_from_dict
-from lmodp.reporting.figures.style import WIDTH, looks
+from lmodp.reporting.figures.style import WIDTH, legend, log_axis, looks
 
 POINTS = 600
 RAREST = 1e-8
@@ -30,9 +30,7 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
     axes[-1][0].set_xlabel("noise in one coordinate, in units of the clip norm")
     axes[-1][1].set_xlabel("x, in units of the clip norm")
     handles = {handle.get_label(): handle for row in axes for handle in row[0].get_lines()}
-    figure.legend(
-        handles.values(), [results["methods"][name]["title"] for name in handles], loc="outside lower center", ncols=5
-    )
+    legend(figure, [(results["methods"][name]["title"], handle) for name, handle in handles.items()], columns=5)
     return figure
 
 
@@ -61,8 +59,8 @@ def _draw_row(row: Any, noises: Mapping[str, Noise], reach: float, look: Mapping
         survival = noise.survival(away)
         seen = survival > RAREST
         right.plot(away[seen], survival[seen], **line)
-    right.set_yscale("log")
     right.set_ylim(RAREST, 1.5)
+    log_axis(right.yaxis)
     left.set_ylabel("density")
     right.set_ylabel("P(|X| > x)")
 

@@ -11,10 +11,9 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lmodp.reporting.captions import PRIVACY_UNIT, plan_of, plan_words
-from lmodp.reporting.figures.style import GREY, INK, WIDTH, Look, looks
+from lmodp.reporting.figures.style import GREY, INK, WIDTH, Look, inside, legend, log_axis, looks
 
 MARKS = {
     "claimed_run": ("o", "white", "claimed, run"),
@@ -45,17 +44,10 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
         panel.set_ylim(len(items) - 0.4, -0.6)
         panel.set_title(plan_words(plan_of(items[0])) if items else "", loc="left", fontsize=9)
         panel.tick_params(labelbottom=True)
-    _log_axis(axes[-1, 0])
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
+    log_axis(axes[-1, 0].xaxis)
+    axes[-1, 0].set_xlabel("ε of the whole run")
+    legend(figure, _legend(), columns=4)
     return figure
-
-
-def _log_axis(panel: Axes) -> None:
-    panel.set_xscale("log")
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.set_xlabel("ε of the whole run")
 
 
 def _ordered(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -72,9 +64,9 @@ def _label(item: Mapping[str, Any], results: Mapping[str, Any]) -> str:
 
 def _draw_row(panel: Axes, row: int, item: Mapping[str, Any], look: Look) -> None:
     if item["verified_upper"] is not None:
-        lower = item["verified_lower"] or item["verified_upper"]
+        upper = inside(item["verified_upper"])
         panel.plot(
-            [lower, item["verified_upper"]],
+            [inside(item["verified_lower"] or 0.0), upper],
             [row, row],
             color=look.colour,
             linewidth=6,
@@ -82,11 +74,11 @@ def _draw_row(panel: Axes, row: int, item: Mapping[str, Any], look: Look) -> Non
             solid_capstyle="butt",
             zorder=2,
         )
-        panel.plot(item["verified_upper"], row, marker="D", color=look.colour, markersize=5, zorder=4)
+        panel.plot(upper, row, marker="D", color=look.colour, markersize=5, zorder=4)
     for name, (marker, face, _) in MARKS.items():
-        if item[name]:
+        if item[name] is not None:
             panel.plot(
-                item[name],
+                inside(item[name]),
                 row,
                 marker=marker,
                 markerfacecolor=face,
@@ -98,15 +90,13 @@ def _draw_row(panel: Axes, row: int, item: Mapping[str, Any], look: Look) -> Non
             )
 
 
-def _legend() -> list[Line2D]:
+def _legend() -> list[tuple[str, Line2D]]:
     handles = [
-        Line2D([], [], marker=marker, markerfacecolor=face, markeredgecolor=INK, linestyle="none", label=label)
+        (label, Line2D([], [], marker=marker, markerfacecolor=face, markeredgecolor=INK, linestyle="none"))
         for marker, face, label in MARKS.values()
     ]
-    return [
-        *handles,
-        Line2D([], [], marker="D", color=GREY, linewidth=5, alpha=0.6, label="verified lower to upper (marker)"),
-    ]
+    bar = Line2D([], [], marker="D", color=GREY, linewidth=5, alpha=0.6)
+    return [*handles, ("verified lower to upper (marker)", bar)]
 
 
 def caption(results: Mapping[str, Any]) -> str:

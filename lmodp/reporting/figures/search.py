@@ -10,11 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from lmodp.accounting.calibration import ACCOUNTANTS
 from lmodp.records.record import read_record
-from lmodp.reporting.figures.style import GREY, INK, LOOKS, WIDTH
+from lmodp.reporting.figures.style import GREY, INK, LOOKS, WIDTH, log_axis
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
@@ -64,10 +63,8 @@ def _draw_panel(panel: Any, accountant: str, record: Mapping[str, Any], points: 
             markerfacecolor=LOOKS[2].colour,
             markeredgecolor="white",
         )
-    panel.set_xscale("log")
-    panel.set_yscale("log")
     for axis in (panel.xaxis, panel.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        log_axis(axis)
 
 
 def caption(results: Mapping[str, Any]) -> str:

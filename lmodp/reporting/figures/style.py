@@ -8,7 +8,8 @@ in grey.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,13 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, get_font
+from matplotlib.font_manager import findfont as find_font
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 mpl.use("Agg")  # files only, no window
 
@@ -25,6 +32,8 @@ INK = "#1a1a1a"
 GREY = "#6b6b6b"
 FAINT = "#d0d0d0"
 WIDTH = 9.0  # inches
+LEAST, MOST = 1e-4, 1e6  # of ε on an axis; what lies beyond is drawn at the end
+DECADES_ONLY = 1e4  # an axis this wide has room for decades only
 PATH = re.compile(r'\bd="[^"]*"')
 DECIMALS = re.compile(r"(\.\d\d)\d+")
 
@@ -106,18 +115,56 @@ def style() -> Iterator[None]:
         "axes.spines.top": False,
         "axes.spines.right": False,
         "figure.constrained_layout.use": True,
+        "text.parse_math": False,  # a dollar in a title is a dollar
     }
     with sns.axes_style("whitegrid"), mpl.rc_context(rules):
         yield
+
+
+def inside(value: float) -> float:
+    """Return an ε that a logarithmic axis can show: 0 and 1e300 lie at the axis' ends."""
+    return min(max(value, LEAST), MOST)
+
+
+def log_axis(axis: Axis) -> None:
+    """Make an axis logarithmic, with plain numbers, as many as it has room for."""
+    (axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale)("log")
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 3) if high < DECADES_ONLY * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def legend(figure: Figure, entries: Sequence[tuple[str, Any]], *, columns: int) -> None:
+    """Draw the legend above all panels: pairs of a text, shown as it is written, and its handle."""
+    handles = [handle for _, handle in entries]
+    drawn = figure.legend(handles, ["."] * len(handles), loc="outside upper left", ncols=columns)
+    for place, (text, _) in zip(drawn.get_texts(), entries, strict=True):
+        place.set_text(text)  # matplotlib leaves out a label that begins with an underscore
+
+
+def say(panel: Axes, text: str) -> None:
+    """Write a sentence in the place of a panel that has nothing to show."""
+    panel.set_axis_off()
+    panel.annotate(text, (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY)
+
+
+def missing_characters(figure: Figure) -> str:
+    """Return the characters of a figure's texts that its font does not have."""
+    known = get_font(find_font(FontProperties(family="DejaVu Sans"))).get_charmap()
+    found = {letter for text in figure.findobj(Text) for letter in text.get_text()}
+    return "".join(sorted(letter for letter in found if ord(letter) not in known and not letter.isspace()))
 
 
 def save(figure: Figure, *, svg: Path, pdf: Path) -> None:
     """Write a figure in both formats, without a date or the name of a program version."""
     for path in (svg, pdf):
         path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the figure's record names them
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     svg.write_text(_hundredths(svg.read_text(encoding="utf-8")), encoding="utf-8")
-    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     plt.close(figure)
 
 

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lmodp.reporting.figures.style import INK, WIDTH, looks
+from lmodp.reporting.figures.style import INK, WIDTH, legend, looks
 from lmodp.reporting.formats import plain_list
 from lmodp.reporting.results.metrics import Metric, leading_metric
 
@@ -89,13 +89,8 @@ def _draw_panel(
 
 def _legend(figure: Figure, axes: Any, results: Mapping[str, Any]) -> None:
     handles = {line.get_label(): line for panel in axes.flat for line in panel.get_lines()}
-    names = [name for name in results["methods"] if name in handles]
-    figure.legend(
-        [handles[name] for name in names],
-        [results["methods"][name]["title"] for name in names],
-        loc="outside lower center",
-        ncols=4,
-    )
+    methods = results["methods"].items()
+    legend(figure, [(facts["title"], handles[name]) for name, facts in methods if name in handles], columns=4)
 
 
 def caption(results: Mapping[str, Any]) -> str:

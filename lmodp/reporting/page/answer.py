@@ -1,29 +1,38 @@
-"""The answer to the suite's question: three short paragraphs, computed from the numbers alone.
+"""The answer to the suite's question: three short paragraphs, computed from the records alone.
 
-The question names two methods, those of ``compare`` in the configuration: the
-published one and the standard it is compared with. If a grid lacks one of them, or a
-score, the text says so.
+They say how much noise equal proven privacy takes, whether the published claims hold,
+and what this means for the score. Two methods are compared, those of ``compare`` in
+the configuration: the published one and the standard. If a grid lacks what a paragraph
+needs, the paragraph says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 from typing import Any
 
-from lmodp.reporting.formats import interval, number, plain_list
-from lmodp.reporting.results.metrics import METRICS, Metric, leading_score
+from lmodp.reporting.formats import as_written, at_least, interval, number, plain_list
+from lmodp.reporting.results.against import (
+    FEW_SEEDS,
+    NO_DIFFERENCE,
+    Cell,
+    claim_verdict,
+    contrast_of,
+    contrast_words,
+    epsilons,
+    noise_ratio,
+    score_verdict,
+    standard_cell,
+    targets,
+    title_of,
+)
+from lmodp.reporting.results.metrics import leading_metric
 
-Cell = Mapping[str, Any]
-Pair = tuple[Cell, Cell]
-
-
-def question(results: Mapping[str, Any]) -> str:
-    """Return the question that the report answers."""
-    asked, standard = _titles(results)
-    return (
-        f"How useful is a model fine-tuned with {asked} noise, compared with {standard} noise, and what is its true "
-        "privacy loss ε?"
-    )
+PROOF = "docs/four_answers.md"  # of the least noise that a mixture of Laplaces needs
+PROOF_HEADING = "Why the Gaussian wins in many dimensions"
+MIXTURES = {"laplace_mixture", "laplace"}  # families to which the theorem applies
+EQUAL = 1e-3  # relative, of two noises that a search cannot tell apart
 
 
 def answer(results: Mapping[str, Any]) -> list[str]:
@@ -32,181 +41,153 @@ def answer(results: Mapping[str, Any]) -> list[str]:
     Args:
         results: content of ``results.json``.
     """
-    experiment = next(iter(results["experiments"]))
-    return [
-        _at_equal_claims(pairs(results, experiment, "claimed"), results),
-        _at_equal_verified(pairs(results, experiment, "verified"), results),
-        _do_claims_hold(results, experiment),
-    ]
+    shown = as_written(results)
+    experiment = next(iter(shown["experiments"]))
+    return [_noise(shown, experiment), _claims(shown, experiment), _score(shown, experiment)]
 
 
-def pairs(results: Mapping[str, Any], experiment: str, calibration: str) -> list[Pair]:
-    """Return two cells per target, of the method asked about and of the standard, where both have a score."""
-    asked, standard = results["compare"]["asked"], results["compare"]["standard"]
-    found: dict[tuple[float, float], dict[str, Cell]] = {}
-    for cell in results["cells"]:
-        if (
-            cell["experiment"] == experiment
-            and cell["calibration"] == calibration
-            and leading_score(cell)["mean"] is not None
-        ):
-            found.setdefault((cell["delta"], cell["epsilon"]), {})[cell["method"]] = cell
-    return [(both[asked], both[standard]) for _, both in sorted(found.items()) if asked in both and standard in both]
+def _of_asked(results: Mapping[str, Any], experiment: str, calibration: str) -> list[Cell]:
+    """The cells of the method asked about, by target; its own published points are left out."""
+    found = targets(results, experiment, calibration).values()
+    return [cell for cells in found for cell in cells if cell["method"] == results["compare"]["asked"]]
 
 
-def _titles(results: Mapping[str, Any]) -> tuple[str, str]:
-    """The titles of the method asked about and of the standard; of one that the grid lacks, its name."""
-    asked, standard = (
-        results["methods"].get(results["compare"][part], {"title": results["compare"][part]})["title"]
-        for part in ("asked", "standard")
-    )
-    return asked, standard
-
-
-def _no_pair(of: str, results: Mapping[str, Any]) -> str:
-    asked, standard = _titles(results)
-    return f"At equal {of} ε, this grid has no target for which both {asked} and the {standard} have a score."
-
-
-def _at_equal_claims(found: list[Pair], results: Mapping[str, Any]) -> str:
-    if not found:
-        return _no_pair("claimed", results)
-    first, second = found[0][0]["method_title"], found[0][1]["method_title"]
-    return (
-        f"At equal claimed ε of one step, as published ({_targets(found)}), {first} reaches {_scores(found, 0)} "
-        f"{_metric(found[0][0]).title} and the {second} {_scores(found, 1)}. The verified ε of the whole run is in "
-        f"{_bounds(found, 0)} for {first} and in {_bounds(found, 1)} for the {second}. So at equal claims "
-        f"{_equally_private(found)}."
-    )
-
-
-def _equally_private(found: list[Pair]) -> str:
-    if any(cell[end] is None for pair in found for cell in pair for end in ("verified_lower", "verified_upper")):
-        return "privacy cannot be compared at every target"
-    apart = [pair for pair in found if pair[0]["verified_lower"] > pair[1]["verified_upper"]]
-    below = [pair for pair in found if pair[0]["verified_upper"] < pair[1]["verified_lower"]]
-    if len(apart) == len(found):
-        return f"the two are not equally private: {found[0][0]['method_title']} spends more"
-    if len(below) == len(found):
-        return f"the two are not equally private: {found[0][0]['method_title']} spends less"
-    if apart or below:
-        return f"the two are not equally private at ε = {_numbers([pair[0]['epsilon'] for pair in apart + below])}"
-    return "the verified intervals overlap: they do not show which of the two is more private"
-
-
-def _at_equal_verified(found: list[Pair], results: Mapping[str, Any]) -> str:
-    if not found:
-        return _no_pair("verified", results)
-    first, second = found[0][0]["method_title"], found[0][1]["method_title"]
-    return (
-        f"At equal verified ε of the whole run ({_targets(found)}), {first} reaches {_scores(found, 0)} and the "
-        f"{second} {_scores(found, 1)}. The difference, {first} minus {second}, is "
-        f"{plain_list([_difference(pair, results) for pair in found])}.{_verdict(found, results)}"
-    )
-
-
-def _difference(pair: Pair, results: Mapping[str, Any]) -> str:
-    """The difference at one target, with its interval if there is one."""
-    asked, standard = pair
-    metric = _metric(asked)
-    difference = metric.difference(leading_score(asked)["mean"] - leading_score(standard)["mean"])
-    paired = find_paired(results, asked, standard)
-    if paired is None or paired["lower"] is None:
-        beside = f"{min(asked['runs_done'], standard['runs_done'])} seeds, too few for an interval"
-    else:
-        beside = f"95 % interval {metric.difference(paired['lower'])} to {metric.difference(paired['upper'])}"
-    return f"{difference} {metric.unit} at ε = {asked['epsilon']:g} ({beside})"
-
-
-def _verdict(found: list[Pair], results: Mapping[str, Any]) -> str:
-    """Which of the intervals exclude zero."""
-    compared = [(pair[0]["epsilon"], find_paired(results, *pair)) for pair in found]
-    known = [(epsilon, paired) for epsilon, paired in compared if paired is not None and paired["lower"] is not None]
-    apart = [epsilon for epsilon, paired in known if paired["separated"]]
+def _noise(results: Mapping[str, Any], experiment: str) -> str:
+    asked, standard = title_of(results, "asked"), title_of(results, "standard")
+    cells = [(cell, noise_ratio(cell, results)) for cell in _of_asked(results, experiment, "verified")]
+    known = [(cell, ratio) for cell, ratio in cells if ratio is not None]
     if not known:
-        return ""
-    if len(known) == 1:
-        return f" The interval {'excludes' if apart else 'contains'} zero."
-    if len(apart) == len(known):
-        return " All these intervals exclude zero."
-    if not apart:
-        return " All these intervals contain zero."
+        return f"At equal proven ε, this grid has no target for which the noise of {asked} and {standard} is known."
+    ratios = [ratio for _, ratio in known]
+    where = (
+        f"ε = {epsilons([cell['epsilon'] for cell, _ in known])}; δ = {epsilons([cell['delta'] for cell, _ in known])}"
+    )
     return (
-        f" Only the interval{'s' if len(apart) > 1 else ''} at ε = {_numbers(apart)} "
-        f"exclude{'' if len(apart) > 1 else 's'} zero."
+        f"At equal proven ε of the whole run ({where}), {asked} needs "
+        f"{plain_list([number(ratio, 3) for ratio in ratios])} times "
+        f"the {standard}'s noise{_more_or_less(ratios)}.{_least(results, known)}{_searched(results, experiment)}"
     )
 
 
-def find_paired(results: Mapping[str, Any], first: Cell, second: Cell) -> Mapping[str, Any] | None:
-    """Return the paired comparison of two cells, if it was made in this order."""
-    wanted = (first["cell"], second["cell"])
-    return next((item for item in results["comparisons"] if (item["cell"], item["against_cell"]) == wanted), None)
+def _more_or_less(ratios: Sequence[float]) -> str:
+    if all(ratio > 1 for ratio in ratios):
+        return ": more, never less"
+    return ": less, never more" if all(ratio < 1 for ratio in ratios) else ""
 
 
-def _do_claims_hold(results: Mapping[str, Any], experiment: str) -> str:
-    """Compare the claims for a run with the verified intervals, for all noises of the method asked about."""
-    asked, _ = _titles(results)
+def _least(results: Mapping[str, Any], known: Sequence[tuple[Cell, float]]) -> str:
+    """The theorem for mixtures of Laplaces beside a Gaussian, and a warning if the records contradict it."""
+    laws = [(results["mechanisms"].get(cell["mechanism"]) or {}).get("law") or {} for cell, _ in known]
+    if not all(law.get("family") in MIXTURES for law in laws):
+        return ""
+    theorem = (
+        f"In many dimensions no mixture of Laplaces can need less than √2 = 1.41 times a Gaussian's (proof: {PROOF})."
+    )
+    if any(ratio < sqrt(2) * (1 - EQUAL) for _, ratio in known):
+        return f" {theorem} These records are below: they are of few dimensions, or wrong."
+    return f" {theorem}"
+
+
+def _searched(results: Mapping[str, Any], experiment: str) -> str:
+    """What a search for the best noise of this family found, beside a plain Laplace."""
+    asked = results["compare"]["asked"]
     cells = [
-        cell for cell in _of_the_asked_noise(results, experiment) if cell["claimed_run"] and cell["verified_lower"]
+        (cell, results["mechanisms"][cell["mechanism"]]["least_laplace"])
+        for group in targets(results, experiment, "verified").values()
+        for cell in group
+        if results["methods"][cell["method"]]["noise_of"] == asked and cell["mechanism"] in results["mechanisms"]
+    ]
+    found = [(cell, cell["noise_multiplier"] / least) for cell, least in cells if least and cell["noise_multiplier"]]
+    if not found:
+        return ""
+    shares = [share for _, share in found]
+    if max(shares) <= 1 + EQUAL and min(shares) >= 1 - EQUAL:
+        least = plain_list(list(dict.fromkeys(number(noise_ratio(cell, results), 3) for cell, _ in found)))
+        return f" A search of the whole family under the proven bound ends at a plain Laplace ({least} times)."
+    if min(shares) < 1 - EQUAL:
+        return (
+            " A search of the whole family under the proven bound finds noise with "
+            f"{plain_list([number(share, 3) for share in shares])} times the standard deviation of a plain Laplace."
+        )
+    return " A search of the whole family under the proven bound finds nothing better than a plain Laplace."
+
+
+def _claims(results: Mapping[str, Any], experiment: str) -> str:
+    asked = title_of(results, "asked")
+    cells = [
+        cell for cell in _of_asked(results, experiment, "claimed") if cell["claimed_run"] and cell["verified_lower"]
     ]
     if not cells:
-        return f"No claimed ε of {asked} noise could be compared with a verified interval."
-    refuted = [cell for cell in cells if cell["claimed_run"] < cell["verified_lower"]]
-    held = [cell for cell in cells if cell["verified_upper"] and cell["claimed_run"] >= cell["verified_upper"]]
-    counted = f"{len(cells)} mechanisms with {asked} noise ({_counted(cells, results)})"
-    if not refuted:
-        rest = "" if len(held) == len(cells) else f", and inside the verified interval for {len(cells) - len(held)}"
-        return f"The claimed ε of the run is at or above the verified upper bound for {len(held)} of {counted}{rest}."
-    factors = [cell["verified_lower"] / cell["claimed_run"] for cell in refuted]
-    by = number(min(factors), 2) if len(factors) == 1 else f"{number(min(factors), 2)} to {number(max(factors), 2)}"
+        return f"No published claim of {asked} could be compared with a proven interval."
     return (
-        f"For {len(refuted)} of {counted}, the claimed ε of the run is below the verified lower bound, by a factor of "
-        f"{by}. There the claim is not a valid guarantee for training, which releases a gradient of many coordinates "
-        "over many steps."
+        f"The published points of {asked} (ε = {epsilons([cell['epsilon'] for cell in cells])} for one step) claim ε = "
+        f"{plain_list([number(cell['claimed_run'], 3) for cell in cells])} for the whole run. Proven is "
+        f"{_bounds(cells)}: {_verdict_on_claims(cells)}.{_all_points(results, cells)}"
+        f"{_standard(results, _beside(results, experiment, cells))}"
     )
 
 
-def _of_the_asked_noise(results: Mapping[str, Any], experiment: str) -> list[Cell]:
-    """The claimed cells of the method asked about and of the methods that say they have its noise."""
-    asked = results["compare"]["asked"]
-    methods = {name for name, facts in results["methods"].items() if asked in (name, facts["noise_of"])}
-    return [
-        cell
-        for cell in results["cells"]
-        if cell["experiment"] == experiment and cell["calibration"] == "claimed" and cell["method"] in methods
+def _verdict_on_claims(cells: Sequence[Cell]) -> str:
+    words = [claim_verdict(cell) for cell in cells]
+    broken = [
+        cell["verified_lower"] / cell["claimed_run"] for cell in cells if cell["claimed_run"] < cell["verified_lower"]
     ]
+    if broken:
+        by = " to ".join(dict.fromkeys(at_least(factor, 2) for factor in (min(broken), max(broken))))
+        return f"{len(broken)} of {len(cells)} claims are broken, by a factor of at least {by}"
+    held = words.count("holds")
+    return f"{held} of {len(cells)} claims hold{'' if held == len(cells) else ', the others are open'}"
 
 
-def _counted(cells: Sequence[Cell], results: Mapping[str, Any]) -> str:
-    """Return which mechanisms were counted: for each method its targets, and how many published points."""
-    found = []
-    for method in dict.fromkeys(cell["method"] for cell in cells):
-        targets = [cell["epsilon"] for cell in cells if cell["method"] == method and cell["setting"] is None]
-        points = sum(cell["method"] == method and cell["setting"] is not None for cell in cells)
-        parts = [f"at ε = {_numbers(targets)}"] if targets else []
-        parts += [f"at {points} published point{'s' if points > 1 else ''}"] if points else []
-        found.append(f"{results['methods'][method]['title']} {plain_list(parts)}")
-    return "; ".join(found)
+def _all_points(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
+    """How many claims are broken among all published points of the method under the plan of these cells."""
+    of_it = results["mechanisms"].get(cells[0]["mechanism"])
+    plan = ("method", "calibration", "delta", "dataset_size", "expected_batch_size", "steps")
+    points = [
+        item
+        for item in results["mechanisms"].values()
+        if of_it and all(item[name] == of_it[name] for name in plan) and item["claimed_run"] and item["verified_lower"]
+    ]
+    if len(points) <= len(cells):
+        return ""
+    broken = sum(item["claimed_run"] < item["verified_lower"] for item in points)
+    return f" Of all {len(points)} published points under this plan, {broken} claims are broken."
 
 
-def _targets(found: list[Pair]) -> str:
+def _beside(results: Mapping[str, Any], experiment: str, cells: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
+    """Each cell with the standard's at the same claim, where the standard has an upper end."""
+    found = ((cell, standard_cell(cell, results)) for cell in cells)
+    return [(cell, other) for cell, other in found if other is not None and other["verified_upper"] is not None]
+
+
+def _standard(results: Mapping[str, Any], pairs: Sequence[tuple[Cell, Cell]]) -> str:
+    """Whether the standard with the same claims is as private."""
+    if not pairs:
+        return ""
+    more = sum(cell["verified_lower"] > other["verified_upper"] for cell, other in pairs)
+    told = f"spends more at {more} of {len(pairs)} of them" if more else "is not shown to spend more"
     return (
-        f"ε = {_numbers([pair[0]['epsilon'] for pair in found])}, δ = {_numbers([pair[0]['delta'] for pair in found])}"
+        f" The {title_of(results, 'standard')} with the same claims is in {_bounds([other for _, other in pairs])}: "
+        f"{title_of(results, 'asked')} {told}."
     )
 
 
-def _numbers(values: list[float]) -> str:
-    return plain_list([f"{value:g}" for value in dict.fromkeys(values)])
+def _score(results: Mapping[str, Any], experiment: str) -> str:
+    asked, standard = title_of(results, "asked"), title_of(results, "standard")
+    told = []
+    for calibration, where in (("verified", "at equal proven ε"), ("claimed", "at equal claims")):
+        item = contrast_of(results, experiment, calibration)
+        if item is None or item["difference"] is None:
+            told.append(f"{where}, no target has a score of both")
+            continue
+        verdict = score_verdict(item)
+        judged = verdict if verdict in (NO_DIFFERENCE, FEW_SEEDS) else f"{asked} is {verdict}"
+        told.append(
+            f"{where}, the mean over ε = {epsilons(item['epsilons'])} is {contrast_words(results, item)}: {judged}"
+        )
+    title = leading_metric(results, experiment).title
+    return f"Difference in {title}, {asked} minus {standard}: {'; '.join(told)}."
 
 
-def _metric(cell: Cell) -> Metric:
-    return METRICS[cell["metric"]]
-
-
-def _scores(found: list[Pair], side: int) -> str:
-    metric = _metric(found[0][side])
-    return f"{plain_list([metric.text(leading_score(pair[side])['mean']) for pair in found])}{metric.sign}"
-
-
-def _bounds(found: list[Pair], side: int) -> str:
-    return plain_list([interval(pair[side]["verified_lower"], pair[side]["verified_upper"]) for pair in found])
+def _bounds(cells: Sequence[Cell]) -> str:
+    return plain_list([interval(cell["verified_lower"], cell["verified_upper"]) for cell in cells])

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lmodp.errors import DamagedFile
 from lmodp.records.record import read_record, write_bytes
-from lmodp.reporting.page.answer import answer, question
+from lmodp.reporting.figures.catalogue import FIGURES
+from lmodp.reporting.formats import as_written
+from lmodp.reporting.page.answer import PROOF, PROOF_HEADING, answer
 from lmodp.reporting.tables.comparison import comparison_pages
-from lmodp.reporting.tables.render import to_markdown
+from lmodp.reporting.tables.render import markdown, to_markdown
 
 
 def write_readme(*, results_folder: Path, readme: Path, copies: Path) -> list[Path]:
@@ -37,20 +41,25 @@ def write_readme(*, results_folder: Path, readme: Path, copies: Path) -> list[Pa
     figure, table = copies / f"{grid}.svg", copies / f"{grid}.md"
     copies.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(results_folder / "figures" / "comparison.svg", figure)
-    write_bytes(table, to_markdown(comparison_pages(results), title=results["title"] or results["grid"]).encode())
+    shown = as_written(results)
+    write_bytes(table, to_markdown(comparison_pages(shown), title=shown["title"] or shown["grid"]).encode())
     block = _block(results, _link(figure, readme), _link(table, readme))
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     write_bytes(readme, pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text).encode())
     return [readme, figure, table]
 
 
-def _block(results: dict, figure: str, table: str) -> str:
-    sentences = "\n".join(f"{number}. {sentence}" for number, sentence in enumerate(answer(results), 1))
+def _block(results: Mapping[str, Any], figure: str, table: str) -> str:
+    anchor = PROOF_HEADING.lower().replace(" ", "-")
+    sentences = "\n".join(
+        f"{number}. {markdown(sentence).replace(f'proof: {PROOF}', f'[proof]({PROOF}#{anchor})')}"
+        for number, sentence in enumerate(answer(results), 1)
+    )
+    title = markdown(as_written(results["title"] or results["grid"]))
     return (
-        f"![Scores against the claimed and the verified epsilon of the run]({figure})\n\n"
-        f"**{question(results)}** From the records of the grid `{results['grid']}` ({results['title']}):\n\n"
+        f"![{FIGURES['comparison']}]({figure})\n\n"
         f"{sentences}\n\n"
-        f"The whole table, with an explanation of every number: [{table}]({table})."
+        f"From the records of the grid `{results['grid']}` ({title}). All tables: [{table}]({table})."
     )
 
 

@@ -7,7 +7,9 @@ spec may give different pages; the same holds only for the cost table.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,20 +19,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from lmodp.records.record import read_record, write_bytes
-from lmodp.reporting.page.answer import answer, question
+from lmodp.reporting.formats import as_written
+from lmodp.reporting.page.answer import answer
 from lmodp.reporting.results.provenance import cell_provenance
 from lmodp.reporting.tables.compare_published import published_pages
 from lmodp.reporting.tables.comparison import comparison_pages
 from lmodp.reporting.tables.make_table import status_pages
 from lmodp.reporting.tables.measure_cost import cost_pages
 from lmodp.reporting.tables.privacy import privacy_pages
-from lmodp.reporting.tables.render import BOLD, Page
+from lmodp.reporting.tables.render import Bold, Page
 
 # Title of a part, the figures that open it.
 PARTS = {
-    "privacy": ("What is ε? Every answer for every mechanism", ("privacy", "audit", "noises", "wins", "search")),
-    "utility": ("Utility at equal claimed and at equal verified ε", ("training",)),
+    "utility": ("Utility at equal claimed and at equal verified ε", ("demonstration", "training")),
     "published": ("Published against reproduced", ()),
+    "privacy": ("What is ε? Every answer for every mechanism", ("privacy", "audit", "noises", "wins", "search")),
     "cost": ("Cost", ()),
     "status": ("Status", ()),
 }
@@ -45,25 +48,26 @@ def report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], ht
         figures: names of the existing figures.
         html: file to write.
     """
-    sentences = answer(results)
-    cost = read_record(root / "tables" / "cost.json")["rows"]
+    results, sentences = as_written(results), answer(results)
+    cost = as_written(read_record(root / "tables" / "cost.json")["rows"])
+    script = _asset("report.js")
     page = (
         _environment()
         .get_template("report.html")
         .render(
             title=results["title"] or results["grid"],
             grid=results["grid"],
-            question=question(results),
             answer=sentences,
             main=_figure(root, "comparison"),
             parts=_parts(results, root, figures, cost),
             provenance=[_provenance(cell, root, cost) for cell in results["cells"]],
             style=_asset("report.css"),
-            script=_asset("report.js"),
+            script=script,
+            script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )
     write_bytes(html, page.encode())
-    return {"question": question(results), "answer": sentences}
+    return {"answer": sentences}
 
 
 def _parts(
@@ -72,7 +76,7 @@ def _parts(
     pages: dict[str, list[Page]] = {
         "utility": comparison_pages(results),
         "privacy": privacy_pages(results),
-        "published": published_pages(read_record(root / "tables" / "published.json")["rows"]),
+        "published": published_pages(results, read_record(root / "tables" / "published.json")["rows"]),
         "cost": cost_pages(results, cost),
         "status": status_pages(results),
     }
@@ -83,7 +87,7 @@ def _parts(
             "pages": pages[name],
             "figures": [_figure(root, item) for item in PARTS[name][1] if item in figures],
         }
-        for name in pages
+        for name in PARTS
     ]
 
 
@@ -100,9 +104,7 @@ def _environment() -> Environment:
 
 
 def _bold(text: str) -> Markup:
-    if text.startswith(BOLD) and text.endswith(BOLD) and len(text) > 2 * len(BOLD):
-        return Markup("<strong>{}</strong>").format(text[2:-2])
-    return escape(text)
+    return Markup("<strong>{}</strong>").format(str(text)) if isinstance(text, Bold) else escape(text)
 
 
 def _asset(name: str) -> Markup:
@@ -110,17 +112,18 @@ def _asset(name: str) -> Markup:
 
 
 def _figure(root: Path, name: str) -> dict[str, Any]:
+    """A figure as an image of the page: a browser runs no script of an image, whoever made the file."""
     record = read_record(root / "figures" / f"{name}.json")
-    svg = (root / "figures" / f"{name}.svg").read_text(encoding="utf-8")
-    svg = svg[svg.index("<svg") :]
-    # Ids are unique within a figure only; on one page they would refer to each other's glyphs.
-    for mark in ('id="', 'href="#', "url(#"):
-        svg = svg.replace(mark, f"{mark}{name}-")
-    return {"title": record["title"], "caption": record["caption"], "svg": Markup(svg)}
+    drawing = b64encode((root / "figures" / f"{name}.svg").read_bytes()).decode()
+    return {
+        "title": record["title"],
+        "caption": record["caption"],
+        "source": f"data:image/svg+xml;base64,{drawing}",
+    }
 
 
 def _provenance(cell: Mapping[str, Any], root: Path, cost: list[dict[str, Any]]) -> dict[str, Any]:
-    facts = cell_provenance(cell, root)
+    facts = as_written(cell_provenance(cell, root))
     timing = next((row for row in cost if row["cell"] == cell["cell"] and row["seconds_a_run"] is not None), None)
     if timing:
         facts["time"] = {

@@ -19,7 +19,7 @@ from lmodp.models.cards import MODELS
 from lmodp.records.places import cell_path, cell_records, certificate_path, is_finished
 from lmodp.records.record import read_record, read_runs
 from lmodp.reporting.results.metrics import METRICS, metrics_of, summarise
-from lmodp.reporting.results.paired import compare_cells
+from lmodp.reporting.results.paired import answers_of, compare_cells, pooled_contrasts
 from lmodp.reporting.results.privacy_columns import audit_columns, mechanism_facts, privacy_columns
 
 PENDING = {"status": "pending", "reason": "not computed yet: there are no records"}
@@ -72,13 +72,14 @@ def collect_results(
     pd.DataFrame(runs, columns=list(RUN_COLUMNS)).astype(dict.fromkeys(METRICS, float)).to_parquet(
         runs_file, index=False, compression="zstd"
     )
+    answers, compare = answers_of(rows, runs, root), grid.config.compare.model_dump()
     curves = pd.DataFrame(_curves(grid, root), columns=list(CURVE_COLUMNS))
     curves.astype({"value": "float32"}).to_parquet(curves_file, index=False, compression="zstd")  # for a figure
     return {
         "grid": grid.config.grid,
         "title": grid.config.title,
         "keep_records": grid.config.keep_records,
-        "compare": grid.config.compare.model_dump(),
+        "compare": compare,
         "methods": _methods(grid),
         "experiments": {name: _describe(name, grid, root) for name in grid.trained},
         "cells": rows,
@@ -87,7 +88,8 @@ def collect_results(
             for item in grid.mechanisms
             if certificate_path(root, item).is_file()
         },
-        "comparisons": compare_cells(rows, runs, root),
+        "comparisons": compare_cells(rows, answers, compare["standard"]),
+        "contrasts": pooled_contrasts(rows, answers, compare),
     }
 
 

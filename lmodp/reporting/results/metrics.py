@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
+
+from scipy.special import stdtrit
 
 from lmodp.data.cards import DatasetCard
 from lmodp.reporting.formats import NOTHING, plain_list
@@ -55,22 +59,47 @@ class Metric:
         """Return a value as it is shown, without its sign."""
         return NOTHING if value is None else f"{self.factor * value:.{self.decimals}f}"
 
-    def difference(self, value: float) -> str:
-        """Return a difference, signed.
+    def difference(self, value: float, decimals: int | None = None) -> str:
+        """Return a difference, signed, to the nearest; a zero is printed without a minus sign."""
+        return self._signed(value, decimals, ROUND_HALF_UP)
 
-        Shows up to two more digits if the value would round to zero: an interval that ends at -0.02
-        excludes 0, and the reader must see that. A zero is printed without a minus sign.
+    def lower_end(self, value: float, decimals: int | None = None) -> str:
+        """Return the lower end of a difference's interval, rounded downwards."""
+        return self._signed(value, decimals, ROUND_FLOOR)
+
+    def upper_end(self, value: float, decimals: int | None = None) -> str:
+        """Return the upper end of a difference's interval, rounded upwards."""
+        return self._signed(value, decimals, ROUND_CEILING)
+
+    def _signed(self, value: float, decimals: int | None, rounding: str) -> str:
+        """Show up to two more digits if the value would round to zero.
+
+        An interval that ends at -0.02 excludes 0, and the reader must see that.
         """
-        for decimals in range(self.decimals, self.decimals + 3):
-            text = f"{self.factor * value:+.{decimals}f}"
-            if float(text):
-                return text
-        return f"{0:+.{self.decimals}f}"
+        fewest = self.decimals if decimals is None else decimals
+        exact = Decimal(repr(round(self.factor * value, 9)))  # a percentage of 1.31 is not 1.3100000000000003
+        for places in range(fewest, fewest + 3):
+            rounded = exact.quantize(Decimal(1).scaleb(-places), rounding)
+            if rounded:
+                return f"{rounded:+}"
+        return f"{0:+.{fewest}f}"
 
-    def mean_and_spread(self, score: Mapping[str, Any]) -> str:
-        """Return ``mean ± spread``; without a spread where there is one run."""
-        text = self.text(score["mean"])
-        return text if score["spread"] is None else f"{text} ± {self.text(score['spread'])}"
+    def mean_and_reach(self, score: Mapping[str, Any]) -> str:
+        """Return ``mean ± half of its interval``; with too few seeds the mean alone."""
+        text, half = self.text(score["mean"]), reach(score)
+        return text if half is None else f"{text} ± {self.upper_end(half).lstrip('+')}"
+
+
+FEWEST_SEEDS = 5  # for an interval
+CONFIDENCE = 0.95  # of every interval of a score or a difference
+
+
+def reach(score: Mapping[str, Any]) -> float | None:
+    """Return half the width of Student's 95 % interval of a mean over seeds; None with too few seeds."""
+    runs = len(score["values"])
+    if runs < FEWEST_SEEDS or score["spread"] is None:
+        return None
+    return float(stdtrit(runs - 1, (1 + CONFIDENCE) / 2)) * score["spread"] / sqrt(runs)
 
 
 METRICS: dict[str, Metric] = {

@@ -11,43 +11,105 @@ with Student's interval over seeds.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
-from lmodp.reporting.results.metrics import leading_score
+from lmodp.reporting.results.metrics import CONFIDENCE, FEWEST_SEEDS, leading_score
 from lmodp.tasks.accuracy import unpack_correct
 
-FEWEST_SEEDS = 5
 DRAWS = 2000
 BLOCK = 100  # of draws held in memory at once
-CONFIDENCE = 0.95
 
 
-def compare_cells(
+Answers = Mapping[str, Mapping[int, np.ndarray]]
+
+
+def answers_of(
     rows: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]], root: Path
-) -> list[dict[str, Any]]:
-    """Return the paired differences of all methods at the same target.
+) -> dict[str, dict[int, np.ndarray]]:
+    """Return, for each cell, what each finished repetition scored.
+
+    That is 0 or 1 on every example, shape (N,), or one score of the whole corpus, shape (1,).
 
     Args:
         rows: one per cell, as in ``results.json``.
         runs: one per run.
         root: the grid's results folder with the cells' ``evaluation.jsonl``.
     """
-    answers = {row["cell"]: _answers(row, runs, root) for row in rows}
+    return {row["cell"]: _answers(row, runs, root) for row in rows}
+
+
+def compare_cells(rows: Sequence[Mapping[str, Any]], answers: Answers, standard: str) -> list[dict[str, Any]]:
+    """Return the paired differences of all methods at the same target.
+
+    The intervals are adjusted for their number (Bonferroni). Comparisons with the standard of one
+    experiment and calibration, which a reader sees together, are one family; those of the other methods
+    with each other, which only decide what is bold, are another.
+
+    Args:
+        rows: one per cell, as in ``results.json``.
+        answers: from `answers_of`.
+        standard: method that all others are compared with.
+    """
+    pairs = [
+        (first, second)
+        for first, second in combinations(rows, 2)
+        if _target(first) == _target(second) and answers[first["cell"]] and answers[second["cell"]]
+    ]
+    families = [(a["experiment"], a["calibration"], standard in (a["method"], b["method"])) for a, b in pairs]
+    sizes = Counter(families)
     found = []
-    for first, second in combinations(rows, 2):
-        if _target(first) == _target(second) and answers[first["cell"]] and answers[second["cell"]]:
-            item = _compare(first, second, answers)
-            found += [item, _turned(item)]
+    for (first, second), family in zip(pairs, families, strict=True):
+        item = _compare(first, second, answers, sizes[family])
+        found += [item, _turned(item)]
     return found
+
+
+def pooled_contrasts(
+    rows: Sequence[Mapping[str, Any]], answers: Answers, compare: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return one contrast per experiment and calibration: asked minus standard, the mean over all targets.
+
+    Which two methods it compares stands in the configuration, before anything is trained. It is one
+    comparison, so that its interval needs no adjustment.
+
+    Args:
+        rows, answers: as in `compare_cells`.
+        compare: ``asked`` and ``standard``.
+    """
+    groups: dict[tuple[str, str], dict[tuple[Any, ...], dict[str, Any]]] = {}
+    for row in rows:
+        if row["calibration"] and row["setting"] is None and answers[row["cell"]]:
+            of_it = groups.setdefault((row["experiment"], row["calibration"]), {})
+            of_it.setdefault(_target(row), {})[row["method"]] = row
+    found = []
+    for (experiment, calibration), cells in groups.items():
+        both = [cell for cell in cells.values() if compare["asked"] in cell and compare["standard"] in cell]
+        if both:
+            pairs = [(cell[compare["asked"]], cell[compare["standard"]]) for cell in both]
+            facts = {"experiment": experiment, "calibration": calibration}
+            found.append(
+                {**facts, "epsilons": [pair[0]["epsilon"] for pair in pairs], **_pooled(pairs, answers, repr(facts))}
+            )
+    return found
+
+
+def _pooled(pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]], answers: Answers, name: str) -> dict[str, Any]:
+    """The mean over pairs of their differences, seed by seed and example by example."""
+    shared = set.intersection(*(set(answers[cell["cell"]]) for pair in pairs for cell in pair))
+    differences = [
+        np.mean([1.0 * answers[a["cell"]][seed] - answers[b["cell"]][seed] for a, b in pairs], axis=0)
+        for seed in sorted(shared)
+    ]
+    return _facts(np.array(differences), zlib.crc32(name.encode()), 1)
 
 
 def _turned(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +129,6 @@ def _target(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _answers(row: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], root: Path) -> dict[int, np.ndarray]:
-    """What each finished repetition scored: on every example, 0 or 1, (N,), or on the whole corpus, (1,)."""
     found = {}
     finished = {run["run"] for run in runs if run["cell"] == row["cell"] and run["status"] == "done"}
     lines = read_runs(cell_path(root, row["cell"], "evaluate_model"))[1] if finished else []
@@ -79,38 +140,50 @@ def _answers(row: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], root: Pa
     return found
 
 
-def _compare(
-    first: Mapping[str, Any], second: Mapping[str, Any], answers: Mapping[str, Mapping[int, np.ndarray]]
-) -> dict[str, Any]:
+def _compare(first: Mapping[str, Any], second: Mapping[str, Any], answers: Answers, comparisons: int) -> dict[str, Any]:
     a, b = answers[first["cell"]], answers[second["cell"]]
-    shared = sorted(a.keys() & b.keys())
-    differences = np.array([a[number] - b[number] for number in shared])
+    differences = np.array([a[number] - b[number] for number in sorted(a.keys() & b.keys())])
     # Every pair of one target uses the same resamples, so that verdicts do not contradict each other by chance.
-    bootstrap = partial(paired_interval, seed=zlib.crc32(repr(_target(first)).encode()))
-    interval = bootstrap if differences.dtype == np.int8 else seeds_interval
-    ends = interval(differences) if len(shared) >= FEWEST_SEEDS else None
+    seed = zlib.crc32(repr(_target(first)).encode())
     return {
         "cell": first["cell"],
         "against_cell": second["cell"],
         **{name: first[name] for name in ("experiment", "calibration", "epsilon", "delta")},
         "method": first["method"],
         "against": second["method"],
-        "seeds": len(shared),
-        "examples": int(differences.shape[1]) if len(shared) else 0,
-        "difference": float(differences.mean()) if len(shared) else None,
-        "lower": None if ends is None else ends[0],
-        "upper": None if ends is None else ends[1],
-        "confidence": CONFIDENCE,
-        "separated": None if ends is None else bool(ends[0] > 0 or ends[1] < 0),
+        **_facts(differences, seed, comparisons),
     }
 
 
-def paired_interval(differences: np.ndarray, *, seed: int) -> tuple[float, float]:
+def _facts(differences: np.ndarray, seed: int, comparisons: int) -> dict[str, Any]:
+    """Mean and interval of differences, shape (seeds, examples), and how many comparisons it is adjusted for."""
+    seeds = len(differences)
+    ends = None
+    if seeds >= FEWEST_SEEDS and differences.shape[1] > 1:
+        ends = paired_interval(differences, seed=seed, comparisons=comparisons)
+    elif seeds >= FEWEST_SEEDS:
+        ends = seeds_interval(differences, comparisons=comparisons)
+    return {
+        "seeds": seeds,
+        "examples": int(differences.shape[1]) if seeds else 0,
+        "difference": float(differences.mean()) if seeds else None,
+        "lower": None if ends is None else ends[0],
+        "upper": None if ends is None else ends[1],
+        "confidence": CONFIDENCE,
+        "comparisons": comparisons,
+    }
+
+
+def paired_interval(differences: np.ndarray, *, seed: int, comparisons: int = 1) -> tuple[float, float]:
     """Return the percentile interval of the mean difference.
 
+    For one of several comparisons, both arms are longer by the ratio of the normal quantiles: so far out,
+    percentiles would need a hundred times as many draws.
+
     Args:
-        differences: shape (seeds, examples), values -1, 0 or 1.
+        differences: shape (seeds, examples), values between -1 and 1.
         seed: of the draws.
+        comparisons: how many comparisons share the error probability.
 
     References:
         Owen (2007), The pigeonhole bootstrap: resampling both factors of a crossed
@@ -124,19 +197,21 @@ def paired_interval(differences: np.ndarray, *, seed: int) -> tuple[float, float
         of_examples = generator.multinomial(examples, np.full(examples, 1 / examples), size=BLOCK) / examples
         means.append(((of_seeds @ differences) * of_examples).sum(axis=1))
     tail = (1 - CONFIDENCE) / 2
-    lower, upper = np.quantile(np.concatenate(means), [tail, 1 - tail])
-    return float(lower), float(upper)
+    longer = float(ndtri(tail / comparisons) / ndtri(tail))
+    middle, (lower, upper) = differences.mean(), np.quantile(np.concatenate(means), [tail, 1 - tail])
+    return float(middle - longer * (middle - lower)), float(middle + longer * (upper - middle))
 
 
-def seeds_interval(differences: np.ndarray) -> tuple[float, float]:
+def seeds_interval(differences: np.ndarray, *, comparisons: int = 1) -> tuple[float, float]:
     """Return Student's interval of the mean difference, for a metric with one score per run.
 
     Args:
         differences: shape (seeds, 1).
+        comparisons: how many comparisons share the error probability.
     """
     seeds = len(differences)
     error = differences.std(ddof=1) / np.sqrt(seeds)
-    reach = float(stats.t.ppf(1 - (1 - CONFIDENCE) / 2, seeds - 1) * error)
+    reach = float(stdtrit(seeds - 1, 1 - (1 - CONFIDENCE) / 2 / comparisons) * error)
     return float(differences.mean()) - reach, float(differences.mean()) + reach
 
 

@@ -86,6 +86,7 @@ def mechanism_facts(root: Path, mechanism: str, audit: Mapping[str, Any] | None)
         "reason": certificate["reason"],
         "law": certificate.get("noise"),
         "note": noise.get("note"),
+        "least_laplace": (noise.get("details") or {}).get("laplace_noise_multiplier"),
         **privacy_columns(certificate.get("certificate")),
         **audit_columns(audit),
         "audit_claimed": found.get("claimed"),

@@ -20,9 +20,10 @@ from lmodp.data.cards import DATASETS
 from lmodp.errors import DamagedFile
 from lmodp.mechanisms import PUBLISHED
 from lmodp.models.cards import MODELS
-from lmodp.reporting.formats import NOTHING, plain_list
+from lmodp.reporting.formats import NOTHING, as_written, plain_list
 from lmodp.reporting.results.metrics import METRICS
 from lmodp.reporting.tables.make_table import table_files
+from lmodp.reporting.tables.reach import PLANS, reach_page
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
 
 FIELDS = (
@@ -41,9 +42,6 @@ FIELDS = (
     "note",
 )
 KINDS = ("claimed_run", "published_epsilon_run", "claimed_run_batch_16", "classic_noise_multiplier", "utility", "hours")
-# What the published accounting was computed with: batch and steps (arXiv 2405.18776 and its public code). Its numbers
-# of examples are on the data sets' cards.
-PLANS = {"sst2": (2048, 192), "qnli": (2048, 306), "mnli": (2048, 1146), "qqp": (2048, 1062), "e2e": (1024, 410)}
 PAPER = "make reproduce CONFIG=config/paper.yaml"
 EVALUATED_EVERY_STEP = "arXiv 2405.18776"
 
@@ -76,11 +74,14 @@ def compare_published(
         curves: ``curves.parquet``, for the maximum over evaluations.
         folder: where to write ``published.csv``, ``published.md`` and ``published.tex``.
     """
-    best = _best_along_the_way(pd.read_parquet(curves))
+    results, best = as_written(results), _best_along_the_way(pd.read_parquet(curves))
     rows = [{**row, **_reproduce(row, results, best)} for row in published]
     frame = pd.DataFrame(rows, columns=[*FIELDS, "reproduced", "maximum", "difference", "reason"])
     write_table(
-        published_pages(rows), title="Published against reproduced", frame=frame, files=table_files(folder, "published")
+        published_pages(results, rows),
+        title="Published against reproduced",
+        frame=frame,
+        files=table_files(folder, "published"),
     )
     return {"rows": rows}
 
@@ -178,35 +179,32 @@ TITLES = {
     "claimed_run_batch_16": "ε of the whole run on E2E, accounted with a batch of 16",
     "classic_noise_multiplier": "Noise multiplier of the Gaussian in the published comparison",
     "utility": "Scores",
-    "hours": "Hours until both reach the same accuracy",
 }
 
 
-def published_pages(rows: list[dict[str, Any]]) -> list[Page]:
-    """Return a note on what is missing and how to compute it, then one table per kind of number."""
-    return [
-        _not_reproduced(rows),
-        *(
-            _page(kind, [row for row in rows if row["kind"] == kind])
-            for kind in KINDS
-            if any(row["kind"] == kind for row in rows)
-        ),
-    ]
+def published_pages(results: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[Page]:
+    """Return how far the evidence reaches, one table per kind of number that can be compared, and what cannot."""
+    compared = [row for row in rows if row["reproduced"] is not None]
+    tables = [(kind, [row for row in compared if row["kind"] == kind]) for kind in KINDS]
+    return [*reach_page(results, rows), *(_page(kind, of_it) for kind, of_it in tables if of_it), _not_reproduced(rows)]
 
 
 def _not_reproduced(rows: list[dict[str, Any]]) -> Page:
     """Say which published scores have no counterpart, and which command computes one."""
     scores = [row for row in rows if row["kind"] == "utility"]
     without = [row for row in scores if row["reproduced"] is None]
+    hours = sum(row["kind"] == "hours" for row in rows)
     names = dict.fromkeys(MODELS[row["model"]].title if row["model"] in MODELS else row["model"] for row in without)
     text = f"{len(scores) - len(without)} of {len(scores)} published scores have a counterpart in this grid."
     if without:
         text += (
             f" Not reproduced: those of {plain_list(list(names))}. Their weights come from a model hub, and training "
-            f"them needs a GPU. If you have both, `{PAPER}` runs the published grid. It includes Llama-2-7B, for "
+            f"them needs a GPU. If you have both, this runs the published grid: {PAPER}. It includes Llama-2-7B, for "
             "which no number was published."
         )
-    return Page("What was not reproduced", text, [])
+    if hours:
+        text += f" {hours} published hours of training are not compared: hours depend on the machine."
+    return Page("What was not reproduced", f"{text} All rows, each with its reason, are in published.csv.", [])
 
 
 def _page(kind: str, rows: list[dict[str, Any]]) -> Page:
@@ -216,9 +214,8 @@ def _page(kind: str, rows: list[dict[str, Any]]) -> Page:
         "utility": (
             "Accuracy in percent, or the named metric. Reproduced: mean over seeds after the last step. Some published "
             "figures show the maximum over evaluations on the validation split; then the same maximum is in brackets, "
-            "and the difference uses it. A place is empty if model or data differ."
+            "and the difference uses it. Model and data are the same on both sides."
         ),
-        "hours": "Published values only.",
     }.get(
         kind,
         "Recomputed by the published formulas, with the data-set sizes, batches and steps of the published accounting.",

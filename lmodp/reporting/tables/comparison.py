@@ -1,7 +1,7 @@
-"""The main table: one row per cell, with its scores, its verified ε and its status.
+"""The main tables: seven columns, one table per question and target.
 
-If a number is missing, a numbered note under the table gives the reason; the reason
-of a whole row stands once, at its status. All other answers to "what is ε?" are in the
+If a number is missing, a numbered note under the tables gives the reason; the reason
+of a whole row stands once, at its verdict. All other answers to "what is ε?" are in the
 privacy table and in ``comparison.csv``.
 """
 
@@ -12,91 +12,123 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmodp.reporting.captions import experiment_caption
-from lmodp.reporting.formats import NOTHING, interval
-from lmodp.reporting.results.metrics import METRICS, NO_SCORE, Metric, leading_metric, metrics_in, nonprivate_cell
-from lmodp.reporting.results.paired import FEWEST_SEEDS, best_cells
-from lmodp.reporting.tables.render import BOLD, Notes, Page, Table
+from lmodp.reporting.formats import NOTHING, interval, number
+from lmodp.reporting.results.against import (
+    against_standard,
+    claim_verdict,
+    contrast_of,
+    contrast_words,
+    epsilons,
+    noise_ratio,
+    score_verdict,
+    targets,
+    title_of,
+)
+from lmodp.reporting.results.metrics import FEWEST_SEEDS, METRICS, NO_SCORE, Metric, metrics_in, nonprivate_cell
+from lmodp.reporting.results.paired import best_cells
+from lmodp.reporting.tables.render import Bold, Notes, Page, Table
 
 Cell = Mapping[str, Any]
-SECTIONS = {
-    "claimed": "at equal claimed ε of one step (as published)",
-    "verified": "at equal verified ε of the whole run",
+QUESTIONS = {
+    "claimed": ("At equal claimed ε of one step, as published", "verdict on the claim"),
+    "verified": ("At equal verified ε of the whole run", "verdict on the score"),
 }
+SKETCHY = f"fewer than {FEWEST_SEEDS} seeds: no interval, and no difference is claimed"
 
 
 @dataclass(frozen=True)
 class Section:
-    """The cells of one experiment under one calibration; those of one target are neighbours."""
+    """The cells of one experiment that share a table."""
 
     calibration: str
+    title: str
     cells: list[Cell]
-
-    @property
-    def deltas(self) -> list[float]:
-        """The deltas that occur, ascending."""
-        return sorted({cell["delta"] for cell in self.cells})
-
-    @property
-    def title(self) -> str:
-        """What is equal in this section, with its δ if there is only one."""
-        only = f", δ = {self.deltas[0]:g}" if len(self.deltas) == 1 else ""
-        return f"{SECTIONS[self.calibration]}{only}"
 
 
 def sections(results: Mapping[str, Any], experiment: str) -> list[Section]:
-    """Return an experiment's private cells by calibration."""
-    cells = [cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is not None]
-    cells.sort(key=lambda cell: (cell["delta"], cell["epsilon"]))
-    found = [Section(name, [cell for cell in cells if cell["calibration"] == name]) for name in SECTIONS]
-    return [section for section in found if section.cells]
+    """Return an experiment's private cells by question and target; the methods' own points come last."""
+    found = []
+    for calibration, (question, _) in QUESTIONS.items():
+        for (delta, epsilon), cells in targets(results, experiment, calibration).items():
+            found.append(Section(calibration, f"{question}: ε = {epsilon:g}, δ = {delta:g}", cells))
+        own = [
+            cell
+            for cell in results["cells"]
+            if (cell["experiment"], cell["calibration"]) == (experiment, calibration) and cell["setting"] is not None
+        ]
+        if own:
+            found.append(Section(calibration, "Points that a method's authors published, each at its own claim", own))
+    return found
 
 
 def comparison_pages(results: Mapping[str, Any]) -> list[Page]:
-    """Return the comparison: one page per experiment, one table per calibration."""
-    return [_page(results, name) for name in results["experiments"]]
+    """Return the comparison: one page per experiment, one table per question and target."""
+    best = best_cells(results["cells"], results["comparisons"])
+    return [_page(results, name, best) for name in results["experiments"]]
 
 
-def _page(results: Mapping[str, Any], name: str) -> Page:
+def _page(results: Mapping[str, Any], name: str, best: set[str]) -> Page:
     notes = Notes()
-    before = tuple(references(results, name, notes))
-    tables = [_table(section, results, name, notes) for section in sections(results, name)]
+    before = (*references(results, name, notes), *_pooled(results, name))
+    tables = [_table(section, results, notes, best) for section in sections(results, name)]
+    if len(metrics_in(results, name)) > 1:
+        tables.append(_all_scores(results, name, notes))
     return Page(results["experiments"][name]["title"], experiment_caption(results, name), tables, notes, before)
 
 
-def _table(section: Section, results: Mapping[str, Any], experiment: str, notes: Notes) -> Table:
-    heads = _heads(section, results, experiment)
-    best = best_cells(results["cells"], results["comparisons"])
-    rows = [_texts(cell, notes, results, best) for cell in section.cells]
-    return Table(
-        title=f"Noise {section.title}",
-        heads=tuple(heads.values()),
-        rows=[tuple(texts[key] for key in heads) for texts in rows],
-        values=[tuple(_value(key, cell) for key in heads) for cell in section.cells],
-        links=[cell["cell"] for cell in section.cells],
+def _pooled(results: Mapping[str, Any], name: str) -> list[str]:
+    """The pooled contrast of each question, with its verdict."""
+    found = []
+    for calibration, word in (("claimed", "claimed"), ("verified", "verified")):
+        item = contrast_of(results, name, calibration)
+        if item is not None and item["difference"] is not None:
+            pair = f"{title_of(results, 'asked')} minus {title_of(results, 'standard')}"
+            verdict = "" if item["lower"] is None else f": {score_verdict(item)}"
+            found.append(
+                f"{pair} at equal {word} ε, mean over ε = {epsilons(item['epsilons'])}: "
+                f"{contrast_words(results, item)}{verdict}"
+            )
+    return found
+
+
+def _table(section: Section, results: Mapping[str, Any], notes: Notes, best: set[str]) -> Table:
+    metric = METRICS[section.cells[0]["metric"]]
+    heads = (
+        "method",
+        f"{metric.head()} ± 95 %",
+        f"difference from {title_of(results, 'standard')}, {metric.unit} [95 %]",
+        f"noise, × {title_of(results, 'standard')}",
+        "claimed ε, run",
+        "verified ε, run [lower, upper]",
+        QUESTIONS[section.calibration][1],
+    )
+    rows = [_row(cell, results, notes, cell["cell"] in best) for cell in section.cells]
+    values = [_values(cell, results) for cell in section.cells]
+    return Table(section.title, heads, rows, values, [cell["cell"] for cell in section.cells])
+
+
+def _row(cell: Cell, results: Mapping[str, Any], notes: Notes, best: bool) -> tuple[str, ...]:
+    score = scores(cell, [METRICS[cell["metric"]]], notes)[cell["metric"]]
+    ratio = noise_ratio(cell, results)
+    no_ratio = cell["noise_reason"] or f"no {title_of(results, 'standard')} at this target"
+    return (
+        cell["method_title"],
+        # Under equal claims rows are not equally private, so that none is the best.
+        Bold(score) if best and cell["calibration"] == "verified" else score,
+        _difference(cell, results, notes),
+        _or_note(None if ratio is None else number(ratio, 3), no_ratio, cell, notes),
+        _or_note(None if cell["claimed_run"] is None else number(cell["claimed_run"], 3), _no_claim(cell), cell, notes),
+        verified(cell, notes),
+        _verdict(cell, results, notes),
     )
 
 
-def _heads(section: Section, results: Mapping[str, Any], experiment: str) -> dict[str, str]:
-    """The heads of the columns: method and target, scores, difference in the main score, verified ε, status."""
-    standard = results["compare"]["standard"]
-    title = results["methods"].get(standard, {"title": standard})["title"]
-    return {
-        "method": "method",
-        "target": "target ε",
-        **({"delta": "δ"} if len(section.deltas) > 1 else {}),
-        **{metric.name: metric.head() for metric in metrics_in(results, experiment)},
-        "paired": f"difference from {title}, {leading_metric(results, experiment).unit} [95 %]",
-        "verified": "verified ε, run [lower, upper]",
-        "status": "status",
-    }
-
-
-def _value(key: str, cell: Cell) -> Any:
-    """The value by which a place is sorted."""
-    if key in cell["scores"]:
-        return cell["scores"][key]["mean"]
-    other = {"target": "epsilon", "verified": "verified_upper"}
-    return None if key in {"method", "paired"} else cell.get(other.get(key, key))
+def _values(cell: Cell, results: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values by which the places of a row are sorted."""
+    item = against_standard(cell, results) or {"difference": None}
+    mean = cell["scores"][cell["metric"]]["mean"]
+    ratio = noise_ratio(cell, results)
+    return (None, mean, item["difference"], ratio, cell["claimed_run"], cell["verified_upper"], None)
 
 
 def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> list[str]:
@@ -113,65 +145,74 @@ def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> lis
     return [*found, f"non-private: {', '.join(shown)}"]
 
 
-def _texts(cell: Cell, notes: Notes, results: Mapping[str, Any], best: set[str]) -> dict[str, str]:
-    """Return a cell's row as texts, by column."""
-    shown = scores(cell, metrics_in(results, cell["experiment"]), notes)
-    if cell["cell"] in best:
-        shown[cell["metric"]] = f"{BOLD}{shown[cell['metric']]}{BOLD}"
-    return {
-        "method": cell["method_title"],
-        "target": f"{cell['epsilon']:g}",
-        "delta": f"{cell['delta']:g}",
-        **shown,
-        "paired": _paired(cell, results, notes),
-        "verified": verified(cell, notes),
-        "status": _status(cell, notes),
-    }
-
-
 def scores(cell: Cell, metrics: Sequence[Metric], notes: Notes) -> dict[str, str]:
     """Return a cell's scores as texts, by metric."""
     found = {}
     for metric in metrics:
         score = cell["scores"][metric.name]
         reason = score["reason"] or (None if score["values"] else cell["reason"] or NO_SCORE)
-        found[metric.name] = f"{metric.mean_and_spread(score)} {note(reason, cell, notes)}".rstrip()
+        found[metric.name] = f"{metric.mean_and_reach(score)} {_note(reason, cell, notes)}".rstrip()
     return found
+
+
+def _all_scores(results: Mapping[str, Any], experiment: str, notes: Notes) -> Table:
+    """All metrics of an experiment that has several."""
+    metrics = metrics_in(results, experiment)
+    cells = [cell for section in sections(results, experiment) for cell in section.cells]
+    rows = [
+        (cell["method_title"], f"{cell['calibration']} {cell['epsilon']:g}", *scores(cell, metrics, notes).values())
+        for cell in cells
+    ]
+    values = [(None, cell["epsilon"], *(cell["scores"][metric.name]["mean"] for metric in metrics)) for cell in cells]
+    heads = ("method", "target ε", *(metric.head() for metric in metrics))
+    return Table("All scores", heads, rows, values, [cell["cell"] for cell in cells])
 
 
 def verified(cell: Cell, notes: Notes) -> str:
     """Return a cell's verified interval, with a note if it has no upper end."""
     text = interval(cell["verified_lower"], cell["verified_upper"])
     reason = cell["verified_reason"] or cell["reason"] or "has no finite value"
-    return text if cell["verified_upper"] is not None else f"{text} {note(reason, cell, notes)}".rstrip()
+    return text if cell["verified_upper"] is not None else f"{text} {_note(reason, cell, notes)}".rstrip()
 
 
-def note(reason: str | None, cell: Cell, notes: Notes) -> str:
-    """Return the mark of a reason; nothing if the status of the row gives the same reason."""
+def _note(reason: str | None, cell: Cell, notes: Notes) -> str:
+    """The mark of a reason; nothing if the verdict of the row gives the same reason."""
     return "" if reason == cell["reason"] else notes.mark(reason)
 
 
-def _paired(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
+def _or_note(text: str | None, reason: str, cell: Cell, notes: Notes) -> str:
+    return text or f"{NOTHING} {_note(cell['reason'] or reason, cell, notes)}".rstrip()
+
+
+def _no_claim(cell: Cell) -> str:
+    return cell["claimed_reason"] or "the published formula has no answer"
+
+
+def _difference(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
     """The paired difference from the standard at the same target."""
-    standard = results["compare"]["standard"]
-    if cell["method"] == standard:
+    if cell["method"] == results["compare"]["standard"]:
         return NOTHING
-    item = next(
-        (item for item in results["comparisons"] if item["cell"] == cell["cell"] and item["against"] == standard), None
-    )
+    item = against_standard(cell, results)
     if item is None or item["difference"] is None:
-        reason = cell["reason"] or "no run of the other method to compare with"
-        return f"{NOTHING} {note(reason, cell, notes)}".rstrip()
-    difference = METRICS[cell["metric"]].difference
-    text = difference(item["difference"])
-    if item["lower"] is None:
-        return f"{text} {notes.mark(f'fewer than {FEWEST_SEEDS} seeds: no interval, and no significance is claimed')}"
-    return f"{text} [{difference(item['lower'])}, {difference(item['upper'])}]"
+        return _or_note(None, f"no run of {title_of(results, 'standard')} to compare with", cell, notes)
+    metric = METRICS[cell["metric"]]
+    text = metric.difference(item["difference"])
+    if item["lower"] is None or item["upper"] is None:
+        return f"{text} {notes.mark(SKETCHY)}"
+    return f"{text} [{metric.lower_end(item['lower'])}, {metric.upper_end(item['upper'])}]"
 
 
-def _status(cell: Cell, notes: Notes) -> str:
+def _verdict(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
+    """The verdict that the row's table asks for; the status of a cell that is not done."""
     words, reason = status(cell)
+    if cell["status"] == "done":
+        of_it = claim_verdict(cell) if cell["calibration"] == "claimed" else _score_verdict(cell, results)
+        words = of_it if words == "done" else f"{of_it}; {words}"
     return f"{words} {notes.mark(reason)}".rstrip()
+
+
+def _score_verdict(cell: Cell, results: Mapping[str, Any]) -> str:
+    return "–" if cell["method"] == results["compare"]["standard"] else score_verdict(against_standard(cell, results))
 
 
 def status(cell: Cell) -> tuple[str, str | None]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from lmodp.reporting.formats import as_written
 from lmodp.reporting.results.metrics import METRICS, leading_score, missing_scores, nonprivate_cell
 from lmodp.reporting.tables.comparison import comparison_pages
 from lmodp.reporting.tables.privacy import privacy_frame, privacy_pages
@@ -70,7 +71,7 @@ def make_table(results: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         results: content of ``results.json``.
         folder: where to write; `table_files` says what.
     """
-    sizes = {}
+    sizes, results = {}, as_written(results)
     for name, (title, pages, frame) in TABLES.items():
         content = frame(results)
         write_table(

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from lmodp.records.places import timings_of
-from lmodp.reporting.formats import NOTHING, number
+from lmodp.reporting.formats import NOTHING, as_written, number
 from lmodp.reporting.tables.make_table import table_files
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
 
@@ -47,6 +47,7 @@ def measure_cost(results: Mapping[str, Any], root: Path, folder: Path) -> dict[s
         root: the grid's results folder, with the runs' ``timing.jsonl``.
         folder: where to write ``cost.csv``, ``cost.md`` and ``cost.tex``.
     """
+    results = as_written(results)
     rows = [_cell(cell, results, root) for cell in results["cells"]]
     for row in rows:
         row["over_nonprivate"] = _ratio(row, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,8 @@ import pandas as pd
 
 from lmodp.records.record import write_bytes
 
-BOLD = "**"
+# What Markdown or a page that shows it would take for markup; an underscore inside a word is none.
+_MARKDOWN = re.compile(r"[\\`*|<$~]|(?<=\])\(|&(?=#?\w+;)|(?<!\w)_|_(?!\w)")
 _TEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -33,8 +35,17 @@ _TEX = {
     "–": "--",
     "−": "$-$",
     "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "√": r"$\surd$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     "×": r"$\times$",
 }
+
+
+class Bold(str):
+    """A text that is shown in bold."""
 
 
 @dataclass
@@ -59,7 +70,7 @@ class Table:
     Args:
         title: shown as a heading or a bold line.
         heads: column heads.
-        rows: one text per column; a text wrapped in ``**`` is bold.
+        rows: one text per column; `Bold` ones stand out.
         values: the value by which each place is sorted, if that is not its text.
         links: for each row, the id of its cell, if it has one.
     """
@@ -82,25 +93,32 @@ class Page:
     before: tuple[str, ...] = ()
 
 
+def markdown(text: str) -> str:
+    """Return a text for Markdown that is shown as it is written, in bold if it is `Bold`."""
+    escaped = _MARKDOWN.sub(r"\\\g<0>", text)
+    return f"**{escaped}**" if isinstance(text, Bold) else escaped
+
+
 def to_markdown(pages: Sequence[Page], *, title: str) -> str:
     """Return pages as one Markdown document."""
-    return "\n".join([f"# {title}\n", *(_markdown_page(page) for page in pages)])
+    return "\n".join([f"# {markdown(title)}\n", *(_markdown_page(page) for page in pages)])
 
 
 def _markdown_page(page: Page) -> str:
-    lines = [f"## {page.title}", "", page.caption, "", *(f"{line}  " for line in page.before)]
+    lines = [f"## {markdown(page.title)}", "", markdown(page.caption), ""]
+    lines += [f"{markdown(line)}  " for line in page.before]
     for table in page.tables:
-        lines += ["", *([f"**{table.title}**", ""] if table.title else []), *_markdown_table(table)]
+        title = [markdown(Bold(table.title)), ""] if table.title else []
+        lines += ["", *title, *_markdown_table(table)]
     if page.notes.texts:
-        lines += ["", *(f"({number}) {text}  " for number, text in enumerate(page.notes.texts, 1))]
+        lines += ["", *(f"({number}) {markdown(text)}  " for number, text in enumerate(page.notes.texts, 1))]
     return "\n".join(lines) + "\n"
 
 
 def _markdown_table(table: Table) -> list[str]:
     rule = [":---" if number == 0 else "---:" for number in range(len(table.heads))]
-    return [
-        "| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in (table.heads, rule, *table.rows)
-    ]
+    heads, *rows = ([markdown(text) for text in line] for line in (table.heads, *table.rows))
+    return [f"| {' | '.join(line)} |" for line in (heads, rule, *rows)]
 
 
 def to_latex(pages: Sequence[Page]) -> str:
@@ -134,10 +152,9 @@ def _latex_table(page: Page, table: Table) -> str:
 
 
 def tex(text: str) -> str:
-    """Return a text for LaTeX, bold where it is wrapped in ``**``."""
-    if text.startswith(BOLD) and text.endswith(BOLD) and len(text) > 2 * len(BOLD):
-        return rf"\textbf{{{tex(text[2:-2])}}}"
-    return "".join(_TEX.get(letter, letter) for letter in text)
+    """Return a text for LaTeX, in bold if it is `Bold`."""
+    escaped = "".join(_TEX.get(letter, letter) for letter in text)
+    return rf"\textbf{{{escaped}}}" if isinstance(text, Bold) else escaped
 
 
 def write_table(pages: Sequence[Page], *, title: str, frame: pd.DataFrame, files: Mapping[str, Path]) -> None:

@@ -126,11 +126,23 @@ def fabricated_results() -> dict[str, Any]:
         "experiments": {name: _experiment(name, number) for name, number in seeds.items()},
         "cells": cells,
         "comparisons": [],
+        "contrasts": [
+            contrast("head", "verified", -0.0114, -0.0131, 0.0003),
+            contrast("head", "claimed", 0.029, 0.011, 0.047),
+            {**contrast("last_layer", "verified", -0.01, None, None), "seeds": 2},
+        ],
         "mechanisms": {
             **{cell["mechanism"]: _mechanism(cell) for cell in cells if cell["status"] == "done"},
             "lmo_dp_as_drawn-verified-e3-3d2c1b0a": broken,
         },
     }
+
+
+def contrast(experiment: str, calibration: str, difference: float, lower: float | None, upper: float | None) -> dict:
+    """Return a pooled contrast of LMO-DP and the Gaussian."""
+    ends = {"difference": difference, "lower": lower, "upper": upper}
+    sizes = {"seeds": 10, "examples": 2000, "confidence": 0.95, "comparisons": 1}
+    return {"experiment": experiment, "calibration": calibration, "epsilons": [0.3, 3.0], **sizes, **ends}
 
 
 def _mechanism(cell: dict[str, Any]) -> dict[str, Any]:
@@ -149,6 +161,7 @@ def _mechanism(cell: dict[str, Any]) -> dict[str, Any]:
         "dataset_size": 7568,
         "steps": 40,
         "note": "made up",
+        "least_laplace": None,
         "law": None if cell["calibration"] is None else laws.get(cell["method"], mixture),
         "audit_curve": curve,
         "audit_claimed": 0.1 if curve else None,

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from lmodp.records.record import make_record, write_json
-from lmodp.reporting.figures import style
+from lmodp.reporting.figures import demonstration, style
 from lmodp.reporting.figures.catalogue import FIGURES
+from lmodp.reporting.figures.comparison import main_cells
 from lmodp.reporting.figures.make_figure import MODULES, make_figure
 from lmodp.reporting.figures.style import LOOKS, MORE_LOOKS, looks
 
@@ -57,21 +58,72 @@ def test_the_same_bytes_twice_and_no_date(name, results, sources, tmp_path):
     assert b"CreationDate" not in (tmp_path / "0.pdf").read_bytes()
 
 
-def test_no_panel_of_the_comparison_is_empty(results):
-    figure = MODULES["comparison"].draw(results, {})
-    panels = figure.axes
-    assert [panel.get_ylabel() for panel in panels[::2]] == [
-        "accuracy on test, %",
-        "accuracy on test, %",
-        "BLEU on test",
-    ]
-    assert all(len(panel.get_lines()) >= 6 for panel in panels)
-    # Nothing of the last experiment is set to a claim: its left panel has the claims of what is set to verified ones.
-    assert all(line.get_markerfacecolor() == "white" for line in panels[4].get_lines() if line.get_marker() != "None")
+def texts(panel):
+    return [text.get_text() for text in panel.texts]
+
+
+def points(panel, marker):
+    """Where a method's marks are, hollow ones first."""
+    lines = [line for line in panel.get_lines() if line.get_marker() == marker]
+    lines.sort(key=lambda line: line.get_markerfacecolor() != "white")
+    return [(line.get_xdata()[0], line.get_ydata()[0]) for line in lines]
+
+
+def test_the_main_figure_answers_the_three_questions_from_the_cells(results):
+    noise, claims, scores = MODULES["comparison"].draw(results, {}).axes
+    marker = looks(results["methods"])["lmo_dp"].marker
+    assert [y for _, y in points(noise, marker)] == pytest.approx([13.031 / 8.3, 2.1195 / 1.35])
+    assert any("√2" in text for text in texts(noise)) and "Gaussian" in texts(noise)
+    # The claim (hollow) and the proven upper end (full) of one run, at one height and joined by a line.
+    found = points(claims, marker)
+    assert [x for x, _ in found] == pytest.approx([0.1564, 1.345, 0.5953, 19.2])
+    assert [y for _, y in found] == pytest.approx([64.1, 73.1, 64.1, 73.1])
+    joined = [tuple(line.get_xdata()) for line in claims.get_lines() if len(line.get_xdata()) == 2]
+    assert (0.1564, 0.5953) in joined and (0.5636, 0.5953) in joined
+    assert [y for _, y in points(scores, marker)] == pytest.approx([67.86, 72.36])
+    assert {line.get_marker() for line in scores.get_lines()} >= {marker, "o"} and len(points(scores, "s")) == 0
+    assert any(text.startswith("non-private 74.1") for text in texts(scores))
+    assert any("majority class 50.7" in text for text in texts(scores))
+
+
+def test_no_line_joins_points_of_different_settings(results):
+    for panel in MODULES["comparison"].draw(results, {}).axes[1:]:
+        for line in panel.get_lines():
+            assert len(set(line.get_ydata())) == 1, "only a claim and its proven interval are joined"
+
+
+def test_cells_with_few_seeds_are_demonstrations(results):
+    """Two seeds: nothing in the main figure but the noise, which needs no seeds."""
     for cell in results["cells"]:
-        cell["claimed_run"] = None if cell["experiment"] == "sentences" else cell["claimed_run"]
-    figure = MODULES["comparison"].draw(results, {})
-    assert "no cell has" in figure.axes[4].texts[0].get_text() and not figure.axes[4].axison
+        for score in cell["scores"].values():
+            score["values"] = score["values"][:2]
+    noise, claims, scores = MODULES["comparison"].draw(results, {}).axes
+    assert noise.axison and not (claims.axison or scores.axison)
+    assert "enough seeds" in texts(claims)[0] and "enough seeds" in texts(scores)[0]
+    figure = MODULES["demonstration"].draw(results, {})
+    assert [panel.get_title() for panel in figure.axes if panel.axison] == [
+        "classification head on frozen MiniLM",
+        "classification head on frozen MiniLM",
+        "last encoder layer and head of\nMiniLM",
+        "last encoder layer and head of\nMiniLM",
+        "GPT-2 on made-up venues",
+    ]
+
+
+def test_every_scored_cell_is_in_one_of_the_two_figures(results):
+    panels = demonstration._panels(results)
+    shown = [cell["cell"] for _, _, cells in panels for cell in cells] + [x["cell"] for x in main_cells(results)]
+    scored = [x["cell"] for x in results["cells"] if x["calibration"] and x["scores"][x["metric"]]["mean"] is not None]
+    assert sorted(shown) == sorted(scored)
+
+
+def test_a_grid_without_scores_has_figures_that_say_so(results):
+    for cell in results["cells"]:
+        cell["noise_multiplier"] = None
+        cell["scores"] = {name: {**score, "mean": None, "values": []} for name, score in cell["scores"].items()}
+    for name in ("comparison", "demonstration"):
+        figure = MODULES[name].draw(results, {})
+        assert not any(panel.axison for panel in figure.axes) and texts(figure.axes[0])
 
 
 def test_methods_differ_in_colour_marker_and_dash(results):

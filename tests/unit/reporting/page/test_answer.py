@@ -1,85 +1,148 @@
-"""The three sentences follow the numbers, also when these turn round."""
+"""The three paragraphs follow the records, also when these say the opposite."""
 
-from lmodp.reporting.page.answer import answer, question
+from math import sqrt
+
+import pytest
+
+from lmodp.mechanisms import PUBLISHED, Gaussian, Laplace
+from lmodp.reporting.page.answer import MIXTURES, PROOF, PROOF_HEADING, answer
+from tests.unit.reporting.fabricated import contrast
+from tests.workflow.conftest import ROOT
 
 
 def cells(results, method, calibration):
     return [cell for cell in results["cells"] if (cell["method"], cell["calibration"]) == (method, calibration)]
 
 
-def test_the_sentences_of_the_fabricated_numbers(results):
-    claimed, verified, holds = answer(results)
-    assert "not equally private: LMO-DP spends more" in claimed and "[0.564, 0.595]" in claimed
-    assert "-1.1 points at ε = 0.3" in verified and "too few for an interval" in verified
-    counted = "For 4 of 4 mechanisms with LMO-DP noise (LMO-DP at ε = 0.3 and 3; LMO-DP as drawn at ε = 0.3 and 3), "
-    assert holds.startswith(counted) and "not a valid guarantee" in holds
+def test_the_paragraphs_of_the_fabricated_numbers(results):
+    noise, claims, score = answer(results)
+    assert noise.startswith(
+        "At equal proven ε of the whole run (ε = 0.3 and 3; δ = 1e-10), LMO-DP needs 1.57 and 1.57 times the "
+        "Gaussian's noise: more, never less."
+    )
+    assert f"no mixture of Laplaces can need less than √2 = 1.41 times a Gaussian's (proof: {PROOF})" in noise
+    assert claims.startswith(
+        "The published points of LMO-DP (ε = 0.3 and 3 for one step) claim ε = 0.156 and 1.34 for the whole run. "
+        "Proven is [0.563, 0.596] and [17, 19.2]: 2 of 2 claims are broken, by a factor of at least 3.6 to 12."
+    )
+    assert claims.endswith("is in [0.101, 0.107] and [1.1, 1.17]: LMO-DP spends more at 2 of 2 of them.")
+    assert score == (
+        "Difference in accuracy, LMO-DP minus Gaussian: at equal proven ε, the mean over ε = 0.3 and 3 is -1.14 points "
+        "[-1.31, +0.03] (95 %, 10 seeds, 2,000 examples): no difference shown; at equal claims, the mean over ε = 0.3 "
+        "and 3 is +2.90 points [+1.10, +4.70] (95 %, 10 seeds, 2,000 examples): LMO-DP is higher."
+    )
 
 
-def test_a_method_counts_by_the_noise_it_says_it_has_not_by_its_name(results):
-    """A user's ``lmo_dp_mine`` may be anything; a published point counts apart from the grid's targets."""
-    for cell in cells(results, "lmo_dp_as_drawn", "claimed"):
-        cell["method"] = "lmo_dp_mine"
-    results["methods"]["lmo_dp_mine"] = {**results["methods"].pop("lmo_dp_as_drawn"), "noise_of": None}
-    cells(results, "lmo_dp", "claimed")[1]["setting"] = "figure6-3"
-    holds = answer(results)[2]
-    assert "of 2 mechanisms with LMO-DP noise (LMO-DP at ε = 0.3 and at 1 published point), " in holds
-    results["methods"]["lmo_dp_mine"]["noise_of"] = "lmo_dp"
-    assert "of 4 mechanisms with LMO-DP noise" in answer(results)[2]
+@pytest.mark.parametrize(
+    ("factors", "told"),
+    [((0.5, 0.5), "noise: less, never more."), ((0.5, 2.0), "noise. "), ((2.0, 2.0), "noise: more, never less.")],
+)
+def test_less_noise_is_said_as_plainly_as_more(results, factors, told):
+    for factor, cell, standard in zip(
+        factors, cells(results, "lmo_dp", "verified"), cells(results, "gaussian", "verified"), strict=False
+    ):
+        cell["noise_multiplier"] = factor * standard["noise_multiplier"]
+    noise = answer(results)[0]
+    assert told in noise and ("are of few dimensions, or wrong" in noise) is (min(factors) < sqrt(2))
+
+
+def test_the_theorem_is_said_of_mixtures_of_laplaces_only(results):
+    for cell in cells(results, "lmo_dp", "verified"):
+        results["mechanisms"][cell["mechanism"]]["law"] = Gaussian(std=1.0).to_dict()
+    assert "mixture" not in answer(results)[0]
+
+
+def test_laws_of_the_family_are_recognised_as_their_classes_write_them():
+    laws = (PUBLISHED["lmo-0.3"].noise, Laplace(scale=1.0))
+    assert {law.to_dict()["family"] for law in laws} == MIXTURES
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [
+        (1.0002, "ends at a plain Laplace (1.42 times)."),
+        (0.9, "finds noise with 0.9 and 0.9 times the standard deviation of a plain Laplace."),
+        (1.2, "finds nothing better than a plain Laplace."),
+    ],
+)
+def test_what_the_search_found_is_compared_with_a_plain_laplace(results, share, told):
+    """The cells of the Laplace, renamed to those of a search in the family of the method asked about."""
+    results["methods"]["laplace"]["noise_of"] = "lmo_dp"
+    for cell in cells(results, "laplace", "verified")[:2]:
+        results["mechanisms"][cell["mechanism"]]["least_laplace"] = cell["noise_multiplier"] / share
+    assert told in answer(results)[0]
+    results["methods"]["laplace"]["noise_of"] = None
+    assert "search" not in answer(results)[0]
+
+
+def test_claims_that_hold_are_said_to_hold(results):
+    for cell in cells(results, "lmo_dp", "claimed"):
+        cell["claimed_run"] = 500.0
+    assert "2 of 2 claims hold." in answer(results)[1]
+    cells(results, "lmo_dp", "claimed")[0]["claimed_run"] = 0.58
+    assert "1 of 2 claims hold, the others are open." in answer(results)[1]
+    cells(results, "lmo_dp", "claimed")[0]["claimed_run"] = 0.1
+    assert "1 of 2 claims are broken, by a factor of at least 5.6." in answer(results)[1]
+
+
+def test_a_method_that_spends_no_more_is_said_to(results):
+    for cell in cells(results, "lmo_dp", "claimed"):
+        cell |= {"verified_lower": 0.01, "verified_upper": 0.02}
+    assert answer(results)[1].endswith("LMO-DP is not shown to spend more.")
+
+
+def test_noise_as_drawn_is_no_point_of_the_published_method(results):
+    for cell in cells(results, "lmo_dp", "claimed"):
+        cell["claimed_run"] = None
+    assert answer(results)[1] == "No published claim of LMO-DP could be compared with a proven interval."
+
+
+def test_all_published_points_of_the_plan_are_counted(results):
+    (first, *_) = [
+        item for item in results["mechanisms"].values() if item["method"] == "lmo_dp" and item["claimed_run"]
+    ]
+    for number, claim in enumerate((0.2, 9.0)):
+        results["mechanisms"][f"more-{number}"] = {
+            **first,
+            "calibration": "claimed",
+            "setting": "s",
+            "claimed_run": claim,
+        }
+    results["mechanisms"]["elsewhere"] = {**first, "calibration": "claimed", "steps": 999}
+    assert "Of all 4 published points under this plan, 3 claims are broken." in answer(results)[1]
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ((0.001, 0.02), ": LMO-DP is higher;"),
+        ((-0.02, -0.001), ": LMO-DP is lower;"),
+        ((-0.02, 0.001), ": no difference shown;"),
+        ((None, None), "(10 seeds): too few seeds;"),
+    ],
+)
+def test_the_verdict_follows_the_pooled_interval(results, ends, told):
+    results["contrasts"][0] = contrast("head", "verified", 0.005, *ends)
+    assert told in answer(results)[2]
 
 
 def test_the_two_methods_come_from_the_configuration(results):
     results["compare"] = {"asked": "laplace", "standard": "lmo_dp"}
-    assert "with Laplace noise, compared with LMO-DP noise" in question(results)
-    claimed, verified, holds = answer(results)
-    assert "Laplace reaches 66.0 and 73.5 % accuracy and the LMO-DP" in claimed and "Laplace minus LMO-DP" in verified
-    assert "mechanisms with Laplace noise (Laplace at ε = 0.3 and 3)" in holds
+    noise, claims, score = answer(results)
+    assert "Laplace needs 0.904 and 0.904 times the LMO-DP's noise: less, never more" in noise
+    assert "The published points of Laplace" in claims and "Laplace minus LMO-DP" in score
     results["compare"]["asked"] = "absent"
-    assert "for which both absent and the LMO-DP have a score" in answer(results)[0]
-
-
-def test_they_turn_with_the_numbers(results):
-    for cell in cells(results, "lmo_dp", "claimed"):
-        cell |= {"verified_lower": 0.01, "verified_upper": 0.02}
-    for name in ("lmo_dp", "lmo_dp_as_drawn"):
-        for cell in cells(results, name, "claimed"):
-            cell |= {"claimed_run": 500.0}
-    claimed, _, holds = answer(results)
-    assert "LMO-DP spends less" in claimed
-    assert "at or above the verified upper bound for 4 of 4" in holds and "not a valid guarantee" not in holds
-
-
-def test_overlapping_intervals_are_not_told_apart(results):
-    for cell in cells(results, "lmo_dp", "claimed") + cells(results, "gaussian", "claimed"):
-        cell |= {"verified_lower": 1.0, "verified_upper": 2.0}
-    assert "the verified intervals overlap" in answer(results)[0]
+    noise, claims, _ = answer(results)
+    assert "no target for which the noise of absent and LMO-DP is known" in noise and "claim of absent" in claims
 
 
 def test_a_missing_score_is_said(results):
-    for cell in results["cells"]:
-        if cell["method"] == "gaussian":
-            cell["scores"][cell["metric"]]["mean"] = None
-    claimed, verified, _ = answer(results)
-    assert "no target" in claimed and "no target" in verified
+    results["contrasts"] = []
+    told = answer(results)[2]
+    assert "at equal proven ε, no target has a score of both; at equal claims, no target has a score of both." in told
 
 
-def test_an_interval_is_quoted_with_its_verdict(results):
-    asked, standard = cells(results, "lmo_dp", "verified")[0], cells(results, "gaussian", "verified")[0]
-    item = {"cell": asked["cell"], "against_cell": standard["cell"], "lower": -0.02, "upper": -0.004, "separated": True}
-    results["comparisons"] = [item]
-    told = answer(results)[1]
-    assert "(95 % interval -2.0 to -0.4)" in told and "The interval excludes zero." in told
-    results["comparisons"] = [{**item, "upper": 0.004, "separated": False}]
-    told = answer(results)[1]
-    assert "(95 % interval -2.0 to +0.4)" in told and "The interval contains zero." in told
-
-
-def test_several_intervals_share_one_verdict(results):
-    both = zip(cells(results, "lmo_dp", "verified")[:2], cells(results, "gaussian", "verified")[:2], strict=True)
-    items = [{"cell": a["cell"], "against_cell": b["cell"], "lower": -0.02, "upper": -0.004} for a, b in both]
-    for separated, verdict in (
-        ((True, True), "All these intervals exclude zero."),
-        ((False, False), "All these intervals contain zero."),
-        ((False, True), "Only the interval at ε = 3 excludes zero."),
-    ):
-        results["comparisons"] = [{**item, "separated": apart} for item, apart in zip(items, separated, strict=True)]
-        assert answer(results)[1].endswith(verdict)
+def test_the_proof_that_the_sentence_names_is_there():
+    text = (ROOT / PROOF).read_text()
+    proof = text[text.index(f"## {PROOF_HEADING}") :]
+    assert "no mixture of Laplaces needs less than √2 times" in proof

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from lmodp.data.cards import DATASETS
 from lmodp.grid.cells import Cell
 from lmodp.grid.sections import Compare
 from lmodp.reporting.results.collect_results import collect_results
@@ -26,6 +27,7 @@ class Grid(SimpleNamespace):
             delta=1e-5,
             setting=None,
             dataset="venues",
+            card=DATASETS["venues"],
         )
         cell = Cell(
             id="c",

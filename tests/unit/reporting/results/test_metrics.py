@@ -1,9 +1,10 @@
 """Scores: one place says which, how they are written, and why one is missing."""
 
 import pytest
+from scipy import stats
 
 from lmodp.data.cards import DATASETS
-from lmodp.reporting.results.metrics import METRICS, metrics_of, missing_scores, summarise
+from lmodp.reporting.results.metrics import METRICS, metrics_of, missing_scores, reach, summarise
 from lmodp.tasks.generation_scores import SCORES
 
 NO_JAVA = "needs Java, which is not installed"
@@ -78,7 +79,25 @@ def test_how_scores_are_written(name, value, text, difference):
     assert METRICS[name].text(value) == text and METRICS[name].difference(value) == difference
 
 
-def test_mean_and_spread():
-    assert METRICS["accuracy"].mean_and_spread({"mean": 0.75, "spread": 0.012}) == "75.0 ± 1.2"
-    assert METRICS["nist"].mean_and_spread({"mean": 6.697, "spread": None}) == "6.70"
-    assert METRICS["nist"].mean_and_spread({"mean": None, "spread": None}) == "–"
+def test_a_mean_has_half_of_its_interval_where_seeds_are_enough():
+    score = {"mean": 0.75, "spread": 0.012, "values": [0.75] * 10}
+    assert reach(score) == pytest.approx(stats.t.ppf(0.975, 9) * 0.012 / 10**0.5)
+    assert METRICS["accuracy"].mean_and_reach(score) == "75.0 ± 0.9"  # 0.858, rounded outwards
+    assert METRICS["accuracy"].mean_and_reach({**score, "values": [0.75] * 4}) == "75.0"
+    assert METRICS["nist"].mean_and_reach({"mean": 6.697, "spread": None, "values": [6.697]}) == "6.70"
+    assert METRICS["nist"].mean_and_reach({"mean": None, "spread": None, "values": []}) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "lower", "upper"),
+    [
+        (0.0131, "+1.3", "+1.4"),
+        (-0.0131, "-1.4", "-1.3"),
+        (0.0003, "+0.03", "+0.1"),
+        (-0.0003, "-0.1", "-0.03"),
+        (-0.013, "-1.3", "-1.3"),
+        (0.0, "+0.0", "+0.0"),
+    ],
+)
+def test_ends_are_rounded_outwards_and_never_onto_zero(value, lower, upper):
+    assert (METRICS["accuracy"].lower_end(value), METRICS["accuracy"].upper_end(value)) == (lower, upper)

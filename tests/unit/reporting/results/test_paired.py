@@ -2,12 +2,26 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from lmodp.reporting.results.paired import FEWEST_SEEDS, best_cells, compare_cells, paired_interval, seeds_interval
+from lmodp.reporting.results.against import score_verdict
+from lmodp.reporting.results.metrics import FEWEST_SEEDS
+from lmodp.reporting.results.paired import (
+    answers_of,
+    best_cells,
+    compare_cells,
+    paired_interval,
+    pooled_contrasts,
+    seeds_interval,
+)
 from lmodp.tasks.accuracy import pack_correct
 from tests.lines import write_lines
 
 EXAMPLES = 400
+
+
+def compared(rows, runs, root, standard="a"):
+    return compare_cells(rows, answers_of(rows, runs, root), standard)
 
 
 def grid(root, seeds, gain, *, shift=0.0):
@@ -40,29 +54,29 @@ def grid(root, seeds, gain, *, shift=0.0):
 
 def test_a_clear_gain_is_separated_and_seen_from_both_sides(tmp_path):
     rows, runs = grid(tmp_path, 6, 0.1)
-    forward, backward = compare_cells(rows, runs, tmp_path)
-    assert forward["against"] == "b" and forward["difference"] < 0 and forward["upper"] < 0 and forward["separated"]
+    forward, backward = compared(rows, runs, tmp_path)
+    assert forward["against"] == "b" and forward["difference"] < 0 and score_verdict(forward) == "lower"
     assert (backward["lower"], backward["upper"]) == (-forward["upper"], -forward["lower"])
     assert best_cells(rows, [forward, backward]) == {"b"}
 
 
 def test_no_gain_is_not_separated(tmp_path):
     rows, runs = grid(tmp_path, 6, 0.0, shift=0.02)
-    found = compare_cells(rows, runs, tmp_path)
-    assert not found[0]["separated"] and best_cells(rows, found) == set()
+    found = compared(rows, runs, tmp_path)
+    assert score_verdict(found[0]) == "no difference shown" and best_cells(rows, found) == set()
 
 
 def test_few_seeds_claim_nothing(tmp_path):
     rows, runs = grid(tmp_path, FEWEST_SEEDS - 1, 0.1)
-    found = compare_cells(rows, runs, tmp_path)
-    assert found[0]["lower"] is None and found[0]["separated"] is None and found[0]["difference"] < 0
+    found = compared(rows, runs, tmp_path)
+    assert found[0]["lower"] is None and score_verdict(found[0]) == "too few seeds" and found[0]["difference"] < 0
     assert best_cells(rows, found) == set()
 
 
 def test_a_run_that_diverged_is_left_out_on_both_sides(tmp_path):
     rows, runs = grid(tmp_path, 6, 0.1)
     runs[0]["status"] = "diverged"
-    assert compare_cells(rows, runs, tmp_path)[0]["seeds"] == 5
+    assert compared(rows, runs, tmp_path)[0]["seeds"] == 5
 
 
 @pytest.mark.parametrize("factor", [1.0, 2 / 3, 3 / 2])
@@ -98,7 +112,7 @@ def test_scores_of_a_corpus_are_compared_run_by_run(tmp_path, seeds):
             score = {"bleu": level + number + (0.2 * number if method == "b" else 0.0), "examples": 100}
             lines.append({"run": f"{method}-{number}", **score})
         write_lines(tmp_path, method, "evaluate_model", lines)
-    forward, backward = compare_cells(rows, runs, tmp_path)
+    forward, backward = compared(rows, runs, tmp_path)
     assert backward["difference"] == pytest.approx(3 + 0.2 * (seeds - 1) / 2) and backward["seeds"] == seeds
     assert best_cells(rows, [forward, backward]) == ({"b"} if seeds == FEWEST_SEEDS else set())
     assert (backward["lower"] is None) is (seeds < FEWEST_SEEDS)
@@ -114,3 +128,61 @@ def test_the_interval_over_seeds_covers_as_often_as_it_says(factor, covers):
         middle, reach = (lower + upper) / 2, factor * (upper - lower) / 2
         hits += abs(middle) <= reach
     assert (abs(hits / 2000 - 0.95) < 0.015) is covers
+
+
+def four_targets(root, gains, *, shift=0.02):
+    """Two methods at four targets; the second is right on some more examples, at each target another share."""
+    rows, runs = [], []
+    for number, gain in enumerate(gains):
+        of_it, more = grid(root / str(number), 6, gain, shift=shift)
+        for row in of_it:
+            row |= {"cell": f"{row['cell']}{number}", "epsilon": float(number), "setting": None}
+        for run in more:
+            run["cell"] = f"{run['cell']}{number}"
+        rows, runs = rows + of_it, runs + more
+        for method in "ab":
+            (root / "cells").mkdir(exist_ok=True)
+            (root / str(number) / "cells" / method).rename(root / "cells" / f"{method}{number}")
+    return rows, runs
+
+
+def test_the_pooled_contrast_is_the_mean_over_targets_and_needs_no_adjustment(tmp_path):
+    rows, runs = four_targets(tmp_path, (0.01, 0.02, 0.03, 0.04))
+    answers = answers_of(rows, runs, tmp_path)
+    (pooled,) = pooled_contrasts(rows, answers, {"asked": "b", "standard": "a"})
+    singles = [item for item in compare_cells(rows, answers, "a") if item["method"] == "b"]
+    assert pooled["difference"] == pytest.approx(np.mean([item["difference"] for item in singles]))
+    assert pooled["epsilons"] == [0.0, 1.0, 2.0, 3.0] and (pooled["seeds"], pooled["comparisons"]) == (6, 1)
+    (turned,) = pooled_contrasts(rows, answers, {"asked": "a", "standard": "b"})
+    assert turned["difference"] == pytest.approx(-pooled["difference"])
+    assert pooled_contrasts(rows, answers, {"asked": "b", "standard": "absent"}) == []
+
+
+def test_single_comparisons_are_adjusted_for_their_number(tmp_path):
+    """Four comparisons share 5 %: each interval is the one of 98.75 %, about the same middle."""
+    rows, runs = four_targets(tmp_path, (0.0, 0.0, 0.0, 0.0))
+    answers = answers_of(rows, runs, tmp_path)
+    (alone,) = [item for item in compare_cells(rows[:2], answers, "a") if item["method"] == "b"]
+    among = next(item for item in compare_cells(rows, answers, "a") if item["method"] == "b")
+    assert (alone["comparisons"], among["comparisons"]) == (1, 4) and alone["difference"] == among["difference"]
+    factor = stats.norm.ppf(1 - 0.025 / 4) / stats.norm.ppf(0.975)
+    for end in ("lower", "upper"):
+        arms = among[end] - among["difference"], alone[end] - alone["difference"]
+        assert arms[0] == pytest.approx(factor * arms[1])
+
+
+def test_a_family_is_what_a_reader_sees_together(tmp_path):
+    rows, runs = four_targets(tmp_path, (0.0, 0.0, 0.0, 0.0))
+    answers = answers_of(rows, runs, tmp_path)
+    for row in rows[4:]:
+        row["calibration"] = "claimed"
+    assert {item["comparisons"] for item in compare_cells(rows, answers, "a")} == {2}
+    assert {item["comparisons"] for item in compare_cells(rows, answers, "absent")} == {2}
+
+
+@pytest.mark.parametrize("comparisons", [1, 8])
+def test_the_interval_over_seeds_is_adjusted_too(comparisons):
+    differences = np.array([[1.0], [2.0], [4.0], [0.5], [3.0]])
+    lower, upper = seeds_interval(differences, comparisons=comparisons)
+    reach = stats.t.ppf(1 - 0.025 / comparisons, 4) * stats.sem(differences[:, 0])
+    assert (lower, upper) == (pytest.approx(2.1 - reach), pytest.approx(2.1 + reach))

@@ -97,13 +97,42 @@ def test_a_file_with_other_columns_is_refused(tmp_path):
         read_published(path)
 
 
-def test_what_was_not_reproduced_is_said_with_the_command(rows):
-    page = published_pages(rows)[0]
-    assert (
-        "RoBERTa-large" in page.caption
-        and "GPT-2" in page.caption
-        and "make reproduce CONFIG=config/paper.yaml" in page.caption
+def test_what_was_not_reproduced_is_one_line_with_the_command(rows, results):
+    pages = published_pages(results, rows)
+    told = pages[-1].caption
+    assert "RoBERTa-large" in told and "GPT-2" in told and "make reproduce CONFIG=config/paper.yaml" in told
+    assert "64 published hours of training are not compared" in told and not pages[-1].tables
+    shown = [row for page in pages for table in page.tables for row in table.rows]
+    assert len(shown) == sum(row["reproduced"] is not None for row in rows) and all(row[5] != "–" for row in shown)
+    assert pages[1].title.startswith("ε of the whole run"), "the ε that can be compared come first"
+    found = [{**row, "reproduced": 1.0, "difference": 0.0} for row in rows if row["kind"] != "hours"]
+    assert "Not reproduced" not in published_pages(results, found)[-1].caption
+
+
+def test_how_far_the_evidence_reaches(rows, results):
+    """The headline stands beside what its formula gives and what is proven, from the mechanisms at hand."""
+    told = published_pages(results, rows)[0].caption
+    assert "Published is 92.20 % accuracy on SST-2 with RoBERTa-large" in told and "beside about 50 %" in told
+    assert "no certificate of that point" in told and "87.16 % at ε = 0.5384" in told and "90.6 % at ε = 0.5 " in told
+    assert "50.25" not in told, "its ε is 0.2"
+    assert "No run trains RoBERTa-large" in told and "355 million" in told
+    plan = {"epsilon": 0.7, "dataset_size": 67349, "expected_batch_size": 2048.0, "steps": 192}
+    for name, facts in (
+        ("lmo_dp-claimed-e0.3", {"claimed_run": 0.2581, "verified_lower": 2.0315, "verified_upper": 2.193}),
+        ("gaussian-claimed-e0.3", {"verified_lower": 0.2471, "verified_upper": 0.2603, "noise_multiplier": 9.741}),
+    ):
+        results["mechanisms"][f"{name}-3d2c1b0a"] |= {**plan, **facts}
+    told = published_pages(results, rows)[0].caption
+    assert "ε = 0.7 for one step, has ε = 0.258 for the whole run; proven is [2.03, 2.2]" in told
+    assert "noise multiplier 9.74" in told and "[0.247, 0.261]: it was held to 7.8 times less ε" in told
+    results["mechanisms"]["gaussian-claimed-e0.3-3d2c1b0a"]["verified_upper"] = 3.0
+    assert "times less" not in published_pages(results, rows)[0].caption
+
+
+def test_a_grid_that_trains_the_headlines_model_says_so(rows, results):
+    results["experiments"]["head"] |= {"dataset_name": "sst2", "model_name": "roberta_large"}
+    told = published_pages(results, rows)[0].caption
+    assert "Scores of RoBERTa-large are in the tables: classification head" in told and "No run trains" not in told
+    assert published_pages(results, [row for row in rows if "headline" not in row["name"]])[0].title != (
+        "How far this evidence reaches"
     )
-    assert not page.tables
-    found = [{**row, "reproduced": 1.0, "reason": ""} for row in rows]
-    assert "Not reproduced" not in published_pages(found)[0].caption

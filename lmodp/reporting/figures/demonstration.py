@@ -1,0 +1,67 @@
+"""Demonstrations: every score that the main figure does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from lmodp.reporting.figures.comparison import (
+    draw_claims,
+    draw_scores,
+    entries,
+    main_cells,
+    private_cells,
+    share_scores,
+)
+from lmodp.reporting.figures.style import WIDTH, legend, looks, say
+from lmodp.reporting.results.against import Cell
+from lmodp.reporting.results.metrics import FEWEST_SEEDS
+
+COLUMNS = 3
+DRAW = {"claimed": draw_claims, "verified": draw_scores}
+
+
+def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
+    """Return up to two panels per experiment: from claimed to proven ε, and scores at equal proven ε."""
+    panels, look = _panels(results), looks(results["methods"])
+    rows = ceil(len(panels) / COLUMNS) or 1
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, 2.7 * rows + 0.8), squeeze=False)
+    for panel in axes.flat[len(panels) :]:
+        say(panel, "" if panels else "nothing beside\nthe main figure")
+    drawn: set[str] = set()
+    for panel, (name, calibration, cells) in zip(axes.flat, panels, strict=False):
+        drawn |= DRAW[calibration](panel, cells, results, look)
+        share_scores([panel], results, name)
+        panel.set_title(fill(results["experiments"][name]["title"], 36), fontsize=8.5)
+    legend(figure, entries(results, drawn, look), columns=4)
+    return figure
+
+
+def _panels(results: Mapping[str, Any]) -> list[tuple[str, str, list[Cell]]]:
+    """The cells that the main figure does not show, by experiment and calibration."""
+    main = {cell["cell"] for cell in main_cells(results)}
+    found = []
+    for name in results["experiments"]:
+        cells = [cell for cell in private_cells(results, name) if cell["cell"] not in main]
+        for calibration in DRAW:
+            of_it = [cell for cell in cells if cell["calibration"] == calibration]
+            if of_it:
+                found.append((name, calibration, of_it))
+    return found
+
+
+def caption(results: Mapping[str, Any]) -> str:
+    """Return what the figure shows, and why it proves nothing."""
+    return (
+        "Demonstrations that the suite trains these methods and models. No verdict rests on them: many have few seeds "
+        "or few steps, and some lie at chance. Panels over claimed and proven ε: each setting, hollow at the ε that is "
+        "claimed for the run, full at the upper end of the proven interval. Panels over proven ε alone: scores at "
+        f"equal proven ε; bars are 95 % intervals over seeds, and with fewer than {FEWEST_SEEDS} seeds every run is a "
+        "dot."
+    )

@@ -1,0 +1,89 @@
+"""A cell beside the standard: noise ratio, paired difference, pooled contrast, and the words for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lmodp.reporting.formats import at_least, plain_list
+from lmodp.reporting.results.metrics import METRICS
+
+Cell = Mapping[str, Any]
+NO_DIFFERENCE, FEW_SEEDS = "no difference shown", "too few seeds"
+
+
+def title_of(results: Mapping[str, Any], part: str) -> str:
+    """Return the title of the method ``asked`` about or of the ``standard``; of one that the grid lacks, its name."""
+    name: str = results["compare"][part]
+    return results["methods"].get(name, {"title": name})["title"]
+
+
+def targets(results: Mapping[str, Any], experiment: str, calibration: str) -> dict[tuple[float, float], list[Cell]]:
+    """Return an experiment's cells by (δ, ε), ascending; the methods' own published points are left out."""
+    found: dict[tuple[float, float], list[Cell]] = {}
+    for cell in results["cells"]:
+        if (cell["experiment"], cell["calibration"], cell["setting"]) == (experiment, calibration, None):
+            found.setdefault((cell["delta"], cell["epsilon"]), []).append(cell)
+    return dict(sorted(found.items()))
+
+
+def standard_cell(cell: Cell, results: Mapping[str, Any]) -> Cell | None:
+    """Return the standard's cell at a cell's target, if there is one."""
+    same = targets(results, cell["experiment"], cell["calibration"]).get((cell["delta"], cell["epsilon"]), [])
+    return next((item for item in same if item["method"] == results["compare"]["standard"]), None)
+
+
+def noise_ratio(cell: Cell, results: Mapping[str, Any]) -> float | None:
+    """Return a cell's noise multiplier over the standard's at the same target."""
+    standard = standard_cell(cell, results)
+    if standard is None or not (cell["noise_multiplier"] and standard["noise_multiplier"]):
+        return None
+    return cell["noise_multiplier"] / standard["noise_multiplier"]
+
+
+def against_standard(cell: Cell, results: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return a cell's paired comparison with the standard at the same target."""
+    standard = results["compare"]["standard"]
+    return next(
+        (item for item in results["comparisons"] if (item["cell"], item["against"]) == (cell["cell"], standard)), None
+    )
+
+
+def contrast_of(results: Mapping[str, Any], experiment: str, calibration: str) -> Mapping[str, Any] | None:
+    """Return the pooled contrast of an experiment under one calibration."""
+    wanted = (experiment, calibration)
+    return next((item for item in results["contrasts"] if (item["experiment"], item["calibration"]) == wanted), None)
+
+
+def score_verdict(item: Mapping[str, Any] | None) -> str:
+    """Return what a comparison or contrast shows: ``higher``, ``lower``, `NO_DIFFERENCE` or `FEW_SEEDS`."""
+    if item is None or item["lower"] is None or item["upper"] is None:
+        return FEW_SEEDS
+    return "higher" if item["lower"] > 0 else "lower" if item["upper"] < 0 else NO_DIFFERENCE
+
+
+def contrast_words(results: Mapping[str, Any], item: Mapping[str, Any], *, decimals: int = 2) -> str:
+    """Return a pooled contrast as ``-0.38 points [-0.81, +0.04] (95 %, 10 seeds, 872 examples)``."""
+    metric = METRICS[results["experiments"][item["experiment"]]["metrics"][0]]
+    told = f"{metric.difference(item['difference'], decimals)} {metric.unit}"
+    seeds = f"{item['seeds']} seed{'s' if item['seeds'] != 1 else ''}"
+    if item["lower"] is None:
+        return f"{told} ({seeds})"
+    ends = f"[{metric.lower_end(item['lower'], decimals)}, {metric.upper_end(item['upper'], decimals)}]"
+    examples = f", {item['examples']:,} examples" if item["examples"] > 1 else ""
+    return f"{told} {ends} ({100 * item['confidence']:g} %, {seeds}{examples})"
+
+
+def claim_verdict(cell: Cell) -> str:
+    """Return what the proven interval says of a claim for the run: ``broken``, ``holds``, ``open`` or ``no claim``."""
+    claimed, lower, upper = (cell[name] for name in ("claimed_run", "verified_lower", "verified_upper"))
+    if claimed is None:
+        return "no claim"
+    if lower is not None and claimed < lower:
+        return f"broken, × {at_least(lower / claimed, 2)}" if claimed > 0 else "broken"
+    return "holds" if upper is not None and claimed >= upper else "open"
+
+
+def epsilons(values: list[float]) -> str:
+    """Return ``0.3, 0.7 and 2``, each once."""
+    return plain_list([f"{value:g}" for value in dict.fromkeys(values)])
