@@ -80,11 +80,15 @@ class DatasetSpec(Spec, OfDataset):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec(Spec):
-    """A prepared model: its name, where it comes from, and how many of its layers are kept (None for all)."""
+    """A prepared model: its name, where it comes from, and how many of its layers are kept (None for all).
+
+    ``own_model`` is what a model of the user's own is (`lmodp.models.own.identity_of`); None for a known one.
+    """
 
     model: str
     source: str
     layers: int | None
+    own_model: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def id(self) -> str:
@@ -103,6 +107,7 @@ class TokensSpec(Spec, OfDataset):
     layers: int | None
     max_length: int
     own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
+    own_model: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def id(self) -> str:
@@ -117,7 +122,12 @@ class TokensSpec(Spec, OfDataset):
     @property
     def needed_model(self) -> ModelSpec:
         """The model whose tokenizer is used."""
-        return ModelSpec(model=self.model, source=self.model_source or self.source, layers=self.layers)
+        return ModelSpec(
+            model=self.model,
+            source=self.model_source or self.source,
+            layers=self.layers,
+            own_model=self.own_model,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +169,7 @@ class ActivationsSpec(Spec, OfDataset):
     pooling: str
     threads: int
     own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
+    own_model: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def id(self) -> str:
@@ -301,7 +312,7 @@ class CellSpec(Spec, OfDataset):
         privacy_unit, adjacency: who is protected, and which data sets are neighbours.
         randomness: "seeded" for a benchmark; "entropy" for a release.
         public_scores: whether the scored split is public, so that a release may tell its scores.
-        own_data: see `OfDataset`.
+        own_data, own_model: see `OfDataset` and `ModelSpec`.
     """
 
     experiment: str
@@ -330,6 +341,7 @@ class CellSpec(Spec, OfDataset):
     randomness: str = field(default="seeded", metadata=LATER)
     public_scores: bool = field(default=False, metadata=LATER)
     own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
+    own_model: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -19,7 +19,7 @@ from typing import Any
 from lmodp.data.files import HIDDEN, Table, read_table
 from lmodp.data.hub import hub_files
 from lmodp.data.hub_lock import HubEntry
-from lmodp.data.source_settings import EVALUATION, OwnDataset
+from lmodp.data.source_settings import EVALUATION, OwnDataset, placed
 from lmodp.data.splits import split_off
 from lmodp.data.tables import Examples
 from lmodp.errors import DamagedFile, InvalidValue
@@ -94,13 +94,11 @@ def rows_key(cache_root: Path) -> bytes:
 
 
 def _paths(own: OwnDataset, cache_root: Path, data_root: Path | None) -> dict[str, Path]:
-    root = data_root or Path()
-    if own.repository is not None:
-        entry = HubEntry(
-            kind="dataset", name=own.name, repository=own.repository, revision=own.revision, files=own.files
-        )
-        root = hub_files(entry, cache_root=cache_root)
-    return {part: root / Path(path).expanduser() for part, path in own.files.items()}
+    if own.repository is None:
+        return {part: placed(path, data_root) for part, path in own.files.items()}
+    entry = HubEntry(kind="dataset", name=own.name, repository=own.repository, revision=own.revision, files=own.files)
+    root = hub_files(entry, cache_root=cache_root)
+    return {part: root / path for part, path in own.files.items()}
 
 
 def _read(own: OwnDataset, path: Path) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 EVALUATION = "test"  # the part of a user's own data on which scores are reported
 SHARE = 0.1  # of the training file, for a test part that is not given
@@ -56,6 +57,28 @@ class OwnDataset:
         return {part: share for part, share in wanted.items() if part not in self.files}
 
 
+def placed(path: str, data_root: Path | None) -> Path:
+    """Return the place of a user's own file or folder: below the folder of local data, or else as it is written."""
+    plain = Path(path).expanduser()
+    below = (data_root or Path()) / plain
+    return plain if plain.exists() and not below.exists() else below
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnModel:
+    """Where a model of the user's own is.
+
+    Args:
+        name: key in the configuration.
+        place: folder, or id of a hub's repository.
+        revision: commit of the repository; None for a folder.
+    """
+
+    name: str
+    place: str
+    revision: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings:
     """The configuration's settings for sources; they do not enter any id.
@@ -66,6 +89,7 @@ class SourceSettings:
         local_models: for each model, its folder below ``data_root``; default ``models/NAME``.
         hub_revisions: for each data set or model, a commit.
         datasets: how each data set of the user's own is read.
+        models: where each model of the user's own is.
         rows_key: see `lmodp.data.own.identity_of`; None for a benchmark.
     """
 
@@ -74,4 +98,5 @@ class SourceSettings:
     local_models: Mapping[str, str] = field(default_factory=dict)
     hub_revisions: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, OwnDataset] = field(default_factory=dict)
+    models: Mapping[str, OwnModel] = field(default_factory=dict)
     rows_key: bytes | None = field(default=None, repr=False)

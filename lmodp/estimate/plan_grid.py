@@ -10,7 +10,7 @@ from typing import Any
 from lmodp.data.hub_lock import hub_entry
 from lmodp.errors import InvalidValue, Unsupported
 from lmodp.grid.cells import Cell, Grid
-from lmodp.models.cards import MODELS
+from lmodp.models.cards import ModelCard, card_of
 from lmodp.records.record import read_record
 from lmodp.specs import CellSpec
 from lmodp.stages.calibrate_noise import calibrate_noise
@@ -47,7 +47,7 @@ def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: f
     spec, training = cell.spec, cell.spec.training
     part = json.dumps([spec.experiment, spec.trainable])  # a method may train another part than its experiment does
     if part not in sizes:
-        sizes[part] = _size(spec)
+        sizes[part] = _size(spec, grid.config.model_cards[spec.model])
     size = sizes[part]
     flops = _flops(cell, size, mean_length=_mean_length(cell.tokens, grid))
     examples = training.expected_batch_size * training.steps * cell.repetitions
@@ -105,17 +105,17 @@ def _mean_length(tokens_id: str, grid: Grid) -> float | None:
     return read_record(path)["splits"]["train"]["mean_length"] if path.is_file() else None
 
 
-def _size(spec: CellSpec) -> dict[str, Any]:
-    data = spec.card
+def _size(spec: CellSpec, card: ModelCard) -> dict[str, Any]:
+    data, own = spec.card, spec.own_model
     asked = {
-        "model": spec.model,
+        "model": [spec.model, own, None if own is None else card.config],
         "classes": len(data.labels) or None,
         **{name: getattr(spec, name) for name in ("trainable", "pooling", "max_length", "layers")},
         "training": {name: getattr(spec.training, name) for name in ("micro_batch_size", "precision")},
     }
     return {
         "experiment": spec.experiment,
-        "model": MODELS[spec.model].title,
+        "model": card.title,
         "dataset": data.title,
         **_size_of(json.dumps(asked)),
     }
@@ -128,7 +128,7 @@ def _size_of(asked: str) -> dict[str, Any]:
 
     values = json.loads(asked)
     try:
-        return vars(true_size(MODELS[values.pop("model")], **values))
+        return vars(true_size(card_of(*values.pop("model")), **values))
     except Unsupported as error:
         return {
             **dict.fromkeys(("parameters", "trainable", "tapped", "memory_bytes", "flops_per_example")),

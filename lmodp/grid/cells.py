@@ -19,7 +19,6 @@ from lmodp.errors import InvalidValue, nearest
 from lmodp.grid.sections import Config, Experiment
 from lmodp.methods.contract import Method, points_of, why_left_out
 from lmodp.methods.discovery import load_methods
-from lmodp.models.cards import MODELS
 from lmodp.specs import (
     ActivationsSpec,
     CellSpec,
@@ -213,7 +212,9 @@ class Grid:
         experiment = self.config.experiments[name]
         spec = self._spec(name, experiment, method, point)
         prefix = activations_of(spec)
-        left_out = why_left_out(method, spec, task=spec.card.task, architecture=MODELS[experiment.model].architecture)
+        left_out = why_left_out(
+            method, spec, task=spec.card.task, architecture=self.config.model_cards[experiment.model].architecture
+        )
         return Cell(
             id=spec.id,
             spec=spec,
@@ -231,9 +232,12 @@ class Grid:
     def _spec(self, name: str, experiment: Experiment, method: Method, point: Point) -> CellSpec:
         values = experiment.model_dump(mode="json", exclude=NOT_IN_SPEC)
         training = values.pop("training")
+        own_model, _ = self.config.own_models.get(experiment.model, (None, None))
         if experiment.dataset in self.config.datasets:  # says itself where it is; source is then the model's alone
             values["model_source"] = values["model_source"] or values["source"]
             values["source"] = "hub" if self.config.datasets[experiment.dataset].repository else "local"
+        if own_model is not None:
+            values["model_source"] = "hub" if self.config.models[experiment.model].revision else "local"
         if method.name in experiment.learning_rates:
             training["learning_rate"] = experiment.learning_rates[method.name]
         return CellSpec(
@@ -244,6 +248,7 @@ class Grid:
             engine=method.engine,
             dataset_size=self.config.cards[experiment.dataset].train_size,
             own_data=self.config.own_data.get(experiment.dataset),
+            own_model=own_model,
             base_seed=self.config.base_seed,
             threads=self.config.threads,
             privacy_unit=self.config.privacy_unit,

@@ -8,7 +8,7 @@ from pathlib import Path
 from lmodp.data.cards import DATASETS
 from lmodp.data.layouts import LAYOUTS
 from lmodp.errors import Fault, nearest
-from lmodp.grid.own_data import own_dataset_faults
+from lmodp.grid import own
 from lmodp.grid.sections import Config
 from lmodp.methods.contract import points_of
 from lmodp.methods.discovery import load_methods, method_paths
@@ -23,7 +23,7 @@ def contradictions(config: Config) -> list[Fault]:
     faults = [
         *_too_many(config),
         *_unusable_places(config),
-        *own_dataset_faults(config),
+        *own.contradictions(config),
         *_unknown_names(config),
         *_impossible_rates(config),
     ]
@@ -73,7 +73,7 @@ def _unknown_names(config: Config) -> list[Fault]:
         named += [(f"experiments.{key}.methods", "method", name, methods) for name in item.methods or []]
         named += [(f"experiments.{key}.learning_rates", "method", name, methods) for name in item.learning_rates]
         named += [(f"experiments.{key}.dataset", "data set", item.dataset, datasets)]
-        named += [(f"experiments.{key}.model", "model", item.model, MODELS)]
+        named += [(f"experiments.{key}.model", "model", item.model, {**MODELS, **config.models})]
     named += [(f"local_files.{name}", "data set", name, FILES) for name in config.local_files]
     named += [
         (f"local_files.{name}", "split", split, FILES[name])
@@ -124,7 +124,7 @@ def _impossible_tasks(config: Config) -> list[Fault]:
     """Only language models generate sentences, and only some models can be cut."""
     faults = []
     for key, item in config.experiments.items():
-        data, model = config.cards[item.dataset], MODELS[item.model]
+        data, model = config.cards[item.dataset], config.model_cards[item.model]
         if data.task == "table_to_text" and not model.generates:
             faults.append(
                 Fault(

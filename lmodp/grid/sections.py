@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lmodp.data.cards import DATASETS, DatasetCard, card_of
-from lmodp.data.source_settings import OwnDataset, SourceSettings
-from lmodp.errors import ConfigError, Fault, LmodpError
+from lmodp.data.source_settings import OwnDataset, OwnModel, SourceSettings
+from lmodp.grid import own
 from lmodp.grid.types import (
     Calibration,
     Commit,
@@ -28,6 +28,7 @@ from lmodp.grid.types import (
     Trials,
     Whole,
 )
+from lmodp.models.cards import MODELS, ModelCard
 
 
 class Section(BaseModel):
@@ -194,6 +195,13 @@ class Dataset(Section):
         return OwnDataset(name=name, **{**self.model_dump(), "text": text})
 
 
+class Model(Section):
+    """A model of your own: a folder that transformers can load, or a hub's repository."""
+
+    place: PathText = Field(alias="from", description="folder, below data_root or not, or id of a hub's repository")
+    revision: Commit | None = Field(None, description="commit of the repository; null for a folder")
+
+
 class Config(Section):
     """A whole grid."""
 
@@ -226,6 +234,7 @@ class Config(Section):
     )
     hub_revisions: dict[str, Commit] = Field({}, description="data set or model to commit, in place of hub.lock's")
     datasets: dict[Name, Dataset] = Field({}, description="data sets of your own, by name")
+    models: dict[Name, Model] = Field({}, description="models of your own, by name")
     methods_folder: PathText | None = Field(None, description="a further folder of methods, beside baselines/")
     methods: Several[str]
     privacy: Privacy
@@ -247,46 +256,45 @@ class Config(Section):
     def sources(self) -> SourceSettings:
         """The settings of the sources of data sets and models."""
         names = ("local_layout", "local_files", "local_models", "hub_revisions")
-        own = {name: item.settings(name) for name, item in self.datasets.items()}
-        return SourceSettings(**{name: getattr(self, name) for name in names}, datasets=own, rows_key=self._rows_key)
+        return SourceSettings(
+            **{name: getattr(self, name) for name in names},
+            datasets={name: item.settings(name) for name, item in self.datasets.items()},
+            models={name: OwnModel(name=name, **item.model_dump()) for name, item in self.models.items()},
+            rows_key=self.rows_key,
+        )
 
     @cached_property
     def own_data(self) -> dict[str, dict[str, Any]]:
-        """What each data set of the user's own is; its files are read for this.
+        """What each data set of the user's own is, of those that experiments name; their files are read for this.
 
         Raises:
             ConfigError: data sets that cannot be read, see `load_own`.
         """
-        if not self.datasets:
-            return {}
-        from lmodp.data.own import identity_of, load_own  # reads tables, which most configurations need not
-
-        used = {name for item in self.experiments.values() if (name := item.dataset) in self.datasets}
-        found, faults = {}, []
-        for name in sorted(used):
-            own = self.datasets[name].settings(name)
-            try:
-                examples = load_own(own, cache_root=self.cache, data_root=self.data_folder())
-            except LmodpError as error:
-                faults.append(Fault(f"datasets.{name}.files", dict(own.files), str(error).rstrip(".")))
-            else:
-                found[name] = identity_of(own, examples, self._rows_key)
-        if faults:
-            raise ConfigError("datasets", faults)
-        return found
+        return own.read_data(self) if self.datasets else {}
 
     @cached_property
-    def _rows_key(self) -> bytes | None:
-        if not self.datasets or self.randomness == "seeded":
-            return None
-        from lmodp.data.own import rows_key
+    def own_models(self) -> dict[str, tuple[dict[str, Any], ModelCard]]:
+        """What each model of the user's own is, of those that experiments name, and its card.
 
-        return rows_key(self.cache)
+        Raises:
+            ConfigError: models that cannot be read, see `identity_of`.
+        """
+        return own.read_models(self) if self.models else {}
+
+    @cached_property
+    def rows_key(self) -> bytes | None:
+        """The secret of a release's hashes of rows, see `lmodp.data.own.identity_of`."""
+        return own.secret(self) if self.datasets and self.randomness == "entropy" else None
 
     @cached_property
     def cards(self) -> dict[str, DatasetCard]:
         """The data sets of this configuration: those that the suite knows, and the user's own."""
-        return {**DATASETS, **{name: card_of(name, own) for name, own in self.own_data.items()}}
+        return {**DATASETS, **{name: card_of(name, item) for name, item in self.own_data.items()}}
+
+    @cached_property
+    def model_cards(self) -> dict[str, ModelCard]:
+        """The models of this configuration: those that the suite knows, and the user's own."""
+        return {**MODELS, **{name: card for name, (_, card) in self.own_models.items()}}
 
     def data_folder(self) -> Path | None:
         """The folder of local data files: ``data_root``, else LMODP_DATA_ROOT, else None."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +14,8 @@ class ModelCard:
     Args:
         name: key in the configuration.
         title: for tables and captions.
-        architecture: "roberta", "bert", "gpt2" or "llama"; the last two are
-            language models and can generate text.
+        architecture: "roberta", "bert", "gpt2", "llama", or another name that transformers has for a user's own.
+        causal: whether it is a causal language model, which can generate text.
         recipe: how the source "embedded" makes the model, a key of
             `lmodp.models.prepare_model.RECIPES`; None if it does not offer it.
         package: entry of ``data.lock`` with the weights, or with the text for
@@ -34,7 +34,8 @@ class ModelCard:
 
     name: str
     title: str
-    architecture: Literal["roberta", "bert", "gpt2", "llama"]
+    architecture: str
+    causal: bool = False
     recipe: str | None = None
     package: str | None = None
     config: Mapping[str, Any] | None = None
@@ -48,7 +49,7 @@ class ModelCard:
     @property
     def generates(self) -> bool:
         """Whether it is a causal language model."""
-        return self.architecture in ("gpt2", "llama")
+        return self.causal or self.architecture in ("gpt2", "llama")
 
     @property
     def published(self) -> bool:
@@ -185,3 +186,19 @@ _CARDS = (
 )
 
 MODELS: dict[str, ModelCard] = {card.name: card for card in _CARDS}
+
+
+def card_of(
+    model: str, own_model: Mapping[str, Any] | None = None, config: Mapping[str, Any] | None = None
+) -> ModelCard:
+    """Return the card of a model that the suite knows, or that of a user's own.
+
+    Args:
+        model: its name.
+        own_model: what it is (`lmodp.models.own.identity_of`); None for a known one.
+        config: of a user's own, where its size is asked for.
+    """
+    if own_model is None:
+        return MODELS[model]
+    facts = {name: own_model[name] for name in ("architecture", "causal")}
+    return ModelCard(name=model, title=model, config=config, notes=("A model of the user's own.",), **facts)

@@ -14,11 +14,12 @@ from lmodp.data.fetch import fetched_folder
 from lmodp.data.hub import hub_files
 from lmodp.data.hub_lock import hub_entry
 from lmodp.data.source_settings import SourceSettings
-from lmodp.errors import InvalidValue, MissingFile, require
+from lmodp.errors import DamagedFile, InvalidValue, MissingFile, require
 from lmodp.models.architectures import architecture_of, at_path
-from lmodp.models.cards import MODELS, ModelCard
+from lmodp.models.cards import ModelCard, card_of
 from lmodp.models.folders import check_size, link_model, model_facts, write_model
 from lmodp.models.minilm import load_minilm_bert, load_minilm_roberta
+from lmodp.models.own import content_of, own_folder
 from lmodp.models.smollm2 import load_smollm2
 from lmodp.models.tiny import load_tiny, tiny_tokenizer
 
@@ -34,7 +35,7 @@ def prepare_model(
     """Write a pretrained model and its tokenizer to ``folder``, or link them there.
 
     Args:
-        spec: ``model``, ``source`` and, for models cut to their first layers, ``layers``.
+        spec: ``model`` and ``source``; ``layers`` for models cut to their first layers; ``own_model`` for a user's own.
         folder: receives config.json, model.safetensors and the tokenizer's files.
         cache_root: folder with fetched packages.
         data_root: folder with local models, for the local source.
@@ -48,13 +49,13 @@ def prepare_model(
         DamagedFile: the number of parameters differs from the card's.
         InvalidValue: the source does not offer the model.
     """
-    card, layers = MODELS[spec["model"]], spec.get("layers")
+    card, layers = card_of(spec["model"], spec.get("own_model")), spec.get("layers")
     if layers is not None and not (card.depth and spec["source"] == "embedded"):
         raise InvalidValue(f"layers = {layers!r}: model {card.name!r} is used whole. Leave layers out.")
     if spec["source"] == "embedded":
         facts = _write_embedded(card, folder, cache_root, layers)
     else:
-        source = _source_folder(card, spec["source"], cache_root, data_root, settings or SourceSettings())
+        source = _source_folder(card, spec, cache_root, data_root, settings or SourceSettings())
         facts = link_model(source, folder, card)
     return {
         "title": card.title if layers is None else f"{card.title} ({layers} layers)",
@@ -156,8 +157,14 @@ def keep_first_layers(model: PreTrainedModel, layers: int) -> None:
 
 
 def _source_folder(
-    card: ModelCard, source: str, cache_root: Path, data_root: Path | None, settings: SourceSettings
+    card: ModelCard, spec: Mapping[str, Any], cache_root: Path, data_root: Path | None, settings: SourceSettings
 ) -> Path:
+    source, own = spec["source"], spec.get("own_model")
+    if own is not None:
+        folder = own_folder(settings.models[card.name], cache_root=cache_root, data_root=data_root)
+        if source == "local" and content_of(folder) != own["content"]:
+            raise DamagedFile(f"model = {card.name!r}: has changed since the configuration was read. Start again.")
+        return folder
     if not card.published:
         raise InvalidValue(f"source = {source!r}: is not offered for model {card.name!r}. Use embedded.")
     if source == "hub":

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lmodp.data.cards import DATASETS, card_of
+from lmodp.data.cards import DATASETS
 from lmodp.data.hub_lock import hub_entries
 from lmodp.data.lockfile import locked_package
 from lmodp.grid.cells import Grid
@@ -99,7 +99,9 @@ class Layout:
         """
         kind = "dataset" if stage == "prepare_dataset" else "model"
         name, pin = spec[kind], None
-        card = card_of(name, spec.get("own_data")) if kind == "dataset" else MODELS[name]
+        if spec.get("own_data") or spec.get("own_model"):
+            return {**spec, "pin": None}  # the spec says which bytes
+        card = DATASETS[name] if kind == "dataset" else MODELS[name]
         if spec["source"] == "embedded" and card.package:
             pin = locked_package(card.package).sha256
         elif spec["source"] == "hub":
@@ -124,8 +126,8 @@ class Layout:
             wanted = self.needs.shown_landscape() if stage == "map_space" else self.needs.mapped_wins()
             return None if spec == wanted else "another spec"
         if stage in ("prepare_dataset", "prepare_model"):
-            datasets = {**DATASETS, **self.config.own_data}
-            known = spec["model"] in MODELS if stage == "prepare_model" else spec["dataset"] in datasets
+            config, prepares_data = self.config, stage == "prepare_dataset"
+            known = spec["dataset"] in config.cards if prepares_data else spec["model"] in config.model_cards
             pinned = self.asked(stage, self.source_spec(stage, spec)) if known else None
             return None if spec == pinned else "another version of its source"
         wanted = self.config.audit.model_dump(mode="json")

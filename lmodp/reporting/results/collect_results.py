@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd
 
 from lmodp.grid.cells import Cell, Grid
-from lmodp.models.cards import MODELS
 from lmodp.records.places import cell_path, cell_records, certificate_path, is_finished
 from lmodp.records.record import read_record, read_runs
 from lmodp.reporting.results.metrics import METRICS, metrics_of, summarise
@@ -203,7 +202,7 @@ def _scores(runs: list[dict[str, Any]], metrics: Sequence[str]) -> dict[str, Any
 def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
     """The facts of an experiment that captions need."""
     experiment = grid.config.experiments[name]
-    card, model = grid.config.cards[experiment.dataset], MODELS[experiment.model]
+    card, model = grid.config.cards[experiment.dataset], grid.config.model_cards[experiment.model]
     cell = next((cell for cell in grid.active if cell.spec.experiment == name), None)
     record = root / "datasets" / cell.dataset / "dataset.json" if cell else None
     data = read_record(record) if record and record.is_file() else {}

@@ -132,7 +132,7 @@ def test_long_values_are_cut():
         ({"split_off": {"validation": 0.1}}, "datasets.mine.split_off.test = None: is required"),
         ({"split_off": {"test": 0.5, "validation": 0.5}}, "takes the whole file"),
         ({"split_off": {"test": 0.5}, "files": {"train": "a", "test": "b"}}, "split_off.test = 0.5: has a file"),
-        ({}, "datasets.mine.files = {'train': 'a.csv'}: file = 'absent/a.csv': does not exist. Put it there"),
+        ({}, "datasets.mine = '...': file = 'absent/a.csv': does not exist. Put it there"),
     ],
 )
 def test_a_data_set_of_ones_own_says_what_it_lacks(change, message):

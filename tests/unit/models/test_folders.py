@@ -20,7 +20,6 @@ from lmodp.data.source_settings import SourceSettings
 from lmodp.data.tokens import load_tokenizer
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile
 from lmodp.models import folders
-from lmodp.models import prepare_model as prepare
 from lmodp.models.cards import MODELS, ModelCard
 from lmodp.models.folders import link_model
 from lmodp.models.prepare_model import RECIPES, load_language_model, prepare_model
@@ -55,7 +54,7 @@ def card(monkeypatch):
     """The card of GPT-2 with the size of a very small one."""
     size = sum(value.numel() for value in GPT2LMHeadModel(GPT2Config(**SMALL)).parameters())
     made = ModelCard(name="gpt2", title="GPT-2", architecture="gpt2", config=SMALL, parameters=size)
-    monkeypatch.setitem(prepare.MODELS, "gpt2", made)
+    monkeypatch.setitem(MODELS, "gpt2", made)
     return made
 
 
