@@ -17,7 +17,7 @@ LORA_DEFAULTS: Mapping[str, Any] = {"rank": 8, "alpha": 16, "dropout": 0.0, "tar
 
 
 def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int) -> dict[str, Any]:
-    """Set ``requires_grad`` on a model's parameters, in place.
+    """Set ``requires_grad`` on a model's parameters, in place; what is trained is in float32 at least.
 
     A classifier's head is new, so every part includes it. A language model's output
     matrix is pretrained: "full" trains it, "head" and "last_layers" train it if it is
@@ -42,6 +42,9 @@ def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int)
     name, options = _read_part(part)
     PARTS[name](inner, options, seed)
     trained = [(key, value) for key, value in model.named_parameters() if value.requires_grad]
+    for _, value in trained:
+        if value.dtype.itemsize < 4:  # sums, noise and Adam's moments need float32
+            value.data = value.data.float()
     if not trained:
         raise Unsupported(f"trainable_part = {part!r}: the model has nothing to train there. Choose another part.")
     return {

@@ -83,7 +83,6 @@ class ClassificationTask:
         model = copy.deepcopy(self.pretrained)
         initialise_head(model, seed)
         summary = set_trainable(model, self.spec.trainable, seed=seed)
-        widen_trained(model)
         if self.activations_folder is None:
             return model, model, summary
         prefix = find_prefix(model)
@@ -157,13 +156,6 @@ def frozen_dtype(spec: TaskSpec) -> torch.dtype:
     """
     adapters = isinstance(spec.trainable, Mapping) and "lora" in spec.trainable
     return torch.bfloat16 if adapters and spec.precision == "bfloat16" else torch.float32
-
-
-def widen_trained(model: nn.Module) -> None:
-    """Keep trained weights in float32: sums, noise and Adam's moments need it."""
-    for value in model.parameters():
-        if value.requires_grad:
-            value.data = value.data.float()
 
 
 def dropout_options(model_folder: Path, dropout: float) -> dict[str, float]:

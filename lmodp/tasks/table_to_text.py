@@ -18,7 +18,7 @@ from lmodp.data.tokens import NO_TARGET, load_references, load_tokenizer, load_t
 from lmodp.models.prepare_model import load_language_model
 from lmodp.models.trainable import set_trainable
 from lmodp.specs import TaskSpec
-from lmodp.tasks.classification import device_of_runs, dropout_options, frozen_dtype, widen_trained
+from lmodp.tasks.classification import device_of_runs, dropout_options, frozen_dtype
 from lmodp.tasks.decoding import DecodingSettings, generate_sentences
 from lmodp.tasks.generation_scores import score_generation
 from lmodp.tasks.perplexity import perplexity
@@ -71,7 +71,6 @@ class TableToTextTask:
         """Return a freshly initialised model, the same model as the part that runs, and what is trained."""
         model = copy.deepcopy(self.pretrained)
         summary = set_trainable(model, self.spec.trainable, seed=seed)
-        widen_trained(model)
         return model, model, summary
 
     def examples(self, split: str) -> Examples:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lmodp.plan import Plan
+from lmodp.training.clipping.contributions import is_wide
 from lmodp.training.clipping.engine import ClippingEngine, PlainEngine
+from lmodp.training.clipping.guard import MOST
 from lmodp.training.examples import Examples, arranged
 from lmodp.training.losses import Loss
 from lmodp.training.noise import DeviceNoise, NoiseMeter
@@ -18,6 +20,8 @@ from lmodp.training.randomness import device_generator, seed_dropout
 from lmodp.training.run_log import StepReport
 from lmodp.training.sampling import PoissonSampler, micro_batches
 from lmodp.training.settings import TrainingSettings
+
+LOOKED_AT = 64  # examples among which the guard finds some with a gradient; later ones are looked at as they are drawn
 
 
 class StepHook(Protocol):
@@ -62,8 +66,8 @@ class PrivateStep:
         hooks: see `StepHook`.
 
     Raises:
-        Unsupported: a trainable layer cannot be clipped per example, or the check
-            of two examples finds that it is not (`ClippingEngine.check`).
+        Unsupported: a trainable layer cannot be clipped per example, or the guard
+            finds that an example's gradient is not its own (`clipping.guard`).
     """
 
     def __init__(
@@ -84,12 +88,22 @@ class PrivateStep:
             self.engine = PlainEngine(model)
         else:
             self.engine = ClippingEngine(model, clip_norm=plan.clip_norm, clipping=plan.clipping)
-            if len(examples):
-                self.engine.check(loss, examples.batch(np.arange(min(2, len(examples)))))
+            self._look(loss, self.engine)
         self.sampler = PoissonSampler(plan=plan, key=keys["sampling"])
         self.device = next(model.parameters()).device
         self.noise = None if plan.noise is None else DeviceNoise(plan.noise, self.device)
         self.meter = None if plan.noise is None else NoiseMeter(plan.noise)
+
+    def _look(self, loss: Loss, engine: ClippingEngine) -> None:
+        """Let the guard look at the first examples with a gradient, in training mode; in float32 where possible."""
+        modes = {module: module.training for module in engine.model.modules()}
+        chosen = loss if all(map(is_wide, engine.model.parameters())) else self.loss
+        engine.model.train()
+        for piece in micro_batches(np.arange(min(LOOKED_AT, len(self.examples))), MOST):
+            if engine.check(chosen, lambda rows: self.examples.batch(np.asarray(rows)), piece.tolist()):
+                break
+        for module, training in modes.items():
+            module.training = training
 
     @property
     def parameters(self) -> list[nn.Parameter]:

@@ -60,18 +60,20 @@ class VectorBank:
         """Return the squared norms (B,) over all held parameters; None if none is held."""
         return torch.linalg.vector_norm(self.gradients(), dim=1).square() if self.slices else None
 
-    def add_weighted_sums(self, factors: Tensor, keep: Tensor | None) -> None:
+    def add_weighted_sums(self, factors: Tensor, keep: Tensor | None, *, only: nn.Parameter | None = None) -> None:
         """Add ``sum_b factors_b * gradient_b`` to the parameters' ``.grad``.
 
         Args:
             factors: (B,), or as many as are kept.
             keep: indices of the examples to use; None for all.
+            only: the one parameter to add to; None for all.
         """
-        if not self.slices:
+        chosen = self.slices if only is None else {only: self.slices[only]} if only in self.slices else {}
+        if not chosen:
             return
         gradients = self.gradients()
         total = factors.to(gradients.dtype) @ (gradients if keep is None else gradients[keep])
-        for parameter, place in self.slices.items():
+        for parameter, place in chosen.items():
             if parameter.grad is None:
                 parameter.grad = total[place]
             else:

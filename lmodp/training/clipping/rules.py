@@ -88,7 +88,7 @@ def rule_for(module: nn.Module) -> LayerRule | None:
     return RULES.get(full_name(type(module)))
 
 
-def _biases(grad: Tensor, wanted: frozenset[str]) -> Contributions:
+def biases(grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """bias (p): gradient sum_t grad_t, formed at once (B, p)."""
     return {"bias": Explicit(sum_positions(grad))} if "bias" in wanted else {}
 
@@ -96,7 +96,7 @@ def _biases(grad: Tensor, wanted: frozenset[str]) -> Contributions:
 @layer_rule(nn.Linear, inputs_for={"weight"})
 def linear(module: nn.Linear, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """weight (p, d): sum_t grad_t inputs_t^T; bias (p): sum_t grad_t."""
-    parts = _biases(grad, wanted)
+    parts = biases(grad, wanted)
     if "weight" in wanted:
         assert inputs is not None
         parts["weight"] = outer_or_explicit(grad, inputs)
@@ -106,7 +106,7 @@ def linear(module: nn.Linear, inputs: Tensor | None, grad: Tensor, wanted: froze
 @layer_rule("transformers.pytorch_utils.Conv1D", inputs_for={"weight"})
 def conv1d(module: nn.Module, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """The Conv1D of GPT-2. weight (d, p), a Linear's transpose: sum_t inputs_t grad_t^T; bias (p)."""
-    parts = _biases(grad, wanted)
+    parts = biases(grad, wanted)
     if "weight" in wanted:
         assert inputs is not None
         parts["weight"] = outer_or_explicit(inputs, grad)
@@ -126,12 +126,12 @@ def embedding(module: nn.Embedding, inputs: Tensor | None, grad: Tensor, wanted:
     """weight (V, p): grad_t added to row inputs_t; the padding row receives nothing."""
     assert inputs is not None
     ids = inputs
-    if module.padding_idx is not None:
-        ids = ids.masked_fill(ids == module.padding_idx, -1)
+    if module.padding_idx is not None:  # torch counts a negative number from the end
+        ids = ids.masked_fill(ids == module.padding_idx % module.num_embeddings, -1)
     return {"weight": rows_or_explicit(ids, grad, module.num_embeddings)}
 
 
-def _scaled_rows(rows: Tensor, epsilon: float, grad: Tensor) -> Explicit:
+def scaled_rows(rows: Tensor, epsilon: float, grad: Tensor) -> Explicit:
     """weight (p): sum_t grad_t * rows_t / sqrt(mean(rows_t^2) + epsilon), formed at once (B, p).
 
     The rows' scales come last, as one product with (B, 1, T): the normalised rows
@@ -151,19 +151,12 @@ def _refuse_wide_norm(module: nn.LayerNorm | nn.RMSNorm) -> str | None:
 @layer_rule(nn.LayerNorm, inputs_for={"weight"}, refuse=_refuse_wide_norm)
 def layer_norm(module: nn.LayerNorm, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]) -> Contributions:
     """weight (p): sum_t grad_t * normalised_t; bias (p): sum_t grad_t."""
-    parts = _biases(grad, wanted)
+    parts = biases(grad, wanted)
     if "weight" in wanted:
         assert inputs is not None
         rows = wide_enough(inputs)
-        parts["weight"] = _scaled_rows(rows - rows.mean(-1, keepdim=True), module.eps, grad)
+        parts["weight"] = scaled_rows(rows - rows.mean(-1, keepdim=True), module.eps, grad)
     return parts
-
-
-@layer_rule("transformers.models.llama.modeling_llama.LlamaRMSNorm", inputs_for={"weight"})
-def llama_rms_norm(module: Any, inputs: Tensor | None, grad: Tensor, wanted: frozenset[str]) -> Contributions:
-    """weight (p): sum_t grad_t * inputs_t / rms(inputs_t)."""
-    assert inputs is not None
-    return {"weight": _scaled_rows(wide_enough(inputs), module.variance_epsilon, grad)}
 
 
 @layer_rule(nn.RMSNorm, inputs_for={"weight"}, refuse=_refuse_wide_norm)
@@ -171,4 +164,4 @@ def rms_norm(module: nn.RMSNorm, inputs: Tensor | None, grad: Tensor, wanted: fr
     """weight (p): sum_t grad_t * inputs_t / rms(inputs_t)."""
     assert inputs is not None
     epsilon = module.eps if module.eps is not None else torch.finfo(inputs.dtype).eps
-    return {"weight": _scaled_rows(wide_enough(inputs), epsilon, grad)}
+    return {"weight": scaled_rows(wide_enough(inputs), epsilon, grad)}

@@ -204,21 +204,37 @@ def test_a_rule_of_ones_own():
 
 
 class Flattens(nn.Module):
-    def __init__(self):
+    """One matrix on all positions one after another, as in OPT; or on positions first, examples second."""
+
+    def __init__(self, *, turned):
         super().__init__()
-        self.inner = nn.Linear(3, 3)
+        self.turned, self.inner = turned, nn.Linear(3, 3)
 
     def forward(self, x):
-        return self.inner(x.reshape(-1, 3)).reshape(len(x), -1)
+        rows = x.unflatten(1, (-1, 3))
+        if self.turned:
+            return self.inner(rows.transpose(0, 1)).transpose(0, 1).flatten(1)
+        return self.inner(rows.flatten(0, 1)).reshape(len(x), -1)
+
+
+def summed(model, batch):
+    return torch.tanh(model(batch["x"])).sum(1)
 
 
 def test_a_layer_that_does_not_see_examples_first_is_named():
-    def loss(model, batch):
-        return model(batch["x"]).sum(1)
+    engine = ClippingEngine(Flattens(turned=True), clip_norm=1.0, clipping="flat")
+    with pytest.raises(Unsupported, match=r"inner \(Linear\) saw a tensor of shape \(5, 2, 3\).*the 2 examples"):
+        engine.accumulate(summed, {"x": torch.randn(2, 15)}, 2)
 
-    engine = ClippingEngine(Flattens(), clip_norm=1.0, clipping="flat")
-    with pytest.raises(Unsupported, match=r"inner \(Linear\) saw a tensor of shape \(4, 3\).*the 2 examples"):
-        engine.accumulate(loss, {"x": torch.randn(2, 6)}, 2)
+
+@pytest.mark.parametrize(("size", "positions"), [(1, 4), (2, 1), (2, 2), (3, 3), (4, 2)])
+def test_rows_of_all_examples_one_after_another_are_told_apart(size, positions):
+    torch.manual_seed(1)
+    model, batch = Flattens(turned=False).double(), {"x": torch.randn(size, 3 * positions, dtype=torch.float64)}
+    found = ClippingEngine(model, clip_norm=1.0, clipping="flat").accumulate(summed, batch, size)
+    gradients = (torch.autograd.grad(summed(model, {"x": row[None]}).sum(), model.parameters()) for row in batch["x"])
+    norms = [torch.cat([value.flatten() for value in gradient]).norm() for gradient in gradients]
+    torch.testing.assert_close(found.norms, torch.stack(norms))
 
 
 def test_bfloat16_autocast_keeps_float32_norms_and_sums():

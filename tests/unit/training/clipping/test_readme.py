@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import lmodp.training.clipping as room
-from lmodp.training.clipping.engine import ClippingEngine
+from lmodp.training.clipping.engine import ClippingEngine, rows_of
 from lmodp.training.clipping.rules import RULES, full_name
 from tests.unit.training.small import make_examples
 
@@ -56,6 +56,6 @@ def test_the_rule_shown_yields_the_true_norms():
 
     try:
         exec(section("Adding a layer").split("```python\n")[1].split("```")[0], {"MyScale": MyScale})
-        ClippingEngine(model, clip_norm=1.0, clipping="flat").check(loss, batch)
+        assert ClippingEngine(model, clip_norm=1.0, clipping="flat").check(loss, rows_of(batch, 2), [0, 1])
     finally:
         RULES.pop(full_name(MyScale), None)
