@@ -1,8 +1,8 @@
 """The command line ``lmodp COMMAND``: each command is a module of ``lmodp/commands``.
 
-A command's module is imported only when the command is called, so that
-``lmodp account`` does not wait for torch. Errors with a message for the user are
-printed without a traceback; the exit status is then 2.
+A command's module is imported only when the command is called, and imports what computes only when it runs, so that
+help and refused arguments come at once. Errors with a message for the user are printed without a traceback; the exit
+status is then 2.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import importlib
 import os
 import sys
 
+from lmodp import __version__
 from lmodp.errors import LmodpError, message_for_user
+from lmodp.pipeline.console import speak_plainly
 
 COMMANDS = {
     "account": "compute epsilon of a noise under every accountant",
@@ -24,16 +26,17 @@ COMMANDS = {
     "plan": "check a configuration, and list its cells with their cost",
     "fetch": "fetch data and weights pinned in data.lock",
     "summary": "print a grid's main table and where its figures are",
-    "check": "check the records of a results folder",
+    "check": "check the records of a grid",
     "readme": "write the README's results block from the records",
     "show": "print where a cell's results come from",
-    "diff": "compare two results folders cell by cell",
+    "diff": "compare two grids cell by cell",
     "schema": "print the JSON schema of the configuration",
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    speak_plainly()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _run(arguments)
@@ -71,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"commands (lmodp COMMAND --help):\n{lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"lmodp {__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", nargs="?")
     return parser
 

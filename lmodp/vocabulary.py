@@ -4,6 +4,8 @@ from __future__ import annotations
 
 CALIBRATIONS = ("claimed", "verified")  # what a target epsilon is measured by
 ACCOUNTANTS = ("claimed", "paper_bound", "verified")
+SCOPES = ("step", "run")  # what an epsilon is of
+OBJECTIVES = ("epsilon", "usefulness", "std")  # what a search makes small, or large
 CLIPPINGS = ("flat", "automatic", "none")
 ADJACENCY = "add_or_remove_one"
 SAMPLER = "poisson"

@@ -22,9 +22,8 @@ from lmodp.accounting.verified import LARGEST_ORDER, rdp_curve, rdp_upper
 from lmodp.errors import Unsupported, nearest, require
 from lmodp.mechanisms import Gaussian, Laplace, Noise
 from lmodp.mechanisms.arrays import Floats
+from lmodp.vocabulary import ACCOUNTANTS, SCOPES
 
-ACCOUNTANTS = ("claimed", "paper_bound", "verified")
-SCOPES = ("step", "run")
 UNIT_SHAPES = {"gaussian": Gaussian(std=1.0), "laplace": Laplace(scale=1.0)}
 _SMALLEST, _LARGEST = 1e-6, 1e9  # scales tried, in units of the sensitivity
 _GRID = 120  # each a third larger than the one before

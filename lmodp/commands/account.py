@@ -5,48 +5,27 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lmodp.accounting import account_mechanism
-from lmodp.commands.printing import number, show, table
-from lmodp.mechanisms import PUBLISHED, load_noise
-from lmodp.plan import Plan
+from lmodp.commands.arguments import add_noise, add_run, describe_run, read_plan
+from lmodp.commands.printing import interval, number, show, table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "--noise",
-        required=True,
-        metavar="FILE|NAME",
-        help="JSON file, or the name of a published point such as lmo-0.3",
-    )
-    parser.add_argument(
-        "--relative-sensitivity",
-        type=float,
-        default=1.0,
-        metavar="S",
-        help="clip norm divided by the factor that multiplies the noise (default 1: that factor is the clip norm)",
-    )
-    parser.add_argument(
-        "--sampling-rate", type=float, required=True, metavar="Q", help="probability of an example per step"
-    )
-    parser.add_argument("--steps", type=int, required=True, metavar="T", help="number of steps")
-    parser.add_argument("--delta", type=float, required=True, metavar="D", help="delta of the privacy statement")
-    parser.add_argument("--dimension", type=int, metavar="N", help="number of released coordinates (default: many)")
+    add_noise(parser)
+    add_run(parser)
+    parser.add_argument("--dimension", type=int, help="number of released coordinates (default: many)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the certificate."""
-    plan = Plan(
-        noise=load_noise(args.noise),
-        sampling_rate=args.sampling_rate,
-        steps=args.steps,
-        delta=args.delta,
-        clip_norm=args.relative_sensitivity,
-        noise_scale=1.0,
-    )
-    # A published epsilon of one step is for sensitivity 1.
-    setting = PUBLISHED.get(args.noise) if args.relative_sensitivity == 1 else None
+    plan = read_plan(args)
+    from lmodp.accounting import account_mechanism
+    from lmodp.mechanisms import PUBLISHED
+
+    # A published epsilon of one step is for the point as it is, at sensitivity 1.
+    as_published = args.relative_sensitivity == 1 and args.noise_multiplier is None
+    setting = PUBLISHED.get(args.noise) if as_published else None
     certificate = account_mechanism(
         plan, published_epsilon_step=setting.published_epsilon_step if setting else None, dimension=args.dimension
     )
@@ -70,14 +49,17 @@ def _text(certificate: dict[str, Any]) -> str:
         (
             "verified",
             "",
-            f"{number(verified['lower'])} to {number(verified['upper'])}",
+            interval(verified),
             _verified_note(verified),
         ),
     ]
-    facts = "\n".join(
-        f"  {key:20s} {number(noise[key])}" for key in ("noise_multiplier", "mean_abs", "sigma_effective", "efficiency")
-    )
-    return f"{table(('epsilon', 'one step', 'whole run', ''), rows)}\n\nnoise\n{facts}"
+    sensitivity = certificate["plan"]["relative_sensitivity"]
+    sizes = {key: noise[key] for key in ("noise_multiplier", "mean_abs", "sigma_effective")}
+    over_clip_norm = {key: None if size is None else size / sensitivity for key, size in sizes.items()}
+    facts = {**over_clip_norm, "efficiency": noise["efficiency"]}
+    lines = "\n".join(f"  {key:20s} {number(value)}" for key, value in facts.items())
+    answers = table(("epsilon", "one step", "whole run", ""), rows)
+    return f"{describe_run(certificate['plan'])}\n\n{answers}\n\nnoise, over the clip norm\n{lines}"
 
 
 def _claimed_note(claimed: dict[str, Any]) -> str:

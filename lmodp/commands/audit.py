@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Mapping
+from typing import Any
 
-from lmodp.mechanisms import load_noise
-from lmodp.plan import Plan
+from lmodp.commands.arguments import add_noise, add_run, describe_run, read_noise, read_plan
+from lmodp.commands.printing import interval, number, show, table
+from lmodp.reporting.formats import at_least
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "--noise", required=True, help="JSON file, or a published name such as lmo-0.3 or lmo-0.3-as_drawn"
-    )
-    parser.add_argument("--sampling-rate", type=float, required=True, help="q, probability of an example per step")
-    parser.add_argument("--steps", type=int, required=True, help="T, number of released noisy sums")
-    parser.add_argument(
-        "--delta",
-        type=float,
-        required=True,
-        help="delta of the privacy statement; the audit tests at a larger one if the samples cannot resolve it",
-    )
+    add_noise(parser)
+    add_run(parser)
     parser.add_argument(
         "--trials",
         type=int,
         default=1_000_000,
-        help="number of transcripts, half with and half without the canary (default %(default)s)",
+        help="number of transcripts, half with and half without the canary (default %(default)s); if they cannot "
+        "resolve delta, the audit tests at a larger one",
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--relative-sensitivity",
-        type=float,
-        default=1.0,
-        help="clip norm divided by the factor that multiplies the noise (default %(default)s)",
-    )
     parser.add_argument(
         "--coordinates",
         type=int,
@@ -47,30 +35,52 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "given); 'law': the law of the log-likelihood ratio is drawn, which is much faster (default otherwise)",
     )
     parser.add_argument("--confidence", type=float, default=0.95, help="confidence of the bound (default %(default)s)")
-    parser.add_argument("--claim-noise", help="the noise that the claim was computed for, if it differs from --noise")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Print the audit as JSON."""
-    from lmodp.stages.audit_mechanism import COORDINATES, audit  # imports torch
-
-    sensitivity = arguments.relative_sensitivity
-    plan = Plan(
-        noise=load_noise(arguments.noise),
-        sampling_rate=arguments.sampling_rate,
-        steps=arguments.steps,
-        delta=arguments.delta,
-        clip_norm=sensitivity,
-        noise_scale=1.0,
+    parser.add_argument(
+        "--claim-noise",
+        metavar="NAME|FILE",
+        help="the noise that the claim was computed for, if it differs from --noise",
     )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the audit."""
+    plan = read_plan(args)
+    claim = args.claim_noise
+    claim_noise = read_noise(claim, args.noise_multiplier, args.relative_sensitivity) if claim else None
+    from lmodp.stages.audit_mechanism import COORDINATES, audit
+
     found = audit(
         plan,
-        trials=arguments.trials,
-        seed=arguments.seed,
-        confidence=arguments.confidence,
-        coordinates=arguments.coordinates or COORDINATES,
-        draw=arguments.draw or ("coordinates" if arguments.coordinates else "law"),
-        claim_noise=load_noise(arguments.claim_noise) if arguments.claim_noise else None,
+        trials=args.trials,
+        seed=args.seed,
+        confidence=args.confidence,
+        coordinates=args.coordinates or COORDINATES,
+        draw=args.draw or ("coordinates" if args.coordinates else "law"),
+        claim_noise=claim_noise,
     )
-    print(json.dumps(found, indent=1))
+    show(found, as_json=args.json, text=_text)
     return 0
+
+
+def _text(found: dict[str, Any]) -> str:
+    tested, asked = found, found["at_delta"]
+    head = ("epsilon of the run", f"delta {found['delta_tested']:.3g}", f"delta {found['delta']:g}")
+    rows = [
+        ("claimed", number(tested["claimed"]), number(asked["claimed"])),
+        ("paper's bound", number(tested["paper_bound"]), number(asked["paper_bound"])),
+        ("verified", interval(tested["verified"]), interval(asked["verified"])),
+        ("audited, at least", at_least(found["epsilon_lower"], 6), ""),
+    ]
+    drawn = f"{found['trials']:,} transcripts, confidence {found['confidence']:g}; {found['delta_note']}"
+    return f"{describe_run(found)}\n\n{table(head, rows)}\n\n{drawn}\n\n" + "\n".join(_verdicts(found))
+
+
+def _verdicts(found: Mapping[str, Any]) -> list[str]:
+    """Say of every stated epsilon whether the bound refutes it."""
+    at_delta = found["refutes_claimed_at_delta"]
+    stated = {"the claim": found["refutes_claimed"] or at_delta, "the paper's bound": found["refutes_paper_bound"]}
+    said = {True: "REFUTED by the samples", False: "not refuted by these samples", None: "nothing is stated"}
+    lines = [f"{name + ':':21s}{said[verdict]}" for name, verdict in stated.items()]
+    sound = "the samples agree with it" if found["consistent_with_verified"] else "REFUTED: report this as a fault"
+    return [*lines, f"{'verified interval:':21s}{sound}"]

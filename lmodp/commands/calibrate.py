@@ -6,9 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from lmodp.accounting import scale_to_target
-from lmodp.accounting.calibration import ACCOUNTANTS, SCOPES
-from lmodp.mechanisms import Noise, load_noise
+from lmodp.commands.arguments import add_run, describe_run, read_run
+from lmodp.errors import require
+from lmodp.vocabulary import ACCOUNTANTS, SCOPES
 
 DEFAULT_SHAPE = "lmo-0.3"
 
@@ -19,16 +19,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shape",
         default=DEFAULT_SHAPE,
-        metavar="FILE|NAME",
+        metavar="NAME|FILE",
         help=f"the laplace_mixture whose shape is kept; only its scale is computed (default {DEFAULT_SHAPE})",
     )
-    parser.add_argument("--epsilon", type=float, required=True, metavar="E")
-    parser.add_argument("--delta", type=float, required=True, metavar="D")
+    parser.add_argument("--epsilon", type=float, required=True, metavar="E", help="epsilon to reach")
     parser.add_argument("--accountant", required=True, choices=ACCOUNTANTS)
-    parser.add_argument("--sampling-rate", type=float, required=True, metavar="Q")
-    parser.add_argument("--steps", type=int, required=True, metavar="T")
-    parser.add_argument("--relative-sensitivity", type=float, default=1.0, metavar="S")
-    parser.add_argument("--dimension", type=int, metavar="N", help="number of released coordinates (default: many)")
+    add_run(parser)
+    parser.add_argument("--dimension", type=int, help="number of released coordinates (default: many)")
     parser.add_argument(
         "--scope",
         choices=SCOPES,
@@ -37,29 +34,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the noise to this file instead of printing it"
     )
-    parser.add_argument("--json", action="store_true", help="no effect: the output is always JSON")
+    parser.add_argument("--json", action="store_true", help="no effect: the noise is always JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the calibrated noise."""
+    run = read_run(args)
+    require(args.epsilon > 0, "epsilon", args.epsilon, "must be above 0")
+    from lmodp.accounting import scale_to_target
+    from lmodp.mechanisms import load_noise
+
     noise = scale_to_target(
-        _shape(args),
+        load_noise(args.shape) if args.family == "laplace_mixture" else args.family,
         accountant=args.accountant,
         epsilon=args.epsilon,
-        delta=args.delta,
-        sampling_rate=args.sampling_rate,
-        steps=args.steps,
         relative_sensitivity=args.relative_sensitivity,
         dimension=args.dimension,
         scope=args.scope,
+        **run,
     )
     text = json.dumps(noise.to_dict(), indent=2, allow_nan=False)
     if args.output is None:
         print(text)
-    else:
-        args.output.write_text(text + "\n", encoding="utf-8")
+        return 0
+    args.output.write_text(text + "\n", encoding="utf-8")
+    multiplier = noise.std / args.relative_sensitivity
+    scope = args.scope or ("step" if args.accountant == "claimed" else "run")
+    print(
+        f"wrote {args.output}: {args.family} noise of noise multiplier {multiplier:.6g}\n"
+        f"its {args.accountant} epsilon of the {scope} is at most {args.epsilon:g} ({describe_run(run)})"
+    )
     return 0
-
-
-def _shape(args: argparse.Namespace) -> Noise | str:
-    return load_noise(args.shape) if args.family == "laplace_mixture" else args.family

@@ -6,6 +6,7 @@ import argparse
 import subprocess
 from pathlib import Path
 
+from lmodp.commands.arguments import add_grid, config_of, read_grid, results_folder
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.methods.discovery import method_files
 from lmodp.records.record import read_record
@@ -16,7 +17,7 @@ MOST_LINES = 16  # at most so many faults are printed
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("folder", type=Path, help="a grid's results folder, for example results/quick")
+    add_grid(parser)
     parser.add_argument("--methods-folder", help="a further folder of methods, as in the configuration")
     parser.add_argument(
         "--present-code", action="store_true", help="count records of earlier code as faults in any case"
@@ -25,11 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the faults; the exit status is 1 if there is one."""
-    root = arguments.folder
+    grid = read_grid(arguments)
+    root = results_folder(grid)
     records = _records(root)
-    judge = Judge(
-        root=root, method_files=method_files(arguments.methods_folder), any_code=True, is_needed=_is_kept_in_git
-    )
+    methods_folder = arguments.methods_folder or (config_of(grid).methods_folder if grid.is_file() else None)
+    judge = Judge(root=root, method_files=method_files(methods_folder), any_code=True, is_needed=_is_kept_in_git)
     faults = {path: reason for path in records if (reason := judge.why_outdated(path))}
     earlier = [path for path in records if path not in faults and judge.made_by_other_code(read_record(path))]
     lines = [f"{path.relative_to(root)}: {reason}" for path, reason in faults.items()]

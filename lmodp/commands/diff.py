@@ -5,23 +5,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lmodp.errors import MissingFile
-from lmodp.records.record import read_record
+from lmodp.commands.arguments import GRID, read_results
 from lmodp.reporting.results.difference import compare_results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("first", type=Path, help="a grid's results folder")
-    parser.add_argument(
-        "second", type=Path, help="another results folder, for example somebody else's run of the same grid"
-    )
+    parser.add_argument("first", type=Path, metavar="GRID", help=GRID)
+    parser.add_argument("second", type=Path, metavar="GRID", help="another one, such as somebody else's run of it")
     parser.add_argument("--all", action="store_true", help="also print the cells that agree")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the differences; the exit status is 1 if one is larger than the spread over seeds."""
-    first, second = (_results(folder) for folder in (arguments.first, arguments.second))
+    first, second = (read_results(grid)[1] for grid in (arguments.first, arguments.second))
     found = compare_results(first, second)
     for item in found:
         if arguments.all or item["differs"]:
@@ -29,12 +26,3 @@ def run(arguments: argparse.Namespace) -> int:
     beyond = sum(item["differs"] for item in found)
     print(f"{len(found)} cells compared, {beyond} differ")
     return 1 if beyond or not found else 0
-
-
-def _results(folder: Path) -> dict:
-    path = folder / "tables" / "results.json"
-    if not path.is_file():
-        raise MissingFile(
-            f"folder = {str(folder)!r}: holds no tables/results.json. Give a finished grid's results folder."
-        )
-    return read_record(path)

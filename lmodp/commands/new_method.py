@@ -8,7 +8,9 @@ from pathlib import Path
 
 from lmodp.errors import InvalidValue, MissingFile, require
 from lmodp.methods.discovery import BASELINES, find_methods
+from lmodp.pipeline.console import near, typed
 
+IN_CHECKOUT = (BASELINES.parent / "Snakefile").is_file()  # an installed package is no place for a user's file
 TEMPLATE = BASELINES / "_template.py"
 _DOCSTRING = re.compile(r'\A""".*?"""\n', re.DOTALL)
 
@@ -16,20 +18,27 @@ _DOCSTRING = re.compile(r'\A""".*?"""\n', re.DOTALL)
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("name", help="name of the method: lower-case letters, digits and underscores")
-    parser.add_argument("--folder", type=Path, default=BASELINES, help="folder of the new file (default: baselines/)")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=BASELINES if IN_CHECKOUT else Path(),
+        help="folder of the new file (default: baselines/ of a checkout, else this folder)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Copy the template under the name and print the next three steps."""
     path = write_method(arguments.name, arguments.folder)
     own = arguments.folder.resolve() == BASELINES
-    further = "" if own else f" --methods-folder={arguments.folder}"
-    config = "" if own else f" and methods_folder: {arguments.folder}"
+    further = "" if own else f" --methods-folder={near(arguments.folder)}"
+    config = "" if own else f" and methods_folder: {near(arguments.folder)}"
+    where = "" if IN_CHECKOUT else ", in a checkout of lmodp"
     print(
-        f"wrote {path}\n"
-        f"1. Describe the method and turn the target into noise: edit {path} (contract: baselines/README.md).\n"
-        f"2. Test it: pytest --method {arguments.name}{further}\n"
-        f"3. Run it: add {arguments.name} to methods{config} in a configuration, then: snakemake --configfile THAT_FILE"
+        f"wrote {near(path)}\n"
+        f"1. Describe the method and turn the target into noise: edit {near(path)} (contract: baselines/README.md).\n"
+        f"2. Test it{where}: {typed('pytest')} --method {arguments.name}{further}\n"
+        f"3. Run it{where}: add {arguments.name} to methods{config} in a configuration, then "
+        f"{typed('snakemake')} --configfile THAT_FILE"
     )
     return 0
 

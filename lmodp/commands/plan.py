@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from lmodp.commands.arguments import add_grid, config_of, read_grid
 from lmodp.commands.printing import number, show, table
-from lmodp.estimate.plan_grid import measured_rate, plan_grid
-from lmodp.grid.cells import Grid
-from lmodp.grid.config import load_config
+from lmodp.reporting.formats import at_most
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "--configfile", type=Path, default=Path("config/quick.yaml"), help="the grid; config/quick.yaml unless named"
-    )
+    add_grid(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--rate",
@@ -34,9 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; the exit status is 1 if a model cannot be clipped per example."""
-    grid = Grid(load_config(arguments.configfile))
+    config = config_of(read_grid(arguments))
+    from lmodp.estimate.plan_grid import measured_rate, plan_grid
+    from lmodp.grid.cells import Grid
+
     rate = arguments.rate or measured_rate()
-    plan = plan_grid(grid, rate=rate, privacy=not arguments.without_privacy)
+    plan = plan_grid(Grid(config), rate=rate, privacy=not arguments.without_privacy)
     show(plan, as_json=arguments.json, text=_text)
     return 1 if any(item["problem"] for item in plan["models"]) else 0
 
@@ -93,7 +92,7 @@ def _cells(plan: Mapping[str, Any]) -> str:
                 number(cell["sampling_rate"]),
                 str(cell["steps"]),
                 str(cell["runs"]),
-                number(cell["verified"]),
+                "-" if cell["verified"] is None else at_most(cell["verified"], 6),
                 _gigabytes(cell["memory_bytes"]),
                 _duration(cell["seconds"]),
                 cell["reason"] or "",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from lmodp.reporting.formats import at_least, at_most
 
 
 def show(value: dict[str, Any], *, as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
@@ -15,6 +17,12 @@ def show(value: dict[str, Any], *, as_json: bool, text: Callable[[dict[str, Any]
 def number(value: float | None) -> str:
     """Return six significant digits, or a dash for None."""
     return "-" if value is None else f"{value:.6g}"
+
+
+def interval(ends: Mapping[str, Any]) -> str:
+    """Return ``lower to upper`` of an answer with six digits, rounded outwards; a dash for an unknown end."""
+    lower, upper = ends["lower"], ends["upper"]
+    return f"{'-' if lower is None else at_least(lower, 6)} to {'-' if upper is None else at_most(upper, 6)}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

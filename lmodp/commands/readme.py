@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lmodp.errors import MissingFile
-from lmodp.reporting.page.readme import write_readme
+from lmodp.commands.arguments import add_grid, read_grid, read_results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "--results", type=Path, default=Path("results/quick"), help="a grid's results folder (default: results/quick)"
-    )
+    add_grid(parser)
     parser.add_argument(
         "--readme",
         type=Path,
@@ -30,10 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the block and print what was written."""
-    if not (arguments.results / "report.json").is_file():
-        raise MissingFile(
-            f"results = {str(arguments.results)!r}: must hold a finished grid. Run it first: snakemake --cores all"
-        )
-    for path in write_readme(results_folder=arguments.results, readme=arguments.readme, copies=arguments.copies):
+    root, _ = read_results(read_grid(arguments))
+    from lmodp.reporting.page.readme import write_readme
+
+    for path in write_readme(results_folder=root, readme=arguments.readme, copies=arguments.copies):
         print(path)
     return 0

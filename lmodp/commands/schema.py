@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 
-from lmodp.grid.config import schema
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command has no arguments."""
@@ -14,5 +12,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema."""
+    from lmodp.grid.config import schema
+
     print(json.dumps(schema(), indent=1))
     return 0

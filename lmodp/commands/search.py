@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lmodp.accounting import account_mechanism
-from lmodp.accounting.calibration import ACCOUNTANTS
-from lmodp.commands.printing import number, show, table
-from lmodp.plan import Plan
-from lmodp.search.grid_search import OBJECTIVES, SearchResult, find_noise, write_trace
+from lmodp.commands.arguments import add_run, read_run
+from lmodp.commands.printing import interval, number, show, table
+from lmodp.vocabulary import ACCOUNTANTS, OBJECTIVES
+
+if TYPE_CHECKING:
+    from lmodp.search.grid_search import SearchResult
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epsilon", type=float, required=True, metavar="E", help="only noises with an epsilon below this qualify"
     )
-    parser.add_argument("--delta", type=float, required=True, metavar="D")
     parser.add_argument(
         "--accountant",
         required=True,
@@ -28,28 +28,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--objective", required=True, choices=OBJECTIVES)
     parser.add_argument("--gamma", type=float, default=0.9, metavar="G", help="usefulness is P(|noise| <= G)")
-    parser.add_argument("--sampling-rate", type=float, default=1.0, metavar="Q")
-    parser.add_argument("--steps", type=int, default=1, metavar="T")
+    add_run(parser, optional=True)
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write every point to this parquet file")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Search and print the result."""
+    run = read_run(args)
+    from lmodp.accounting import account_mechanism
+    from lmodp.plan import Plan
+    from lmodp.search.grid_search import find_noise, write_trace
+
     found = find_noise(
         args.space,
         accountant=args.accountant,
         objective=args.objective,
         epsilon=args.epsilon,
-        delta=args.delta,
         gamma=args.gamma,
-        sampling_rate=args.sampling_rate,
-        steps=args.steps,
+        **run,
     )
     if args.trace:
         write_trace(found.trace, args.trace)
-    plan = Plan(noise=found.noise, sampling_rate=args.sampling_rate, steps=args.steps, delta=args.delta)
-    show(_answer(found, account_mechanism(plan)), as_json=args.json, text=_text)
+    show(_answer(found, account_mechanism(Plan(noise=found.noise, **run))), as_json=args.json, text=_text)
     return 0
 
 
@@ -76,7 +77,7 @@ def _text(answer: dict[str, Any]) -> str:
             number(accounts["paper_bound"]["epsilon_run"]),
         ),
         ("pure scalar", number(accounts["pure_scalar"]["epsilon_step"]), ""),
-        ("verified", "", number(accounts["verified"]["upper"])),
+        ("verified", "", interval(accounts["verified"])),
     ]
     parts = "\n".join(f"  {key}: {values}" for key, values in answer["noise"]["rate"].items())
     return (

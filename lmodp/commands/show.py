@@ -8,15 +8,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from lmodp.errors import InvalidValue, MissingFile, nearest
+from lmodp.commands.arguments import add_grid, read_grid, read_results
+from lmodp.errors import InvalidValue, nearest
 from lmodp.records.places import timings_of
-from lmodp.records.record import read_record
 from lmodp.reporting.results.provenance import cell_provenance
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("folder", type=Path, help="a grid's results folder, for example results/reference")
+    add_grid(parser)
     parser.add_argument(
         "--cell", help="the cell's id, or the beginning of it; without this option all cells are listed"
     )
@@ -24,12 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the cells, or one cell with its scores, answers, provenance, timing and commit."""
-    path = arguments.folder / "tables" / "results.json"
-    if not path.is_file():
-        raise MissingFile(
-            f"folder = {str(arguments.folder)!r}: holds no tables/results.json. Give a finished grid's results folder."
-        )
-    cells = read_record(path)["cells"]
+    root, results = read_results(read_grid(arguments))
+    cells = results["cells"]
     if arguments.cell is None:
         for cell in cells:
             print(f"{cell['cell']:64s} {cell['status']:9s} {cell['reason'] or ''}".rstrip())
@@ -37,10 +33,10 @@ def run(arguments: argparse.Namespace) -> int:
     cell = _find(arguments.cell, cells)
     facts = {
         "results": cell,
-        **cell_provenance(cell, arguments.folder),
-        "timing": timings_of(arguments.folder, cell["cell"]),
+        **cell_provenance(cell, root),
+        "timing": timings_of(root, cell["cell"]),
     }
-    print(json.dumps({**facts, "commit": _commit(cell, arguments.folder)}, indent=1, ensure_ascii=False))
+    print(json.dumps({**facts, "commit": _commit(cell, root)}, indent=1, ensure_ascii=False))
     return 0
 
 

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from lmodp.errors import MissingFile
-from lmodp.grid.config import load_config
-from lmodp.records.record import read_record
-from lmodp.reporting.page.answer import answer
-from lmodp.reporting.tables.terminal import comparison_text
+from lmodp.commands.arguments import add_grid, read_grid, read_results
+from lmodp.pipeline.console import typed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "--configfile", type=Path, default=Path("config/quick.yaml"), help="the grid (default: config/quick.yaml)"
-    )
+    add_grid(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the answer, the tables and the places."""
-    root = load_config(arguments.configfile).results
-    path = root / "tables" / "results.json"
-    if not path.is_file():
-        command = f"snakemake --configfile {arguments.configfile}"
-        raise MissingFile(f"results = {str(path)!r}: is not there. Run the grid first: {command}")
-    results = read_record(path)
+    root, results = read_results(read_grid(arguments))
+    from lmodp.reporting.page.answer import answer
+    from lmodp.reporting.tables.terminal import comparison_text
+
     print(*answer(results), "", comparison_text(results), sep="\n")
-    print(
-        "",
-        f"table    {root / 'tables' / 'comparison.md'}",
-        f"figures  {root / 'figures'}",
-        f"report   {(root / 'report.html').resolve().as_uri()}",
-        sep="\n",
-    )
+    places = {"table": root / "tables" / "comparison.md", "figures": root / "figures", "report": root / "report.html"}
+    lines = [f"{name:8s} {path}" for name, path in places.items() if path.exists()]
+    print("", *lines, f"a cell   {typed('lmodp')} show {root} --cell ID", sep="\n")
     return 0

@@ -13,9 +13,10 @@ import shutil
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 PLAIN = {  # for a console that knows no Greek
     **{"ε": "epsilon", "δ": "delta", "σ": "sigma", "α": "alpha", "γ": "gamma", "λ": "lambda", "μ": "mu", "ρ": "rho"},
@@ -82,9 +83,11 @@ class Console:
                 handler.addFilter(self._follow)
                 stream = handler.stream  # type: ignore[attr-defined]
                 if stream.isatty():
+                    from tqdm import tqdm
+
                     shape = {"nrows": 24, "ncols": 79}  # a terminal that does not say its size would get no line at all
                     self._bar = tqdm(total=total, file=stream, bar_format=_LINE, smoothing=0, leave=False, **shape)
-                    handler.setStream(_Above(stream))  # type: ignore[attr-defined]
+                    handler.setStream(_Above(stream, self._bar))  # type: ignore[attr-defined]
 
     def close(self) -> None:
         """Take the line away: what comes last says where to look."""
@@ -112,11 +115,11 @@ class Console:
 class _Above:
     """A terminal's stream that writes above the progress line."""
 
-    def __init__(self, stream: TextIO):
-        self._stream = stream
+    def __init__(self, stream: TextIO, bar: tqdm):
+        self._stream, self._bar = stream, bar
 
     def write(self, text: str) -> int:
-        with tqdm.external_write_mode(file=self._stream):
+        with self._bar.external_write_mode(file=self._stream):
             return self._stream.write(text)
 
     def __getattr__(self, name: str) -> Any:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from lmodp.accounting.calibration import ACCOUNTANTS, verified_upper
+from lmodp.accounting.calibration import verified_upper
 from lmodp.accounting.checks import Run
 from lmodp.accounting.claimed.lmo_dp import claimed_rdp, raw_mgf
 from lmodp.accounting.paper_bound import ORDERS, best_step
@@ -27,9 +27,9 @@ from lmodp.errors import Unsupported, nearest, require
 from lmodp.mechanisms import Gaussian, LaplaceMixture
 from lmodp.mechanisms.parts import RatePart
 from lmodp.search.space import SearchSpace, load_space
+from lmodp.vocabulary import ACCOUNTANTS, OBJECTIVES
 
 _ORDERS = ORDERS.astype(np.float64)
-OBJECTIVES = ("epsilon", "usefulness", "std")
 _KNOTS = 48  # of the interpolation of epsilon in log sigma
 _CHUNK = 2048  # points at once, so that temporaries stay small
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lmodp.accounting.calibration import ACCOUNTANTS
 from lmodp.search.grid_search import deviations, landscape, write_trace
 from lmodp.search.space import load_space
+from lmodp.vocabulary import ACCOUNTANTS
 
 
 def map_space(spec: Mapping[str, Any], *, points_file: Path) -> dict[str, Any]:

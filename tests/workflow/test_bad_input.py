@@ -66,7 +66,11 @@ def lmodp(*arguments):
 
 def test_the_command_line_tells_and_exits_with_2():
     code, _, told = lmodp("check", "results/none")
-    assert code == 2 and told.startswith("lmodp: folder = 'results/none': does not exist.") and "Traceback" not in told
+    assert (
+        code == 2
+        and told.startswith("lmodp: grid = 'results/none': is neither a results folder")
+        and "Traceback" not in told
+    )
     code, _, told = lmodp("fetch", "vader")
     assert code == 2 and "is not in data.lock" in told
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lmodp.accounting.calibration import ACCOUNTANTS
 from lmodp.records.record import read_record
 from lmodp.reporting.figures.style import GREY, INK, LOOKS, WIDTH, log_axis
+from lmodp.vocabulary import ACCOUNTANTS
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:

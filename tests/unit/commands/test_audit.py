@@ -10,7 +10,7 @@ RUN = ["audit", "--sampling-rate", "0.3", "--steps", "4", "--delta", "1e-6", "--
 
 
 def audit(capsys, *arguments: str) -> dict:
-    assert main([*RUN, *arguments]) == 0
+    assert main([*RUN, *arguments, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -20,6 +20,16 @@ def test_a_noise_file_is_audited_by_its_law(capsys, tmp_path):
     found = audit(capsys, "--noise", str(path))
     assert found["draw"] == "law" and found["coordinates"] == 16 and found["trials"] == 2000
     assert found["consistent_with_verified"] and 0 < found["epsilon_lower"] < found["verified"]["upper"]
+
+
+def test_without_json_the_verdict_is_read_at_once(capsys):
+    """A tenth of the noise that is claimed: the samples refute the claim, and say nothing against the interval."""
+    faint = ["--noise", "lmo-0.3", "--noise-multiplier", "0.7", "--claim-noise", "lmo-0.3"]
+    assert main([*RUN, *faint, "--trials", "20000"]) == 0
+    told = capsys.readouterr().out
+    assert "20,000 transcripts, confidence 0.95" in told and "sampling rate 0.3, 4 steps, delta 1e-06" in told
+    assert {line.split("  ")[0] for line in told.splitlines()} >= {"claimed", "verified", "audited, at least"}
+    assert "the samples agree with it" in told
 
 
 def test_named_coordinates_are_drawn_by_the_sampler(capsys):

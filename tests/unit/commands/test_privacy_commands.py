@@ -29,7 +29,7 @@ def test_account_without_json_is_a_table(capsys):
     text = capsys.readouterr().out
     assert "order 128 is outside the MGF's domain" in text
     assert "like a Gaussian of noise multiplier 4.53597" in text
-    assert [line.split()[0] for line in text.splitlines()[1:5]] == ["claimed", "paper's", "pure", "verified"]
+    assert [line.split()[0] for line in text.splitlines()[3:7]] == ["claimed", "paper's", "pure", "verified"]
 
 
 def test_relative_sensitivity_counts_and_takes_the_published_claim_with_it(capsys):
@@ -59,6 +59,8 @@ def test_calibrate_writes_what_account_reads(capsys, tmp_path):
         )
         == 0
     )
+    told = capsys.readouterr().out
+    assert f"wrote {path}: laplace noise of noise multiplier" in told and "verified epsilon of the run" in told
     assert isinstance(load_noise(path), Laplace)
     found = answer(capsys, "account", "--noise", str(path), *RUN)
     assert found["verified"]["upper"] == pytest.approx(0.6, rel=1e-4) and found["verified"]["upper"] <= 0.6

@@ -30,15 +30,43 @@ def test_summary_fits_a_terminal_and_names_the_places(folder, tmp_path, capsys):
     assert told.startswith("At equal proven ε of the whole run"), "what the grid found comes first"
     tables = told.partition("\n\n")[2].partition("\ntable  ")[0]
     assert max(map(len, tables.splitlines())) <= 120
-    assert "report.html" in told and str(folder / "figures") in told
+    assert str(folder / "figures") in told and "report.html" not in told, "only what exists is named"
+    (folder / "report.html").touch()
+    assert main(["summary", str(folder)]) == 0
+    assert capsys.readouterr().out == told.replace("a cell", f"report   {folder / 'report.html'}\na cell")
     (folder / "tables/results.json").unlink()
     assert main(["summary", "--configfile", str(tmp_path / "grid.yaml")]) == 2
     assert "Run the grid first" in capsys.readouterr().err
 
 
+def test_every_command_takes_a_results_folder_and_a_configuration_alike(folder, tmp_path, monkeypatch, capsys):
+    values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text()) | {"results_root": "results"}
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/smoke.yaml").write_text(yaml.safe_dump(values))
+    monkeypatch.chdir(tmp_path)
+
+    def told(*arguments):
+        return main(list(arguments)), capsys.readouterr().out
+
+    plan = ("--without-privacy", "--rate", "1e12")
+    for command, options in [
+        ("summary", ()),
+        ("show", ()),
+        ("check", ()),
+        ("diff", ("results/smoke",)),
+        ("plan", plan),
+    ]:
+        by_folder = told(command, "results/smoke", *options)
+        assert by_folder == told(command, "config/smoke.yaml", *options), command
+        assert by_folder[0] in (0, 1) and by_folder[1]
+    assert main(["show", "config/smok.yaml"]) == 2
+    assert "is neither a results folder nor a configuration. Did you mean" in capsys.readouterr().err
+    assert main(["plan", str(tmp_path)]) == 2, "a folder that no configuration fills"
+
+
 def test_readme_replaces_only_its_block(folder, tmp_path, capsys):
     readme = tmp_path / "README.md"
-    arguments = ["readme", "--results", str(folder), "--readme", str(readme), "--copies", str(tmp_path / "docs/readme")]
+    arguments = ["readme", str(folder), "--readme", str(readme), "--copies", str(tmp_path / "docs/readme")]
     readme.write_text(
         "above\n<!-- results:made_up:begin -->\nSTALE\n<!-- results:made_up:end -->\nbelow\n<!-- "
         "results:quick:begin -->\n"
