@@ -24,6 +24,18 @@ GRID = "a results folder such as results/quick, or a configuration such as confi
 DEFAULT_GRID = Path("config/quick.yaml")
 
 
+def new_file(text: str) -> Path:
+    """Return a file to write; that its folder is there is asked before anything is computed.
+
+    Raises:
+        MissingFile: it cannot be a file there.
+    """
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise MissingFile(str(Fault("file", text, "must be a file in a folder that exists", "Create it first.")))
+    return path
+
+
 def add_noise(parser: argparse.ArgumentParser) -> None:
     """Declare ``--noise`` and ``--noise-multiplier``."""
     parser.add_argument(

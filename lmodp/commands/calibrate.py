@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
-from lmodp.commands.arguments import add_run, describe_run, read_run
+from lmodp.commands.arguments import add_run, describe_run, new_file, read_run
 from lmodp.errors import require
 from lmodp.vocabulary import ACCOUNTANTS, SCOPES
 
@@ -32,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="whether epsilon is of one step or of the run (default: step for claimed, else run)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write the noise to this file instead of printing it"
+        "--output", type=new_file, metavar="FILE", help="write the noise to this file instead of printing it"
     )
     parser.add_argument("--json", action="store_true", help="no effect: the noise is always JSON")
 

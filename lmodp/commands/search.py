@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmodp.commands.arguments import add_run, read_run
+from lmodp.commands.arguments import add_run, new_file, read_run
 from lmodp.commands.printing import interval, number, show, table
 from lmodp.vocabulary import ACCOUNTANTS, OBJECTIVES
 
@@ -29,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objective", required=True, choices=OBJECTIVES)
     parser.add_argument("--gamma", type=float, default=0.9, metavar="G", help="usefulness is P(|noise| <= G)")
     add_run(parser, optional=True)
-    parser.add_argument("--trace", type=Path, metavar="FILE", help="write every point to this parquet file")
+    parser.add_argument("--trace", type=new_file, metavar="FILE", help="write every point to this parquet file")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
