@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from lmodp.commands.arguments import GRID, read_results
-from lmodp.reporting.results.difference import compare_results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the differences; the exit status is 1 if one is larger than the spread over seeds."""
     first, second = (read_results(grid)[1] for grid in (arguments.first, arguments.second))
+    from lmodp.reporting.results.difference import compare_results
+
     found = compare_results(first, second)
     for item in found:
         if arguments.all or item["differs"]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmodp.commands import printing
-from lmodp.reporting.formats import interval, at_least, at_most
+from lmodp.reporting.formats import at_least, at_most, interval
 
 
 @given(st.floats(1e-12, 1e12), st.integers(1, 8))
