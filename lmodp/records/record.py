@@ -158,7 +158,9 @@ def write_json(path: Path | str, value: Any) -> None:
     Raises:
         ValueError: ``value`` holds NaN or an infinity, which JSON cannot say.
     """
-    write_bytes(path, json_text(value).encode())
+    write_bytes(
+        path, json_text(value).encode(errors="backslashreplace")
+    )  # half a surrogate pair is \\udxxx in JSON too
 
 
 def json_text(value: Any) -> str:
@@ -292,7 +294,7 @@ def write_runs(path: Path | str, record: Mapping[str, Any], lines: Sequence[Mapp
     Raises:
         ValueError: a value holds NaN or an infinity, which JSON cannot say.
     """
-    write_bytes(path, "".join(_dumps(item) + "\n" for item in [record, *lines]).encode())
+    write_bytes(path, "".join(_dumps(item) + "\n" for item in [record, *lines]).encode(errors="backslashreplace"))
 
 
 def run_entry(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def as_written(value: Any) -> Any:
     A line break becomes a space. What is no visible character is shown as its escape, such as ``\\x07``.
     """
     if isinstance(value, str):
-        flat = _BREAK.sub(" ", value)
+        flat = _BREAK.sub(" ", value).strip()
         return _NO_TEXT.sub(lambda found: found[0].encode("unicode_escape").decode(), flat)
     if isinstance(value, Mapping):
         return {key: as_written(item) for key, item in value.items()}

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lmodp.reporting.captions import PRIVACY_UNIT
-from lmodp.reporting.figures.style import INK, WIDTH, Look, inside, legend, log_axis, looks, say
+from lmodp.reporting.figures.style import INK, WIDTH, Look, beyond, inside, legend, log_axis, looks, say
 from lmodp.reporting.results.against import Cell, noise_ratio, targets, title_of
 from lmodp.reporting.results.metrics import (
     FEWEST_SEEDS,
@@ -88,7 +88,7 @@ def _draw_noise(panel: Axes, results: Mapping[str, Any], name: str, look: Mappin
     methods = _methods_of([cell for cells in known.values() for cell, _ in cells], results)
     for place, cells in enumerate(known.values()):
         for cell, ratio in cells:
-            _mark(panel, place + _offset(cell, methods), ratio, cell, results, look)
+            _mark(panel, place + _offset(cell, methods), inside(ratio), cell, results, look)
     _name_line(panel, 1.0, title_of(results, "standard"))
     _name_line(panel, LEAST_NOISE, "√2: least of any\nmixture of Laplaces", dashed=True, below=True)
     _target_axis(panel, list(known))
@@ -127,6 +127,12 @@ def draw_claims(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], 
     panel.grid(axis="x", visible=False)
     panel.set_xlabel("ε of the whole run: claimed ○ to proven ●")
     return {cell["method"] for cell in shown}
+
+
+def claims_beyond(cells: Sequence[Cell]) -> str:
+    """Return a sentence on the values of `draw_claims` that no axis can show, if there are any."""
+    ends = ("claimed_run", "verified_lower", "verified_upper")
+    return beyond(cell[end] for cell in cells if cell["calibration"] == "claimed" for end in ends)
 
 
 def draw_scores(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], look: Mapping[str, Look]) -> set[str]:
@@ -272,6 +278,7 @@ def caption(results: Mapping[str, Any]) -> str:
         f"{title_of(results, 'standard')}'s, when every noise is scaled to the same proven ε of the whole run. 2: "
         "each pair of marks is one setting, named by the claimed ε of one step: hollow at the ε that is claimed for "
         "the run, full at the upper end of the proven interval (bar). 3: vertical bars are 95 % intervals over seeds. "
-        f"Panels 2 and 3 show the two methods that are compared, with at least {FEWEST_SEEDS} seeds. "
+        f"Panels 2 and 3 show the two methods that are compared, with at least {FEWEST_SEEDS} seeds."
+        f"{claims_beyond(main_cells(results))} "
         f"{PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}."
     )

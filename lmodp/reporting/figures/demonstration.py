@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from lmodp.reporting.figures.comparison import (
+    claims_beyond,
     draw_claims,
     draw_scores,
     entries,
@@ -63,5 +64,5 @@ def caption(results: Mapping[str, Any]) -> str:
         "or few steps, and some lie at chance. Panels over claimed and proven ε: each setting, hollow at the ε that is "
         "claimed for the run, full at the upper end of the proven interval. Panels over proven ε alone: scores at "
         f"equal proven ε; bars are 95 % intervals over seeds, and with fewer than {FEWEST_SEEDS} seeds every run is a "
-        "dot."
+        f"dot.{claims_beyond([cell for _, _, cells in _panels(results) for cell in cells])}"
     )

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lmodp.reporting.captions import PRIVACY_UNIT, plan_of, plan_words
-from lmodp.reporting.figures.style import GREY, INK, WIDTH, Look, inside, legend, log_axis, looks
+from lmodp.reporting.figures.style import GREY, INK, WIDTH, Look, beyond, inside, legend, log_axis, looks
 
 MARKS = {
     "claimed_run": ("o", "white", "claimed, run"),
@@ -21,6 +21,7 @@ MARKS = {
     "audited_lower": ("|", INK, "audited lower bound, run"),
 }
 
+ENDS = ("verified_lower", "verified_upper")
 ROW_HEIGHT = 0.2
 
 
@@ -76,7 +77,7 @@ def _draw_row(panel: Axes, row: int, item: Mapping[str, Any], look: Look) -> Non
         )
         panel.plot(upper, row, marker="D", color=look.colour, markersize=5, zorder=4)
     for name, (marker, face, _) in MARKS.items():
-        if item[name] is not None:
+        if item[name] is not None and (item[name] or name != "audited_lower"):  # an audit's 0 says nothing
             panel.plot(
                 inside(item[name]),
                 row,
@@ -114,4 +115,5 @@ def caption(results: Mapping[str, Any]) -> str:
         "ε of the whole run, for every mechanism of the grid. Claimed: the published accounting. Paper's bound: the "
         "published bound at valid orders, for one number. Verified: for the whole gradient; the marker at the upper "
         f"end is the ε you may state.{audited} {PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}.{left_out}"
+        f"{beyond(item[name] for item in items for name in (*ENDS, 'claimed_run', 'paper_bound_run'))}"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +124,12 @@ def style() -> Iterator[None]:
 def inside(value: float) -> float:
     """Return an ε that a logarithmic axis can show: 0 and 1e300 lie at the axis' ends."""
     return min(max(value, LEAST), MOST)
+
+
+def beyond(values: Iterable[float | None]) -> str:
+    """Return a sentence on the values that `inside` moves, if there are any."""
+    moved = sum(value is not None and value != inside(value) for value in values)
+    return f" {moved} values below {LEAST:g} or above {MOST:g} stand at the end of the axis." if moved else ""
 
 
 def log_axis(axis: Axis) -> None:
