@@ -103,13 +103,14 @@ def test_files_and_names_of_the_code_on_the_pages_exist(package):
     assert not missing, missing
 
 
-def test_the_data_set_of_ones_own_on_the_page_is_read(tmp_path):
+def test_the_configuration_of_ones_own_data_on_the_page_is_read(tmp_path):
     (shown,) = re.findall(r"```yaml\n(data_root.*?)```", (ROOT / "docs/sources.md").read_text(), re.DOTALL)
     (tmp_path / "reviews.csv").write_text("review,stars\n" + "".join(f"text {n},{n % 2}\n" for n in range(40)))
     values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text()) | yaml.safe_load(shown)
     experiment = values["experiments"]["head"] | {"dataset": "mine"}
     experiment["training"] |= {"expected_batch_size": 8}
     config = check_config(values | {"experiments": {"head": experiment}, "data_root": str(tmp_path)})
+    assert set(config.models) == {"my_encoder"}
     assert config.own_data["mine"]["train_size"] + config.own_data["mine"]["evaluation_size"] == 40
 
 
