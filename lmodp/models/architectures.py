@@ -1,8 +1,8 @@
 """Where each architecture keeps its blocks, its final norm and its head.
 
-There is one entry per architecture, used for pooling, trainable parts and the frozen
-prefix. Paths are relative to the transformers model, for example
-``RobertaForSequenceClassification``.
+Pooling, trainable parts and the frozen prefix use it. Four architectures have an entry;
+of others the parts are read from the model itself (`inferred`). Paths are relative to the
+transformers model, for example ``RobertaForSequenceClassification``.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class Architecture:
             module does this (it also receives ``inputs_embeds``).
         added_embeddings: module whose output is added to ``inputs_embeds``.
         dropouts: names in the model's config.
+        inferred: read from the model. It is not known then where its embeddings end, so a
+            frozen prefix ends below the head or nowhere.
     """
 
     backbone: str
@@ -47,6 +49,7 @@ class Architecture:
     embeddings: str | None = None
     added_embeddings: str | None = None
     dropouts: tuple[str, ...]
+    inferred: bool = False
 
 
 _ENCODER_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
@@ -91,18 +94,77 @@ ARCHITECTURES = {
 
 
 def architecture_of(model: nn.Module) -> Architecture:
-    """Return the entry of a transformers model.
+    """Return the entry of a transformers model, or what its parts show.
 
     Raises:
-        Unsupported: the model's ``config.model_type`` has no entry.
+        Unsupported: ``config.model_type`` has no entry, and the model's parts are not where
+            transformers keeps them.
     """
     kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
-    if kind not in ARCHITECTURES:
+    found = ARCHITECTURES.get(kind) or _inferred(model)
+    if found is None:
         raise Unsupported(
-            f"model_type = {kind!r}: must be one of {', '.join(ARCHITECTURES)}. "
+            f"model_type = {kind!r}: is none of {', '.join(ARCHITECTURES)}, and no list of blocks was found in it. "
             "Add an entry to lmodp/models/architectures.py."
         )
-    return ARCHITECTURES[kind]
+    return found
+
+
+def dropouts_of(config: Any) -> tuple[str, ...]:
+    """Return the names of a config's dropout rates; whole layers that are left out are another thing."""
+    entry = ARCHITECTURES.get(config.model_type)
+    if entry is not None:
+        return entry.dropouts
+    return tuple(
+        name
+        for name, value in vars(config).items()
+        if "drop" in name and "layer" not in name and isinstance(value, int | float)
+    )
+
+
+# Names of attention's query and value, or of the matrix that contains both, in the families of transformers.
+_QUERY_AND_VALUE = (
+    ("query", "value"),
+    ("q_proj", "v_proj"),
+    ("q_lin", "v_lin"),
+    ("query_proj", "value_proj"),
+    ("query_key_value",),
+    ("qkv_proj",),
+    ("Wqkv",),
+    ("c_attn",),
+    ("q", "v"),
+)
+
+
+def _inferred(model: TransformersModel) -> Architecture | None:
+    """Return where a model keeps its parts, from its base model's name and its list of blocks; None without."""
+    backbone, config = getattr(model, "base_model_prefix", ""), getattr(model, "config", None)
+    if not backbone or not isinstance(getattr(model, backbone, None), nn.Module):
+        return None
+    lists = ((name, part) for name, part in model.named_modules() if isinstance(part, nn.ModuleList))
+    count = getattr(config, "num_hidden_layers", None)
+    blocks = next((name for name, part in lists if name.startswith(f"{backbone}.") and len(part) == count), None)
+    if blocks is None:
+        return None
+    parent, _, last = blocks.rpartition(".")
+    children = list(model.get_submodule(parent).named_children())
+    after = children[[name for name, _ in children].index(last) + 1 :]
+    norms = [name for name, part in after if [value.dim() for value in part.parameters()] in ([1], [1, 1])]
+    leaves = {name.rpartition(".")[2] for name, _ in model.get_submodule(blocks).named_modules()}
+    return Architecture(
+        backbone=backbone,
+        blocks=blocks,
+        final_norm=f"{parent}.{norms[-1]}" if norms else None,
+        head=tuple(name for name, part in model.named_children() if name != backbone and list(part.parameters())),
+        lora_targets=next((names for names in _QUERY_AND_VALUE if leaves.issuperset(names)), ()),
+        native_pooling="last" if hasattr(model, "score") else _pooling_of(config),
+        dropouts=dropouts_of(config),
+        inferred=True,
+    )
+
+
+def _pooling_of(config: Any) -> str:
+    return "mean" if getattr(config, "classifier_pooling", None) == "mean" else "first"
 
 
 def at_path(model: TransformersModel, path: str) -> Any:

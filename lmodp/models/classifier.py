@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutput
 
 from lmodp.errors import given, nearest, require
 from lmodp.models.architectures import TransformersModel, architecture_of, at_path, head_modules
@@ -40,8 +42,8 @@ class SequenceClassifier(nn.Module):
     transformers model (tested to the bit where the operations are the same).
 
     Args:
-        model: ``RobertaForSequenceClassification``, ``BertForSequenceClassification``
-            (its pooler counts as head) or a decoder's ``...ForSequenceClassification``.
+        model: an encoder's or a decoder's ``...ForSequenceClassification``. BERT's pooler
+            counts as head.
         pooling: "first", "mean" or "last"; None for the native one.
     """
 
@@ -78,7 +80,7 @@ class SequenceClassifier(nn.Module):
     def pooled_state(self, *, attention_mask: Tensor | None, **inputs: Any) -> Tensor:
         """Return the input of the head, (B, H)."""
         backbone = getattr(self.model, architecture_of(self.model).backbone)
-        if self.model.config.model_type in ("gpt2", "llama"):
+        if architecture_of(self.model).native_pooling == "last":  # a decoder
             inputs["use_cache"] = False
         hidden = backbone(attention_mask=attention_mask, **inputs).last_hidden_state
         return pool(hidden, attention_mask, self.pooling)
@@ -94,7 +96,28 @@ class SequenceClassifier(nn.Module):
             return self.model.classifier(pooled[:, None])
         if kind == "bert":
             return self.model.classifier(self.model.dropout(self.model.bert.pooler(pooled[:, None])))
-        return at_path(self.model, "score")(pooled)
+        score = at_path(self.model, "score")
+        return self._own_head(pooled) if score is None else score(pooled)
+
+    def _own_head(self, pooled: Tensor) -> Tensor:
+        """Return the logits of the model's own forward pass, its encoder replaced by the pooled state."""
+        view, parts = copy.copy(self.model), architecture_of(self.model)
+        view._modules = {**view._modules, parts.backbone: _Pooled(pooled[:, None])}
+        return view(
+            inputs_embeds=pooled[:, None], attention_mask=torch.ones(len(pooled), 1, device=pooled.device)
+        ).logits
+
+
+class _Pooled(nn.Module):
+    """In the place of an encoder: its hidden states (B, 1, H) are given."""
+
+    def __init__(self, hidden: Tensor):
+        super().__init__()
+        self.hidden = hidden
+
+    def forward(self, *inputs: Any, **options: Any) -> BaseModelOutput:
+        """Return the given hidden states."""
+        return BaseModelOutput(last_hidden_state=self.hidden)
 
 
 def transformers_model(model: nn.Module) -> TransformersModel:

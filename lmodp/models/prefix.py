@@ -24,6 +24,7 @@ from lmodp.models.activations import MEMORY_BOUND, CachedActivations, flat_store
 from lmodp.models.architectures import TransformersModel, architecture_of, at_path
 from lmodp.models.classifier import SequenceClassifier, transformers_model
 from lmodp.training.examples import TensorExamples, TokenColumns
+from lmodp.training.losses import explained
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ def find_prefix(model: nn.Module) -> Prefix:
     dropouts = [name for name in parts.dropouts if getattr(inner.config, name, 0)]
     if dropouts:
         return Prefix(0, False, f"dropout is on ({', '.join(dropouts)}), so the prefix is not deterministic")
+    if parts.inferred and (
+        _trained(at_path(inner, parts.backbone).parameters()) or not isinstance(model, SequenceClassifier)
+    ):
+        return Prefix(0, False, f"where the embeddings of a {inner.config.model_type!r} end is not known")
     if _trained(_embedding_parameters(inner)):
         return Prefix(0, False, "the embeddings are trained")
     blocks = list(at_path(inner, parts.blocks))
@@ -146,7 +151,9 @@ def _forwards(
         batch = examples.batch(indices)
         inputs = {name: value for name, value in batch.items() if name not in ("labels", *examples.values)}
         with torch.no_grad():
-            yield indices, forward(model, inputs).float().cpu()
+            with explained(model, inputs):
+                hidden = forward(model, inputs)
+            yield indices, hidden.float().cpu()
     model.train(training)
 
 

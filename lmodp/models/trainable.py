@@ -122,6 +122,7 @@ def _lora(model: nn.Module, options: Mapping[str, Any] | None, seed: int) -> Non
     for key in chosen:
         require(key in LORA_DEFAULTS, f"lora.{key}", chosen[key], "unknown option", nearest(key, LORA_DEFAULTS))
     targets = list(chosen["targets"] or architecture_of(model).lora_targets)
+    require(bool(targets), "lora.targets", chosen["targets"], "no query and value were found", _linear_names(model))
     transposed = any(
         isinstance(module, Conv1D) and name.split(".")[-1] in targets for name, module in model.named_modules()
     )
@@ -139,6 +140,13 @@ def _lora(model: nn.Module, options: Mapping[str, Any] | None, seed: int) -> Non
         except ValueError as error:
             raise InvalidValue(f"lora.targets = {targets!r}: {error}") from None
     _new_head(model)
+
+
+def _linear_names(model: nn.Module) -> str:
+    names = {
+        name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear | Conv1D)
+    }
+    return f"Name some of its matrices: {', '.join(sorted(names))}."
 
 
 def _bitfit(model: nn.Module, options: None, seed: int) -> None:

@@ -23,7 +23,7 @@ from transformers.utils import logging
 from lmodp.data.tokens import load_tokens
 from lmodp.errors import given
 from lmodp.models.activations import CachedActivations
-from lmodp.models.architectures import ARCHITECTURES
+from lmodp.models.architectures import dropouts_of
 from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.prefix import find_prefix, suffix_of
 from lmodp.models.trainable import set_trainable
@@ -160,6 +160,6 @@ def frozen_dtype(spec: TaskSpec) -> torch.dtype:
 
 def dropout_options(model_folder: Path, dropout: float) -> dict[str, float]:
     """Return the config values that set a model's dropout, by its architecture."""
-    kind = AutoConfig.from_pretrained(model_folder, local_files_only=True).model_type
-    options = {name: dropout for name in ARCHITECTURES[kind].dropouts}
-    return {**options, "classifier_dropout": dropout} if kind in {"roberta", "bert"} else options
+    config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
+    options = dict.fromkeys(dropouts_of(config), dropout)
+    return {**options, "classifier_dropout": dropout} if config.model_type in {"roberta", "bert"} else options

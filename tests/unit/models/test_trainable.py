@@ -126,3 +126,14 @@ def test_nothing_to_train_is_refused(name, part):
 def test_misspelt_parts_are_refused(part, text):
     with pytest.raises(InvalidValue, match=text):
         trained("bert", part)
+
+
+@pytest.mark.parametrize("part", ["full", "head", {"last_layers": 1}, "bitfit", {"lora": {}}], ids=str)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_is_trained_is_float32_on_a_model_of_16_bits(part, dtype):
+    model = build("roberta", dtype=dtype)[0]
+    set_trainable(model, part, seed=1)
+    kinds = {value.requires_grad: set() for value in model.parameters()}
+    for value in model.parameters():
+        kinds[value.requires_grad].add(value.dtype)
+    assert kinds.pop(True) == {torch.float32} and kinds in ({}, {False: {dtype}})
