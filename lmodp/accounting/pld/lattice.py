@@ -22,6 +22,7 @@ from lmodp.mechanisms.arrays import Floats, Integers
 
 _LARGEST_EXPONENT = 700.0  # exp of it is still a double
 _COVERED = 1e-6  # cells below this share of Q are merged by sums whose rounding error is 1e-16
+_KEPT = 1e-10  # cells below this share of P are merged by sums from above, which keep their digits
 _ON_LATTICE = 1e-7  # lattice cells; a ratio this close below a lattice value is on it, up to rounding
 
 
@@ -119,12 +120,13 @@ def merge_mirrored(p: Floats, q: Floats, loss: Floats, *, step: float) -> Lattic
 
 def _sparse_place(p: Floats, q: Floats, loss: Floats, step: float) -> int:
     """Return the cell before which losses are cut: where three lattice cells together hold the least mass,
-    at least `_COVERED` of Q lying above."""
+    at least `_COVERED` of Q and a share of P lying above: where P has less, its digits are lost from below."""
     bins = np.floor((loss[0] - loss) / step).astype(np.int64)
     held = np.concatenate([[0.0], np.bincount(bins, weights=p + q), [0.0]])
     around = held[:-2] + held[1:-1] + held[2:]
-    covered = np.cumsum(np.bincount(bins, weights=q))
-    first = int(np.argmax(covered >= min(_COVERED, covered[-1])))
+    above_q, above_p = (np.cumsum(np.bincount(bins, weights=masses)) for masses in (q, p))
+    enough = (above_q >= min(_COVERED, above_q[-1])) & (above_p >= min(_KEPT, above_p[-1]))
+    first = int(np.argmax(enough))
     return int(np.searchsorted(bins, first + int(np.argmin(around[first:])) + 1))
 
 
