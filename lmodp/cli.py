@@ -18,6 +18,7 @@ from lmodp.pipeline.console import speak_plainly
 
 COMMANDS = {
     "account": "compute epsilon of a noise under every accountant",
+    "recheck": "verify a certificate that a step is dominated by a Gaussian, by code of its own",
     "calibrate": "compute a noise that reaches a privacy target",
     "search": "run the offline noise search of LMO-DP under any accountant",
     "audit": "measure a lower bound on epsilon from samples, and compare it with the claimed and the verified epsilon",

@@ -23,7 +23,7 @@ NUMERICAL_ERROR = (
 
 
 def certificate_of(
-    plan: Plan, *, published_epsilon_step: float | None = None, dimension: int | None = None
+    plan: Plan, *, published_epsilon_step: float | None = None, dimension: int | None = None, full: bool = False
 ) -> dict[str, Any]:
     """Return the certificate of a plan: every accountant's answer, and the verified one at delta = 1e-5.
 
@@ -31,7 +31,7 @@ def certificate_of(
     second verified interval, always at delta = 1e-5.
 
     Args:
-        plan, published_epsilon_step, dimension: as in `account_mechanism`.
+        plan, published_epsilon_step, dimension, full: as in `account_mechanism`.
 
     Returns:
         What `account_mechanism` returns, and under "at_1e-5" the ``delta`` and its ``verified`` section.
@@ -50,9 +50,9 @@ def certificate_of(
     >>> [round(certificate["at_1e-5"]["verified"][end], 2) for end in ("lower", "upper")]
     [0.07, 0.08]
     """
-    found = account_mechanism(plan, published_epsilon_step=published_epsilon_step, dimension=dimension)
+    found = account_mechanism(plan, published_epsilon_step=published_epsilon_step, dimension=dimension, full=full)
     unit, run = _asked(plan)
-    common = plain(_bounds(unit, {**run, "delta": COMMON_DELTA}, dimension))
+    common = plain(_bounds(unit, {**run, "delta": COMMON_DELTA}, dimension, full))
     return {**found, "at_1e-5": {"delta": COMMON_DELTA, "verified": common}}
 
 
@@ -63,7 +63,7 @@ def published_claim(plan: Plan, *, published_epsilon_step: float | None = None) 
 
 
 def account_mechanism(
-    plan: Plan, *, published_epsilon_step: float | None = None, dimension: int | None = None
+    plan: Plan, *, published_epsilon_step: float | None = None, dimension: int | None = None, full: bool = False
 ) -> dict[str, Any]:
     """Return every accountant's answer to "what is epsilon?" for a plan, as plain JSON values.
 
@@ -71,6 +71,7 @@ def account_mechanism(
         plan: with noise and delta.
         published_epsilon_step: the epsilon of one step that was published for the noise, if any.
         dimension: number of coordinates released; None for many. More coordinates never lower epsilon.
+        full: the narrowest interval that the suite can prove, in up to a minute; otherwise a quick one.
 
     Returns:
         A dict. Infinite numbers are None; "status" and "reason" say why.
@@ -105,7 +106,7 @@ def account_mechanism(
             "claimed": _claimed(unit, run, published_epsilon_step),
             "paper_bound": _paper_bound(unit, run),
             "pure_scalar": _pure(unit),
-            "verified": _verified(unit, run, dimension),
+            "verified": _verified(unit, run, dimension, full),
             "noise": _noise(plan.given_noise),
             "numerical_error": NUMERICAL_ERROR,
         }
@@ -166,13 +167,13 @@ def _pure(unit: Noise) -> dict[str, Any]:
     return {"epsilon_step": pure.epsilon, "status": "infinite" if pure.reason else "ok", "reason": pure.reason}
 
 
-def _verified(unit: Noise, run: Run, dimension: int | None) -> dict[str, Any]:
-    found = verified_run(unit, dimension=dimension, **run)
-    return {**_bounds(unit, run, dimension), "gaussian_limit": found.gaussian_limit}
+def _verified(unit: Noise, run: Run, dimension: int | None, full: bool) -> dict[str, Any]:
+    found = verified_run(unit, dimension=dimension, full=full, **run)
+    return {**_bounds(unit, run, dimension, full), "gaussian_limit": found.gaussian_limit}
 
 
-def _bounds(unit: Noise, run: Run, dimension: int | None) -> dict[str, Any]:
-    found = verified_run(unit, dimension=dimension, **run)
+def _bounds(unit: Noise, run: Run, dimension: int | None, full: bool) -> dict[str, Any]:
+    found = verified_run(unit, dimension=dimension, full=full, **run)
     finite = math.isfinite(found.upper)
     return {
         "scope": "run",
@@ -185,6 +186,8 @@ def _bounds(unit: Noise, run: Run, dimension: int | None) -> dict[str, Any]:
         "mu": equivalent_mu(epsilon=found.upper, delta=run["delta"]) if finite else None,
         "zcdp": equivalent_zcdp(epsilon=found.upper, delta=run["delta"]) if finite else None,
         "route": found.route,
+        "answer": found.answer,
+        "left_out": found.left_out,
         "status": found.status,
         "reason": found.reason,
     }

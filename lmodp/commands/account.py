@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lmodp.commands.arguments import add_noise, add_run, describe_run, read_plan
 from lmodp.commands.printing import interval, number, show, table
+from lmodp.errors import Unsupported
+
+if TYPE_CHECKING:
+    from lmodp.plan import Plan
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_noise(parser)
     add_run(parser)
     parser.add_argument("--dimension", type=int, help="number of released coordinates (default: many)")
+    parser.add_argument("--full", action="store_true", help="the narrowest interval, in up to a minute")
+    parser.add_argument(
+        "--certificate", type=Path, metavar="FILE", help="with --full: write what `lmodp recheck` verifies (.npz)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -27,10 +36,31 @@ def run(args: argparse.Namespace) -> int:
     as_published = args.relative_sensitivity == 1 and args.noise_multiplier is None
     setting = PUBLISHED.get(args.noise) if as_published else None
     certificate = account_mechanism(
-        plan, published_epsilon_step=setting.published_epsilon_step if setting else None, dimension=args.dimension
+        plan,
+        published_epsilon_step=setting.published_epsilon_step if setting else None,
+        dimension=args.dimension,
+        full=args.full,
     )
+    if args.certificate:
+        _write(args.certificate, plan, certificate["verified"])
     show(certificate, as_json=args.json, text=_text)
     return 0
+
+
+def _write(path: Path, plan: Plan, verified: dict[str, Any]) -> None:
+    if verified["route"] != "domination":
+        raise Unsupported(
+            f"certificate = {str(path)!r}: the upper end is by the route {verified['route']!r}. "
+            "Only the domination, which --full tries, has a certificate."
+        )
+    from lmodp.accounting.domination.files import write_certificate
+
+    write_certificate(
+        path,
+        plan.given_noise.scaled(1 / plan.relative_sensitivity),
+        run={"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": plan.given_delta},
+        epsilon=verified["upper"],
+    )
 
 
 def _text(certificate: dict[str, Any]) -> str:
@@ -80,4 +110,5 @@ def _paper_bound_note(paper_bound: dict[str, Any]) -> str:
 def _verified_note(verified: dict[str, Any]) -> str:
     if verified["status"] != "ok":
         return verified["reason"]
-    return f"the whole gradient; like a Gaussian of noise multiplier {number(verified['sigma_effective'])}"
+    note = f"the whole gradient; like a Gaussian of noise multiplier {number(verified['sigma_effective'])}"
+    return note if verified["answer"] == "full" else f"{note}; quick, --full is narrower"

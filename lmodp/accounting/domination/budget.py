@@ -26,26 +26,27 @@ from lmodp.mechanisms.arrays import Floats
 _GIFT = 5e-4  # of the Fisher information
 _VARIANCE_RATIO = 1.06
 _SMALLEST = 0.05 * _GIFT  # squared shift; a flow of this time stays within the first cell of variances
-_FLOW_END = 2e-3  # squared shift from which coordinates are ordered
+FLOW_END = 2e-3  # squared shift from which coordinates are ordered
 _LARGEST = 4.0  # of the Fisher information; more is useless
-_BUDGETS = 100_000  # steps of the lattice of budgets up to 1
+BUDGETS = 100_000  # steps of the lattice of budgets up to 1
 _UP = 1 + 1e-12
 _WEAKEST, _STRONGEST = 100.0, 0.02  # largest scores with which doubles are good enough
 _ROUNDS, _LIFT = 20, 1 + 1e-9
-_STEP = 5e-5  # table entries are whole multiples of this share of I v^2, so that they take two bytes
+_STEP = 2.5e-5  # table entries are whole multiples of this share of I v^2
 
 
 @dataclass(frozen=True, eq=False)
 class Domination:
-    """A certificate: with it, every direction of squared length k / `_BUDGETS` is dominated by N(gamma[k]).
+    """A certificate: with it, every direction of squared length k / (n - 1) is dominated by N(gamma[k]).
 
     Args:
         variances: c, ascending from the gift, shape (m,).
-        squares: v^2 at the ends of the cells of shifts, ascending, shape (n,). Smaller ones have a row of their own.
+        squares: v^2 at the ends of the cells of shifts, ascending, shape (r + 1,); smaller ones are in ``small``.
         small: rate of shifts up to squares[0] from each variance on, shape (m,).
-        table: increases T_c(v) - c at the upper ends squares[1:] of the cells, shape (n - 1, m).
+        table: increases T_c(v) - c at the upper ends squares[1:] of the cells, shape (r, m).
         rates: of the flow in the cells that begin at ``variances``, shape (m,).
-        gamma: on the lattice of budgets, shape (`_BUDGETS` + 1,).
+        unit: entries of a row of the table are multiples of it, shape (r,).
+        gamma: on the lattice of budgets 0 ... 1, shape (n,).
     """
 
     variances: Floats
@@ -53,11 +54,13 @@ class Domination:
     small: Floats
     table: Floats
     rates: Floats
+    unit: Floats
     gamma: Floats
 
     def at(self, budget: float) -> float:
         """Return Gamma for squared length ``budget`` <= 1."""
-        return float(self.gamma[int(np.ceil(budget * _BUDGETS * _UP))])
+        last = len(self.gamma) - 1
+        return float(self.gamma[min(int(np.ceil(budget * last * _UP)), last)])
 
 
 @lru_cache(maxsize=16)
@@ -72,24 +75,25 @@ def dominate(noise: RateMixture) -> Domination:
         raise Unsupported(f"largest score {largest:.4g}: the domination is computed from {_STRONGEST} to {_WEAKEST}")
     information = noise.fisher_information
     count = int(np.log(_LARGEST / _GIFT) / np.log(_VARIANCE_RATIO)) + 1
-    variances = _GIFT * information * _VARIANCE_RATIO ** np.arange(count)
+    variances = _GIFT * information * _VARIANCE_RATIO ** np.arange(count, dtype=np.float64)
     squares = _squares()
     small = _small(noise, variances)
-    table = least_increase(sticks(noise, np.sqrt(squares[1:])), variances)
-    unit = _STEP * information * squares[1:, None]
-    table = np.ceil(table / unit) * unit
+    unit = _STEP * information * squares[1:]
+    table = least_increase(sticks(noise, np.sqrt(squares[1:])), variances, unit)
+    if not (np.isfinite(small).all() and np.isfinite(table[squares[1:] <= FLOW_END]).all()):
+        raise Unsupported("small coordinates are not dominated by a Gaussian of a useful size: the noise does not pass")
     rates = _flow(variances, squares, small, table)
     gamma = _ordered(variances, squares, table, _flowed(variances, rates))
     if not np.isfinite(gamma[-1]):
         raise Unsupported("a coordinate is not dominated by a Gaussian of a useful size: the noise does not pass")
-    return Domination(variances, squares, small, table, rates, gamma)
+    return Domination(variances, squares, small, table, rates, unit, gamma)
 
 
 def _squares() -> Floats:
     """Return ends of the cells of v^2: fine at small shifts, where almost nothing is gained by smoothing."""
     found = [_SMALLEST]
     while found[-1] < 1:
-        found.append(min(found[-1] * (1 + min(0.01, 0.001 + 0.2 * np.sqrt(found[-1]))), 1.0))
+        found.append(min(found[-1] * (1 + min(0.015, 0.001 + 0.2 * np.sqrt(found[-1]))), 1.0))
     return np.array(found)
 
 
@@ -102,8 +106,9 @@ def _small(noise: RateMixture, variances: Floats) -> Floats:
     """
     s, h = small_sticks(noise, np.sqrt(_SMALLEST))
     g = 1.25 * noise.fisher_information
-    increase = least_increase((s, h * np.exp(g * _SMALLEST / 8)), variances).max(axis=0) / _SMALLEST * _UP
-    return np.where(increase <= g, increase, np.inf)
+    unit = np.full(2, _STEP * noise.fisher_information * _SMALLEST)
+    increase = least_increase((s, h * np.exp(g * _SMALLEST / 8)), variances, unit).max(axis=0)
+    return np.where(increase <= g * _SMALLEST, increase / _SMALLEST, np.inf)
 
 
 def _flow(variances: Floats, squares: Floats, small: Floats, table: Floats) -> Floats:
@@ -113,9 +118,10 @@ def _flow(variances: Floats, squares: Floats, small: Floats, table: Floats) -> F
     T_c(v) - c is at most that of variances[i]. Where the flow is too slow for an entry, all rates on its way are
     raised.
     """
-    rows = squares[1:] <= _FLOW_END
+    rows = squares[1:] <= FLOW_END
     times, increases = squares[:-1][rows], table[rows]
-    rates = np.maximum.accumulate(np.append(small[-1], small[:-1][::-1]))[::-1]
+    before = np.concatenate([small[:1], small[:-1]])  # a cell's rate serves the cell before it
+    rates = np.maximum.accumulate(np.maximum(before, small)[::-1])[::-1] * _UP
     for _ in range(_ROUNDS):
         factors = np.ones(len(rates))
         passed = _passed(variances, rates, variances)
@@ -146,7 +152,7 @@ def _passed(variances: Floats, rates: Floats, c: Floats) -> Floats:
 def _flowed(variances: Floats, rates: Floats) -> Floats:
     """Return where the flow from the gift is after each budget, rounded up."""
     starts = np.concatenate([[0.0], np.cumsum(np.diff(variances) / rates[:-1])])
-    time = np.arange(_BUDGETS + 1) / _BUDGETS
+    time = np.arange(BUDGETS + 1) / BUDGETS
     cell = np.searchsorted(starts, time, side="right") - 1
     found: Floats = (variances[cell] + rates[cell] * (time - starts[cell])) * _UP
     return found
@@ -155,9 +161,9 @@ def _flowed(variances: Floats, rates: Floats) -> Floats:
 def _ordered(variances: Floats, squares: Floats, table: Floats, flowed: Floats) -> Floats:
     """Return Gamma after the large coordinates, in ascending order."""
     gamma = flowed
-    for row in np.flatnonzero(squares[1:] > _FLOW_END):
-        moved = int(squares[row] * _BUDGETS)
-        changed = np.arange(_BUDGETS + 1 - moved)
+    for row in np.flatnonzero(squares[1:] > FLOW_END):
+        moved = int(squares[row] * BUDGETS / _UP)
+        changed = np.arange(BUDGETS + 1 - moved)
         while len(changed):
             before = gamma[changed]
             cell = np.searchsorted(variances, before, side="right") - 1
@@ -165,5 +171,5 @@ def _ordered(variances: Floats, squares: Floats, table: Floats, flowed: Floats) 
             larger = after > gamma[changed + moved]
             gamma[changed[larger] + moved] = after[larger]
             changed = changed[larger] + moved
-            changed = changed[changed <= _BUDGETS - moved]
+            changed = changed[changed <= BUDGETS - moved]
     return np.maximum.accumulate(gamma)

@@ -20,7 +20,7 @@ from scipy.optimize.elementwise import find_root
 from lmodp.mechanisms import RateMixture
 from lmodp.mechanisms.arrays import Floats
 
-CELLS = 64  # straight pieces of a stick; they raise it by L^2/(6 I CELLS^2), relatively
+CELLS = 96  # straight pieces of a stick; they raise it by L^2/(6 I CELLS^2), relatively
 # Every value is raised by this share of H_v(0). An interval's end that is wrong by a rounding error of its loss lowers
 # H_v by far less, and so do survival functions good to 1e-13: H_v(0) is at least 1e-5.
 RAISED = 1e-8
@@ -72,7 +72,7 @@ def small_sticks(noise: RateMixture, largest: float) -> Lines:
     top = noise.score_maximum
     t = top * np.linspace(0, 1, CELLS + 1)[None]
     y = _last(lambda log_y, t: noise.score(np.exp(log_y)) - t, t)
-    peak = noise.density(0.0)
+    peak = float(noise.density(0.0))
     base = _raised(-peak * np.expm1(noise.log_density(y) - noise.log_density(0.0)) - t * _mass(noise, 0 * y, y))
     ends = base, np.exp(-largest * t / 2) * base + largest * peak * (top - t) ** 2 / (4 * top)
     factor = largest * np.exp((largest * top) ** 2 / 24)
@@ -87,7 +87,8 @@ def _last(gap: Callable[..., Floats], *args: Floats) -> Floats:
     log_y = np.full(args[-1].shape, -np.inf)
     found = find_root(gap, (low, high), args=inner)
     log_y[:, :-1] = np.where(gap(high, *inner) >= 0, high, np.where(gap(low, *inner) < 0, -np.inf, found.x))
-    return np.exp(log_y)
+    found_y: Floats = np.exp(log_y)
+    return found_y
 
 
 def _mass(noise: RateMixture, low: Floats, high: Floats) -> Floats:

@@ -72,7 +72,7 @@ def spread_pair(noise: Noise, *, coordinates: int) -> tuple[Floats, Floats, Floa
     spread = math.sqrt(float(pair.masses @ pair.losses**2) * coordinates)
     first, log_mass, log_error = _best_of([tilted_power(pair, coordinates, tilt=tilt) for tilt in _tilts(spread)])
     keep = log_mass > log_error + math.log(1e3)
-    loss = (first + np.flatnonzero(keep)) * pair.step
+    loss = (first + np.flatnonzero(keep).astype(np.float64)) * pair.step
     log_q = log_mass[keep] + np.log1p(-np.exp(log_error[keep] - log_mass[keep]))
     return np.exp(log_q - loss)[::-1], np.exp(log_q)[::-1], loss[::-1]
 
