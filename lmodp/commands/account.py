@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmodp.commands.arguments import add_noise, add_run, describe_run, read_plan
+from lmodp.commands.arguments import add_noise, add_run, describe_run, new_file, read_plan
 from lmodp.commands.printing import interval, number, show, table
 from lmodp.errors import Unsupported
 
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dimension", type=int, help="number of released coordinates (default: many)")
     parser.add_argument("--full", action="store_true", help="the narrowest interval, in up to a minute")
     parser.add_argument(
-        "--certificate", type=Path, metavar="FILE", help="with --full: write what `lmodp recheck` verifies (.npz)"
+        "--certificate", type=new_file, metavar="FILE", help="with --full: write what `lmodp recheck` verifies (.npz)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
