@@ -73,6 +73,17 @@ def test_a_link_to_nothing_is_found(tmp_path):
     assert list(broken_links(page)) == ["page.md#two", "gone.md"]
 
 
+def test_blocks_and_inner_lists_are_written_in_the_one_way_that_the_site_and_a_forge_know():
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        heads = re.findall(r"^ *```.*$", text, re.MULTILINE)
+        odd = [head for head in heads if not re.fullmatch(r' *```(\w+( title="[\w.]+")?)?', head)]
+        assert len(heads) % 2 == 0 and odd == [], page
+        assert not re.search(r"^ {1,3}(?:[-*]|\d+\.) ", prose(text), re.MULTILINE), (
+            f"{page}: four blanks before an inner list"
+        )
+
+
 def test_sentences_are_short():
     long = [(path.name, found) for path in pages() for found in sentences(path.read_text(encoding="utf-8"))]
     assert [item for item in long if len(words(item[1])) > MOST_WORDS] == []
@@ -214,4 +225,5 @@ def test_the_site_is_built_without_a_warning_and_asks_no_network(tmp_path):
     for page in tmp_path.rglob("*.html"):
         loaded = re.findall(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=[\"']?([^\"' >]+)", page.read_text())
         assert [found for found in loaded if "//" in found] == [], page
+        assert "```" not in re.sub(r"<code>.*?</code>", "", page.read_text(), flags=re.DOTALL), page
     assert "sigma_effective" in (tmp_path / "search/search_index.js").read_text()

@@ -11,7 +11,9 @@ NUMBER = re.compile(r"\d+\.?\d*(?:e-?\d+)?")
 
 
 def blocks(kind):
-    return re.findall(rf"^```{kind} ?(\S*)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        rf"^```{kind}(?: title=\"(.*)\")?\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
 
 
 def same(expected, printed):
