@@ -36,6 +36,7 @@ const filter = () => {
   }
   const empty = (part) => words.length > 0 && ![...part.querySelectorAll("tbody tr")].some((row) => !row.hidden);
   for (const part of document.querySelectorAll(".wide.scroll, .page, .part")) part.classList.toggle("empty", empty(part));
+  document.body.classList.toggle("filtering", words.length > 0);
   document.getElementById("found").textContent = words.length ? `${shown} of ${rows.length} rows` : "";
   hint();
 };
