@@ -65,7 +65,7 @@ bench-accounting: setup
 	$(BIN)/python benchmarks/accounting.py
 
 readme: setup
-	$(BIN)/lmodp readme
+	$(BIN)/lmodp readme results/reference
 
 # Installs what pyproject.toml needs into an empty environment and writes the lock from it. Versions that are already
 # pinned stay, because others may give other weights; RENEW=1 takes the newest. torch comes first: its version is chosen.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
-from lmodp.reporting.formats import as_written, at_least, interval, number, plain_list
+from lmodp.reporting.formats import as_written, at_least, at_most, interval, number, plain_list
 from lmodp.reporting.results.against import (
     FEW_SEEDS,
     NO_DIFFERENCE,
@@ -165,9 +165,10 @@ def _standard(results: Mapping[str, Any], pairs: Sequence[tuple[Cell, Cell]]) ->
     if not pairs:
         return ""
     more = sum(cell["verified_lower"] > other["verified_upper"] for cell, other in pairs)
-    told = f"spends more at {more} of {len(pairs)} of them" if more else "is not shown to spend more"
+    told = f"spends more at {more} of {len(pairs)}" if more else "is not shown to spend more"
+    most = plain_list([at_most(other["verified_upper"]) for _, other in pairs])
     return (
-        f" The {title_of(results, 'standard')} with the same claims is in {_bounds([other for _, other in pairs])}: "
+        f" Proven of the {title_of(results, 'standard')} with the same claims is at most {most}: "
         f"{title_of(results, 'asked')} {told}."
     )
 
@@ -182,11 +183,9 @@ def _score(results: Mapping[str, Any], experiment: str) -> str:
             continue
         verdict = score_verdict(item)
         judged = verdict if verdict in (NO_DIFFERENCE, FEW_SEEDS) else f"{asked} is {verdict}"
-        told.append(
-            f"{where}, the mean over ε = {epsilons(item['epsilons'])} is {contrast_words(results, item)}: {judged}"
-        )
+        told.append(f"{where} {contrast_words(results, item)}, {judged}")
     title = leading_metric(results, experiment).title
-    return f"Difference in {title}, {asked} minus {standard}: {'; '.join(told)}."
+    return f"Mean difference in {title} over all ε, {asked} minus {standard}: {'; '.join(told)}."
 
 
 def _bounds(cells: Sequence[Cell]) -> str:

@@ -14,53 +14,23 @@ from lmodp.reporting.tables.comparison import comparison_pages
 from lmodp.reporting.tables.privacy import privacy_frame, privacy_pages
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
 
-BEFORE_SCORES = (
-    "experiment",
-    "method",
-    "calibration",
-    "epsilon",
-    "delta",
-    "setting",
-    "claimed_step",
-    "claimed_run",
-    "pure_scalar_step",
-    "paper_bound_step",
-    "paper_bound_run",
-    "verified_lower",
-    "verified_limit",
-    "verified_upper",
-    "noise_multiplier",
-    "sigma_effective",
-    "efficiency",
-    "runs_done",
-    "metric",
+BEFORE_SCORES = tuple(
+    """
+    experiment method calibration epsilon delta setting claimed_step claimed_run pure_scalar_step
+    paper_bound_step paper_bound_run verified_lower verified_limit verified_upper noise_multiplier
+    sigma_effective efficiency runs_done metric
+    """.split()
 )
-AFTER_SCORES = (
-    "majority_accuracy",
-    "nonprivate",
-    "missing_scores",
-    "status",
-    "reason",
-    "claimed_reason",
-    "pure_scalar_reason",
-    "paper_bound_reason",
-    "verified_reason",
-    "noise_reason",
-    "cell",
-    "mechanism",
+AFTER_SCORES = tuple(
+    """
+    majority_accuracy nonprivate missing_scores status reason claimed_reason pure_scalar_reason
+    paper_bound_reason verified_reason noise_reason cell mechanism
+    """.split()
 )
-STATUS = (
-    "cell",
-    "experiment",
-    "method",
-    "calibration",
-    "epsilon",
-    "delta",
-    "status",
-    "runs_done",
-    "repetitions",
-    "reason",
-    "missing_scores",
+STATUS = tuple(
+    """
+    cell experiment method calibration epsilon delta status runs_done repetitions reason missing_scores
+    """.split()
 )
 
 

@@ -18,23 +18,11 @@ from lmodp.reporting.formats import NOTHING, as_written, number
 from lmodp.reporting.tables.make_table import table_files
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
 
-COLUMNS = (
-    "experiment",
-    "method",
-    "calibration",
-    "epsilon",
-    "delta",
-    "runs",
-    "device",
-    "threads",
-    "seconds_a_step",
-    "over_nonprivate",
-    "seconds_a_run",
-    "peak_memory_bytes",
-    "peak_memory_of",
-    "status",
-    "reason",
-    "cell",
+COLUMNS = tuple(
+    """
+    experiment method calibration epsilon delta runs device threads seconds_a_step over_nonprivate
+    seconds_a_run peak_memory_bytes peak_memory_of status reason cell
+    """.split()
 )
 RESUMED = "no run was timed from its first to its last step"
 

@@ -11,50 +11,15 @@ from lmodp.reporting.captions import PRIVACY_UNIT
 from lmodp.reporting.formats import NOTHING, count, interval, number
 from lmodp.reporting.tables.render import Notes, Page, Table
 
-COLUMNS = (
-    "mechanism",
-    "method",
-    "calibration",
-    "epsilon",
-    "delta",
-    "setting",
-    "expected_batch_size",
-    "dataset_size",
-    "steps",
-    "claimed_step",
-    "claimed_order",
-    "claimed_order_in_domain",
-    "claimed_run",
-    "published_epsilon_run",
-    "pure_scalar_step",
-    "paper_bound_step",
-    "paper_bound_run",
-    "verified_lower",
-    "verified_limit",
-    "verified_upper",
-    "worst_shift",
-    "mu",
-    "zcdp",
-    "audited_lower",
-    "audited_confidence",
-    "audited_trials",
-    "audited_delta",
-    "audited_refutes_claimed",
-    "verified_lower_at_1e-5",
-    "verified_upper_at_1e-5",
-    "noise_multiplier",
-    "noise_mean_abs",
-    "sigma_effective",
-    "efficiency",
-    "note",
-    "status",
-    "reason",
-    "claimed_reason",
-    "pure_scalar_reason",
-    "paper_bound_reason",
-    "verified_reason",
-    "audited_reason",
-    "noise_reason",
+COLUMNS = tuple(
+    """
+    mechanism method calibration epsilon delta setting expected_batch_size dataset_size steps claimed_step
+    claimed_order claimed_order_in_domain claimed_run published_epsilon_run pure_scalar_step paper_bound_step
+    paper_bound_run verified_lower verified_limit verified_upper worst_shift mu zcdp audited_lower
+    audited_confidence audited_trials audited_delta audited_refutes_claimed verified_lower_at_1e-5
+    verified_upper_at_1e-5 noise_multiplier noise_mean_abs sigma_effective efficiency note status reason
+    claimed_reason pure_scalar_reason paper_bound_reason verified_reason audited_reason noise_reason
+    """.split()
 )
 HEADS = (
     "mechanism",
@@ -75,22 +40,11 @@ HEADS = (
     "efficiency",
 )
 # The number behind each head but the first, for sorting.
-SORTED_BY = (
-    "epsilon",
-    "delta",
-    "claimed_step",
-    "claimed_run",
-    "pure_scalar_step",
-    "paper_bound_step",
-    "paper_bound_run",
-    "verified_upper",
-    "audited_lower",
-    "mu",
-    "zcdp",
-    "verified_upper_at_1e-5",
-    "noise_multiplier",
-    "sigma_effective",
-    "efficiency",
+SORTED_BY = tuple(
+    """
+    epsilon delta claimed_step claimed_run pure_scalar_step paper_bound_step paper_bound_run verified_upper
+    audited_lower mu zcdp verified_upper_at_1e-5 noise_multiplier sigma_effective efficiency
+    """.split()
 )
 
 

@@ -25,11 +25,11 @@ def test_the_paragraphs_of_the_fabricated_numbers(results):
         "The published points of LMO-DP (ε = 0.3 and 3 for one step) claim ε = 0.156 and 1.34 for the whole run. "
         "Proven is [0.563, 0.596] and [17, 19.2]: 2 of 2 claims are broken, by a factor of at least 3.6 to 12."
     )
-    assert claims.endswith("is in [0.101, 0.107] and [1.1, 1.17]: LMO-DP spends more at 2 of 2 of them.")
+    assert claims.endswith("the Gaussian with the same claims is at most 0.107 and 1.17: LMO-DP spends more at 2 of 2.")
     assert score == (
-        "Difference in accuracy, LMO-DP minus Gaussian: at equal proven ε, the mean over ε = 0.3 and 3 is -1.14 points "
-        "[-1.31, +0.03] (95 %, 10 seeds, 2,000 examples): no difference shown; at equal claims, the mean over ε = 0.3 "
-        "and 3 is +2.90 points [+1.10, +4.70] (95 %, 10 seeds, 2,000 examples): LMO-DP is higher."
+        "Mean difference in accuracy over all ε, LMO-DP minus Gaussian: at equal proven ε -1.14 points [-1.31, +0.03] "
+        "(95 %, 10 seeds, 2,000 examples), no difference shown; at equal claims +2.90 points [+1.10, +4.70] (95 %, 10 "
+        "seeds, 2,000 examples), LMO-DP is higher."
     )
 
 
@@ -115,10 +115,10 @@ def test_all_published_points_of_the_plan_are_counted(results):
 @pytest.mark.parametrize(
     ("ends", "told"),
     [
-        ((0.001, 0.02), ": LMO-DP is higher;"),
-        ((-0.02, -0.001), ": LMO-DP is lower;"),
-        ((-0.02, 0.001), ": no difference shown;"),
-        ((None, None), "(10 seeds): too few seeds;"),
+        ((0.001, 0.02), ", LMO-DP is higher;"),
+        ((-0.02, -0.001), ", LMO-DP is lower;"),
+        ((-0.02, 0.001), ", no difference shown;"),
+        ((None, None), "(10 seeds), too few seeds;"),
     ],
 )
 def test_the_verdict_follows_the_pooled_interval(results, ends, told):
