@@ -6,16 +6,23 @@ READY  := $(VENV)/.ready
 CORES  ?= all
 CONFIG ?=
 JOBS   ?= logical
+GRID   := $(if $(CONFIG),--configfile $(CONFIG))
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 # One thread per job: jobs run in parallel, and results are the same bytes on any number of cores.
 export OMP_NUM_THREADS := 1
+# Snakemake keeps copies of its rules in the home; where that cannot be written, .cache takes them.
+HOMES := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/snakemake
+ifneq ($(shell mkdir -p "$(HOMES)" 2>/dev/null && test -w "$(HOMES)" && echo writable),writable)
+export XDG_CACHE_HOME := $(CURDIR)/.cache/home
+endif
 
 .PHONY: reproduce report lint docs test test-slow smoke bench bench-accounting setup readme lock schema clean
 
 reproduce: setup
-	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
-	@$(BIN)/lmodp summary $(if $(CONFIG),--configfile $(CONFIG))
+	@$(BIN)/snakemake --cores $(CORES) $(GRID) || { ls .snakemake/locks/* >/dev/null 2>&1 && \
+		echo 'A run that was killed leaves a lock. If no other Snakemake runs in this folder, type: $(BIN)/snakemake --unlock $(GRID)'; exit 1; }
+	@$(BIN)/lmodp summary $(CONFIG)
 
 setup: $(READY)
 
@@ -53,7 +60,7 @@ test-slow: setup
 
 # Tables, figures and report from the existing records; cells without records are shown as pending. Nothing else runs.
 report: setup
-	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) --config unfinished=pending --allowed-rules all collect_results make_table compare_published measure_cost map_wins map_space make_figure report
+	$(BIN)/snakemake --cores $(CORES) $(GRID) --config unfinished=pending --allowed-rules all collect_results make_table compare_published measure_cost map_wins map_space make_figure report
 
 smoke: setup
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml

@@ -33,6 +33,21 @@ def test_no_cell_vanishes_and_every_status_has_its_reason(smoke):
     assert any(cell["status"] == "skipped" for cell in results["cells"])
 
 
+def test_the_console_of_a_run_counts_and_says_where_to_look(smoke):
+    told = smoke.first.text
+    assert "\r" not in told and re.search(r"^1 of \d+ steps", told, re.MULTILINE)
+    closing = [line for line in told.splitlines() if line][-4:-1]
+    assert [line.split(":")[0] for line in closing] == ["Report", "Table", "Next"]
+    assert str(smoke.results / "report.html") in closing[0] and "lmodp summary" in closing[2]
+
+
+def test_what_a_user_of_snakemake_knows_works(smoke, tmp_path):
+    assert "results.json" in smoke.run("--summary").stdout
+    assert smoke.run("--dag").stdout.startswith("digraph snakemake_dag")
+    smoke.run("--report", str(tmp_path / "page.html"))
+    assert "comparison" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def lines_of(smoke, stage):
     return {cell.name: read_runs(cell_path(smoke.results, cell.name, stage))[1] for cell in cells_of(smoke.results)}
 

@@ -93,6 +93,13 @@ def test_the_examples_of_the_front_page_run(installed):
     assert "points qualify" in installed.run(SEARCH).stdout
 
 
+def test_a_users_files_lie_in_the_users_folder(installed):
+    told = installed.run("new-method mine").text
+    assert "wrote mine.py" in told and (installed.folder / "mine.py").is_file()
+    assert "mine" in installed.run("methods --methods-folder=.").stdout.split()
+    assert "is not in data.lock" in installed.run("fetch nothing").stderr, "the lock came with the package"
+
+
 def test_the_public_door_opens(installed):
     code = "import lmodp; print(lmodp.calibrate('laplace', accountant='verified', epsilon=1.0, delta=1e-5))"
     assert installed.does(code).stdout.startswith("Laplace(scale=")

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lmodp.mechanisms import Noise, noise_from_dict
-from lmodp.reporting.figures.style import WIDTH, legend, log_axis, looks
+from lmodp.reporting.figures.style import WIDTH, legend, log_axis, looks, say
 
 POINTS = 600
 RAREST = 1e-8
@@ -20,6 +20,10 @@ RAREST = 1e-8
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
     """Return two panels for every epsilon under ``claimed``: density and survival function."""
     groups = _groups(results)
+    if not groups:
+        figure, panel = plt.subplots(figsize=(WIDTH, 1.0))
+        say(panel, "no noise is known yet")
+        return figure
     figure, axes = plt.subplots(len(groups), 2, figsize=(WIDTH, 2.5 * len(groups) + 0.5), squeeze=False)
     look = looks(results["methods"])
     for row, ((calibration, epsilon), items) in zip(axes, groups.items(), strict=True):
