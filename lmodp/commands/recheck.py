@@ -6,11 +6,8 @@ import argparse
 import math
 from pathlib import Path
 
-from lmodp.accounting.domination.files import read_certificate
-from lmodp.accounting.domination.recheck import recheck
-from lmodp.accounting.gaussian import gaussian_pld_epsilon
 from lmodp.errors import DamagedFile
-from lmodp.mechanisms import mixture_of
+from lmodp.reporting.formats import at_most
 
 _TOLERANCE = 1e-3  # between two accountants of the same Gaussian
 
@@ -24,6 +21,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify every entry, and account for the Gaussian by the library; print what is proven."""
+    from lmodp.accounting.domination.files import read_certificate
+    from lmodp.accounting.domination.recheck import recheck
+    from lmodp.accounting.gaussian import gaussian_pld_epsilon
+    from lmodp.mechanisms import mixture_of
+
     statement, noise, arrays = read_certificate(args.certificate)
     sigma = 1 / math.sqrt(recheck(mixture_of(noise), arrays))
     plan = {name: statement[name] for name in ("sampling_rate", "steps", "delta")}
@@ -32,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         raise DamagedFile(f"certificate: states epsilon {statement['epsilon']!r}, the library finds {epsilon!r}")
     print(f"{arrays['table'].size:,} entries hold: one step is at most a Gaussian of noise multiplier {sigma:.6g}.")
     print(
-        f"epsilon {statement['epsilon']:.6g} at delta {plan['delta']:g} after {plan['steps']:,} steps at sampling rate "
+        f"epsilon {at_most(statement['epsilon'], 6)} at delta {plan['delta']:g} after {plan['steps']:,} steps at sampling rate "
         f"{plan['sampling_rate']:.6g} (by the accounting library: {epsilon:.6g})"
     )
     return 0
