@@ -20,9 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow
-import pyarrow.parquet
-
 from lmodp.errors import DamagedFile, MissingFile
 
 Columns = Sequence[tuple[str, ...]]
@@ -152,6 +149,9 @@ def read_parquet(path: Path, columns: Columns) -> Table:
     Raises:
         MissingFile, DamagedFile: as `read_table`.
     """
+    import pyarrow  # the other formats need none of it
+    import pyarrow.parquet
+
     try:
         table = pyarrow.parquet.ParquetFile(io.BytesIO(_bytes(path))).read()
     except pyarrow.ArrowInvalid as error:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from lmodp.data.files import HIDDEN, Table, read_table
-from lmodp.data.hub import hub_files
 from lmodp.data.hub_lock import HubEntry
 from lmodp.data.source_settings import EVALUATION, OwnDataset, placed
 from lmodp.data.splits import split_off
@@ -25,6 +24,7 @@ from lmodp.data.tables import Examples
 from lmodp.errors import DamagedFile, InvalidValue
 
 _WHOLE = re.compile(r"([-+]?\d+)\.0+")
+Place = tuple[Table, int]  # a table and the number of a row
 _NUMBER = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
 
 
@@ -46,7 +46,7 @@ def load_own(own: OwnDataset, *, cache_root: Path, data_root: Path | None) -> Ex
         name: [value for table in tables.values() for value in _values(table, number, name, column)]
         for number, (name, column) in enumerate(own.columns.items())
     }
-    places = [table.place(row) for table in tables.values() for row in range(len(table.rows))]
+    places = [(table, row) for table in tables.values() for row in range(len(table.rows))]
     splits = _split(own, {part: len(table.rows) for part, table in tables.items()}, columns)
     if "label" in columns:
         classes = _classes(columns["label"], splits, places)
@@ -96,6 +96,8 @@ def rows_key(cache_root: Path) -> bytes:
 def _paths(own: OwnDataset, cache_root: Path, data_root: Path | None) -> dict[str, Path]:
     if own.repository is None:
         return {part: placed(path, data_root) for part, path in own.files.items()}
+    from lmodp.data.hub import hub_files  # the hub's client, which local files do not need
+
     entry = HubEntry(kind="dataset", name=own.name, repository=own.repository, revision=own.revision, files=own.files)
     root = hub_files(entry, cache_root=cache_root)
     return {part: root / path for part, path in own.files.items()}
@@ -111,7 +113,7 @@ def _read(own: OwnDataset, path: Path) -> Table:
 def _values(table: Table, number: int, name: str, column: str) -> list[str]:
     """A column's values: texts, class names or groups."""
     if name in ("label", "group"):
-        return [_name(row[number], table.place(place), column) for place, row in enumerate(table.rows)]
+        return [_name(row[number], (table, place), column) for place, row in enumerate(table.rows)]
     texts = [" ".join(text.split()) if name == "text" else text.strip() for text in table.texts(number, column)]
     blank = [place for place, text in enumerate(texts) if not text]
     if blank:
@@ -125,17 +127,17 @@ def _values(table: Table, number: int, name: str, column: str) -> list[str]:
     return texts
 
 
-def _name(value: Any, place: str, column: str) -> str:
+def _name(value: Any, place: Place, column: str) -> str:
     """The name of a class or a group: 1, 1.0 and "1" are one."""
     text = str(value).strip() if value is not None else ""
     if text.lower() in ("", "nan"):
-        raise DamagedFile(f"{place}, {column} = {value!r}: has no value. Fill it in or remove that row.")
+        raise DamagedFile(f"{_at(place)}, {column} = {value!r}: has no value. Fill it in or remove that row.")
     if isinstance(value, bool):
         return text.lower()
     whole = _WHOLE.fullmatch(text)
     if whole is None and _NUMBER.fullmatch(text):
         raise DamagedFile(
-            f"{place}, {column} = {value!r}: is no class. Classes are names or whole numbers; make some of these."
+            f"{_at(place)}, {column} = {value!r}: is no class. Classes are names or whole numbers; make some of these."
         )
     return whole[1] if whole else text
 
@@ -146,6 +148,8 @@ def _split(own: OwnDataset, sizes: Mapping[str, int], columns: Mapping[str, list
     for part, size in sizes.items():
         splits[part] = list(range(start, start + size))
         start += size
+    if not own.shares:
+        return splits
     names = ["group"] if "group" in columns else ["record", "sentence", "sentence2"]
     inputs = [columns[name] for name in names if name in columns]
     texts = ["\0".join(values) for values in zip(*inputs, strict=True)]
@@ -161,7 +165,7 @@ def _split(own: OwnDataset, sizes: Mapping[str, int], columns: Mapping[str, list
     return {**splits, **parts}
 
 
-def _classes(labels: Sequence[str], splits: Mapping[str, list[int]], places: Sequence[str]) -> tuple[str, ...]:
+def _classes(labels: Sequence[str], splits: Mapping[str, list[int]], places: Sequence[Place]) -> tuple[str, ...]:
     """The class names of the training part, numbers in their order, names in that of the alphabet.
 
     Raises:
@@ -172,19 +176,29 @@ def _classes(labels: Sequence[str], splits: Mapping[str, list[int]], places: Seq
     for name in sorted(first):
         other = alike.setdefault(_likeness(name), name)
         if other != name:
-            both = f"label = {name!r} beside {other!r} ({places[first[other]]})"
-            raise DamagedFile(f"{places[first[name]]}, {both}: two classes are named alike. Write them in one way.")
+            both = f"label = {name!r} beside {other!r} ({_at(places[first[other]])})"
+            raise DamagedFile(
+                f"{_at(places[first[name]])}, {both}: two classes are named alike. Write them in one way."
+            )
     for part, rows in splits.items():
         for row in rows:
             if labels[row] not in first:
                 hint = HIDDEN if labels[row] == "-1" else " Correct it, or move such rows into the training part."
                 rule = f"does not occur in the training part, {part} alone has it"
-                raise DamagedFile(f"{places[row]}, label = {labels[row]!r}: {rule}.{hint}")
+                raise DamagedFile(f"{_at(places[row])}, label = {labels[row]!r}: {rule}.{hint}")
     if len(first) < 2:
         row = splits["train"][0]
-        raise DamagedFile(f"{places[row]}, label = {labels[row]!r}: is the only class. Name the column of the classes.")
+        raise DamagedFile(
+            f"{_at(places[row])}, label = {labels[row]!r}: is the only class. Name the column of the classes."
+        )
     whole = all(re.fullmatch(r"[-+]?\d+", name) for name in first)
     return tuple(sorted(first, key=int if whole else str))
+
+
+def _at(place: Place) -> str:
+    """The file and line of a row; written only for a message, since there are many rows."""
+    table, row = place
+    return table.place(row)
 
 
 def _likeness(name: str) -> str | float:

@@ -8,10 +8,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from datasets import Dataset, DatasetDict, load_from_disk
+from typing import TYPE_CHECKING
 
 from lmodp.errors import MissingFile
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict  # takes long to import, and who only counts rows needs none of it
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,15 @@ class Examples:
         With a key, only who has it can tell whether rows are these.
         """
         digest = hashlib.sha256() if key is None else hmac.new(key, digestmod="sha256")
+        encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode  # json.dumps would make one per row
         for row in self.splits[split]:
-            values = {name: column[row] for name, column in self.columns.items()}
-            digest.update(json.dumps(values, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+            digest.update(f"{encode({name: column[row] for name, column in self.columns.items()})}\n".encode())
         return digest.hexdigest()
 
     def to_datasets(self) -> DatasetDict:
         """Return the splits as a `datasets.DatasetDict`."""
+        from datasets import Dataset, DatasetDict
+
         table = Dataset.from_dict(dict(self.columns))
         return DatasetDict({name: table.select(rows) for name, rows in self.splits.items()})
 
@@ -89,4 +93,6 @@ def load_splits(folder: Path) -> DatasetDict:
     """
     if not (folder / "dataset_dict.json").is_file():
         raise MissingFile(f"dataset = {str(folder)!r}: does not exist. Run the stage prepare_dataset.")
+    from datasets import load_from_disk
+
     return load_from_disk(str(folder))

@@ -10,6 +10,7 @@ import pytest
 from lmodp.data.own import identity_of, load_own
 from lmodp.data.source_settings import OwnDataset
 from lmodp.data.splits import split_off
+from lmodp.data.table_to_text import group_references
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile
 
 ROWS = [
@@ -192,3 +193,14 @@ def test_a_repository_of_a_hub(tmp_path, monkeypatch):
     absent = own(repository="somebody/reviews", revision="f" * 40, files={"train": "train.csv"})
     with pytest.raises(LmodpError, match="dataset mine = somebody/reviews@ffffffffffff: is not in the cache"):
         load(tmp_path, absent)
+
+
+def test_references_go_with_their_group(tmp_path):
+    settings = OwnDataset(
+        name="m", task="table_to_text", source="data", target="say", group="id", files={"train": "a.csv"}
+    )
+    text = "id,data,say\n" + "".join(f"{number // 2},name : {number},Number {number}.\n" for number in range(60))
+    rows = load(tmp_path, settings, a_csv=text).to_datasets()
+    assert group_references(rows["train"]) | group_references(rows["test"]) == {
+        f"name : {number}": [f"Number {number}.", f"Number {number + 1}."] for number in range(0, 60, 2)
+    }
