@@ -189,6 +189,13 @@ def hooks():
     return module
 
 
+def test_the_navigation_names_every_page(hooks):
+    named = set(re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    kept = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    assert named == kept | {*hooks.PAGES.values(), "command_line.md", "records.md", "data_sets.md", "models.md"}
+    assert all((ROOT / page).exists() for page in hooks.PAGES)
+
+
 def test_the_cards_show_sizes_checksums_and_overlaps(hooks):
     data, models = hooks.data_sets(), hooks.models()
     assert all(f"{card.train_size:,}" in data and f"{{ #{name} }}" in data for name, card in DATASETS.items())
