@@ -166,6 +166,7 @@ def may_pass(error: BaseException) -> bool:
 _DISK = {
     errno.ENOSPC: "Free space on the disk, then start again; what is finished is kept.",
     errno.EDQUOT: "Free space in your quota, then start again; what is finished is kept.",
+    errno.EFBIG: "Write to a disk that takes files of this size.",
     errno.EROFS: "Name a folder that can be written.",
     errno.EACCES: "Change its permissions, or name another folder.",
     errno.EPERM: "Change its permissions, or name another folder.",
@@ -174,15 +175,24 @@ _DISK = {
 }
 
 
+def _disk_fault(error: BaseException) -> int | None:
+    """The number of what a disk or a folder refuses; libraries raise errors of their own that only name it."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno if error.errno in _DISK else None
+    text = str(error)
+    return next((code for code in _DISK if f"os error {code})" in text or os.strerror(code) in text), None)
+
+
 def message_for_user(error: BaseException) -> str | None:
     """Return what a user can mend as one message; None for a fault of the suite, which keeps its traceback."""
     if isinstance(error, LmodpError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and (lacking := missing_extra(error)):
         return str(lacking)
-    if isinstance(error, OSError) and error.errno in _DISK:
-        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "a file of the results"
-        return str(Fault("file", name, error.strerror or "cannot be used", _DISK[error.errno]))
+    if code := _disk_fault(error):
+        given = getattr(error, "filename", None)
+        name = os.fsdecode(given) if isinstance(given, (str, bytes)) else "a file of the results"
+        return str(Fault("file", name, os.strerror(code), _DISK[code]))
     if isinstance(error, MemoryError):
         return "memory: is not enough. Run fewer jobs at a time (--cores), or lower micro_batch_size."
     return None

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lmodp.commands.arguments import add_grid, config_of, read_grid, results_folder
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.methods.discovery import method_files
 from lmodp.records.record import read_record
 from lmodp.records.reuse import Judge
+
+if TYPE_CHECKING:
+    from lmodp.grid.config import Config
 
 MOST_LINES = 16  # at most so many faults are printed
 
@@ -21,6 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods-folder", help="a further folder of methods, as in the configuration")
     parser.add_argument(
         "--present-code", action="store_true", help="count records of earlier code as faults in any case"
+    )
+    parser.add_argument(
+        "--recompute",
+        action="store_true",
+        help="compute every certificate, table and figure again, without training; it takes minutes",
     )
 
 
@@ -41,8 +50,22 @@ def run(arguments: argparse.Namespace) -> int:
     if earlier:
         verdict = "which keep_records allows" if kept else "which this grid does not allow"
         lines.append(f"{len(earlier)} of them were made by earlier code, {verdict}")
-    print("\n".join(lines))
-    return 1 if faults or (earlier and not kept) else 0
+    print("\n".join(lines), flush=True)
+    wrong = _recompute(config_of(grid), root, judge) if arguments.recompute else 0
+    return 1 if faults or wrong or (earlier and not kept) else 0
+
+
+def _recompute(config: Config, root: Path, judge: Judge) -> int:
+    """Compute again what needs no training, print what differs, and return how much does."""
+    from lmodp.pipeline.recompute import recompute_certificates, remake_reports
+
+    certificates = [(path.relative_to(root).as_posix(), why) for path, why in recompute_certificates(root, judge)]
+    shown = [(name, why) for name, why in remake_reports(config, root)]
+    for what, found in (("certificates", certificates), ("tables, figures and pages", shown)):
+        wrong = [f"{name}: {why}" for name, why in found if why]
+        verdict = f"{len(wrong)} differ" if wrong else "all agree"
+        print(*wrong[:MOST_LINES], f"{len(found)} {what} computed again, {verdict}", sep="\n", flush=True)
+    return sum(1 for _, why in [*certificates, *shown] if why)
 
 
 def _records(root: Path) -> list[Path]:

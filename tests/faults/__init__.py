@@ -1,0 +1,1 @@
+"""What becomes of work under kills, damage and odd input: `make test-faults`."""

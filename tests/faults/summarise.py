@@ -1,0 +1,38 @@
+"""The harness's own record as a table: `python -m tests.faults.summarise`, called by `make test-faults`."""
+
+import json
+from pathlib import Path
+
+from lmodp.records.record import versions, write_bytes, write_json
+from tests.contracts.small_world import ROOT
+from tests.faults.world import SEED, TALLY
+
+PLACE = ROOT / "benchmarks/results/faults"
+
+
+def totals(lines):
+    """Counts by kind, in the order in which kinds first came."""
+    found: dict[str, dict[str, int]] = {}
+    for line in lines:
+        what = found.setdefault(line["what"], {"tried": 0, "same_bytes": 0, "refused": 0})
+        for name in what:
+            what[name] += line.get(name, 0)
+    return dict(sorted(found.items()))
+
+
+def markdown(found):
+    head = ["| disturbance | tried | same result | refused with a reason |", "| --- | ---: | ---: | ---: |"]
+    rows = [f"| {what} | {n['tried']:,} | {n['same_bytes']:,} | {n['refused']:,} |" for what, n in found.items()]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def main(tally: Path = TALLY, place: Path = PLACE) -> None:
+    found = totals(map(json.loads, tally.read_text(encoding="utf-8").splitlines()))
+    packages = ("torch", "transformers", "numpy", "snakemake")
+    write_json(place.with_suffix(".json"), {"seed": SEED, "versions": versions(packages), "counts": found})
+    write_bytes(place.with_suffix(".md"), markdown(found).encode())
+    print(markdown(found))
+
+
+if __name__ == "__main__":
+    main()
