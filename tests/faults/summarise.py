@@ -1,4 +1,4 @@
-"""The harness's own record as a table: `python -m tests.faults.summarise`, called by `make test-faults`."""
+"""The harness's own record as a table of the README: `python -m tests.faults.summarise`, called by `make test-faults`."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,8 @@ from lmodp.records.record import versions, write_bytes, write_json
 from tests.contracts.small_world import ROOT
 from tests.faults.world import SEED, TALLY
 
-PLACE = ROOT / "benchmarks/results/faults"
+PLACE = ROOT / "benchmarks/results/faults.json"
+BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 
 
 def totals(lines):
@@ -26,11 +27,17 @@ def markdown(found):
     return "\n".join([*head, *rows]) + "\n"
 
 
-def main(tally: Path = TALLY, place: Path = PLACE) -> None:
+def block(found):
+    """The README's lines between its markers."""
+    return f"{BEGIN}\n{markdown(found)}{END}"
+
+
+def main(tally: Path = TALLY, place: Path = PLACE, readme: Path = ROOT / "README.md") -> None:
     found = totals(map(json.loads, tally.read_text(encoding="utf-8").splitlines()))
     packages = ("torch", "transformers", "numpy", "snakemake")
-    write_json(place.with_suffix(".json"), {"seed": SEED, "versions": versions(packages), "counts": found})
-    write_bytes(place.with_suffix(".md"), markdown(found).encode())
+    write_json(place, {"seed": SEED, "versions": versions(packages), "counts": found})
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    write_bytes(readme, (before + block(found) + rest.partition(END)[2]).encode())
     print(markdown(found))
 
 
