@@ -62,16 +62,22 @@ class ClassificationTask:
 
     @cached_property
     def pretrained(self) -> SequenceClassifier:
-        """The pretrained model with a head; `model` initialises the head."""
+        """The pretrained model with a head; `model` initialises the head, whatever head the files have.
+
+        What else the files lack (a BERT's pooler) is drawn alike in every process.
+        """
         logging.set_verbosity_error()  # it warns that the head is new, which is intended
         logging.disable_progress_bar()
-        inner = AutoModelForSequenceClassification.from_pretrained(
-            self.model_folder,
-            local_files_only=True,
-            dtype=frozen_dtype(self.spec),
-            num_labels=len(self.card.labels),
-            **dropout_options(self.model_folder, self.spec.dropout),
-        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            inner = AutoModelForSequenceClassification.from_pretrained(
+                self.model_folder,
+                local_files_only=True,
+                dtype=frozen_dtype(self.spec),
+                num_labels=len(self.card.labels),
+                ignore_mismatched_sizes=True,
+                **dropout_options(self.model_folder, self.spec.dropout),
+            )
         return SequenceClassifier(inner, self.spec.pooling).to(self.device)
 
     def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, LlamaConfig, LlamaForCausalLM
 
 from lmodp.data.prepare_dataset import prepare_dataset
 from lmodp.data.tokenize_dataset import tokenize_dataset
@@ -13,6 +13,7 @@ from lmodp.data.tokens import load_tokenizer
 from lmodp.mechanisms import Gaussian
 from lmodp.models.folders import write_model
 from lmodp.models.prepare_model import prepare_model
+from lmodp.models.tiny import tiny_tokenizer
 from lmodp.plan import Plan
 from lmodp.specs import ActivationsSpec, TaskSpec
 from lmodp.stages.cache_activations import cache_activations
@@ -176,3 +177,18 @@ def test_everything_else_keeps_four_bytes(prepared, part, precision):
     made = half_task(prepared, "m", trainable=part, precision=precision)
     assert {value.dtype for value in made.model(7)[0].parameters()} == {torch.float32}
     assert 0 < made.score(made.model(7)[1])["accuracy"] < 1
+
+
+@pytest.mark.parametrize("saved", [BertForMaskedLM, BertForSequenceClassification])
+def test_what_the_files_lack_is_the_same_in_every_process(tmp_path, saved):
+    """A masked language model has no pooler; a classifier's own head has another number of classes."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    write_model(saved(BertConfig(vocab_size=300, pad_token_id=0, num_labels=5, **sizes)), tiny_tokenizer(), tmp_path)
+    states = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        one = ClassificationTask(TASK, model_folder=tmp_path, tokens_folder=tmp_path, activations_folder=None)
+        states.append(one.model(3)[0].state_dict())
+    first, second = states
+    assert first["model.classifier.weight"].shape == (2, 16)
+    assert all(torch.equal(first[name], second[name]) for name in first)
