@@ -6,6 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
+from lmodp.commands.arguments import describe_run
 from lmodp.errors import DamagedFile
 from lmodp.reporting.formats import at_most
 
@@ -33,8 +34,6 @@ def run(args: argparse.Namespace) -> int:
     if not epsilon <= statement["epsilon"] * (1 + _TOLERANCE):
         raise DamagedFile(f"certificate: states epsilon {statement['epsilon']!r}, the library finds {epsilon!r}")
     print(f"{arrays['table'].size:,} entries hold: one step is at most a Gaussian of noise multiplier {sigma:.6g}.")
-    print(
-        f"epsilon {at_most(statement['epsilon'], 6)} at delta {plan['delta']:g} after {plan['steps']:,} steps at sampling rate "
-        f"{plan['sampling_rate']:.6g} (by the accounting library: {epsilon:.6g})"
-    )
+    stated = f"epsilon {at_most(statement['epsilon'], 6)} (by the accounting library: {epsilon:.6g})"
+    print(f"{stated}: {describe_run(plan)}")
     return 0

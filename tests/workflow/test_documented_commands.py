@@ -35,7 +35,7 @@ STANDS_FOR = {
     r"\bID\b": "sst2_head-nonprivate",
     r"\bTHAT_FILE\b|\bTHE_GRID\.yaml": "config/smoke.yaml",
     r"results/<grid>|\bGRID(_A|_B)?\b|results/quick|build/0.2.0/results/reference": "results/reference",
-    r"search --trace FILE": "search --epsilon 1 --delta 1e-5 --accountant claimed --objective epsilon --trace f.parquet",
+    r"search --trace FILE": "search --epsilon 1 --delta 0.1 --accountant claimed --objective epsilon --trace f.parquet",
     r"lmodp COMMAND\b": "lmodp account",
     r"\bFILE\b": "f.npz",
 }
