@@ -218,6 +218,9 @@ class Config(Section):
         description="'seeded': a benchmark, which anybody can repeat and which protects nobody; 'entropy': a release, "
         "whose keys come from the system and are kept nowhere",
     )
+    certificates: Literal["quick", "full"] = Field(
+        "quick", description="'quick': half a second a mechanism; 'full': the narrowest proven interval, up to a minute"
+    )
     keep_records: bool = Field(
         False, description="keep records that other versions of the code made; tables and figures are always made anew"
     )

@@ -54,12 +54,14 @@ def certify_mechanism(job: Job) -> None:
     from lmodp.stages.certify_mechanism import certify_mechanism
 
     spec = job.layout.grid.mechanisms[job.id]
+    full = job.layout.config.certificates == "full"
     job.run(
         "certify_mechanism",
         inputs=job.records("noise"),
         spec=spec.to_dict(),
         work=lambda: answered(
-            {"certificate": None, "noise": None}, lambda: certify_mechanism(spec, read_record(job.input("noise")))
+            {"certificate": None, "noise": None},
+            lambda: certify_mechanism(spec, read_record(job.input("noise")), full=full),
         ),
     )
 

@@ -112,8 +112,11 @@ class Layout:
     def asked(self, stage: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Return the spec that a record of this grid remembers.
 
-        Under ``randomness: entropy`` a shared stage tells less of the data; that is no part of its id.
+        Under ``randomness: entropy`` a shared stage tells less of the data; that is no part of its id. Neither is
+        ``certificates: full``.
         """
+        if stage == "certify_mechanism" and self.config.certificates != "quick":
+            return {**spec, "certificates": self.config.certificates}
         release = self.config.randomness == "entropy" and "stamp" in get_stage(stage).files
         return {**spec, "randomness": "entropy"} if release else dict(spec)
 
@@ -122,6 +125,8 @@ class Layout:
         stage, spec = made["stage"], made.get("spec", {})
         if "stamp" in get_stage(stage).files and spec.get("randomness", "seeded") != self.config.randomness:
             return "another randomness"
+        if stage == "certify_mechanism" and spec.get("certificates", "quick") != self.config.certificates:
+            return "another setting of certificates"
         if stage in ("map_space", "map_wins"):
             wanted = self.needs.shown_landscape() if stage == "map_space" else self.needs.mapped_wins()
             return None if spec == wanted else "another spec"

@@ -10,7 +10,7 @@ from lmodp.mechanisms import noise_from_dict
 from lmodp.specs import MechanismSpec
 
 
-def certify_mechanism(spec: MechanismSpec, noise_record: Mapping[str, Any]) -> dict[str, Any]:
+def certify_mechanism(spec: MechanismSpec, noise_record: Mapping[str, Any], *, full: bool = False) -> dict[str, Any]:
     """Return the content of ``certificate.json``.
 
     The certificate is for noise multiplied by the clip norm (relative
@@ -21,6 +21,7 @@ def certify_mechanism(spec: MechanismSpec, noise_record: Mapping[str, Any]) -> d
     Args:
         spec: the mechanism's spec.
         noise_record: content of ``noise.json``.
+        full: whether every route is tried, as in `lmodp.accounting.account_mechanism`.
     """
     if noise_record["status"] != "done":
         return {"certificate": None, "status": noise_record["status"], "reason": noise_record["reason"]}
@@ -28,7 +29,7 @@ def certify_mechanism(spec: MechanismSpec, noise_record: Mapping[str, Any]) -> d
         return {"certificate": None, "noise": None}
     published = noise_record["published_epsilon_step"]
     certificate = accounting.certificate_of(
-        spec.plan(noise_from_dict(noise_record["noise"])), published_epsilon_step=published
+        spec.plan(noise_from_dict(noise_record["noise"])), published_epsilon_step=published, full=full
     )
     if noise_record["claim_noise"] is not None:
         certificate["claimed"] = accounting.published_claim(

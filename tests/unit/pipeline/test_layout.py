@@ -13,8 +13,9 @@ from lmodp.data.lockfile import locked_package
 from lmodp.models.cards import MODELS
 from lmodp.pipeline import jobs
 from lmodp.pipeline import layout as layout_module
+from lmodp.pipeline.job import Job
 from lmodp.pipeline.layout import Layout
-from lmodp.records.record import input_hash, make_record, write_json
+from lmodp.records.record import input_hash, make_record, read_record, write_json
 from lmodp.records.stage_table import STAGES, stage_code
 from tests.contracts.small_world import ROOT
 
@@ -36,6 +37,26 @@ def test_an_audit_by_other_settings_is_made_again(tmp_path):
     assert outdated(changed, audit) and outdated(changed, results)
     unread = Layout.from_values(values | {"audit": settings | {"canaries": settings["canaries"] + 1}})
     assert not outdated(unread, audit)
+
+
+def test_full_certificates_are_made_where_quick_ones_were_and_the_record_says_so(tmp_path):
+    def certified(**changes):
+        layout = smoke(tmp_path, **changes)
+        thing = next(name for name, spec in layout.grid.mechanisms.items() if spec.method == "gaussian")
+        for stage in ("calibrate_noise", "certify_mechanism"):
+            getattr(jobs, stage)(Job.of_stage(layout, stage, thing))
+        path = layout.outputs("certify_mechanism", thing)["record"]
+        return layout, path, read_record(path)
+
+    quick_layout, path, quick = certified()
+    full_layout = smoke(tmp_path, certificates="full")
+    assert not outdated(quick_layout, path) and outdated(full_layout, path)
+    full = certified(certificates="full")[2]
+    assert full["spec"] == quick["spec"] | {"certificates": "full"}
+    for section in ("verified", "at_1e-5"):
+        before, after = (record["certificate"][section] for record in (quick, full))
+        before, after = before.get("verified", before), after.get("verified", after)
+        assert (before["answer"], after["answer"]) == ("quick", "full") and after["upper"] < before["upper"]
 
 
 def test_a_map_of_another_grid_is_made_again(tmp_path):
