@@ -76,6 +76,7 @@ bench: setup
 
 bench-accounting: setup
 	$(BIN)/python benchmarks/accounting.py
+	$(BIN)/python benchmarks/certificates.py
 
 readme: setup
 	$(BIN)/lmodp readme results/reference
