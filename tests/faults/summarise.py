@@ -1,4 +1,4 @@
-"""The harness's own record as a table of the README: `python -m tests.faults.summarise`, called by `make test-faults`."""
+"""The record of the harness as a table of the README: `python -m tests.faults.summarise`."""
 
 import json
 from pathlib import Path
