@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lmodp.grid.cells import Grid
 
 FIGURES = {
-    "comparison": "Noise, claims and scores beside proven privacy",
+    "comparison": "Noise, claims and scores beside the verified ε",
     "demonstration": "Demonstrations: other methods and models, few seeds, few steps",
     "privacy": "ε of each mechanism: claimed, paper's bound, verified and audited",
     "noises": "The noises: densities and survival functions",

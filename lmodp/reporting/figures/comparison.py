@@ -42,9 +42,9 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
     drawn |= draw_claims(claims, [cell for cell in cells if cell["calibration"] == "claimed"], results, look)
     drawn |= draw_scores(scores, [cell for cell in cells if cell["calibration"] == "verified"], results, look)
     share_scores([claims, scores], results, name)
-    noise.set_title("1  Noise at equal proven ε")
-    claims.set_title("2  From claimed to proven ε")
-    scores.set_title("3  Score at equal proven ε")
+    noise.set_title("1  Noise at equal verified ε")
+    claims.set_title("2  From claimed to verified ε")
+    scores.set_title("3  Score at equal verified ε")
     legend(figure, entries(results, drawn, look), columns=4)
     return figure
 
@@ -75,7 +75,7 @@ def private_cells(results: Mapping[str, Any], name: str) -> list[Cell]:
 
 
 def _draw_noise(panel: Axes, results: Mapping[str, Any], name: str, look: Mapping[str, Look]) -> set[str]:
-    """The noise ratio of every method at every target, on equal proven ε."""
+    """The noise ratio of every method at every target, on equal verified ε."""
     standard = results["compare"]["standard"]
     found = {
         epsilon: [(cell, noise_ratio(cell, results)) for cell in cells if cell["method"] != standard]
@@ -97,10 +97,10 @@ def _draw_noise(panel: Axes, results: Mapping[str, Any], name: str, look: Mappin
 
 
 def draw_claims(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], look: Mapping[str, Look]) -> set[str]:
-    """Draw, for each run, its claim (hollow) joined to its proven interval (bar, with a full mark at the upper end)."""
+    """Draw each setting's claim (hollow) joined to its verified interval (bar, with a full mark at the upper end)."""
     shown = [cell for cell in cells if cell["claimed_run"] is not None and cell["verified_upper"] is not None]
     if not shown:
-        say(panel, "no cell has a claim, a proven ε\nand enough seeds")
+        say(panel, "no cell has a claim, a verified ε\nand enough seeds")
         return set()
     for cell in sorted(shown, key=lambda cell: _strength(cell, results)):
         claimed, lower, upper = (
@@ -125,7 +125,7 @@ def draw_claims(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], 
     panel.margins(x=0.12)
     log_axis(panel.xaxis)
     panel.grid(axis="x", visible=False)
-    panel.set_xlabel("ε of the whole run: claimed ○ to proven ●")
+    panel.set_xlabel("ε of the whole run: claimed ○ to verified ●")
     return {cell["method"] for cell in shown}
 
 
@@ -138,7 +138,7 @@ def claims_beyond(cells: Sequence[Cell]) -> str:
 def draw_scores(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], look: Mapping[str, Look]) -> set[str]:
     """Draw the scores at each target: the mean with its interval, or every run where seeds are few."""
     if not cells:
-        say(panel, "no cell at equal proven ε\nhas enough seeds")
+        say(panel, "no cell at equal verified ε\nhas enough seeds")
         return set()
     places = {epsilon: place for place, epsilon in enumerate(sorted({cell["epsilon"] for cell in cells}))}
     methods = _methods_of(cells, results)
@@ -254,7 +254,7 @@ def _offset(cell: Cell, methods: Sequence[str]) -> float:
 def _target_axis(panel: Axes, epsilons: Sequence[float]) -> None:
     panel.set_xticks(range(len(epsilons)), [f"{epsilon:g}" for epsilon in epsilons])
     panel.set_xlim(-0.5, len(epsilons) - 0.5)
-    panel.set_xlabel("proven ε of the whole run")
+    panel.set_xlabel("verified ε of the whole run")
     panel.grid(axis="x", visible=False)
 
 
@@ -275,9 +275,10 @@ def caption(results: Mapping[str, Any]) -> str:
     name = first_experiment(results)
     return (
         f"{results['experiments'][name]['title']}; {leading_metric(results, name).title}. 1: noise multiplier over the "
-        f"{title_of(results, 'standard')}'s, when every noise is scaled to the same proven ε of the whole run. 2: "
+        f"{title_of(results, 'standard')}'s, when every noise is scaled to the same verified ε of the whole run. 2: "
         "each pair of marks is one setting, named by the claimed ε of one step: hollow at the ε that is claimed for "
-        "the run, full at the upper end of the proven interval (bar). 3: vertical bars are 95 % intervals over seeds. "
+        "the run, full at the upper end of the verified interval (bar). 3: vertical bars are 95 % intervals over "
+        "seeds. "
         f"Panels 2 and 3 show the two methods that are compared, with at least {FEWEST_SEEDS} seeds."
         f"{claims_beyond(main_cells(results))} "
         f"{PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}."

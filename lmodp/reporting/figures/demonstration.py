@@ -29,7 +29,7 @@ DRAW = {"claimed": draw_claims, "verified": draw_scores}
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
-    """Return up to two panels per experiment: from claimed to proven ε, and scores at equal proven ε."""
+    """Return up to two panels per experiment: from claimed to verified ε, and scores at equal verified ε."""
     panels, look = _panels(results), looks(results["methods"])
     rows = ceil(len(panels) / COLUMNS) or 1
     figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, 2.7 * rows + 0.8), squeeze=False)
@@ -61,8 +61,8 @@ def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows, and why it proves nothing."""
     return (
         "Demonstrations that the suite trains these methods and models. No verdict rests on them: many have few seeds "
-        "or few steps, and some lie at chance. Panels over claimed and proven ε: each setting, hollow at the ε that is "
-        "claimed for the run, full at the upper end of the proven interval. Panels over proven ε alone: scores at "
-        f"equal proven ε; bars are 95 % intervals over seeds, and with fewer than {FEWEST_SEEDS} seeds every run is a "
-        f"dot.{claims_beyond([cell for _, _, cells in _panels(results) for cell in cells])}"
+        "or few steps, and some lie at chance. Panels over claimed and verified ε: each setting, hollow at the ε that "
+        "is claimed for the run, full at the upper end of the verified interval. Panels over verified ε alone: scores "
+        f"at equal verified ε; bars are 95 % intervals over seeds, and with fewer than {FEWEST_SEEDS} seeds every run "
+        f"is a dot.{claims_beyond([cell for _, _, cells in _panels(results) for cell in cells])}"
     )

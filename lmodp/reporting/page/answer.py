@@ -1,6 +1,6 @@
 """The answer to the suite's question: three short paragraphs, computed from the records alone.
 
-They say how much noise equal proven privacy takes, whether the published claims hold,
+They say how much noise equal verified privacy takes, whether the published claims hold,
 and what this means for the score. Two methods are compared, those of ``compare`` in
 the configuration: the published one and the standard. If a grid lacks what a paragraph
 needs, the paragraph says so.
@@ -57,13 +57,13 @@ def _noise(results: Mapping[str, Any], experiment: str) -> str:
     cells = [(cell, noise_ratio(cell, results)) for cell in _of_asked(results, experiment, "verified")]
     known = [(cell, ratio) for cell, ratio in cells if ratio is not None]
     if not known:
-        return f"At equal proven ε, this grid has no target for which the noise of {asked} and {standard} is known."
+        return f"At equal verified ε, this grid has no target for which the noise of {asked} and {standard} is known."
     ratios = [ratio for _, ratio in known]
     where = (
         f"ε = {epsilons([cell['epsilon'] for cell, _ in known])}; δ = {epsilons([cell['delta'] for cell, _ in known])}"
     )
     return (
-        f"At equal proven ε of the whole run ({where}), {asked} needs "
+        f"At equal verified ε, proven for the whole run ({where}), {asked} needs "
         f"{plain_list([number(ratio, 3) for ratio in ratios])} times "
         f"the {standard}'s noise{_more_or_less(ratios)}.{_least(results, known)}{_searched(results, experiment)}"
     )
@@ -103,13 +103,13 @@ def _searched(results: Mapping[str, Any], experiment: str) -> str:
     shares = [share for _, share in found]
     if max(shares) <= 1 + EQUAL and min(shares) >= 1 - EQUAL:
         least = plain_list(list(dict.fromkeys(number(noise_ratio(cell, results), 3) for cell, _ in found)))
-        return f" A search of the whole family under the proven bound ends at a plain Laplace ({least} times)."
+        return f" A search of the whole family under the verified bound ends at a plain Laplace ({least} times)."
     if min(shares) < 1 - EQUAL:
         return (
-            " A search of the whole family under the proven bound finds noise with "
+            " A search of the whole family under the verified bound finds noise with "
             f"{plain_list([number(share, 3) for share in shares])} times the standard deviation of a plain Laplace."
         )
-    return " A search of the whole family under the proven bound finds nothing better than a plain Laplace."
+    return " A search of the whole family under the verified bound finds nothing better than a plain Laplace."
 
 
 def _claims(results: Mapping[str, Any], experiment: str) -> str:
@@ -118,10 +118,10 @@ def _claims(results: Mapping[str, Any], experiment: str) -> str:
         cell for cell in _of_asked(results, experiment, "claimed") if cell["claimed_run"] and cell["verified_lower"]
     ]
     if not cells:
-        return f"No published claim of {asked} could be compared with a proven interval."
+        return f"No published claim of {asked} could be compared with a verified interval."
     return (
         f"The published points of {asked} (ε = {epsilons([cell['epsilon'] for cell in cells])} for one step) claim ε = "
-        f"{plain_list([number(cell['claimed_run'], 3) for cell in cells])} for the whole run. Proven is "
+        f"{plain_list([number(cell['claimed_run'], 3) for cell in cells])} for the whole run. Verified is "
         f"{_bounds(cells)}: {_verdict_on_claims(cells)}.{_all_points(results, cells)}"
         f"{_standard(results, _beside(results, experiment, cells))}"
     )
@@ -168,7 +168,7 @@ def _standard(results: Mapping[str, Any], pairs: Sequence[tuple[Cell, Cell]]) ->
     told = f"spends more at {more} of {len(pairs)}" if more else "is not shown to spend more"
     most = plain_list([at_most(other["verified_upper"]) for _, other in pairs])
     return (
-        f" Proven of the {title_of(results, 'standard')} with the same claims is at most {most}: "
+        f" The {title_of(results, 'standard')} with the same claims has a verified ε of at most {most}: "
         f"{title_of(results, 'asked')} {told}."
     )
 
@@ -176,7 +176,7 @@ def _standard(results: Mapping[str, Any], pairs: Sequence[tuple[Cell, Cell]]) ->
 def _score(results: Mapping[str, Any], experiment: str) -> str:
     asked, standard = title_of(results, "asked"), title_of(results, "standard")
     told = []
-    for calibration, where in (("verified", "at equal proven ε"), ("claimed", "at equal claims")):
+    for calibration, where in (("verified", "at equal verified ε"), ("claimed", "at equal claims")):
         item = contrast_of(results, experiment, calibration)
         if item is None or item["difference"] is None:
             told.append(f"{where}, no target has a score of both")

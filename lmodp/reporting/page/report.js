@@ -24,14 +24,20 @@ for (const table of tables) {
 const plain = (text) => text.toLowerCase().replace(/\s+/g, " ").replace(/ ?([=×]) ?/g, "$1");
 const rows = tables.flatMap((table) => [...table.tBodies[0].rows].map((row) => {
   const above = `${table.closest(".page").dataset.words} ${table.caption ? table.caption.textContent : ""}`;
-  return { row, text: plain(`${row.textContent} ${row.dataset.words || ""} ${above}`) };
+  const places = [...row.cells].map((cell, column) => {
+    const head = table.tHead.rows[0].cells[column].textContent;
+    return head.startsWith("target") ? `${head} = ${cell.textContent}` : cell.textContent;
+  });
+  return { row, text: plain(`${places.join(" ")} ${above}`) };
 }));
+// "ε = 0.3" is not "ε = 0.35": what ends in a digit ends there.
+const has = (text, word) => text.split(word).slice(1).some((rest) => !/\d$/.test(word) || !/^\.?\d/.test(rest));
 const box = document.getElementById("filter");
 const filter = () => {
   const words = plain(box.value).split(" ").filter(Boolean);
   let shown = 0;
   for (const { row, text } of rows) {
-    row.hidden = !words.every((word) => text.includes(word));
+    row.hidden = !words.every((word) => has(text, word));
     shown += row.hidden ? 0 : 1;
   }
   const empty = (part) => words.length > 0 && ![...part.querySelectorAll("tbody tr")].some((row) => !row.hidden);

@@ -75,7 +75,7 @@ def contrast_words(results: Mapping[str, Any], item: Mapping[str, Any], *, decim
 
 
 def claim_verdict(cell: Cell) -> str:
-    """Return what the proven interval says of a claim for the run: ``broken``, ``holds``, ``open`` or ``no claim``."""
+    """Return what the verified interval says of a run's claim: ``broken``, ``holds``, ``open`` or ``no claim``."""
     claimed, lower, upper = (cell[name] for name in ("claimed_run", "verified_lower", "verified_upper"))
     if claimed is None:
         return "no claim"

@@ -160,7 +160,7 @@ def _all_scores(results: Mapping[str, Any], experiment: str, notes: Notes) -> Ta
     metrics = metrics_in(results, experiment)
     cells = [cell for section in sections(results, experiment) for cell in section.cells]
     rows = [
-        (cell["method_title"], f"{cell['calibration']} {cell['epsilon']:g}", *scores(cell, metrics, notes).values())
+        (cell["method_title"], f"{cell['epsilon']:g} {cell['calibration']}", *scores(cell, metrics, notes).values())
         for cell in cells
     ]
     values = [(None, cell["epsilon"], *(cell["scores"][metric.name]["mean"] for metric in metrics)) for cell in cells]

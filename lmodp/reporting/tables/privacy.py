@@ -23,7 +23,7 @@ COLUMNS = tuple(
 )
 HEADS = (
     "mechanism",
-    "target",
+    "target ε",
     "δ",
     "claimed ε, step",
     "claimed ε, run",
@@ -80,7 +80,7 @@ def _row(item: Mapping[str, Any], methods: Mapping[str, Any], notes: Notes) -> t
     title = methods[item["method"]]["title"]
     return (
         f"{title}, {item['setting']}" if item["setting"] else title,
-        f"{item['calibration']} {item['epsilon']:g}",
+        f"{item['epsilon']:g} {item['calibration']}",
         f"{item['delta']:g}",
         shown("claimed_step", item["claimed_reason"]) + _outside(item, notes),
         shown("claimed_run", item["claimed_reason"]),

@@ -47,13 +47,13 @@ def _published(headline: Row, beside: Row) -> str:
 
 
 def _what_holds(results: Mapping[str, Any], headline: Row) -> list[str]:
-    """What the headline's formula gives and what is proven, for its noise and for the Gaussian beside it."""
+    """What the headline's formula gives and what is verified, for its noise and for the Gaussian beside it."""
     asked, standard = (_mechanism(results, headline, results["compare"][part]) for part in ("asked", "standard"))
     if asked is None or asked["claimed_run"] is None:
         return ["This grid has no certificate of that point."]
     told = [
         f"By its own formula that point, ε = {headline['epsilon_step']} for one step, has ε = "
-        f"{number(asked['claimed_run'], 3)} for the whole run; proven is "
+        f"{number(asked['claimed_run'], 3)} for the whole run; verified is "
         f"{interval(asked['verified_lower'], asked['verified_upper'])}."
     ]
     if standard is not None and standard["verified_upper"] is not None and asked["verified_lower"] is not None:
@@ -61,7 +61,7 @@ def _what_holds(results: Mapping[str, Any], headline: Row) -> list[str]:
         told.append(
             f"The {title_of(results, 'standard')} beside it has the noise multiplier "
             f"{number(standard['noise_multiplier'], 3)} of the classic formula for one release, set to the ε of one "
-            f"step. Proven for its whole run is {interval(standard['verified_lower'], standard['verified_upper'])}"
+            f"step. Verified of its whole run is {interval(standard['verified_lower'], standard['verified_upper'])}"
             + (f": it was held to {at_least(ratio, 2)} times less ε." if ratio > 1 else ".")
         )
     return told

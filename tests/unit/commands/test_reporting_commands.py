@@ -27,7 +27,7 @@ def test_summary_fits_a_terminal_and_names_the_places(folder, tmp_path, capsys):
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump(values))
     assert main(["summary", "--configfile", str(tmp_path / "grid.yaml")]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("At equal proven ε of the whole run"), "what the grid found comes first"
+    assert told.startswith("At equal verified ε, proven for the whole run"), "what the grid found comes first"
     tables = told.partition("\n\n")[2].partition("\nfigures  ")[0]
     assert max(map(len, tables.splitlines())) <= 120
     assert str(folder / "figures") in told and "report.html" not in told, "only what exists is named"

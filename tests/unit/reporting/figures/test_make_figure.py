@@ -74,7 +74,7 @@ def test_the_main_figure_answers_the_three_questions_from_the_cells(results):
     marker = looks(results["methods"])["lmo_dp"].marker
     assert [y for _, y in points(noise, marker)] == pytest.approx([13.031 / 8.3, 2.1195 / 1.35])
     assert any("√2" in text for text in texts(noise)) and "Gaussian" in texts(noise)
-    # The claim (hollow) and the proven upper end (full) of one run, at one height and joined by a line.
+    # The claim (hollow) and the verified upper end (full) of one run, at one height and joined by a line.
     found = points(claims, marker)
     assert [x for x, _ in found] == pytest.approx([0.1564, 1.345, 0.5953, 19.2])
     assert [y for _, y in found] == pytest.approx([64.1, 73.1, 64.1, 73.1])
@@ -89,7 +89,7 @@ def test_the_main_figure_answers_the_three_questions_from_the_cells(results):
 def test_no_line_joins_points_of_different_settings(results):
     for panel in MODULES["comparison"].draw(results, {}).axes[1:]:
         for line in panel.get_lines():
-            assert len(set(line.get_ydata())) == 1, "only a claim and its proven interval are joined"
+            assert len(set(line.get_ydata())) == 1, "only a claim and its verified interval are joined"
 
 
 def test_cells_with_few_seeds_are_demonstrations(results):

@@ -17,19 +17,19 @@ def cells(results, method, calibration):
 def test_the_paragraphs_of_the_fabricated_numbers(results):
     noise, claims, score = answer(results)
     assert noise.startswith(
-        "At equal proven ε of the whole run (ε = 0.3 and 3; δ = 1e-10), LMO-DP needs 1.57 and 1.57 times the "
-        "Gaussian's noise: more, never less."
+        "At equal verified ε, proven for the whole run (ε = 0.3 and 3; δ = 1e-10), LMO-DP needs 1.57 and 1.57 times "
+        "the Gaussian's noise: more, never less."
     )
     assert f"no mixture of Laplaces can need less than √2 = 1.41 times a Gaussian's (proof: {PROOF})" in noise
     assert claims.startswith(
         "The published points of LMO-DP (ε = 0.3 and 3 for one step) claim ε = 0.156 and 1.34 for the whole run. "
-        "Proven is [0.563, 0.596] and [17, 19.2]: 2 of 2 claims are broken, by a factor of at least 3.6 to 12."
+        "Verified is [0.563, 0.596] and [17, 19.2]: 2 of 2 claims are broken, by a factor of at least 3.6 to 12."
     )
-    assert claims.endswith("the Gaussian with the same claims is at most 0.107 and 1.17: LMO-DP spends more at 2 of 2.")
+    assert claims.endswith("the same claims has a verified ε of at most 0.107 and 1.17: LMO-DP spends more at 2 of 2.")
     assert score == (
-        "Mean difference in accuracy over all ε, LMO-DP minus Gaussian: at equal proven ε -1.14 points [-1.31, +0.03] "
-        "(95 %, 10 seeds, 2,000 examples), no difference shown; at equal claims +2.90 points [+1.10, +4.70] (95 %, 10 "
-        "seeds, 2,000 examples), LMO-DP is higher."
+        "Mean difference in accuracy over all ε, LMO-DP minus Gaussian: at equal verified ε -1.14 points [-1.31, "
+        "+0.03] (95 %, 10 seeds, 2,000 examples), no difference shown; at equal claims +2.90 points [+1.10, "
+        "+4.70] (95 %, 10 seeds, 2,000 examples), LMO-DP is higher."
     )
 
 
@@ -94,7 +94,7 @@ def test_a_method_that_spends_no_more_is_said_to(results):
 def test_noise_as_drawn_is_no_point_of_the_published_method(results):
     for cell in cells(results, "lmo_dp", "claimed"):
         cell["claimed_run"] = None
-    assert answer(results)[1] == "No published claim of LMO-DP could be compared with a proven interval."
+    assert answer(results)[1] == "No published claim of LMO-DP could be compared with a verified interval."
 
 
 def test_all_published_points_of_the_plan_are_counted(results):
@@ -139,7 +139,7 @@ def test_the_two_methods_come_from_the_configuration(results):
 def test_a_missing_score_is_said(results):
     results["contrasts"] = []
     told = answer(results)[2]
-    assert "at equal proven ε, no target has a score of both; at equal claims, no target has a score of both." in told
+    assert "at equal verified ε, no target has a score of both; at equal claims, no target has a score of both." in told
 
 
 def test_the_proof_that_the_sentence_names_is_there():

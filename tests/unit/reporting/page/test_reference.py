@@ -75,7 +75,7 @@ def test_the_pooled_difference_is_the_mean_of_the_cells(kept):
         - cells["gaussian", "verified", epsilon]["scores"]["accuracy"]["mean"]
         for epsilon in EPSILONS
     ]
-    told = re.search(r"at equal proven ε ([-+][\d.]+) points \[([-+][\d.]+), ([-+][\d.]+)\]", answer(kept)[2])
+    told = re.search(r"at equal verified ε ([-+][\d.]+) points \[([-+][\d.]+), ([-+][\d.]+)\]", answer(kept)[2])
     middle, lower, upper = map(float, told.groups())
     assert middle == pytest.approx(100 * sum(gaps) / 4, abs=0.005) and lower < middle < upper
     assert ("no difference shown" in answer(kept)[2]) is (lower < 0 < upper)
@@ -85,6 +85,6 @@ def test_the_headline_stands_beside_the_kept_certificate(kept):
     rows = read_published(ROOT / "config/published.tsv")
     (page,) = reach_page(kept, rows)
     found = mechanism(kept, "lmo_dp", "claimed", 0.7, "certificate")["certificate"]
-    claimed, lower = re.search(r"has ε = ([\d.]+) for the whole run; proven is \[([\d.]+),", page.caption).groups()
+    claimed, lower = re.search(r"has ε = ([\d.]+) for the whole run; verified is \[([\d.]+),", page.caption).groups()
     assert float(claimed) == pytest.approx(found["claimed"]["epsilon_run"], rel=0.005)
     assert 0.99 * found["verified"]["lower"] < float(lower) <= found["verified"]["lower"]

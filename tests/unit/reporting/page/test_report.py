@@ -40,4 +40,5 @@ def test_the_page(page, results, folder):
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
     assert str(folder) not in page
+    assert 'id="filter"' in page and '<form class="filter" role="search" hidden>' in page, "shown by the script"
     assert page.count('<img src="data:image/svg+xml;base64,') == 2 and 'name="viewport"' in page

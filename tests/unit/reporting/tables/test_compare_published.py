@@ -110,7 +110,7 @@ def test_what_was_not_reproduced_is_one_line_with_the_command(rows, results):
 
 
 def test_how_far_the_evidence_reaches(rows, results):
-    """The headline stands beside what its formula gives and what is proven, from the mechanisms at hand."""
+    """The headline stands beside what its formula gives and what is verified, from the mechanisms at hand."""
     told = published_pages(results, rows)[0].caption
     assert "Published is 92.20 % accuracy on SST-2 with RoBERTa-large" in told and "beside about 50 %" in told
     assert "no certificate of that point" in told and "87.16 % at ε = 0.5384" in told and "90.6 % at ε = 0.5 " in told
@@ -123,7 +123,7 @@ def test_how_far_the_evidence_reaches(rows, results):
     ):
         results["mechanisms"][f"{name}-3d2c1b0a"] |= {**plan, **facts}
     told = published_pages(results, rows)[0].caption
-    assert "ε = 0.7 for one step, has ε = 0.258 for the whole run; proven is [2.03, 2.2]" in told
+    assert "ε = 0.7 for one step, has ε = 0.258 for the whole run; verified is [2.03, 2.2]" in told
     assert "noise multiplier 9.74" in told and "[0.247, 0.261]: it was held to 7.8 times less ε" in told
     results["mechanisms"]["gaussian-claimed-e0.3-3d2c1b0a"]["verified_upper"] = 3.0
     assert "times less" not in published_pages(results, rows)[0].caption
