@@ -16,6 +16,7 @@ from lmodp.grid.types import (
     Calibration,
     Commit,
     Count,
+    Label,
     Name,
     Natural,
     Number,
@@ -157,7 +158,7 @@ class Experiment(Section):
     certify_only: bool = Field(False, description="certify and audit the mechanisms of this plan; train nothing")
     training: Training
     generation: Generation | None = Field(None, description="table-to-text only; null for the published search")
-    methods: Several[str] | None = Field(None, description="null takes the grid's methods")
+    methods: Several[Label] | None = Field(None, description="null takes the grid's methods")
     public_scores: bool = Field(
         False, description="the scored split is public: its scores are published under randomness: entropy as well"
     )
@@ -239,7 +240,7 @@ class Config(Section):
     datasets: dict[Name, Dataset] = Field({}, description="data sets of your own, by name")
     models: dict[Name, Model] = Field({}, description="models of your own, by name")
     methods_folder: PathText | None = Field(None, description="a further folder of methods, beside baselines/")
-    methods: Several[str]
+    methods: Several[Label]
     privacy: Privacy
     search: Search = Search()
     audit: Audit = Audit()

@@ -44,6 +44,7 @@ Count = Annotated[Whole, Field(ge=1, le=10**9)]
 Natural = Annotated[Whole, Field(ge=0, le=10**18)]
 Trials = Annotated[Whole, Field(ge=100, le=10**8)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Label = Annotated[str, Field(min_length=1, max_length=64)]  # of what others name, such as methods
 PathText = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_path)]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Source = Literal["embedded", "local", "hub"]

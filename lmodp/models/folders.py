@@ -48,7 +48,7 @@ def link_model(source: Path, folder: Path, card: ModelCard) -> dict[str, Any]:
         InvalidValue: the tokenizer has neither a padding nor an end token.
     """
     weights = _weight_files(source)
-    values = read_json(source / CONFIG, remedy="Fetch the model again.")
+    values = read_json(source / CONFIG)
     model = _check_architecture(source, card, values)
     _check_tensors(weights, model)
     pad = load_tokenizer(source).pad_token_id

@@ -58,7 +58,7 @@ def identity_of(own: OwnModel, *, cache_root: Path, data_root: Path | None) -> t
         LmodpError: see `own_folder`.
     """
     folder = own_folder(own, cache_root=cache_root, data_root=data_root, files={"config": CONFIG})
-    config = read_json(folder / CONFIG, remedy="Fetch the model again.")
+    config = read_json(folder / CONFIG)
     kind = config.get("model_type") if isinstance(config, dict) else None
     if not isinstance(kind, str):
         raise DamagedFile(f"file = {str(folder / CONFIG)!r}: names no model_type. Save the model with transformers.")

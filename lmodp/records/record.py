@@ -212,12 +212,8 @@ def write_bytes(path: Path | str, data: bytes) -> None:
         raise
 
 
-def read_json(path: Path | str, *, remedy: str = "Delete it; its stage writes it again.") -> Any:
+def read_json(path: Path | str) -> Any:
     """Return a JSON file's content.
-
-    Args:
-        path: of the file.
-        remedy: what a reader does about a damaged file; another one for a file that no stage writes.
 
     Raises:
         MissingFile: there is no such file.
@@ -231,7 +227,10 @@ def read_json(path: Path | str, *, remedy: str = "Delete it; its stage writes it
             f"file = {str(path)!r}: is not there. Run the stage that makes it, or check the name."
         ) from None
     except (ValueError, RecursionError) as error:
-        raise DamagedFile(f"file = {str(path)!r}: is not valid JSON ({error}). {remedy}") from None
+        raise DamagedFile(
+            f"file = {str(path)!r}: is not valid JSON ({error}). Fetch or repair it; if a stage of the suite wrote it, "
+            "remove it, and the stage writes it again."
+        ) from None
 
 
 def read_record(path: Path | str) -> dict[str, Any]:

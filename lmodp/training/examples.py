@@ -56,6 +56,7 @@ class TokenColumns:
     ):
         lengths = {name: np.fromiter((len(row) for row in rows), dtype=np.int64) for name, rows in columns.items()}
         self.lengths = next(iter(lengths.values()))
+        require(len(self.lengths) > 0, "columns", sorted(columns), "hold no example")
         for name, found in lengths.items():
             require(
                 np.array_equal(found, self.lengths), f"columns[{name!r}]", "lengths", "differ from the other columns"

@@ -198,5 +198,5 @@ def test_a_users_own_damaged_files_are_not_called_the_suites(tmp_path, card):
     with pytest.raises(DamagedFile, match="Put (all )?its files beside config.json"):
         link_model(tmp_path / "source", tmp_path / "made", card)
     (tmp_path / "source" / "config.json").write_text('{"model_type":')
-    with pytest.raises(DamagedFile, match="config.json': is not valid JSON .*Fetch the model again.$"):
+    with pytest.raises(DamagedFile, match="config.json': is not valid JSON .*Fetch or repair it; if a stage"):
         link_model(tmp_path / "source", tmp_path / "made", card)

@@ -54,3 +54,8 @@ def test_tensor_examples_copy_rows():
 def test_tensor_examples_must_agree():
     with pytest.raises(InvalidValue, match="one first dimension"):
         TensorExamples({"x": torch.zeros(3), "labels": torch.zeros(2)})
+
+
+def test_no_example_is_told():
+    with pytest.raises(InvalidValue, match=r"columns = \['input_ids'\]: hold no example"):
+        TokenColumns({"input_ids": []}, padding={"input_ids": 1})
