@@ -249,3 +249,10 @@ def test_paper_bound_run_of_0_3_is_above_its_claimed_run():
     total = paper_bound_run(noise, **RUN)
     assert total.status == "ok"
     assert total.epsilon > 5 * claimed_run(claimed_step(noise, delta=DELTA).epsilon, **RUN)
+
+
+def test_the_full_interval_at_large_epsilon_is_half_a_per_cent_wide():
+    # The Gaussian of the same sigma_effective has 19.291: docs/verified_bounds.md, "A step is dominated by a Gaussian"
+    found = verified_run(load_noise("lmo-2"), full=True, **RUN)
+    assert 19.25 < found.lower < found.upper < 19.35 and found.upper / found.lower < 1.005
+    assert (found.route, found.answer, found.left_out) == ("domination", "full", "")

@@ -4,10 +4,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from lmodp.accounting import verified_run
 from lmodp.accounting.domination import budget, criterion, recheck, stick
 from lmodp.accounting.domination.files import read_certificate, write_certificate
+from lmodp.accounting.pld.bounds import vector_lower
 from lmodp.errors import DamagedFile, MissingFile, Unsupported
 from lmodp.mechanisms import GammaPart, Gaussian, Laplace, LaplaceMixture, load_noise
 
@@ -122,6 +124,29 @@ def test_a_noise_that_does_not_pass_is_refused_and_the_record_says_so():
     assert found.route == "rdp" and "largest score" in found.left_out
 
 
+@pytest.mark.parametrize("v", [0.01, 0.3, 1.0])
+def test_sticks_of_laplace_noise_are_the_closed_form(v):
+    s, h = (row[0] for row in stick.sticks(Laplace(scale=0.5), np.array([v])))
+    exact = np.exp(-s / 2) - np.exp(-v)  # 1 - exp((s - v/b)/2), folded
+    assert (h >= exact).all() and h == pytest.approx(exact, abs=2 * stick.RAISED * exact[0])
+    other = recheck._stick(Laplace(scale=0.5), recheck._cuts(Laplace(scale=0.5)), v)
+    exact = np.exp(-other[0] / 2) - np.exp(-v)
+    assert (other[1] >= exact).all() and other[1] == pytest.approx(exact, abs=1e-4 * exact[0])
+
+
+def test_the_least_increase_of_laplace_noise_is_least_and_grows_with_the_shift():
+    # N(c) x P_v <= N(c + x) at z = 1 is 2 Phi(sqrt(c + x)/2) - 1 >= E B(r); here by Monte Carlo over the ratio
+    noise, c, v = Laplace(scale=0.5), 0.2, 0.7
+    x = noise.quantile((np.arange(400_000) + 0.5) / 400_000)
+    ratio = np.exp(np.clip((np.abs(x) - np.abs(x - v)) / 0.5, -v / 0.5, v / 0.5))  # under P
+    root = np.sqrt(c)
+    mean = np.mean(ratio * ndtr(np.log(ratio) / root + root / 2) - ndtr(np.log(ratio) / root - root / 2))
+    unit = np.full(2, 1e-6)
+    found = criterion.least_increase(stick.sticks(noise, np.array([v, 1.1 * v])), np.array([c, 2 * c]), unit)
+    assert 2 * ndtr(np.sqrt(c + found[0, 0]) / 2) - 1 == pytest.approx(mean, rel=1e-4)
+    assert found[0, 1] < found[0, 0] < found[1, 0]
+
+
 def test_sticks_lie_above_the_definition_and_close():
     rng = np.random.default_rng(5)
     v = 0.6
@@ -212,3 +237,24 @@ def test_the_gaussian_through_the_same_door_is_exact(run):
     assert found.upper < found.lower * 1.001 and found.route == "pld" and found.answer == "full"
     quick = verified_run(Gaussian(std=0.6), **run)
     assert quick.upper > found.upper and quick.answer == "quick" and "Gaussian" in quick.left_out
+
+
+def test_the_upper_end_is_monotone_and_above_the_lower(strong):
+    rng = np.random.default_rng(3)
+    sigma = strong.at(1.0) ** -0.5
+
+    def upper(std=sigma, **run):
+        return verified_run(Gaussian(std=std), full=True, **run).upper
+
+    for _ in range(3):
+        run = {
+            "sampling_rate": float(10 ** rng.uniform(-3, -0.5)),
+            "steps": int(10 ** rng.uniform(0, 2)),
+            "delta": float(10 ** rng.uniform(-12, -4)),
+        }
+        found = upper(**run)
+        assert vector_lower(STRONG, **run) <= found
+        assert found * (1 - 1e-4) <= upper(**run | {"steps": 2 * run["steps"]})
+        assert found * (1 - 1e-4) <= upper(**run | {"sampling_rate": 1.5 * run["sampling_rate"]})
+        assert found * (1 - 1e-4) <= upper(**run | {"delta": run["delta"] / 10})
+        assert upper(std=1.2 * sigma, **run) <= found * (1 + 1e-4)
