@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from math import hypot, isclose, sqrt
 from typing import Any
 
-from lmodp.reporting.formats import number
+from lmodp.reporting.formats import as_written, number
 from lmodp.reporting.results.metrics import METRICS, Metric
 
 ANSWERS = (
@@ -34,7 +34,9 @@ def compare_results(first: Mapping[str, Any], second: Mapping[str, Any]) -> list
     Args:
         first, second: contents of two ``results.json``.
     """
-    left, right = ({cell["cell"]: cell for cell in results["cells"]} for results in (first, second))
+    left, right = (
+        {cell["cell"]: cell for cell in results["cells"]} for results in (as_written(first), as_written(second))
+    )
     return [_compare(name, left.get(name), right.get(name)) for name in dict.fromkeys([*left, *right])]
 
 

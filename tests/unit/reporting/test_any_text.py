@@ -1,5 +1,6 @@
 """Free text of a user or of a record from elsewhere: drawn as it is written, and no markup in any renderer."""
 
+import copy
 import itertools
 import re
 import xml.etree.ElementTree as ElementTree
@@ -14,6 +15,7 @@ from lmodp.reporting.formats import as_written
 from lmodp.reporting.page.answer import answer
 from lmodp.reporting.page.readme import write_readme
 from lmodp.reporting.page.report import report
+from lmodp.reporting.results.difference import compare_results
 from lmodp.reporting.tables.make_table import make_table
 from lmodp.reporting.tables.measure_cost import measure_cost
 from lmodp.reporting.tables.render import Bold, markdown
@@ -119,6 +121,15 @@ def test_the_terminal_gets_no_control_character(results):
     assert not re.search(
         "[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e]", comparison_text(with_odd_texts(results))
     )
+
+
+def test_a_difference_is_told_without_control_characters(results):
+    odd = with_odd_texts(copy.deepcopy(results))
+    for cell in odd["cells"]:
+        cell["status"] = "failed"
+        cell["reason"] = ODD[2]
+    told = " ".join(item["text"] for item in compare_results(results, odd))
+    assert "\\x07" in told and not re.search("[\x00-\x1f]", told)
 
 
 class Elements(HTMLParser):
