@@ -151,8 +151,9 @@ def test_the_continuous_check_calls_targets_of_the_makefile_on_every_supported_p
     jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     called = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
-    called += [f"make {target}" for target in jobs["weekly"]["strategy"]["matrix"]["target"]]
     assert {line.removeprefix("make ") for line in called} - set(targets) == {"${{ matrix.target }}"}
+    long = [target for target in targets if target.startswith("test-")]
+    assert jobs["weekly"]["strategy"]["matrix"]["target"] == long
     assert jobs["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
 
 
