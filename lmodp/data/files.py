@@ -36,19 +36,20 @@ class Table:
     Args:
         path: of the file.
         rows: one tuple per row, one value per requested column.
-        lines: line number of each row, for messages (row number in parquet files).
+        lines: number of each row's line, for messages.
         refused: for each reason, the number of rows left out.
+        unit: what ``lines`` counts, where that is not lines.
     """
 
     path: Path
     rows: list[tuple[Any, ...]]
     lines: list[int]
     refused: dict[str, int]
+    unit: str = "line"
 
     def place(self, row: int) -> str:
         """Return where a row stands, for messages."""
-        kind = "row" if ".parquet" in self.path.suffixes else "line"
-        return f"file = {str(self.path)!r} {kind} {self.lines[row]}"
+        return f"file = {str(self.path)!r} {self.unit} {self.lines[row]}"
 
     def texts(self, column: int, name: str) -> list[str]:
         """Return the texts of a requested column.
@@ -158,49 +159,39 @@ def read_parquet(path: Path, columns: Columns) -> Table:
         raise DamagedFile(f"file = {str(path)!r}: is not a parquet file ({error}). Fetch it again.") from None
     places = _places(path, table.column_names, columns)
     rows = list(zip(*(table.column(place).to_pylist() for place in places), strict=True))
-    return Table(path, _some(path, rows), list(range(1, len(rows) + 1)), {})
+    return Table(path, _some(path, rows), list(range(1, len(rows) + 1)), {}, "row")
 
 
-def read_json_lines(path: Path, columns: Columns) -> Table:
-    """Read a file with one JSON object per line.
+def read_json(path: Path, columns: Columns) -> Table:
+    """Read JSON objects: one per line, or a list of them.
 
     Raises:
-        MissingFile, DamagedFile: as `read_table`; or a line is no JSON object.
+        MissingFile, DamagedFile: as `read_table`; or what should be an object is none.
     """
-    rows, numbers = [], []
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if line.strip():
-            pairs = _object(line, f"file = {str(path)!r} line {number}")
-            names = [name for name, _ in pairs]
-            places = _places(path, names, columns, place=f" line {number}")
-            rows.append(tuple(pairs[place][1] for place in places))
-            numbers.append(number)
-    return Table(path, _some(path, rows), numbers, {})
+    text = _text(path)
+    if text.lstrip().startswith("["):
+        unit, items = "record", list(enumerate(_parsed(text, f"file = {str(path)!r}"), start=1))
+    else:
+        lines = ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+        unit = "line"
+        items = [(number, _parsed(line, f"file = {str(path)!r} line {number}")) for number, line in lines]
+    rows = []
+    for number, item in items:
+        if not isinstance(item, dict):
+            place = f"file = {str(path)!r} {unit} {number}"
+            raise DamagedFile(f"{place} = {str(item)[:80]}: must be a JSON object, whose keys are the columns.")
+        names = list(item)
+        rows.append(tuple(item[names[place]] for place in _places(path, names, columns, place=f" {unit} {number}")))
+    return Table(path, _some(path, rows), [number for number, _ in items], {}, unit)
 
 
 READERS: dict[str, Callable[[Path, Columns], Table]] = {
     ".tsv": read_tsv,
     ".csv": read_csv,
     ".parquet": read_parquet,
-    ".jsonl": read_json_lines,
+    ".jsonl": read_json,
+    ".json": read_json,
 }
-
-
-def read_list(path: Path) -> list[Any]:
-    """Read a JSON file that contains a list.
-
-    Raises:
-        MissingFile: the file does not exist.
-        DamagedFile: it is not JSON, not a list, or an empty list.
-    """
-    text = _text(path)
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise DamagedFile(f"file = {str(path)!r}: is not valid JSON ({error}). Fetch it again.") from None
-    if not isinstance(values, list):
-        raise DamagedFile(f"file = {str(path)!r}: holds a {type(values).__name__}, must hold a list of records.")
-    return _some(path, values)
 
 
 def _bytes(path: Path) -> bytes:
@@ -241,15 +232,17 @@ def _separator(text: str, columns: Columns) -> str:
     return ","
 
 
-def _object(line: str, place: str) -> list[tuple[str, Any]]:
-    """The keys and values of a JSON object, keys that occur twice included."""
+def _parsed(text: str, place: str) -> Any:
     try:
-        found: list[tuple[str, Any]] = json.loads(line, object_pairs_hook=list)
+        return json.loads(text, object_pairs_hook=_unique)
     except ValueError as error:
-        raise DamagedFile(f"{place}: is not valid JSON ({error}). Repair that line or fetch the file again.") from None
-    if not line.lstrip().startswith("{"):
-        raise DamagedFile(f"{place} = {line[:80]!r}: must be a JSON object. The file must hold one object per line.")
-    return found
+        raise DamagedFile(f"{place}: is not valid JSON ({error}). Repair it or fetch the file again.") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError(f"a key occurs twice among {', '.join(name for name, _ in pairs)}")
+    return dict(pairs)
 
 
 def _header(path: Path, header: list[str] | None) -> list[str]:

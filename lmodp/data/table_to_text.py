@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lmodp.data.cards import DatasetCard
-from lmodp.data.files import read_list, read_parquet, read_table
+from lmodp.data.files import read_table
 from lmodp.data.tables import Examples, join_splits
 from lmodp.errors import DamagedFile
 
@@ -100,25 +100,12 @@ def _read_e2e(path: Path) -> Examples:
 
 
 def _read_dart(path: Path) -> Examples:
-    rows = read_parquet(path, DART_COLUMNS).rows if path.suffix == ".parquet" else _json_rows(path)
-    pairs = []
-    for number, (triples, annotated) in enumerate(rows, start=1):
-        place = f"file = {str(path)!r} record {number}"
+    table, pairs = read_table(path, DART_COLUMNS), []
+    for row, (triples, annotated) in enumerate(table.rows):
+        place = table.place(row)
         texts = _annotation_texts(annotated, place)
         pairs += [(linearise_dart(triples, place=place), _reference(text, place)) for text in texts]
     return _examples(pairs)
-
-
-def _json_rows(path: Path) -> list[tuple[Any, Any]]:
-    rows = []
-    for number, item in enumerate(read_list(path), start=1):
-        missing = [name for (name,) in DART_COLUMNS if not isinstance(item, dict) or name not in item]
-        if missing:
-            raise DamagedFile(
-                f"file = {str(path)!r} record {number}: lacks {', '.join(missing)}. Fetch the file again."
-            )
-        rows.append((item["tripleset"], item["annotations"]))
-    return rows
 
 
 def _annotation_texts(annotations: Any, place: str) -> list[Any]:

@@ -173,7 +173,7 @@ class Dataset(Section):
 
     task: Literal["classification", "table_to_text"]
     files: dict[Literal["train", "validation", "test"], PathText] = Field(
-        description="file of each part: .csv, .tsv, .jsonl or .parquet, .gz behind it or not; below data_root or in "
+        description="file of each part: .csv, .tsv, .json(l) or .parquet, .gz behind it or not; below data_root or in "
         "the repository"
     )
     repository: str | None = Field(None, alias="from", description="id of a hub's repository; null for local files")

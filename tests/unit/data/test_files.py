@@ -6,7 +6,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from lmodp.data.files import read_csv, read_list, read_parquet, read_table, read_tsv
+from lmodp.data.files import read_csv, read_parquet, read_table, read_tsv
 from lmodp.errors import DamagedFile, MissingFile
 
 COLUMNS = (("sentence",), ("label", "gold_label"))
@@ -78,15 +78,6 @@ def test_csv_faults(tmp_path, text, message):
         read_csv(write(tmp_path, text, "file.csv"), COLUMNS)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("[1", "is not valid JSON"), ("{}", "holds a dict"), ("[]", "holds no rows")],
-)
-def test_list_faults(tmp_path, text, message):
-    with pytest.raises(DamagedFile, match=message):
-        read_list(write(tmp_path, text, "file.json"))
-
-
 def test_parquet_faults(tmp_path):
     with pytest.raises(DamagedFile, match="is not a parquet file"):
         read_parquet(write(tmp_path, "text", "file.parquet"), COLUMNS)
@@ -110,6 +101,7 @@ def read(folder, text, name):
         ('sentence\tlabel\n"a, b"\t1\nc\t0\n\n', "A.CSV"),
         ('{"sentence": "a, b", "label": "1"}\n\n{"label": "0", "sentence": "c", "more": []}\n', "a.jsonl"),
         ('{"sentence": "a, b", "label": "1"}\n{"label": "0", "sentence": "c"}\n', "a.jsonl.gz"),
+        ('[{"sentence": "a, b", "label": "1"},\n {"label": "0", "sentence": "c"}]\n', "a.json"),
         ('sentence,label\n"a, b",1\nc,0\n', "a.csv.gz"),
     ],
 )
@@ -122,13 +114,17 @@ def test_formats_by_name(tmp_path, text, name):
     [
         ("sentence\tlabel\tlabel\na\t1\t0\n", "a.tsv", "has the column label more than once. Rename or remove one"),
         ("sentence,label,sentence\na,1,b\n", "a.csv", "has the column sentence more than once"),
-        ('{"sentence": "a", "label": 1, "label": 0}\n', "a.jsonl", "line 1: has the column label more than once"),
+        ('{"sentence": "a", "label": 1, "label": 0}\n', "a.jsonl", "line 1: is not valid JSON .a key occurs twice"),
         ('sentence\tlabel\na\t0\n"say ""no"" now"\t1\n', "a.tsv", "line 3: is quoted as in CSV.*ends in .csv"),
         ("sentence;label\na;1\n", "a.tsv", "must be separated by tabs, or its name must end in .csv"),
         ("sentence|label\na|1\n", "a.csv", r"lacks column sentence, label or gold_label; it has sentence\|label\.$"),
         ('{"sentence": "a"}\n', "a.jsonl", "line 1: lacks column label or gold_label; it has sentence"),
         ('{"sentence": "a", "label": 1}\n{"sentence"\n', "a.jsonl", "line 2: is not valid JSON"),
-        ('[["sentence", "a"]]\n', "a.jsonl", "line 1 = .*must be a JSON object"),
+        ('["sentence"]\n', "a.jsonl", "record 1 = sentence: must be a JSON object"),
+        ("5\n", "a.json", "line 1 = 5: must be a JSON object"),
+        ('[{"sentence": "a"}]\n', "a.json", "record 1: lacks column label"),
+        ("[1", "a.json", "is not valid JSON"),
+        ("[]", "a.json", "holds no rows"),
         ("", "a.jsonl", "holds no rows"),
     ],
 )

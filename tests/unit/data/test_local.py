@@ -108,7 +108,7 @@ def test_a_pair_set_may_have_a_hubs_names(tmp_path):
         ("dart", '[{"tripleset": [["a", "b", "c"]], "annotations": ["x"]}]', "record 1: annotations = .*with a text"),
         ("dart", '[{"tripleset": [["a", "b", "c"]], "annotations": {"text": "xy"}}]', "annotations = .*with a text"),
         ("dart", '[{"tripleset": [["a", "b", "c"]], "annotations": [{"text": 5}]}]', "reference = 5: must be a text"),
-        ("dart", '[{"annotations": []}]', "record 1: lacks tripleset"),
+        ("dart", '[{"annotations": []}]', "record 1: lacks column tripleset"),
     ],
 )
 def test_faults(tmp_path, name, text, message):
