@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from lmodp.accounting.checks import Run
+from lmodp.accounting.checks import Run, unit_noise
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step
 from lmodp.accounting.paper_bound import paper_bound_run
 from lmodp.accounting.verified import verified_run
@@ -26,8 +27,8 @@ def accounts_at(
         own_claim: a `lmodp.methods.contract.Claim` as a mapping, of a method that claims by a formula of its own.
             Without it the claimed epsilon is what the public experiment code prints when asked for ``delta``.
     """
-    unit = plan.given_noise.scaled(1 / plan.relative_sensitivity)
-    claim = unit if claim_noise is None else claim_noise.scaled(1 / plan.relative_sensitivity)
+    unit = unit_noise(plan)
+    claim = unit if claim_noise is None else unit_noise(replace(plan, noise=claim_noise))
     run: Run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": delta}
     verified = verified_run(unit, **run)
     if own_claim:
@@ -44,8 +45,8 @@ def accounts_at(
 
 def _published_claim(noise: Noise, run: Run) -> tuple[float | None, str]:
     step = claimed_step(noise, delta=run["delta"])
-    if not math.isfinite(step.epsilon):
-        return None, step.reason
+    if not 0 < step.epsilon < math.inf:
+        return None, step.reason or f"the published formula gives no epsilon above 0 at delta = {run['delta']:.3g}"
     return _finite(claimed_run(step.epsilon, **run)), f"the published route at delta = {run['delta']:.3g}"
 
 

@@ -6,19 +6,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lmodp.accounting.checks import Run
+from lmodp.accounting.checks import Run, unit_noise
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step, classic_factor
 from lmodp.accounting.conversion import equivalent_mu, equivalent_zcdp
 from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step, pure_scalar
 from lmodp.accounting.verified import verified_run
-from lmodp.errors import require
+from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import Noise
 from lmodp.plan import Plan
 
 COMMON_DELTA = 1e-5
 NUMERICAL_ERROR = (
-    "lower and upper contain their numerical error: quadrature differences, rounding and "
-    "FFT error are added on the unfavourable side; gaussian_limit is a limit, not a bound"
+    "estimates of the numerical error of lower and upper (quadrature differences, rounding, FFT error) are added on "
+    "the unfavourable side; they are no proven bounds of it; gaussian_limit is a limit, not a bound"
 )
 
 
@@ -130,13 +130,13 @@ def _plan_facts(plan: Plan, dimension: int | None) -> dict[str, Any]:
 
 def _asked(plan: Plan) -> tuple[Noise, Run]:
     """Return the noise at sensitivity 1, and the run."""
-    unit = plan.given_noise.scaled(1 / plan.relative_sensitivity)
-    return unit, {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": plan.given_delta}
+    return unit_noise(plan), {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": plan.given_delta}
 
 
 def _claimed(unit: Noise, run: Run, published: float | None) -> dict[str, Any]:
     step = claimed_step(unit, delta=run["delta"])
-    finite = math.isfinite(step.epsilon)
+    finite = 0 < step.epsilon < math.inf
+    nothing = "" if step.epsilon > 0 else "the published formula gives no epsilon above 0 at so large a delta"
     return {
         "epsilon_step": step.epsilon,
         "order": step.order,
@@ -146,7 +146,7 @@ def _claimed(unit: Noise, run: Run, published: float | None) -> dict[str, Any]:
         "published_epsilon_run": None if published is None else claimed_run(published, **run),
         "published_epsilon_step": published,
         "status": "ok" if finite else "unsupported",
-        "reason": step.reason,
+        "reason": step.reason or nothing,
     }
 
 
@@ -193,20 +193,28 @@ def _bounds(unit: Noise, run: Run, dimension: int | None, full: bool) -> dict[st
     }
 
 
+_FACTS = (
+    "noise_multiplier",
+    "mean_abs",
+    "entropy",
+    "fisher_information",
+    "sigma_effective",
+    "efficiency",
+    "score_maximum",
+)
+
+
 def _noise(noise: Noise) -> dict[str, Any]:
-    finite = math.isfinite(noise.variance)
-    return {
-        "law": noise.to_dict(),
-        "noise_multiplier": noise.std,
-        "mean_abs": noise.mean_abs,
-        "entropy": noise.entropy,
-        "fisher_information": noise.fisher_information,
-        "sigma_effective": noise.sigma_effective,
-        "efficiency": noise.efficiency,
-        "score_maximum": noise.score_maximum,
-        "status": "ok" if finite else "infinite",
-        "reason": "" if finite else "the variance is infinite: the rate has too much mass near 0",
-    }
+    facts: dict[str, Any] = {"law": noise.to_dict()}
+    status, reason = "ok", ""
+    for name in _FACTS:
+        try:
+            facts[name] = getattr(noise, "std" if name == "noise_multiplier" else name)
+        except Unsupported as error:
+            facts[name], status, reason = None, "unsupported", str(error)
+    if facts["noise_multiplier"] == math.inf:
+        status, reason = "infinite", "the variance is infinite: the rate has too much mass near 0"
+    return {**facts, "status": status, "reason": reason}
 
 
 def plain(content: Mapping[str, Any]) -> dict[str, Any]:

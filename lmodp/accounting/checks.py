@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TypedDict
 
 from lmodp.errors import require
+from lmodp.mechanisms import Noise
+from lmodp.plan import Plan
+
+_SENSITIVITIES = 1e-60, 1e60
 
 
 class Run(TypedDict):
@@ -13,6 +17,18 @@ class Run(TypedDict):
     sampling_rate: float
     steps: int
     delta: float
+
+
+def unit_noise(plan: Plan) -> Noise:
+    """Return the plan's noise, scaled so that the sensitivity is 1.
+
+    Raises:
+        InvalidValue: a sensitivity so far from 1 that doubles do not hold what follows, or as `Noise.scaled`.
+    """
+    sensitivity, (smallest, largest) = plan.relative_sensitivity, _SENSITIVITIES
+    rule = f"must be between {smallest:g} and {largest:g}"
+    require(smallest <= sensitivity <= largest, "relative_sensitivity", sensitivity, rule)
+    return plan.given_noise.scaled(1 / sensitivity)
 
 
 def require_run(*, sampling_rate: float, steps: int, delta: float, dimension: int | None = None) -> None:

@@ -14,6 +14,7 @@ from lmodp.mechanisms.arrays import Floats, Orders
 ROUNDING = 1e-10
 _ULPS = 1e-15  # and of larger numbers by this, relatively
 _SMALLEST_ORDER = 1.01  # the conversion divides by order - 1
+_LOG_MU, _LOG_ZERO = (-300.0, 300.0), -1e300
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -114,23 +115,33 @@ def _log_expansion(log_excess: Floats, log_factorial: Floats, q: float, order: f
 
 def gaussian_dp_delta(*, mu: float, epsilon: float) -> float:
     """Return delta(epsilon) of mu-Gaussian DP (Dong, Roth, Su 2022, Corollary 2.13)."""
-    first = log_ndtr(-epsilon / mu + mu / 2)
-    second = epsilon + log_ndtr(-epsilon / mu - mu / 2)
-    return float(np.exp(first) * -np.expm1(min(second - first, 0.0)))
+    return math.exp(_log_gaussian_dp_delta(mu, epsilon))
+
+
+def _log_gaussian_dp_delta(mu: float, epsilon: float) -> float:
+    """Return log delta(epsilon), at least -1e300."""
+    first = float(log_ndtr(-epsilon / mu + mu / 2))
+    if first < _LOG_ZERO:
+        return _LOG_ZERO
+    ratio = epsilon + float(log_ndtr(-epsilon / mu - mu / 2)) - first
+    return first + math.log(-math.expm1(ratio)) if ratio < 0 else _LOG_ZERO
 
 
 def equivalent_mu(*, epsilon: float, delta: float) -> float:
-    """Return the mu for which mu-Gaussian DP has (epsilon, delta) on its curve; a single number for comparisons."""
+    """Return the mu for which mu-Gaussian DP has (epsilon, delta) on its curve; a single number for comparisons.
+
+    NaN where doubles do not resolve it.
+    """
 
     def gap(log_mu: float) -> float:
-        value = gaussian_dp_delta(mu=math.exp(log_mu), epsilon=epsilon)
-        return math.log(max(value, 1e-320)) - math.log(delta)
+        return _log_gaussian_dp_delta(math.exp(log_mu), epsilon) - math.log(delta)
 
-    return math.exp(brentq(gap, math.log(1e-6), math.log(1e4), xtol=1e-14))
+    low, high = _LOG_MU
+    return math.exp(brentq(gap, low, high, xtol=1e-14)) if gap(low) < 0 < gap(high) else math.nan
 
 
 def equivalent_zcdp(*, epsilon: float, delta: float) -> float:
     """Return the rho whose zCDP converts to (epsilon, delta) by the tight conversion, orders 1 to 1e6."""
     orders = 1 + np.geomspace(1e-2, 1e6, 400)
-    slack = epsilon - np.log1p(-1 / orders) + np.log(delta * orders) / (orders - 1)
+    slack = epsilon - np.log1p(-1 / orders) + (math.log(delta) + np.log(orders)) / (orders - 1)
     return float(max(0.0, np.max(slack / orders)))

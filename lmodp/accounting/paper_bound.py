@@ -62,7 +62,7 @@ def best_step(rdp: Floats, *, delta: float, orders: Orders = ORDERS) -> tuple[Fl
     Args:
         rdp: shape (..., n) over the orders; NaN or ``inf`` drops an order.
     """
-    epsilon = rdp + (np.log1p(-1 / orders) - np.log(delta * orders) / (orders - 1))
+    epsilon = rdp + (np.log1p(-1 / orders) - (math.log(delta) + np.log(orders)) / (orders - 1))
     epsilon = np.where(np.isfinite(epsilon), epsilon, np.inf)
     index = np.argmin(epsilon, axis=-1)
     return np.take_along_axis(epsilon, index[..., None], axis=-1)[..., 0], index
@@ -139,5 +139,5 @@ def paper_bound_run(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
         )
     log_moments = np.concatenate([[0.0, 0.0], (rdp * (ORDERS - 1))[np.isfinite(rdp)]])
     sampled = poisson_rdp(log_moments=log_moments, sampling_rate=sampling_rate, orders=valid)
-    epsilon, order = epsilon_of_rdp(orders=valid, rdp=steps * sampled, delta=delta)
+    epsilon, order = epsilon_of_rdp(orders=valid, rdp=float(steps) * sampled, delta=delta)
     return RunEpsilon(epsilon, order=order)

@@ -13,8 +13,15 @@ import numpy as np
 from lmodp.accounting.checks import Run, require_run
 from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
 from lmodp.accounting.domination.budget import dominate
-from lmodp.accounting.gaussian import gaussian_pld_epsilon
-from lmodp.accounting.pld.bounds import FULL_SPREAD, SPREAD, Interval, best_split_lower, scalar_interval, vector_lower
+from lmodp.accounting.pld.bounds import (
+    FULL_SPREAD,
+    MOST_STEPS,
+    SPREAD,
+    Interval,
+    best_split_lower,
+    scalar_interval,
+    vector_lower,
+)
 from lmodp.accounting.rdp.supremum import RenyiCurve, equal_split_curve, finite_curve, vector_curve
 from lmodp.errors import Unsupported
 from lmodp.mechanisms import Gaussian, Noise, mixture_of
@@ -22,7 +29,6 @@ from lmodp.mechanisms.arrays import Orders
 
 SMALLEST_ORDER, LARGEST_ORDER = 128, 4096
 _FINE = 65
-_LIBRARY_DELTA, _LIBRARY_SIGMA = 1e-12, 0.1
 QUICK = "the exact accounting of a Gaussian, as noise or as what dominates a step, and a lower end at full width"
 
 
@@ -38,7 +44,7 @@ class Verified:
         route: how ``upper`` was computed: "rdp", "pld", or "domination" (docs/verified_bounds.md).
         answer: "quick" (half a second) or "full" (up to a minute for a noise that is new).
         left_out: what was not used, and could have made the interval narrower.
-        status, reason: "ok", or "infinite"/"unsupported" and why.
+        status, reason: "ok", or "infinite"/"unsupported" and why; with "ok", why the lower end is 0.
         find_limit: computes ``gaussian_limit``.
     """
 
@@ -53,6 +59,10 @@ class Verified:
     status: str = "ok"
     reason: str = ""
     find_limit: Callable[[], float] = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.lower <= self.upper:  # one of two routes is wrong
+            raise ArithmeticError(f"the verified interval is empty: lower end {self.lower!r}, upper end {self.upper!r}")
 
     @cached_property
     def gaussian_limit(self) -> float:
@@ -82,7 +92,7 @@ def _best_order(
     curve: RenyiCurve, orders: Orders, sampling_rate: float, steps: int, delta: float
 ) -> tuple[float, float]:
     rdp = poisson_rdp(log_moments=curve.dense(), at_orders=curve.at(orders), sampling_rate=sampling_rate, orders=orders)
-    return epsilon_of_rdp(orders=orders, rdp=steps * rdp, delta=delta)
+    return epsilon_of_rdp(orders=orders, rdp=float(steps) * rdp, delta=delta)
 
 
 def rdp_curve(
@@ -124,16 +134,17 @@ def verified_run(
         * For any data and any gradients within the clip norm, also adaptive ones, a run of this plan has at
           most epsilon ``upper`` at ``delta`` (docs/verified_bounds.md).
         * Some gradients in ``dimension`` coordinates (for many: 1,000, in full a million) attain at least ``lower``.
-        * lower <= upper; both contain their numerical error.
+        * lower <= upper. Estimates of the numerical error are added to both on the unfavourable side.
 
     Edge cases:
         ============================== ==================================================
-        delta so large that 0 suffices both ends are 0
+        delta so large that 0 suffices both ends are 0, also where steps * sampling_rate <= delta
         supremum of the Renyi curve    ``worst_shift`` > 0, and ``sigma_effective`` does not
         inside                         give the answer
         infinite variance              allowed: the interval does not need a finite one
         noise too weak for order 2     an order between 1 and 2 gives ``upper``
         no finite bound                status "infinite" with the reason
+        nothing shown below            ``lower`` is 0, and ``reason`` says why
         ============================== ==================================================
     """
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta, dimension=dimension)
@@ -146,32 +157,21 @@ def _quick(noise: Noise, dimension: int | None, **values: Any) -> Verified:
     run = cast(Run, values)
     curve = rdp_curve(noise, dimension=dimension, **run)
     upper, order, at = rdp_upper(curve, **run)
-    limit = partial(_gaussian, noise.sigma_effective, run, upper)
-    if isinstance(noise, Gaussian):
-        lower = _scalar(noise, run).lower
-    elif dimension == 1:
-        interval = _scalar(noise, run)
-        return Verified(
-            lower=interval.lower,
-            upper=interval.upper,
-            upper_rdp=upper,
-            order=None,
-            worst_shift=1.0,
-            route="pld",
-            left_out="",
-            find_limit=limit,
-        )
-    else:
-        lower = vector_lower(noise, coordinates=min(dimension or SPREAD, SPREAD), **run)
+    if run["steps"] * run["sampling_rate"] <= run["delta"]:  # the example is never used, with this probability
+        upper = 0.0
+    interval = _by_losses(noise, run, dimension) if upper > 0 else Interval(0.0, 0.0)
+    by_losses = dimension == 1 and not isinstance(noise, Gaussian) and interval.upper < upper
+    best = interval.upper if by_losses else upper
     return Verified(
-        lower=lower,
-        upper=upper,
+        lower=interval.lower,
+        upper=best,
         upper_rdp=upper,
-        order=order,
-        worst_shift=at,
-        route="rdp",
-        find_limit=limit,
-        **_status(upper),
+        order=None if by_losses else order,
+        worst_shift=1.0 if by_losses else at,
+        route="pld" if by_losses else "rdp",
+        left_out="" if by_losses else QUICK,
+        find_limit=partial(_gaussian, noise.sigma_effective, run),
+        **_status(interval.lower, best),
     )
 
 
@@ -180,7 +180,7 @@ def _full(noise: Noise, dimension: int | None, **values: Any) -> Verified:
     """Return the quick answer with each end replaced by a better one, if there is one."""
     run = cast(Run, values)
     quick = replace(_quick(noise, dimension, **values), answer="full", left_out="")
-    if dimension == 1:
+    if dimension == 1 or quick.upper == 0:
         return quick
     if isinstance(noise, Gaussian):
         lower, variance, route, refused = quick.lower, 1 / noise.variance, "pld", ""
@@ -189,10 +189,11 @@ def _full(noise: Noise, dimension: int | None, **values: Any) -> Verified:
         variance, refused = _dominating(noise)
         route = "domination"
     upper = _scalar(Gaussian(std=variance**-0.5), run).upper if math.isfinite(variance) else math.inf
-    found = replace(quick, lower=max(lower, quick.lower), left_out=refused)
+    lower = max(lower, quick.lower)
     if not upper < quick.upper:
-        return found
-    return replace(found, upper=upper, route=route, order=None, worst_shift=None, status="ok", reason="")
+        return replace(quick, lower=lower, left_out=refused, **_status(lower, quick.upper))
+    better: Any = {"upper": upper, "route": route, "order": None, "worst_shift": None}
+    return replace(quick, lower=lower, left_out=refused, **better, **_status(lower, upper))
 
 
 def _dominating(noise: Noise) -> tuple[float, str]:
@@ -204,24 +205,27 @@ def _dominating(noise: Noise) -> tuple[float, str]:
         return math.inf, f"domination by a Gaussian: {error}"
 
 
-def _status(upper: float) -> dict[str, str]:
-    if math.isfinite(upper):
-        return {}
-    return {"status": "infinite", "reason": "no Renyi order gives a finite epsilon: the noise is too weak for doubles"}
+def _by_losses(noise: Noise, run: Run, dimension: int | None) -> Interval:
+    """Return the interval by privacy loss distributions; infinite above where only the lower end is of that kind."""
+    if isinstance(noise, Gaussian) or dimension == 1:
+        return _scalar(noise, run)
+    return Interval(vector_lower(noise, coordinates=min(dimension or SPREAD, SPREAD), **run), math.inf)
 
 
-def delta_unresolved(delta: float) -> bool:
-    """Whether delta is so small that the library's discretisation drops as much mass."""
-    return delta < _LIBRARY_DELTA
+def _status(lower: float, upper: float) -> dict[str, Any]:
+    if math.isinf(upper):
+        reason = "no Renyi order gives a finite epsilon: the noise is too weak for doubles"
+        return {"status": "infinite", "reason": reason}
+    unresolved = "the lower end is 0: doubles do not resolve the run's privacy loss at this delta"
+    return {"status": "ok", "reason": unresolved if lower == 0 < upper else ""}
 
 
-def _gaussian(sigma: float, run: Run, upper: float) -> float:
-    """Return the Gaussian's epsilon, losses in steps of a few thousandths of the result; by the suite's own
-    loss distribution where the library's drops too much mass or grows too long."""
-    if delta_unresolved(run["delta"]) or sigma < _LIBRARY_SIGMA:
-        return _scalar(Gaussian(std=sigma), run).upper
-    interval = max(upper / 5000, 1e-5) if math.isfinite(upper) else 1.0
-    return gaussian_pld_epsilon(noise_multiplier=sigma, interval=interval, **run)
+def _gaussian(sigma: float, run: Run) -> float:
+    """Return the Gaussian's epsilon, to about 1e-4; NaN where doubles do not resolve it."""
+    if run["steps"] > MOST_STEPS:
+        return math.nan
+    found = _scalar(Gaussian(std=sigma), run)
+    return found.upper if found.lower > 0 or found.upper == 0 else math.nan
 
 
 def _scalar(noise: Noise, run: Run) -> Interval:

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
-from lmodp.errors import require
 from lmodp.mechanisms.arrays import FloatLike, Floats
-from lmodp.mechanisms.noise import Noise, require_factor
+from lmodp.mechanisms.noise import Noise, positive, require_factor
+
+_RANGE = 1e-90, 1e90  # its square is a double
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +27,7 @@ class Gaussian(Noise):
     std: float = math.nan  # a default that is refused; without one the base's property would be it
 
     def __post_init__(self) -> None:
-        valid = isinstance(self.std, (int, float)) and 0 < self.std < math.inf
-        require(valid, "std", self.std, "must be finite and above 0")
-        object.__setattr__(self, "std", float(self.std))
+        object.__setattr__(self, "std", positive("std", self.std, *_RANGE))
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"family": "gaussian", "std": ...}``."""

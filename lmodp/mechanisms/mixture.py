@@ -26,7 +26,7 @@ import numpy as np
 from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import moments
 from lmodp.mechanisms.arrays import Derivatives, FloatLike, Floats
-from lmodp.mechanisms.noise import Noise, require_factor
+from lmodp.mechanisms.noise import Noise, positive, require_factor
 from lmodp.mechanisms.parts import (
     ExponentialPart,
     GammaPart,
@@ -36,7 +36,9 @@ from lmodp.mechanisms.parts import (
 )
 
 _NEWTON_LIMIT = 500
+_RANGE = 1e-90, 1e90  # of a Laplace scale; its square is a double
 _LARGEST = 1e300
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 class RateMixture(Noise):
@@ -66,7 +68,7 @@ class RateMixture(Noise):
     def log_density(self, x: FloatLike) -> Floats:
         """Return K + log(K'/2) at -``|x|``."""
         value, first, _ = self._tilted(x)
-        return value + np.log(first / 2)
+        return value + _log_half(first)
 
     def score(self, x: FloatLike) -> Floats:
         """Return K' + K''/K' at -``|x|``, with the sign of x."""
@@ -75,7 +77,7 @@ class RateMixture(Noise):
     def log_density_and_score(self, x: FloatLike) -> tuple[Floats, Floats]:
         """Return log p(|x|) and s(|x|), which share their work."""
         value, first, second = self._tilted(x)
-        return value + np.log(first / 2), first + second / first
+        return value + _log_half(first), _score(first, second)
 
     def inverse_log_survival(self, exponent: FloatLike) -> Floats:
         """Newton's method from the left: -K(-x) is concave, so every tangent lies above it
@@ -98,7 +100,7 @@ class RateMixture(Noise):
     def score_maximum(self) -> float:
         """s(0) = K'(0) + K''(0)/K'(0), since the score falls away from 0."""
         _, first, second = self._tilted(0.0)
-        return float(first + second / first)
+        return float(_score(first, second))
 
     @cached_property
     def _log_grid(self) -> Floats:
@@ -130,7 +132,7 @@ class RateMixture(Noise):
     def entropy(self) -> float:
         """By quadrature in log x."""
         log_x, (value, first, _) = self._log_grid, self._on_grid
-        log_p = value + np.log(first / 2)
+        log_p = value + _log_half(first)
         body = moments.integrate(log_x, -2 * log_p * np.exp(log_p + log_x))
         return body + moments.entropy_tail(log_x[-1], float(value[-1]), self.tail_exponent)
 
@@ -138,8 +140,19 @@ class RateMixture(Noise):
     def fisher_information(self) -> float:
         """The integral of p s^2, by quadrature in log x."""
         log_x, (value, first, second) = self._log_grid, self._on_grid
-        score = first + second / first
-        return moments.integrate(log_x, np.exp(value + log_x) * first * score**2)
+        return moments.integrate(log_x, np.exp(value + log_x) * first * _score(first, second) ** 2)
+
+
+def _log_half(mean: Floats) -> Floats:
+    """Return log(K'/2); far out, K' may be below the smallest double."""
+    with np.errstate(divide="ignore"):
+        found: Floats = np.log(mean / 2)
+    return found
+
+
+def _score(first: Floats, second: Floats) -> Floats:
+    """Return K' + K''/K'; far out, both may be below the smallest double."""
+    return first + second / np.maximum(first, _TINY)
 
 
 def mixture_of(noise: Noise) -> RateMixture:
@@ -165,9 +178,7 @@ class Laplace(RateMixture):
     scale: float
 
     def __post_init__(self) -> None:
-        valid = isinstance(self.scale, (int, float)) and 0 < self.scale < math.inf
-        require(valid, "scale", self.scale, "must be finite and above 0")
-        object.__setattr__(self, "scale", float(self.scale))
+        object.__setattr__(self, "scale", positive("scale", self.scale, *_RANGE))
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"family": "laplace", "scale": ...}``."""
@@ -256,7 +267,8 @@ class LaplaceMixture(RateMixture):
     def log_mgf(self, t: FloatLike) -> Derivatives:
         """Return the sums of the parts' K, K', K'' at ``t``."""
         t = np.asarray(t, dtype=np.float64)
-        terms = [part.log_mgf(t) for part in self.active]
+        with np.errstate(over="ignore", divide="ignore"):  # far out, the survival is 0
+            terms = [part.log_mgf(t) for part in self.active]
         return tuple(sum(column) for column in zip(*terms, strict=True))
 
     @property

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from lmodp.errors import Unsupported
 from lmodp.mechanisms.arrays import Floats
 
 _STEP = 1 / 16
@@ -31,12 +32,15 @@ def integrate(log_x: Floats, values: Floats) -> float:
     """Return the integral of f over x > 0 from ``values`` = x f(x) on `log_grid`.
 
     Raises:
-        ArithmeticError: halving the density moves the result by more than 1e-9.
+        Unsupported: halving the density moves the result by more than 1e-9.
     """
     fine = float(values.sum() * _STEP)
     coarse = float(values[::2].sum() * 2 * _STEP)
     if not abs(fine - coarse) <= _RELATIVE_ERROR_ALLOWED * abs(fine):
-        raise ArithmeticError(f"quadrature in log x did not converge: {fine!r} against {coarse!r}")
+        raise Unsupported(
+            f"an integral over the noise did not converge ({fine:.6g} against {coarse:.6g}): its tail is too heavy for "
+            "doubles. Use a rate with less mass near 0."
+        )
     return fine
 
 

@@ -7,6 +7,7 @@ hashable. It knows nothing of privacy. Infinite moments are ``math.inf``.
 from __future__ import annotations
 
 import math
+import numbers
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -116,6 +117,45 @@ class Noise(ABC):
         return 1 / (self.fisher_information * self.variance)
 
 
+# Parameters of noise in units of the clip norm. Within these ranges no moment, square or product of them leaves the
+# range of doubles, also after `Noise.scaled`; far outside them no noise is of use.
+SMALLEST, LARGEST = 1e-30, 1e30
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 1e-60, 1e60
+
+
+def number(name: str, value: Any, rule: str = "must be finite", *, infinite: bool = False) -> float:
+    """Return a number of Python or numpy as a float.
+
+    Args:
+        rule: of the message about NaN and infinity.
+        infinite: whether infinity is allowed.
+
+    Raises:
+        InvalidValue: no number (True and False are none), or not finite.
+    """
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    require(real, name, value, "must be a number")
+    try:
+        found = float(value)
+    except OverflowError:  # a whole number beyond the largest double
+        found = math.nan
+    require(math.isfinite(found) or (infinite and found == math.inf), name, value, rule)
+    return found
+
+
+def positive(name: str, value: Any, smallest: float = SMALLEST, largest: float = LARGEST) -> float:
+    """Return a number between ``smallest`` and ``largest`` as a float.
+
+    Raises:
+        InvalidValue: no such number.
+    """
+    rule = "must be finite and above 0"
+    found = number(name, value, rule)
+    require(found > 0, name, value, rule)
+    require(smallest <= found <= largest, name, value, f"must be between {smallest:g} and {largest:g}")
+    return found
+
+
 def require_factor(factor: float) -> None:
-    """Refuse a scale factor that is not in (0, inf)."""
-    require(0 < factor < math.inf, "factor", factor, "must be finite and above 0")
+    """Refuse a scale factor that is no number in the range that keeps every law's parameters within doubles."""
+    positive("factor", factor, _SMALLEST_FACTOR, _LARGEST_FACTOR)

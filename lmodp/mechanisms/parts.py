@@ -20,12 +20,18 @@ import numpy as np
 
 from lmodp.errors import require
 from lmodp.mechanisms.arrays import Derivatives, Floats
+from lmodp.mechanisms.noise import LARGEST, number, positive
 from lmodp.mechanisms.special import (
+    far_inside,
     half_normal_moments,
     log_uniform_mgf,
     uniform_tilted_mean,
     uniform_tilted_variance,
 )
+
+_WEIGHTS = 1e-90, 1e90
+_FARTHEST = 1e300  # |t| of a part; at -inf a minimum of 0 would give 0 times infinity
+_LARGEST_SLOPE = 1e302  # beyond it a law on the half line is at 0, for doubles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,22 +47,12 @@ class RatePart(ABC):
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            require(
-                isinstance(value, (int, float)) and not isinstance(value, bool),
-                self._name(field.name),
-                value,
-                "must be a number",
-            )
-            object.__setattr__(self, field.name, float(value))
-            require(not math.isnan(value), self._name(field.name), value, "must not be NaN")
-        require(
-            0 <= self.weight < math.inf,
-            self._name("weight"),
-            self.weight,
-            "must be finite and at least 0",
-            "Leave the part out to switch it off.",
-        )
+            name, infinite = self._name(field.name), field.default == math.inf
+            object.__setattr__(self, field.name, number(name, getattr(self, field.name), infinite=infinite))
+        remedy = "Leave the part out to switch it off."
+        require(self.weight >= 0, self._name("weight"), self.weight, "must be finite and at least 0", remedy)
+        if self.active:
+            positive(self._name("weight"), self.weight, *_WEIGHTS)
         self._validate()
 
     def _name(self, field: str) -> str:
@@ -64,14 +60,14 @@ class RatePart(ABC):
 
     def _positive(self, *names: str) -> None:
         for name in names:
-            value = getattr(self, name)
-            require(0 < value < math.inf, self._name(name), value, "must be finite and above 0")
+            positive(self._name(name), getattr(self, name))
 
     def _interval(self, low: float, high: float, *, bounded: bool) -> None:
-        allowed = 0 <= low < math.inf
-        require(allowed, self._name("low"), low, "must be finite and at least 0", "A rate is never negative.")
+        require(low >= 0, self._name("low"), low, "must be finite and at least 0", "A rate is never negative.")
         require(low < high, self._name("high"), high, f"must be above low = {low!r}")
-        require(not bounded or high < math.inf, self._name("high"), high, "must be finite")
+        if bounded or high < math.inf:
+            positive(self._name("high"), high)
+        require(low <= LARGEST, self._name("low"), low, f"must be at most {LARGEST:g}")
 
     @abstractmethod
     def _validate(self) -> None:
@@ -108,7 +104,7 @@ class RatePart(ABC):
 
     def log_mgf(self, t: Floats) -> Derivatives:
         """Return K, K', K'' of ``weight * part`` at ``t`` (inside the domain), each of t's shape."""
-        value, first, second = self._log_mgf(self.weight * t)
+        value, first, second = self._log_mgf(np.maximum(self.weight * t, -_FARTHEST))
         return value, self.weight * first, self.weight**2 * second
 
     def scaled(self, factor: float) -> Self:
@@ -207,7 +203,7 @@ class TruncatedNormalPart(RatePart):
     high: float = math.inf
 
     def _validate(self) -> None:
-        require(math.isfinite(self.mean), self._name("mean"), self.mean, "must be finite")
+        require(abs(self.mean) <= LARGEST, self._name("mean"), self.mean, f"must be at most {LARGEST:g} in size")
         self._positive("std")
         self._interval(self.low, self.high, bounded=False)
 
@@ -219,12 +215,14 @@ class TruncatedNormalPart(RatePart):
     def _log_mgf(self, t: Floats) -> Derivatives:
         t = np.asarray(t, dtype=np.float64)
         width, start = (self.high - self.low) / self.std, (self.low - self.mean) / self.std
-        log_mass, mean, variance = half_normal_moments(start - self.std * t, width)
+        log_mass, mean, variance = half_normal_moments(np.minimum(start - self.std * t, _LARGEST_SLOPE), width)
         base, base_mean, base_variance = half_normal_moments(np.array(start), width)
         value = self.low * t + log_mass - base
         # Near t = 0 the difference of logarithms cancels; two exact cumulants and the mean
         # of both ends (Hermite quadrature of K') keep the relative accuracy.
+        # So they do for a whole normal law, of which K' is linear.
         near = np.abs(self.std * t) * np.sqrt(base_variance) < 1e-3
+        near |= far_inside(np.asarray(start), width) & far_inside(start - self.std * t, width)
         tilt = np.where(near, self.std * t, 0.0)
         hermite = tilt * ((base_mean + mean) / 2 + tilt * (base_variance - variance) / 12)
         value = np.where(near, self.low * t + hermite, value)

@@ -6,12 +6,13 @@ place over the whole range of doubles that the noise family needs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
-from lmodp.mechanisms.arrays import Floats
+from lmodp.mechanisms.arrays import Booleans, Floats
 
 _SERIES_BELOW = 1.0
 # Bernoulli numbers B_2n / (2n)! for n = 1..10: x / expm1(x) = 1 - x/2 + sum B_2n x^2n / (2n)!
@@ -32,6 +33,7 @@ _DIFFERENTIATED = tuple((2 * n - 1) * b for n, b in enumerate(_BERNOULLI, start=
 _NODES, _WEIGHTS = leggauss(48)
 # exp(-45) = 3e-20: what lies further below the peak of an integrand is lost in rounding anyway.
 _EXPONENT_DROP = 45.0
+FAR_INSIDE = 40.0  # standard deviations from both ends: exp(-800) of the mass lies outside
 
 
 def _bernoulli_sum(y: Floats, factors: tuple[float, ...]) -> Floats:
@@ -76,7 +78,8 @@ def half_normal_moments(a: Floats, width: float) -> tuple[Floats, Floats, Floats
 
     The closed forms (differences of ``erfcx``) cancel for large ``|a|`` and for
     small ``width``, where a Gauss rule of 48 nodes over the part of the interval
-    that carries mass keeps full accuracy: the exponent varies by at most 45 there.
+    that carries mass keeps full accuracy: the exponent varies by at most 45 there. A peak
+    `FAR_INSIDE` the interval gives the whole normal law, also where ``y`` has no digits left.
 
     Args:
         a: linear coefficient, any real, shape (n,).
@@ -86,6 +89,14 @@ def half_normal_moments(a: Floats, width: float) -> tuple[Floats, Floats, Floats
         ``(log J0, mean, variance)`` of shape (n,), with J0 the unnormalised mass.
     """
     a = np.asarray(a, dtype=np.float64)
+    inside = far_inside(a, width)
+    if inside.any():
+        with np.errstate(over="ignore"):
+            log_mass, mean, variance = a**2 / 2 + math.log(2 * math.pi) / 2, -a, np.ones_like(a)
+        if not inside.all():
+            for whole, cut in zip((log_mass, mean, variance), half_normal_moments(a[~inside], width), strict=True):
+                whole[~inside] = cut
+        return log_mass, mean, variance
     mirrored = -a > width  # the peak lies beyond the upper end: y -> width - y
     slope = np.where(mirrored, -(a + width), a) if np.isfinite(width) else a
     log_mass, mean, variance = _peak_inside(slope, width)
@@ -93,6 +104,11 @@ def half_normal_moments(a: Floats, width: float) -> tuple[Floats, Floats, Floats
         log_mass = np.where(mirrored, log_mass - width * (a + width / 2), log_mass)
         mean = np.where(mirrored, width - mean, mean)
     return log_mass, mean, variance
+
+
+def far_inside(a: Floats, width: float) -> Booleans:
+    """Whether the density's peak ``-a`` is so far from both ends of [0, width] that they do not matter."""
+    return (-a > FAR_INSIDE) & (width + a > FAR_INSIDE)
 
 
 def _peak_inside(a: Floats, width: float) -> tuple[Floats, Floats, Floats]:

@@ -10,6 +10,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
+from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
 from lmodp.accounting.pld.bounds import composed_epsilon, coordinate_pair, scalar_interval, vector_lower
 from lmodp.accounting.pld.convolution import tilted_power
 from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge, merge_mirrored
@@ -78,8 +79,14 @@ def test_gaussian_rdp_agrees_with_the_library():
         library = gaussian_rdp_epsilon(
             noise_multiplier=sigma, sampling_rate=rate, steps=steps, delta=delta, orders=orders
         )
-        curve = vector_curve(Gaussian(std=sigma), largest_order=299)
-        assert rdp_upper(curve, sampling_rate=rate, steps=steps, delta=delta)[0] == pytest.approx(library, rel=1e-9)
+        curve, whole = vector_curve(Gaussian(std=sigma), largest_order=299), np.array(orders)
+        rdp = steps * poisson_rdp(log_moments=curve.dense(), sampling_rate=rate, orders=whole)
+        assert epsilon_of_rdp(orders=whole, rdp=rdp, delta=delta)[0] == pytest.approx(library, rel=1e-9)
+        epsilon, order, _ = rdp_upper(curve, sampling_rate=rate, steps=steps, delta=delta)
+        exact = gaussian_rdp_epsilon(
+            noise_multiplier=sigma, sampling_rate=rate, steps=steps, delta=delta, orders=[order]
+        )
+        assert exact * (1 - 1e-9) <= epsilon <= library * (1 + 1e-9)
 
 
 def hockey_stick(noise, epsilon, rate, removal):

@@ -110,4 +110,4 @@ def claimed_run(step_epsilon: float, *, sampling_rate: float, steps: int, delta:
     variance = (classic_factor(delta) / step_epsilon) ** 2
     orders = np.arange(ORDERS[-1] + 1.0)
     rdp = poisson_rdp(log_moments=orders * (orders - 1) / (2 * variance), sampling_rate=sampling_rate, orders=ORDERS)
-    return epsilon_of_rdp(orders=ORDERS, rdp=steps * rdp, delta=delta)[0]
+    return epsilon_of_rdp(orders=ORDERS, rdp=float(steps) * rdp, delta=delta)[0]

@@ -60,7 +60,9 @@ def plrv_o_epsilon(
     if not len(orders):
         return PlrvClaim(math.inf, None, "no lambda from 1 to 80 lies inside the MGF's domain")
     alpha = _log_moments(noise, len(orders), coordinates, sampling_rate, clip_norm)
-    epsilon = steps * alpha / orders + np.log(orders / (1 + orders)) - (math.log(delta) + np.log1p(orders)) / orders
+    epsilon = (
+        float(steps) * alpha / orders + np.log(orders / (1 + orders)) - (math.log(delta) + np.log1p(orders)) / orders
+    )
     best = int(np.argmin(epsilon))
     return PlrvClaim(float(epsilon[best]), int(orders[best]))
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from lmodp.accounting.checks import Run
-from lmodp.accounting.pld.convolution import Power, log_generating, tilted_mean, tilted_power
+from lmodp.accounting.pld.convolution import Power, TooLong, log_generating, tilted_mean, tilted_power
 from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge, merge_mirrored
-from lmodp.accounting.pld.profile import largest_loss, positive_cells, unbounded_mass
-from lmodp.mechanisms import Noise
+from lmodp.accounting.pld.profile import largest_loss, positive_cells, reach_of, unbounded_mass
+from lmodp.mechanisms import Gaussian, Noise
 from lmodp.mechanisms.arrays import Floats
 
 SPREAD, FULL_SPREAD = 1000, 1_000_000  # coordinates of the direction behind the lower end; more cost 0.5 s
@@ -21,8 +22,13 @@ _CELLS = 192  # more cells and levels raise the lower end by 0.02 % (lmo-0.3) to
 _COORDINATE_LEVELS = 32
 _STEP_LEVELS = 32
 _SCALAR_LEVELS = 96
-_LARGEST_LATTICE = 2**15
+_FEW_LEVELS, _MANY_STEPS = 32, 10**6  # a composed lattice grows with the root of the steps
+_LARGEST_LATTICE, _LARGEST_ROOTS = 2**16, 2**15  # where cells are cheap, and where each bound is a root
+MOST_STEPS = 2**22  # a lower bound for so many steps holds for more
+_FINEST = 1e-10  # smallest largest loss that doubles resolve
+_WEAKEST = 1e3  # and largest score, of a Gaussian that of ten deviations
 _UNNOTICED = 1e-14
+_LOST, _USUAL_STEPS = 1e-6, 10**5  # share of delta that cells left out may cost, in so many steps
 _USUAL_DELTA = 1e-10  # one lattice pair serves this delta and all larger ones
 _LARGEST_LOSS = 500.0  # of one step, in the lower bound; exp of it is still a double
 # Cell masses are good to 1e-11, relatively; so is every loss of a lattice pair. Over a run that moves
@@ -51,7 +57,7 @@ def consistent(p: Floats, q: Floats, bounds: Floats) -> tuple[Floats, Floats, Fl
 def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
     """Return a dominated, self-mirrored lattice pair of one coordinate shifted by ``shift``."""
     top = largest_loss(noise, shift)
-    bounds = np.linspace(0, top * (1 + 1e-9), _CELLS + 1)
+    bounds = _cuts(top)
     p, q, loss = consistent(*positive_cells(noise, shift, bounds), bounds)
     step, mean = _BELOW_ATOM * top / _COORDINATE_LEVELS, math.log(q.sum() / p.sum())
     if math.floor(loss.max() / step) * step <= mean:
@@ -60,6 +66,11 @@ def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
         # they make one cell.
         step = mean / _COORDINATE_LEVELS
     return merge_mirrored(p[::-1], q[::-1], loss[::-1], step=step)
+
+
+def _cuts(top: float) -> Floats:
+    """Return bounds of equal cells from 0 to just above the largest loss, which is rounded to 1e-13."""
+    return np.linspace(0, top * (1 + 1e-9) + 1e-13, _CELLS + 1)
 
 
 @lru_cache(maxsize=64)
@@ -102,8 +113,10 @@ def sampled_loss(loss: Floats, sampling_rate: float) -> Floats:
     """Return log(1 - q + q exp(loss)); the loss itself at q = 1, where 1 - q + q exp(loss) may round to 0."""
     if sampling_rate == 1:
         return loss
-    small = np.minimum(loss, 30.0)
-    return np.where(loss > 30, loss + np.log(sampling_rate), np.log1p(sampling_rate * np.expm1(small)))
+    # Of large losses in logarithms: q exp(loss) may lie on either side of 1.
+    log_odds = np.maximum(loss, 1.0) + np.log(sampling_rate)
+    large = np.where(log_odds > 30, log_odds, np.log1p(np.exp(np.minimum(log_odds, 30.0))))
+    return np.where(loss > 30, large, np.log1p(sampling_rate * np.expm1(np.minimum(loss, 30.0))))
 
 
 def sampled_cells(
@@ -123,12 +136,12 @@ def sampled_cells(
     return sampled[keep] * np.exp(-capped), sampled[keep], capped
 
 
-def without_ends(p: Floats, q: Floats, loss: Floats, *, delta: float) -> tuple[Floats, Floats, Floats]:
-    """Return cells without the highest and lowest losses, which do not matter at this delta.
+def without_ends(p: Floats, q: Floats, loss: Floats, *, lost: float) -> tuple[Floats, Floats, Floats]:
+    """Return cells without the highest losses, of Q mass ``lost`` together, and the lowest.
 
     Leaving cells out lowers every divergence.
     """
-    first = int(np.searchsorted(np.cumsum(q), delta**1.5 * _UNNOTICED))
+    first = int(np.searchsorted(np.cumsum(q), lost))
     last = len(q) - int(np.searchsorted(np.cumsum(q[::-1]), _UNNOTICED))
     return p[first:last], q[first:last], loss[first:last]
 
@@ -147,27 +160,39 @@ def chernoff(pair: LatticePair, steps: int, delta: float) -> tuple[float, float]
 def tilt_range(pair: LatticePair, steps: int) -> tuple[float, float]:
     """Return the logarithms of tilts that hardly move the composed loss, and that leave its largest value only."""
     spread = math.sqrt(steps * float(pair.masses @ pair.losses**2))
-    return math.log(1e-3 / spread), math.log(1e5 / pair.losses[-1])
+    least = math.log(1e-3) - math.log(spread)
+    return least, max(math.log(1e5) - math.log(pair.losses[-1]), least + 1)
 
 
 def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool) -> float:
     """Return the epsilon at ``delta`` of ``steps`` releases of a lattice pair.
 
+    Where they need too many cells, an upper bound is infinite and a lower bound is that of fewer steps.
+
     Args:
         upper: True adds errors and infinite losses to delta, False subtracts errors.
     """
+    try:
+        return _composed_epsilon(pair, steps, delta, upper)
+    except TooLong:
+        return math.inf if upper else composed_epsilon(pair, steps=steps // 2, delta=delta, upper=False)
+
+
+def _composed_epsilon(pair: LatticePair, steps: int, delta: float, upper: bool) -> float:
     infinite = -math.expm1(steps * math.log1p(-pair.infinite)) if upper else 0.0
     if infinite >= delta:
         return math.inf
     if pair.losses[-1] <= 0:
         return 0.0
+    if not pair.masses @ pair.losses**2 > 0:
+        return math.inf if upper else 0.0
     ceiling, tilt = chernoff(pair, steps, delta - infinite)
     if ceiling <= 0:
         return 0.0
     found = []
     for _ in range(_TILTS):
         power = tilted_power(pair, steps, tilt=tilt)
-        found.append(_solve(_directed(power, upper), power.losses, delta - infinite, ceiling, upper))
+        found.append(_solve(_directed(power, upper, steps), power.losses, delta - infinite, ceiling, upper))
         centre = _solve(np.minimum(power.log_masses, 0.0), power.losses, delta - infinite, ceiling, upper)
         if centre <= 0 or (math.isfinite(centre) and abs(found[-1] - centre) <= _SETTLED * ceiling):
             break
@@ -187,13 +212,14 @@ def saddle_tilt(pair: LatticePair, loss: float, steps: int) -> float:
     return math.exp(high) if gap(high) <= 0 else math.exp(brentq(gap, low, high, xtol=1e-3))
 
 
-def _directed(power: Power, upper: bool) -> Floats:
+def _directed(power: Power, upper: bool, steps: int) -> Floats:
     """Return log masses moved up or down by their error and by the cells' rounding."""
+    rounding = _ROUNDING * max(1.0, steps / _USUAL_STEPS)
     if upper:
-        return np.minimum(np.logaddexp(power.log_masses, power.log_error), 0.0) + _ROUNDING
+        return np.minimum(np.logaddexp(power.log_masses, power.log_error), 0.0) + rounding
     with np.errstate(divide="ignore", invalid="ignore"):
         lowered = power.log_masses + np.log1p(-np.exp(np.minimum(power.log_error - power.log_masses, 0.0)))
-    return np.where(power.log_masses > power.log_error, lowered - _ROUNDING, -np.inf)
+    return np.where(power.log_masses > power.log_error, lowered - rounding, -np.inf)
 
 
 def _solve(log_masses: Floats, losses: Floats, delta: float, ceiling: float, upper: bool) -> float:
@@ -222,16 +248,16 @@ def step_width(cells: tuple[Floats, Floats, Floats], levels: int) -> float:
 def vector_lower(noise: Noise, *, sampling_rate: float, steps: int, delta: float, coordinates: int = SPREAD) -> float:
     """Return a lower bound of epsilon: a shift of norm 1 spread over ``coordinates`` coordinates.
 
-    Both adjacency directions, the larger. Holds whenever the release has that many coordinates.
+    Both adjacency directions, the larger. Holds whenever the release has that many coordinates. Of more than
+    `MOST_STEPS` steps the first are taken, and noise that is too weak for doubles is made stronger; both lower
+    epsilon. 0 where a loss is too small for doubles.
     """
+    noise, steps = _resolved(noise), min(steps, MOST_STEPS)
+    if _too_fine(largest_loss(noise, 1 / math.sqrt(coordinates)), sampling_rate):
+        return 0.0
+    lost = _LOST * min(delta, _USUAL_DELTA) / max(steps, _USUAL_STEPS)
     pairs = (
-        _sampled_pair(
-            noise,
-            coordinates=coordinates,
-            sampling_rate=sampling_rate,
-            removal=removal,
-            smallest_delta=min(delta, _USUAL_DELTA),
-        )
+        _sampled_pair(noise, coordinates=coordinates, sampling_rate=sampling_rate, removal=removal, lost=lost)
         for removal in (True, False)
     )
     return max(composed_epsilon(pair, steps=steps, delta=delta, upper=False) for pair in pairs)
@@ -247,14 +273,24 @@ def best_split_lower(
     return max(vector_lower(noise, coordinates=count, **run) for count in (*few, coordinates))
 
 
+def _resolved(noise: Noise) -> Noise:
+    """Return the noise, scaled up to the weakest that doubles resolve. More noise never raises epsilon: with the noise
+    c times as large, the shifts of norm 1 are those of norm 1/c."""
+    score = 10 / noise.std if isinstance(noise, Gaussian) else noise.score_maximum
+    return noise if score <= _WEAKEST else noise.scaled(score / _WEAKEST)
+
+
+def _too_fine(top: float, sampling_rate: float) -> bool:
+    """Whether the largest loss, or the largest sampled loss, is below what doubles resolve."""
+    return top < _FINEST or float(sampled_loss(np.array([top]), sampling_rate)[0]) < _FINEST
+
+
 @lru_cache(maxsize=16)
-def _sampled_pair(
-    noise: Noise, *, coordinates: int, sampling_rate: float, removal: bool, smallest_delta: float
-) -> LatticePair:
-    """Return a dominated lattice pair of one sampled release, good for every delta from ``smallest_delta`` on."""
+def _sampled_pair(noise: Noise, *, coordinates: int, sampling_rate: float, removal: bool, lost: float) -> LatticePair:
+    """Return a dominated lattice pair of one sampled release, without cells of Q mass ``lost``."""
     cells = spread_pair(noise, coordinates=coordinates)
-    sampled = without_ends(*sampled_cells(*cells, sampling_rate=sampling_rate, removal=removal), delta=smallest_delta)
-    return merge(*sampled, step=step_width(sampled, _STEP_LEVELS))
+    sampled = without_ends(*sampled_cells(*cells, sampling_rate=sampling_rate, removal=removal), lost=lost)
+    return merge(*sampled, step=step_width(sampled, _STEP_LEVELS) if len(sampled[0]) else 1.0)
 
 
 @dataclass(frozen=True)
@@ -270,23 +306,35 @@ def scalar_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
 
     The hockey-stick divergence grows with the shift, so the full shift 1 is the worst. Cells are cut
     where the *sampled* loss is a lattice value; connecting the dots gives the upper end, merging the lower.
+    Where doubles do not resolve the run, the lower end is that of `vector_lower`, and the upper end is infinite.
     """
-    p, q, first, step = _sampled_scalar_cells(noise, sampling_rate)
+    within = _resolved(noise)
+    if within is not noise or steps > MOST_STEPS:
+        fewer = min(steps, MOST_STEPS)
+        run: Any = {"sampling_rate": sampling_rate, "steps": fewer, "delta": delta, "removal": removal}
+        return Interval(scalar_interval(within, **run).lower, math.inf)
+    reach = reach_of(steps, delta)
+    if _too_fine(largest_loss(noise, 1.0, reach), sampling_rate):
+        return Interval(0.0, math.inf)
+    levels = _SCALAR_LEVELS if steps <= _MANY_STEPS else _FEW_LEVELS
+    p, q, first, step = _sampled_scalar_cells(noise, sampling_rate, reach, levels)
     if not removal:
         p, q, first = q[::-1], p[::-1], -(first + len(p))
     bounds = (first + np.arange(len(p) + 1, dtype=np.float64)) * step
-    dots = connect_dots(p, q, first=first, step=step, infinite=unbounded_mass(noise))
+    dots = connect_dots(p, q, first=first, step=step, infinite=unbounded_mass(noise, reach))
     upper = composed_epsilon(dots, steps=steps, delta=delta, upper=True)
     falling = (cell[::-1] for cell in consistent(p, q, bounds))
     merged = merge(*falling, step=_BELOW_ATOM * step)
     return Interval(composed_epsilon(merged, steps=steps, delta=delta, upper=False), upper)
 
 
-def _sampled_scalar_cells(noise: Noise, rate: float) -> tuple[Floats, Floats, int, float]:
+@lru_cache(maxsize=4)
+def _sampled_scalar_cells(noise: Noise, rate: float, reach: float, levels: int) -> tuple[Floats, Floats, int, float]:
     """Return (P, (1-q)P + qQ, first, step) on cells whose sampled loss lies between lattice values."""
-    top = largest_loss(noise, 1.0)
+    top = largest_loss(noise, 1.0, reach)
     low, high = sampled_loss(np.array([-top, top]), rate)
-    step = max(_scalar_deviation(noise, top, rate) / _SCALAR_LEVELS, (high - low) / _LARGEST_LATTICE)
+    cells = _LARGEST_LATTICE if isinstance(noise, Gaussian) else _LARGEST_ROOTS
+    step = max(_scalar_deviation(noise, top, rate) / levels, (high - low) / cells)
     step = high / math.ceil(high / step)  # an atom at the largest loss then lies on the lattice
     first, last = math.floor(low / step * (1 + 1e-12)), math.floor(high / step * (1 + 1e-12)) + 1
     lattice = np.arange(first, last + 1) * step
@@ -302,15 +350,16 @@ def _unsampled_loss(loss: Floats, sampling_rate: float) -> Floats:
     """Return the inverse of `sampled_loss`, -inf below its range."""
     if sampling_rate == 1:
         return loss
-    small = np.minimum(loss, 30.0)
     with np.errstate(divide="ignore"):
-        moderate = np.log1p(np.maximum(np.expm1(small) / sampling_rate, -1.0))
-    return np.where(loss > 30, loss - np.log(sampling_rate), moderate)
+        below = np.log1p(np.maximum(np.expm1(np.minimum(loss, 0.0)) / sampling_rate, -1.0))
+        excess = np.where(loss > 30, loss, np.log(np.expm1(np.clip(loss, 0.0, 30.0)))) - np.log(sampling_rate)
+    above = np.where(excess > 30, excess, np.log1p(np.exp(np.minimum(excess, 30.0))))
+    return np.where(loss > 0, above, below)
 
 
 def _scalar_deviation(noise: Noise, top: float, rate: float) -> float:
     """Return the standard deviation of the sampled loss under P, from a coarse cut."""
-    bounds = np.linspace(0, top * (1 + 1e-9), _CELLS + 1)
+    bounds = _cuts(top)
     p, q = positive_cells(noise, 1.0, bounds)
     loss = np.concatenate([-bounds[::-1], bounds[1:]])
     loss = sampled_loss((loss[1:] + loss[:-1]) / 2, rate)

@@ -17,8 +17,12 @@ from lmodp.accounting.pld.lattice import LatticePair
 from lmodp.mechanisms.arrays import Complexes, Floats
 
 _EPS = float(np.finfo(np.float64).eps)
-_FULL_LENGTH = 2**18
+_FULL_LENGTH, _LONGEST = 2**18, 2**21
 _LOG_OUTSIDE = 50.0
+
+
+class TooLong(Exception):
+    """A power needs more cells than there is memory for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +72,9 @@ def tilted_power(pair: LatticePair, count: int, *, tilt: float) -> Power:
 
     The window holds the tilted power up to a mass far below rounding; what lies outside is folded
     back by the FFT and is part of the error, bounded by Chernoff.
+
+    Raises:
+        TooLong: a window of more than `_LONGEST` cells.
     """
     log_total = log_generating(pair, tilt)
     with np.errstate(divide="ignore"):
@@ -121,6 +128,8 @@ def _window(masses: Floats, count: int) -> tuple[int, int, float]:
     low, high = (_chernoff_end(masses, index - mean, count, sign) for sign in (-1, 1))
     offset = max(0, math.floor(count * mean - low))
     length = min(full - offset, math.ceil(count * mean + high) - offset + 1)
+    if length > _LONGEST:
+        raise TooLong(f"{length} cells")
     return offset, next_fast_len(length, real=True), 2 * math.exp(-_LOG_OUTSIDE)
 
 

@@ -23,6 +23,7 @@ from lmodp.mechanisms.arrays import Floats, Integers
 _LARGEST_EXPONENT = 700.0  # exp of it is still a double
 _COVERED = 1e-6  # cells below this share of Q are merged by sums whose rounding error is 1e-16
 _KEPT = 1e-10  # cells below this share of P are merged by sums from above, which keep their digits
+_CLOSINGS = 4  # so many chords on either side are given up to close the gap between both
 _ON_LATTICE = 1e-7  # lattice cells; a ratio this close below a lattice value is on it, up to rounding
 
 
@@ -80,22 +81,55 @@ def merge(p: Floats, q: Floats, loss: Floats, *, step: float) -> LatticePair:
 
     On the curve of cumulative (P, Q) in the order of falling loss, the merged cells are chords with
     the lattice's slopes, each ending where it meets the curve again. Cells are merged from the highest
-    loss down to a sparse place and from the lowest loss up to it (the mirror image); what is left on
-    either side of that place becomes a cell whose Q mass is lowered to the next lattice value. Masses are
-    differences of sums from their own end, so that those of the highest losses keep their digits.
+    loss down to a sparse place and from the lowest loss up to it (the mirror image). Two more chords close the
+    gap between them (`_closed`). Masses are differences of sums from their own end, so that those of the highest
+    losses keep their digits.
 
     Args:
         p, q: masses of cells with descending ``loss`` = log(q/p), shape (n,).
     """
+    if not len(p):
+        return LatticePair(np.zeros(1), 0, step)
     cut = _sparse_place(p, q, loss, step)
     up = _chords(p[:cut], q[:cut], loss[:cut], step)
     down = _chords(q[cut:][::-1], p[cut:][::-1], -loss[cut:][::-1], step)
-    index, mass = np.concatenate([up.index, -down.index]), np.concatenate([up.q, down.p])
-    for rest_p, rest_q in (up.rest, down.rest[::-1]):
-        if min(rest_p, rest_q) > 0:
-            k = math.floor(math.log(rest_q / rest_p) / step)
-            index, mass = np.append(index, k), np.append(mass, rest_p * math.exp(k * step))
-    return _dense(index, mass, step)
+    curve = np.concatenate([[0.0], np.cumsum(p)]), np.concatenate([[0.0], np.cumsum(q)])
+    for dropped in range(_CLOSINGS):
+        one, two = up.without(dropped), down.without(dropped)
+        middle = _closed(one, two, curve, step)
+        if middle is not None:
+            break
+    else:
+        one, two = up, down
+        middle = _lowered([up.rest, down.rest[::-1]], step)
+    index = np.concatenate([one.index, -two.index, [k for k, _ in middle]]).astype(np.int64)
+    return _dense(index, np.concatenate([one.q, two.p, [mass for _, mass in middle]]), step)
+
+
+def _closed(up: _Chords, down: _Chords, curve: tuple[Floats, Floats], step: float) -> list[tuple[int, float]] | None:
+    """Return the two cells (lattice index, Q mass) between the chords from above and those from below, which lose no
+    mass: the steeper first, then the flatter. None if their corner does not lie below the curve."""
+    rest_p, rest_q = up.rest[0] + down.rest[1], up.rest[1] + down.rest[0]
+    if min(rest_p, rest_q) <= 0:
+        return None
+    log_ratio = math.log(rest_q) - math.log(rest_p)
+    k = math.floor(log_ratio / step)
+    above = log_ratio - k * step
+    share = math.exp(above - step) * math.expm1(-above) / math.expm1(-step)  # of the P mass, in the steeper
+    first = share * rest_p
+    if not 0 < first < rest_p:
+        return None
+    steep, flat = (math.exp(math.log(mass) + j * step) for mass, j in ((first, k + 1), (rest_p - first, k)))
+    at_p, at_q = float(up.p.sum()) + first, float(up.q.sum()) + steep
+    rounding = 2e-16 * len(curve[1]) * curve[1][-1]  # of the sums
+    return [(k + 1, steep), (k, flat)] if at_q + rounding <= np.interp(at_p, *curve) else None
+
+
+def _lowered(rests: list[tuple[float, float]], step: float) -> list[tuple[int, float]]:
+    """Return a cell (lattice index, Q mass) for each rest, its Q mass lowered to the next lattice value."""
+    full = [(math.log(p), math.log(q)) for p, q in rests if min(p, q) > 0]
+    indices = [math.floor((log_q - log_p) / step) for log_p, log_q in full]
+    return [(k, math.exp(log_p + k * step)) for (log_p, _), k in zip(full, indices, strict=True)]
 
 
 def merge_mirrored(p: Floats, q: Floats, loss: Floats, *, step: float) -> LatticePair:
@@ -145,6 +179,12 @@ class _Chords:
     p: Floats
     q: Floats
     rest: tuple[float, float]
+
+    def without(self, last: int) -> _Chords:
+        """Return the chords without the ``last`` ones, whose masses are left over."""
+        keep = max(len(self.index) - last, 0)
+        rest = self.rest[0] + float(self.p[keep:].sum()), self.rest[1] + float(self.q[keep:].sum())
+        return _Chords(self.index[:keep], self.p[:keep], self.q[:keep], rest)
 
 
 def _chords(p: Floats, q: Floats, loss: Floats, step: float) -> _Chords:

@@ -8,6 +8,7 @@ Cell masses are differences of survival functions, exact up to rounding.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -18,7 +19,7 @@ from lmodp.mechanisms.arrays import Booleans, Floats
 
 _BISECTIONS = 60  # 750 / 2^60 moves y by at most 3.3e-16, relatively
 _LOG_RANGE = (-60.0, 690.0)
-_GAUSSIAN_REACH = 13.0  # standard deviations
+USUAL_REACH = 13.0  # standard deviations of a Gaussian
 
 
 def right_loss(noise: Noise, shift: float, y: Floats) -> Floats:
@@ -29,17 +30,27 @@ def right_loss(noise: Noise, shift: float, y: Floats) -> Floats:
     return np.clip(difference, shift * noise.score(far), shift * noise.score(y))
 
 
-def largest_loss(noise: Noise, shift: float) -> float:
+def largest_loss(noise: Noise, shift: float, reach: float = USUAL_REACH) -> float:
     """Return log p(0) - log p(shift), the largest privacy loss of the shift; for a Gaussian the loss
-    beyond which Q has the mass `unbounded_mass`."""
+    beyond which Q has the mass `unbounded_mass`.
+
+    Args:
+        reach: standard deviations of a Gaussian, beyond which its tails are not cut into cells.
+    """
     if isinstance(noise, Gaussian):
-        return float(shift / noise.std * (_GAUSSIAN_REACH + shift / (2 * noise.std)))
-    return float(noise.log_density(0.0) - noise.log_density(shift))
+        return float(shift / noise.std * (reach + shift / (2 * noise.std)))
+    return float(right_loss(noise, shift, np.zeros(1))[0])
 
 
-def unbounded_mass(noise: Noise) -> float:
+def reach_of(steps: int, delta: float) -> float:
+    """Return the standard deviations beyond which a Gaussian's tails have less than a millionth of ``delta`` in
+    ``steps`` releases: 2 Phi(-z) <= exp(-z^2/2)."""
+    return math.sqrt(2 * (math.log(1e6) + math.log(steps) - math.log(delta)))
+
+
+def unbounded_mass(noise: Noise, reach: float = USUAL_REACH) -> float:
     """Return a bound of the mass of either law outside the losses that are cut, on both sides together."""
-    return float(2 * ndtr(-_GAUSSIAN_REACH)) if isinstance(noise, Gaussian) else 0.0
+    return float(2 * ndtr(-reach)) if isinstance(noise, Gaussian) else 0.0
 
 
 def positive_cells(noise: Noise, shift: float, bounds: Floats) -> tuple[Floats, Floats]:
@@ -77,8 +88,10 @@ def _signed_mass(noise: Noise, low: Floats, high: Floats) -> Floats:
 
 
 def _mass(noise: Noise, low: Floats, high: Floats) -> Floats:
-    """Return P(low < X <= high) for 0 <= low <= high without cancellation."""
-    log_low, log_high = noise.log_survival(low), noise.log_survival(high)
+    """Return P(low < X <= high) for 0 <= low <= high without cancellation; ``high`` may be infinite."""
+    ends = np.isinf(high)
+    log_low, log_high = noise.log_survival(low), noise.log_survival(np.where(ends, low, high))
+    log_high = np.where(ends, -np.inf, log_high)
     with np.errstate(invalid="ignore"):
         return -np.exp(log_low) * np.expm1(np.minimum(log_high - log_low, 0.0)) / 2
 
@@ -92,7 +105,7 @@ def _right_end(noise: Noise, shift: float, bounds: Floats) -> Floats:
     log_y = _bisect(below, np.full(len(bounds), _LOG_RANGE[0]), np.full(len(bounds), _LOG_RANGE[1]))
     y = np.exp(log_y)
     y = np.where(log_y < _LOG_RANGE[0] + 1e-6, 0.0, y)
-    return np.where(bounds <= 0, np.exp(_LOG_RANGE[1]), y)
+    return np.where(bounds <= 0, np.inf, y)
 
 
 def _middle_end(noise: Noise, shift: float, bounds: Floats) -> Floats:
