@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=SCOPES,
         help="whether epsilon is of one step or of the run (default: step for claimed, else run)",
     )
+    parser.add_argument("--full", action="store_true", help="verified: the narrowest bound, in up to a minute")
     parser.add_argument(
         "--output", type=new_file, metavar="FILE", help="write the noise to this file instead of printing it"
     )
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         relative_sensitivity=args.relative_sensitivity,
         dimension=args.dimension,
         scope=args.scope,
+        full=args.full,
         **run,
     )
     text = json.dumps(noise.to_dict(), indent=2, allow_nan=False)

@@ -10,6 +10,7 @@ from lmodp.accounting import (
     paper_bound_run,
     paper_bound_step,
     scale_to_target,
+    verified_run,
     verified_upper,
 )
 from lmodp.errors import InvalidValue, Unsupported
@@ -122,3 +123,13 @@ def test_families_by_name():
         scale_to_target("laplace_mixture", accountant="verified", epsilon=1.0, **RUN)
     assert isinstance(scale_to_target("laplace", accountant="claimed", epsilon=1.0, **RUN), Laplace)
     assert isinstance(scale_to_target(Gaussian(std=9), accountant="claimed", epsilon=1.0, **RUN), Gaussian)
+
+
+@pytest.mark.parametrize("shape", ["gaussian", Laplace(scale=1.0)])
+def test_the_full_calibration_meets_its_target_with_less_noise(shape):
+    run = {"sampling_rate": 0.1, "steps": 30, "delta": 1e-8}
+    quick, full = (
+        scale_to_target(shape, accountant="verified", epsilon=20.0, full=full, **run) for full in (False, True)
+    )
+    assert 19.9 < verified_run(full, full=True, **run).upper <= 20.0
+    assert full.std < 0.97 * quick.std
