@@ -39,6 +39,7 @@ class Table:
         lines: number of each row's line, for messages.
         refused: for each reason, the number of rows left out.
         unit: what ``lines`` counts, where that is not lines.
+        left_out: line of the first row that was left out.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Table:
     lines: list[int]
     refused: dict[str, int]
     unit: str = "line"
+    left_out: tuple[int, ...] = ()
 
     def place(self, row: int) -> str:
         """Return where a row stands, for messages."""
@@ -95,14 +97,14 @@ def read_tsv(path: Path, columns: Columns) -> Table:
     lines = enumerate(_text(path).split("\n"), start=1)
     header = _header(path, next(lines)[1].rstrip("\r").split("\t"))
     places = _places(path, header, columns)
-    rows, numbers, uneven, quoted, bare = [], [], 0, 0, False
+    rows, numbers, uneven, quoted, bare = [], [], [], 0, False
     for number, line in lines:
         fields = line.rstrip("\r").split("\t")
         if len(fields) == len(header):
             rows.append(tuple(fields[place] for place in places))
             numbers.append(number)
         elif fields != [""]:  # a blank line at the end is not a row
-            uneven += 1
+            uneven.append(number)
         for field in fields if '"' in line else ():
             quoted, bare = (quoted or number, bare) if _QUOTED.fullmatch(field) else (quoted, bare or '"' in field)
     if quoted and not bare:
@@ -110,7 +112,7 @@ def read_tsv(path: Path, columns: Columns) -> Table:
             f"file = {str(path)!r} line {quoted}: is quoted as in CSV; in a tab-separated file quotation marks are "
             "ordinary characters. Give it a name that ends in .csv (tabs may stay), or save it without quoting."
         )
-    return Table(path, _some(path, rows), numbers, {UNEVEN: uneven} if uneven else {})
+    return Table(path, _some(path, rows), numbers, {UNEVEN: len(uneven)} if uneven else {}, left_out=tuple(uneven[:1]))
 
 
 def read_csv(path: Path, columns: Columns) -> Table:

@@ -106,7 +106,8 @@ def _paths(own: OwnDataset, cache_root: Path, data_root: Path | None) -> dict[st
 def _read(own: OwnDataset, path: Path) -> Table:
     table = read_table(path, [(column,) for column in own.columns.values()])
     for reason, count in table.refused.items():
-        raise DamagedFile(f"file = {str(path)!r}: {reason}, in {count} rows. Repair those rows, or save it as CSV.")
+        (line,) = table.left_out
+        raise DamagedFile(f"file = {str(path)!r} line {line}: {reason} ({count} such rows). Repair it, or save as CSV.")
     return table
 
 
