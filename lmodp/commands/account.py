@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmodp.commands.arguments import add_noise, add_run, describe_run, new_file, read_plan
-from lmodp.commands.printing import interval, number, show, table
+from lmodp.commands.printing import interval, number, show, step_and_run, table
 from lmodp.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -68,20 +68,10 @@ def _text(certificate: dict[str, Any]) -> str:
         certificate[key] for key in ("claimed", "paper_bound", "verified", "noise")
     )
     rows = [
-        ("claimed", number(claimed["epsilon_step"]), number(claimed["epsilon_run"]), _claimed_note(claimed)),
-        (
-            "paper's bound",
-            number(paper_bound["epsilon_step"]),
-            number(paper_bound["epsilon_run"]),
-            _paper_bound_note(paper_bound),
-        ),
+        ("claimed", *step_and_run(claimed), _claimed_note(claimed)),
+        ("paper's bound", *step_and_run(paper_bound), _paper_bound_note(paper_bound)),
         ("pure scalar", number(certificate["pure_scalar"]["epsilon_step"]), "", "one release of one number, delta = 0"),
-        (
-            "verified",
-            "",
-            interval(verified),
-            _verified_note(verified),
-        ),
+        ("verified", "", interval(verified), _verified_note(verified)),
     ]
     sensitivity = certificate["plan"]["relative_sensitivity"]
     sizes = {key: noise[key] for key in ("noise_multiplier", "mean_abs", "sigma_effective")}

@@ -19,6 +19,11 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.6g}"
 
 
+def step_and_run(answer: Mapping[str, Any]) -> tuple[str, str]:
+    """Return an answer's epsilon of one step and of the whole run."""
+    return number(answer["epsilon_step"]), number(answer["epsilon_run"])
+
+
 def interval(ends: Mapping[str, Any]) -> str:
     """Return ``lower to upper`` of an answer with six digits, rounded outwards; a dash for an unknown end."""
     lower, upper = ends["lower"], ends["upper"]

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from lmodp.commands.arguments import add_run, new_file, read_run
-from lmodp.commands.printing import interval, number, show, table
+from lmodp.commands.printing import interval, number, show, step_and_run, table
 from lmodp.vocabulary import ACCOUNTANTS, OBJECTIVES
 
 if TYPE_CHECKING:
@@ -69,12 +69,8 @@ def _answer(found: SearchResult, certificate: dict[str, Any]) -> dict[str, Any]:
 def _text(answer: dict[str, Any]) -> str:
     accounts = answer["accounts"]
     rows = [
-        ("claimed", number(accounts["claimed"]["epsilon_step"]), number(accounts["claimed"]["epsilon_run"])),
-        (
-            "paper's bound",
-            number(accounts["paper_bound"]["epsilon_step"]),
-            number(accounts["paper_bound"]["epsilon_run"]),
-        ),
+        ("claimed", *step_and_run(accounts["claimed"])),
+        ("paper's bound", *step_and_run(accounts["paper_bound"])),
         ("pure scalar", number(accounts["pure_scalar"]["epsilon_step"]), ""),
         ("verified", "", interval(accounts["verified"])),
     ]

@@ -45,7 +45,7 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
 def typed(program: str) -> str:
     """Return how a program of this environment is called: by its name if the shell finds it, else by its path."""
     path = Path(sys.executable).parent / program
-    return program if shutil.which(program) == str(path) else near(path)
+    return near(path) if path.exists() and shutil.which(program) != str(path) else program
 
 
 def near(path: Path) -> str:

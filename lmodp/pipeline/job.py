@@ -14,6 +14,7 @@ from typing import Any, Self
 from filelock import FileLock
 
 from lmodp.errors import DamagedFile, message_for_user
+from lmodp.pipeline.console import speak_plainly
 from lmodp.pipeline.layout import Layout
 from lmodp.records.artefacts import damage
 from lmodp.records.reuse import run_stage
@@ -37,6 +38,7 @@ class Job:
     @classmethod
     def of_rule(cls, snakemake: Any) -> Self:
         """Return the job of a script; ``snakemake`` is what Snakemake puts into its namespace."""
+        speak_plainly()
         if snakemake.log:
             _keep_log(Path(str(snakemake.log)))
         sys.excepthook = _tell
@@ -169,9 +171,9 @@ def _keep_log(path: Path) -> None:
     it. Jobs draw no progress bars: they run side by side.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    log = path.open("w", encoding="utf-8", buffering=1)
-    terminal = sys.stderr.isatty()
-    sys.stdout, sys.stderr = (log, log) if terminal else (_Tee(sys.stdout, log), _Tee(sys.stderr, log))
+    log = path.open("w", encoding="utf-8")
+    nowhere = open(os.devnull, "w") if sys.stderr.isatty() else None
+    sys.stdout, sys.stderr = _Tee(nowhere or sys.stdout, log), _Tee(nowhere or sys.stderr, log)
     os.environ["TQDM_DISABLE"] = "1"
 
 

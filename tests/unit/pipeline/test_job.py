@@ -42,6 +42,21 @@ def test_a_line_reaches_the_console_in_one_piece_and_progress_stays_out_of_the_l
     assert (tmp_path / "logs/one.log").read_text() == "lmodp: one message\ntwo\nthree\nno end"
 
 
+def test_beside_the_line_of_a_terminal_a_job_prints_into_its_log_alone(tmp_path, monkeypatch):
+    console = Console()
+    console.isatty = lambda: True
+    for name in ("stdout", "stderr", "__stderr__"):
+        monkeypatch.setattr(sys, name, console)
+    monkeypatch.setenv("TQDM_DISABLE", "")
+    job._keep_log(tmp_path / "one.log")
+    print("a stage is done")
+    print("10 %\r", end="", file=sys.stderr)
+    assert not console.pieces
+    job._tell(InvalidValue, InvalidValue("a = 1: must be 2"), None)
+    assert "".join(console.pieces) == "\r\x1b[Klmodp: a = 1: must be 2\n", "an error takes the place of the line"
+    assert (tmp_path / "one.log").read_text() == "a stage is done\nlmodp: a = 1: must be 2\n"
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
