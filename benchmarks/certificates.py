@@ -84,7 +84,7 @@ def library_rdp(sigma: float, run: Run) -> float:
 
 def draw(path: Path) -> None:
     """Draw Gamma over what its limit would be, against the squared norm of the gradient."""
-    from lmodp.reporting.figures.style import LOOKS, plt, style
+    from lmodp.reporting.figures.style import LOOKS, log_axis, plt, style
 
     budgets = np.geomspace(0.01, 1, 150)
     with style():
@@ -96,6 +96,7 @@ def draw(path: Path) -> None:
             label = f"{name} (√I = {math.sqrt(noise.fisher_information):.2f})"
             panel.plot(budgets, ratio, color=look.colour, linestyle=look.dash, label=label)
         panel.set(xscale="log", xlabel="squared norm of the gradient, s", ylabel="Γ(s) / (I s)")
+        log_axis(panel.xaxis)
         panel.legend()
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 

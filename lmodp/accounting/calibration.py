@@ -198,7 +198,8 @@ def _verified_scale(shape: Noise, target: float, run: Run, dimension: int | None
 def _full_scale(shape: Noise, target: float, run: Run, dimension: int | None, quick: float) -> float:
     """Return a scale, at most the quick one, at which the full upper end holds.
 
-    Where the domination is not the least bound, a Gaussian gains more by this than a Laplace mixture does. Gamma of a noise at one scale, as a function of the budget, is that of every larger scale at a smaller budget.
+    Where the domination is not the least bound, a Gaussian gains more by this than a Laplace mixture does. Gamma of
+    a noise at one scale, as a function of the budget, is that of every larger scale at a smaller budget.
     """
 
     def upper(noise: Noise) -> float:
