@@ -15,6 +15,7 @@ from lmodp.pipeline import jobs
 from lmodp.pipeline import layout as layout_module
 from lmodp.pipeline.job import Job
 from lmodp.pipeline.layout import Layout
+from lmodp.pipeline.recompute import recompute_certificates
 from lmodp.records.record import input_hash, make_record, read_record, write_json
 from lmodp.records.stage_table import STAGES, stage_code
 from tests.contracts.small_world import ROOT
@@ -53,6 +54,7 @@ def test_full_certificates_are_made_where_quick_ones_were_and_the_record_says_so
     assert not outdated(quick_layout, path) and outdated(full_layout, path)
     full = certified(certificates="full")[2]
     assert full["spec"] == quick["spec"] | {"certificates": "full"}
+    assert [wrong for _, wrong in recompute_certificates(full_layout.results, full_layout.judge)] == [None]
     for section in ("verified", "at_1e-5"):
         before, after = (record["certificate"][section] for record in (quick, full))
         before, after = before.get("verified", before), after.get("verified", after)
