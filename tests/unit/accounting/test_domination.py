@@ -10,7 +10,8 @@ from lmodp.accounting import verified_run
 from lmodp.accounting.domination import budget, criterion, recheck, stick
 from lmodp.accounting.domination.files import read_certificate, write_certificate
 from lmodp.accounting.pld.bounds import vector_lower
-from lmodp.errors import DamagedFile, MissingFile, Unsupported
+from lmodp.cli import main
+from lmodp.errors import DamagedFile, Unsupported
 from lmodp.mechanisms import GammaPart, Gaussian, Laplace, LaplaceMixture, load_noise
 
 COARSE = {
@@ -215,20 +216,29 @@ def test_two_hundred_directions_are_dominated(strong):
     assert violations  # so a variance 7 % below the Fisher information would not pass
 
 
-def test_a_certificate_survives_its_file_and_a_stranger_is_refused(tmp_path, strong):
+def test_a_certificate_survives_its_file_and_a_stranger_is_refused(tmp_path, strong, capsys):
     path = tmp_path / "certificate.npz"
     run = {"sampling_rate": 0.03, "steps": 10, "delta": 1e-9}
+    epsilon = verified_run(Gaussian(std=strong.at(1.0) ** -0.5), full=True, **run).upper
     names = "lmodp.accounting.domination.files"
     with mock.patch(f"{names}.dominate", return_value=strong), mock.patch.multiple(names, BUDGETS=4000, FLOW_END=0.02):
-        write_certificate(path, STRONG, run=run, epsilon=3.0)
+        write_certificate(path, STRONG, run=run, epsilon=epsilon)
+        write_certificate(tmp_path / "less.npz", STRONG, run=run, epsilon=0.99 * epsilon)
     statement, noise, found = read_certificate(path)
-    assert statement["epsilon"] == 3.0 and noise == STRONG
+    assert statement["epsilon"] == epsilon and noise == STRONG
     assert (found["table"] == strong.table).all() and found["gamma"] == strong.at(1.0)
-    with pytest.raises(MissingFile):
-        read_certificate(tmp_path / "none.npz")
+    assert main(["recheck", str(path)]) == 0 and "entries hold" in capsys.readouterr().out
+    assert main(["recheck", str(tmp_path / "less.npz")]) == 2 and "the library finds" in capsys.readouterr().err
+    assert main(["recheck", str(tmp_path / "none.npz")]) == 2 and "is not there" in capsys.readouterr().err
     path.write_bytes(b"no archive")
     with pytest.raises(DamagedFile, match="not a domination certificate"):
         read_certificate(path)
+
+
+def test_only_the_domination_has_a_certificate(tmp_path, capsys):
+    question = ["account", "--noise", "lmo-2", "--sampling-rate", "0.1", "--steps", "3", "--delta", "1e-5"]
+    assert main([*question, "--certificate", str(tmp_path / "certificate.npz")]) == 2
+    assert "by the route 'rdp'" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("run", [{"sampling_rate": 0.03, "steps": 192, "delta": 1e-10}])
