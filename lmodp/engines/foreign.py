@@ -11,6 +11,7 @@ import copy
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +22,10 @@ from lmodp.errors import FOREIGN_ERRORS, LmodpError, describe_error
 from lmodp.methods.engine import Engine
 from lmodp.plan import Plan
 from lmodp.training import Examples, TrainingResult, TrainingSettings
+from lmodp.training.clipping.engine import require_wide
 from lmodp.training.losses import Loss
 from lmodp.training.noise import CHUNK, NoiseMeter
+from lmodp.training.outcome import require_finite, snapshot, unmoved
 
 if TYPE_CHECKING:
     from lmodp.methods.contract import Method
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 PROBE_DRAWS = 20_000
 MOST_PROBES = 400
 FALSE_ALARM = 1e-9
+QUIET = 1e-6
+MOST_EMPTY = 5
 
 
 class EngineFailed(LmodpError):
@@ -60,11 +65,14 @@ def train_foreign(
         suite measured.
 
     Raises:
-        EngineFailed: the engine raised, or left out a field of the record.
-        Unsupported: the engine cannot train this model.
+        EngineFailed: the engine raised, left out a field of the record, or moves the weights
+            as far without data as with them.
+        InvalidValue: a weight is not finite.
+        Unsupported: the engine cannot train this model, or a trained weight has 16 bits.
 
     Guarantees:
         * The noise is judged by sums that the engine released, not by what it reports.
+        * ``fault`` of the answer says if the weights did not move.
 
     Edge cases:
         =====================  =====================================================
@@ -74,11 +82,17 @@ def train_foreign(
         =====================  =====================================================
     """
     run: dict[str, Any] = {"plan": plan, "examples": examples, "settings": settings, "seeds": seeds}
-    law = None if plan.noise is None else _guarded(lambda: probe(engine, copy.deepcopy(model), loss=loss, **run))
+    require_finite(model.named_parameters())
+    require_wide(model)
+    law: dict[str, Any] = {"noise_measured": None}
+    if plan.noise is not None:
+        law = _guarded(lambda: probe(engine, copy.deepcopy(model), loss=loss, **run))
+        _guarded(lambda: require_answer_to_data(engine, model, loss=loss, **run))
+    trained = [value for value in model.parameters() if value.requires_grad]
+    before = snapshot(trained)
     result = _guarded(lambda: engine.train(model, loss=loss, **run))
-    if law is None:
-        return TrainingResult(record={**result.record, "noise_measured": None}, timing=result.timing)
-    return TrainingResult(record={**result.record, **law}, timing=result.timing)
+    fault = result.fault or unmoved(before, trained, plan.steps)
+    return TrainingResult(record={**result.record, **law}, timing=result.timing, fault=fault)
 
 
 def load_engine(method: Method) -> Engine:
@@ -105,6 +119,36 @@ def probe(
             raise EngineFailed(f"probe_step() released {released.numel()} numbers, the model trains {expected}")
         sums.append(released.detach().flatten().cpu().double())
     return measure_law(torch.cat(sums), plan)
+
+
+def require_answer_to_data(
+    engine: Engine,
+    model: nn.Module,
+    *,
+    plan: Plan,
+    loss: Loss,
+    settings: TrainingSettings,
+    seeds: Mapping[str, int],
+    examples: Examples,
+) -> None:
+    """Raise `EngineFailed` if a step moves the weights as far without the examples' gradients as with them.
+
+    The noise of these steps is a millionth of the plan's, so that it hides nothing.
+    """
+    quiet = replace(plan, noise=plan.given_noise.scaled(QUIET), steps=1)
+    plain = replace(settings, optimizer="sgd", learning_rate=1 / plan.clip_norm, weight_decay=0.0)
+    for number in range(MOST_EMPTY):  # a step may draw nobody
+        other = {purpose: (seed + number) % 2**63 for purpose, seed in seeds.items()}
+        weights = []
+        for one in (loss, without_gradient(loss)):
+            tried = copy.deepcopy(model)
+            engine.train(tried, plan=quiet, examples=examples, loss=one, settings=plain, seeds=other)
+            weights.append(torch.cat([value.detach().flatten() for value in tried.parameters() if value.requires_grad]))
+        moved = float((weights[0].double() - weights[1].double()).norm())
+        noise = quiet.effective_noise_scale * quiet.given_noise.std * math.sqrt(len(weights[0]))
+        if not moved <= 10 * noise * plain.learning_rate / plan.expected_batch_size:
+            return
+    raise EngineFailed("one step moves the weights as far without data as with them: the engine learns from nobody")
 
 
 def without_gradient(loss: Loss) -> Loss:

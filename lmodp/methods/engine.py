@@ -37,6 +37,9 @@ class Engine(Protocol):
     ) -> TrainingResult:
         """Train the parameters that require gradients, in place, under a plan.
 
+        Before the run the suite also trains copies for one step with next to no noise, with
+        and without the examples' gradients: the weights must move in two ways.
+
         Returns:
             A record with the fields of `lmodp.training.run_log.RunLog.record`
             (``noise_measured`` left out), filled with what the engine *did*.

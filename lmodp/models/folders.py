@@ -20,6 +20,7 @@ from lmodp.data.tokens import load_tokenizer
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.models.cards import ModelCard
 from lmodp.records.record import read_json, sha256_file, write_json
+from lmodp.training.outcome import require_finite
 
 CONFIG = "config.json"
 
@@ -111,15 +112,17 @@ def _weight_files(source: Path) -> list[Path]:
 
 
 def _check_tensors(weights: list[Path], model: PreTrainedModel) -> None:
-    """Check that every parameter has a tensor; names may have the prefix of a task's model."""
+    """Check that every parameter has a finite tensor; names may have the prefix of a task's model."""
     found: set[str] = set()
+    needed = {_bare(name, model) for name, _ in model.named_parameters()}
     for path in weights:
         try:
             with safe_open(path, framework="pt") as file:
-                found |= {_bare(name, model) for name in file.keys()}
+                names = {name: _bare(name, model) for name in file.keys()}
+                found |= set(names.values())
+                require_finite((name, file.get_tensor(name)) for name, bare in names.items() if bare in needed)
         except SafetensorError as error:
             raise DamagedFile(f"file = {str(path)!r}: is not a safetensors file ({error}). Fetch it again.") from None
-    needed = {_bare(name, model) for name, _ in model.named_parameters()}
     missing = sorted(
         name for name in needed - found if not name.startswith("pooler.")
     )  # many checkpoints have no pooler

@@ -22,6 +22,7 @@ from lmodp.models.minilm import load_minilm_bert, load_minilm_roberta
 from lmodp.models.own import content_of, own_folder
 from lmodp.models.smollm2 import load_smollm2
 from lmodp.models.tiny import load_tiny, tiny_tokenizer
+from lmodp.training.outcome import require_finite
 
 
 def prepare_model(
@@ -47,7 +48,7 @@ def prepare_model(
 
     Raises:
         DamagedFile: the number of parameters differs from the card's.
-        InvalidValue: the source does not offer the model.
+        InvalidValue: the source does not offer the model, or a weight is not finite.
     """
     card, layers = card_of(spec["model"], spec.get("own_model")), spec.get("layers")
     if layers is not None and not (card.depth and spec["source"] == "embedded"):
@@ -138,6 +139,7 @@ def _write_embedded(card: ModelCard, folder: Path, cache_root: Path, layers: int
     check_size(card, model_facts(model)["parameters"])
     if layers is not None:
         keep_first_layers(model, layers)
+    require_finite(model.named_parameters())
     write_model(model, tokenizer, folder)
     return {**model_facts(model), "weights_sha256": weights_hash(model.state_dict()), **facts}
 

@@ -205,8 +205,9 @@ class _Trainer:
         weights = {
             name: value.detach().cpu().contiguous() for name, value in model.named_parameters() if value.requires_grad
         }
-        if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
-            reason = "a trained weight is not finite after the last step"
+        finite = all(bool(torch.isfinite(value).all()) for value in weights.values())
+        reason = result.fault if finite else "a trained weight is not finite after the last step"
+        if reason:
             return {**log, "status": "diverged", "reason": reason}, result.timing
         self.runs.folder.mkdir(parents=True, exist_ok=True)
         save_file(weights, self.runs.weights(run))

@@ -19,6 +19,7 @@ from lmodp.training.examples import Examples
 from lmodp.training.identity import run_identity
 from lmodp.training.losses import Loss
 from lmodp.training.memory import peak_memory
+from lmodp.training.outcome import require_finite, snapshot, unmoved
 from lmodp.training.randomness import stream_key
 from lmodp.training.run_log import RunLog
 from lmodp.training.settings import TrainingSettings, build_optimizer
@@ -33,11 +34,13 @@ class TrainingResult:
     """What a run leaves beside the trained model.
 
     ``record`` is the content of ``training.json``, the same bytes for the same
-    spec; ``timing`` is the content of ``timing.json``.
+    spec; ``timing`` is the content of ``timing.json``. ``fault`` says why the run
+    learned nothing from its data (`outcome`); None if it did.
     """
 
     record: dict[str, Any]
     timing: dict[str, Any]
+    fault: str | None = None
 
 
 def train(
@@ -72,6 +75,7 @@ def train(
         record and timing; the trained weights are in the model.
 
     Raises:
+        InvalidValue: a weight is not finite.
         Unsupported: a trainable layer cannot be clipped per example.
         DamagedFile: the checkpoint is damaged or belongs to another run.
     """
@@ -81,6 +85,7 @@ def train(
         plan.dataset_size,
         f"must be the number of training examples, {len(examples)}",
     )
+    require_finite(model.named_parameters())
     run = _Run(model, plan, examples, loss, settings, seeds, checkpoint_path, hooks)
     while run.step < plan.steps:
         model.train()
@@ -131,7 +136,7 @@ class _Run:
             model, plan=plan, examples=examples, loss=loss, settings=settings, keys=keys, hooks=hooks
         )
         self.optimizer = build_optimizer(settings, self.private.parameters)
-        self.log, self.step = RunLog(), 0
+        self.log, self.step, self.before = RunLog(), 0, snapshot(self.private.parameters)
         if held is not None:
             self._restore(held)
         self.first_step = self.step
@@ -182,4 +187,5 @@ class _Run:
             "threads": torch.get_num_threads(),
             **peak_memory(self.private.device),
         }
-        return TrainingResult(record=record, timing=timing)
+        fault = self.log.fault() or unmoved(self.before, self.private.parameters, self.plan.steps)
+        return TrainingResult(record=record, timing=timing, fault=fault)

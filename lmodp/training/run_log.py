@@ -10,17 +10,22 @@ from typing import Any
 
 from lmodp.plan import Plan
 from lmodp.training.noise import NoiseMeter
+from lmodp.training.outcome import fault_of_examples
 from lmodp.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step did. ``loss`` and the counts come from the data without noise: diagnostics."""
+    """What a step did. ``loss`` and the counts come from the data without noise: diagnostics.
+
+    ``silent`` counts the examples that added nothing to the sum; ``non_finite`` ones are among them.
+    """
 
     batch_size: int
     clipped: int
     non_finite: int
     loss: float | None
+    silent: int = 0
 
 
 @dataclass
@@ -31,6 +36,7 @@ class RunLog:
     clipped: list[int] = field(default_factory=list)
     non_finite: list[int] = field(default_factory=list)
     losses: list[float | None] = field(default_factory=list)
+    silent: list[int] = field(default_factory=list)
     evaluations: list[dict[str, float]] = field(default_factory=list)
 
     def add(self, report: StepReport) -> None:
@@ -39,6 +45,11 @@ class RunLog:
         self.clipped.append(report.clipped)
         self.non_finite.append(report.non_finite)
         self.losses.append(report.loss)
+        self.silent.append(report.silent)
+
+    def fault(self) -> str | None:
+        """Return why the run learned nothing from the examples that it drew, or None."""
+        return fault_of_examples(sum(self.batch_sizes), sum(self.non_finite), sum(self.silent))
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint needs."""

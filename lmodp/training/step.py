@@ -139,6 +139,7 @@ class PrivateStep:
             clipped=sum(report.clipped for report in reports),
             non_finite=sum(report.non_finite for report in reports),
             loss=losses / len(drawn) if len(drawn) and np.isfinite(losses) else None,
+            silent=sum(report.silent for report in reports),
         )
 
     def add_noise(self, step: int) -> None:

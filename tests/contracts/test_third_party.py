@@ -40,6 +40,10 @@ FILES = {
     "engine_raises": engine("engine_raises", plan="raise RuntimeError('out of order')"),
     "leaves": method_text("leaves", mechanism="raise SystemExit('licence server\\nnot reached')"),
     "engine_leaves": engine("engine_leaves", plan="raise SystemExit(3)"),
+    "engine_forgets": engine("engine_forgets").replace("train(model,", "train(__import__('copy').deepcopy(model),"),
+    "engine_stands": engine("engine_stands").replace(
+        "train(model,", "train(model if plan.steps == 1 else __import__('copy').deepcopy(model),"
+    ),
     "skips": method_text("skips", body="def skip(self, spec):\n    return 'not\\n  here'"),
     "engine_silent": engine("engine_silent", told='{"batch_sizes": float("nan")}'),
 }
@@ -102,6 +106,8 @@ def test_a_good_third_party_method_is_a_row_like_any_other(rows, name):
         ("engine_raises", "failed", "the engine raised RuntimeError: out of order"),
         ("leaves", "failed", "mechanism() of 'leaves' raised SystemExit: licence server not reached (leaves.py, line "),
         ("engine_leaves", "failed", "the engine raised SystemExit: 3"),
+        ("engine_forgets", "failed", "as far without data as with them: the engine learns from nobody"),
+        ("engine_stands", "diverged", "no trained weight moved in 6 steps"),
         ("skips", "skipped", "not here"),
         ("engine_silent", "failed", "the engine's record is not plain JSON"),
     ],

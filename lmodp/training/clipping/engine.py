@@ -42,7 +42,7 @@ class ClippedBatch:
     @property
     def silent(self) -> int:
         """Number of examples that added nothing: their gradient was zero or not finite."""
-        return int((~(self.norms > 0) | torch.isinf(self.norms)).sum())
+        return int((~torch.isfinite(self.norms) | (self.norms == 0)).sum())
 
     @property
     def clipped(self) -> int:

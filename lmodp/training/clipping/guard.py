@@ -68,6 +68,8 @@ def look(
     """
     compared = 0
     with _undisturbed(engine):
+        if _all_silent(engine, loss, batch_of(list(indices)[:MOST]), min(MOST, len(indices))):
+            return False
         lengths = {index: _length(_alone(engine, loss, batch_of, index)) for index in list(indices)[:MOST]}
         finite = [index for index, length in lengths.items() if length < float("inf")]  # false for nan
         shortest = min(SILENT, 1e-3 * engine.clip_norm)
@@ -83,6 +85,19 @@ def look(
                     _require_small(engine, passed, error / scale, len(group))
                     compared += 1
     return compared > 0
+
+
+def _all_silent(engine: ClippingEngine, loss: Loss, batch: Mapping[str, Tensor], size: int) -> bool:
+    """Whether the examples' summed gradient is exactly zero, so that nothing could be compared: one pass tells."""
+    try:
+        losses = engine.losses(loss, batch, size)
+    except Exception:  # a model may raise anything; one example at a time tells why
+        return False
+    if losses.requires_grad:
+        losses.sum().backward()
+    silent = not any(parameter.grad is not None and parameter.grad.any() for parameter in engine.parameters)
+    engine.zero_grad()
+    return silent
 
 
 def _arrangements(order: list[int]) -> list[list[int]]:

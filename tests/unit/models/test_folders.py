@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -156,6 +157,20 @@ def test_faults(tmp_path, card):
     with pytest.raises(DamagedFile, match="is not a safetensors file"):
         link_model(source, made, card)
     assert not made.exists()
+
+
+def test_weights_that_are_not_finite_are_found_when_a_model_is_prepared(tmp_path, card, monkeypatch):
+    model = put_gpt2(tmp_path / "source")
+    model.transformer.h[1].mlp.c_fc.bias.data[3] = torch.nan
+    model.save_pretrained(tmp_path / "source")
+    with pytest.raises(InvalidValue, match=r"weights \S*h.1.mlp.c_fc.bias = .*: 1 of 32 numbers are not finite"):
+        link_model(tmp_path / "source", tmp_path / "made", card)
+    monkeypatch.setitem(MODELS, "gpt2", replace(card, recipe="random"))
+    monkeypatch.setitem(RECIPES, "random", lambda card, cache: (model, tokenizer(eos_token="<e>"), {}))
+    spec = {"model": "gpt2", "source": "embedded"}
+    with pytest.raises(InvalidValue, match=r"weights \S*h.1.mlp.c_fc.bias = "):
+        prepare_model(spec, folder=tmp_path / "made", cache_root=tmp_path)
+    assert not (tmp_path / "made").exists()
 
 
 def test_missing_tensors(tmp_path, card, monkeypatch):
