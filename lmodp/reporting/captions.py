@@ -37,10 +37,8 @@ def _intervals(results: Mapping[str, Any], experiment: str) -> str:
     if not shown:
         return ""
     most = max(item["comparisons"] for item in shown)
-    return (
-        " ± half of Student's 95 % interval; differences run by run, their 95 % intervals adjusted for up to "
-        f"{most} comparisons of one question"
-    )
+    adjusted = f", adjusted for the up to {most} comparisons of one question" if most > 1 else ""
+    return f" ± half of Student's 95 % interval; differences run by run, with 95 % intervals{adjusted}"
 
 
 def _own_rates(results: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

@@ -168,7 +168,7 @@ def test_the_verdict_on_a_score_follows_the_adjusted_interval(results, lower, up
     compared(results, "head-lmo_dp-verified-e0.3", "head-gaussian-verified-e0.3", lower, upper)
     page = comparison_pages(results)[0]
     row = next(row for row in page.tables[2].rows if row[0] == "LMO-DP")
-    assert row[6] == verdict and ("adjusted for up to 6 comparisons" in page.caption) is (lower is not None)
+    assert row[6] == verdict and ("adjusted for the up to 6 comparisons" in page.caption) is (lower is not None)
     assert re.sub(r"\(\d\)", "(n)", row[2]) == (
         "+2.0 (n)" if lower is None else f"+2.0 [{100 * lower:+.1f}, {100 * upper:+.1f}]"
     )
