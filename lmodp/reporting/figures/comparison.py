@@ -275,8 +275,8 @@ def caption(results: Mapping[str, Any]) -> str:
     name = first_experiment(results)
     return (
         f"{results['experiments'][name]['title']}; {leading_metric(results, name).title}. 1: noise multiplier over the "
-        f"{title_of(results, 'standard')}'s, when every noise is scaled to the same verified ε of the whole run; √2 is the "
-        "least of a mixture of Laplaces in many dimensions. 2: "
+        f"{title_of(results, 'standard')}'s, when every noise is scaled to the same verified ε of the whole run; √2 is "
+        "the least of a mixture of Laplaces in many dimensions. 2: "
         "each pair of marks is one setting, named by the claimed ε of one step: hollow at the ε that is claimed for "
         "the run, full at the upper end of the verified interval (bar). 3: vertical bars are 95 % intervals over "
         "seeds. "
