@@ -78,8 +78,8 @@ def pooled_contrasts(
 ) -> list[dict[str, Any]]:
     """Return one contrast per experiment and calibration: asked minus standard, the mean over all targets.
 
-    Which two methods it compares stands in the configuration, before anything is trained. It is one
-    comparison, so that its interval needs no adjustment.
+    Which two methods it compares stands in the configuration. It is one comparison, so that its interval
+    needs no adjustment.
 
     Args:
         rows, answers: as in `compare_cells`.
