@@ -128,8 +128,11 @@ def _alone(engine: ClippingEngine, loss: Loss, batch_of: Any, index: int) -> lis
 
 
 def _length(gradient: list[Tensor | None]) -> float:
-    lengths = [float(value.double().norm()) for value in gradient if value is not None]
-    return math.hypot(*lengths)
+    return math.hypot(*(_norm(value) for value in gradient if value is not None))
+
+
+def _norm(value: Tensor) -> float:
+    return float(torch.linalg.vector_norm(value, dtype=torch.float64))
 
 
 def _through(engine: ClippingEngine, loss: Loss, batch: Mapping[str, Tensor], size: int) -> Any:
@@ -155,7 +158,7 @@ def _distance(engine: ClippingEngine, passed: Any, position: int, plain: list[Te
         passed.add(parameter, only)
         found, parameter.grad = parameter.grad, None
         difference = found if value is None else -value if found is None else found - value
-        total += 0.0 if difference is None else float(difference.double().square().sum())
+        total += 0.0 if difference is None else _norm(difference) ** 2
     return total**0.5
 
 
