@@ -88,7 +88,8 @@ def commands():
 RULES = [
     (rf"({PROGRAMS})", "names_a_program"),
     (rf"lmodp ({'|'.join(COMMANDS)})", "explains_itself"),
-    (r"lmodp (fetch|readme|plan config/(paper|reference).yaml).*", "is_understood"),
+    (r"lmodp (fetch|readme).*", "is_understood"),
+    (r"lmodp (plan config/(paper|reference).yaml|check .* --recompute|audit .*000000 .*)", "runs_long"),
     (r"lmodp recheck .*", "is_understood"),
     (r"lmodp account .*--full.*", "is_understood"),
     (r"lmodp .*", "runs"),
@@ -143,6 +144,13 @@ def test_the_suite_s_own_commands_run_as_written(command, reader, capsys):
     assert told.out and not told.err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", of_kind("runs_long"))
+def test_those_that_compute_for_minutes_run_as_written(command, reader, capsys):
+    assert main(shlex.split(command)[1:]) == 0
+    assert capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", own_methods())
 def test_a_method_is_begun_in_a_folder_of_one_s_own(command, tmp_path, capsys):
     name = shlex.split(command)[-1]
@@ -155,7 +163,7 @@ def test_a_method_is_begun_in_a_folder_of_one_s_own(command, tmp_path, capsys):
 
 def test_commands_that_are_only_understood_here(reader, capsys):
     """They compute for minutes, write, or fetch: their options exist, and so do the grids that they name."""
-    for command in of_kind("explains_itself", "is_understood"):
+    for command in of_kind("explains_itself", "is_understood", "runs_long"):
         _, name, *words = shlex.split(command)
         known = {option for action in parser_of(name)._actions for option in action.option_strings}
         assert {word for word in words if word.startswith("-")} <= known, (command, commands()[command])
