@@ -149,7 +149,8 @@ def verified_run(
     """
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta, dimension=dimension)
     answer = _full if full else _quick
-    return answer(noise, dimension, sampling_rate=sampling_rate, steps=steps, delta=delta)
+    with np.errstate(over="ignore", divide="ignore"):  # logarithms of 0 and powers beyond doubles, at the far ends
+        return answer(noise, dimension, sampling_rate=sampling_rate, steps=steps, delta=delta)
 
 
 @lru_cache(maxsize=256)

@@ -192,7 +192,8 @@ class Laplace(RateMixture):
     def log_mgf(self, t: FloatLike) -> Derivatives:
         """Return t/scale, 1/scale and 0: the rate is constant."""
         t = np.asarray(t, dtype=np.float64)
-        return t / self.scale, np.full_like(t, 1 / self.scale), np.zeros_like(t)
+        with np.errstate(over="ignore"):  # far out, the survival is 0
+            return t / self.scale, np.full_like(t, 1 / self.scale), np.zeros_like(t)
 
     @property
     def mgf_domain(self) -> float:

@@ -79,8 +79,8 @@ EVERY_LINE: Fields = {
 NOISE = "law of the noise relative to the clip norm, see lmodp.mechanisms; null for a method without privacy"
 VERIFIED: Fields = {
     "scope": Field("text", "step or run"),
-    "lower": Field("number", "epsilon is at least this; the numerical error is included"),
-    "upper": Field("number", "epsilon is at most this; the numerical error is included"),
+    "lower": Field("number", "epsilon is at least this; an estimate of the numerical error is taken off"),
+    "upper": Field("number", "epsilon is at most this; an estimate of the numerical error is added"),
     "upper_rdp": Field("number", "the upper end by Renyi orders alone"),
     "order": Field("number?", "the Renyi order that gave it; null for another route"),
     "route": Field("text", "which valid bound gave the upper end"),

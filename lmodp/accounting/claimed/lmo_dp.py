@@ -93,7 +93,7 @@ def _raw_product(noise: LaplaceMixture, t: Floats) -> Floats:
 
 def classic_factor(delta: float) -> float:
     """Return sqrt(2 ln(1.25/delta)), the classical Gaussian mechanism's std times epsilon."""
-    return math.sqrt(2 * math.log(1.25 / delta))
+    return math.sqrt(2 * (math.log(1.25) - math.log(delta)))
 
 
 def claimed_run(step_epsilon: float, *, sampling_rate: float, steps: int, delta: float) -> float:

@@ -290,7 +290,8 @@ def _sampled_pair(noise: Noise, *, coordinates: int, sampling_rate: float, remov
     """Return a dominated lattice pair of one sampled release, without cells of Q mass ``lost``."""
     cells = spread_pair(noise, coordinates=coordinates)
     sampled = without_ends(*sampled_cells(*cells, sampling_rate=sampling_rate, removal=removal), lost=lost)
-    return merge(*sampled, step=step_width(sampled, _STEP_LEVELS) if len(sampled[0]) else 1.0)
+    step = step_width(sampled, _STEP_LEVELS) if len(sampled[0]) else 0.0
+    return merge(*sampled, step=step or 1.0)  # without a loss, any
 
 
 @dataclass(frozen=True)
