@@ -74,9 +74,8 @@ def _text(certificate: dict[str, Any]) -> str:
         ("verified", "", interval(verified), _verified_note(verified)),
     ]
     sensitivity = certificate["plan"]["relative_sensitivity"]
-    sizes = {key: noise[key] for key in ("noise_multiplier", "mean_abs", "sigma_effective")}
-    over_clip_norm = {key: None if size is None else size / sensitivity for key, size in sizes.items()}
-    facts = {**over_clip_norm, "efficiency": noise["efficiency"]}
+    sizes = ("noise_multiplier", "mean_abs", "sigma_effective")
+    facts = {key: noise[key] and noise[key] / sensitivity for key in sizes} | {"efficiency": noise["efficiency"]}
     lines = "\n".join(f"  {key:20s} {number(value)}" for key, value in facts.items())
     answers = table(("epsilon", "one step", "whole run", ""), rows)
     return f"{describe_run(certificate['plan'])}\n\n{answers}\n\nnoise, over the clip norm\n{lines}"

@@ -1,7 +1,5 @@
 """The grid, the places of its files, and which records are outdated: all rules use this file."""
 
-import errno
-import os
 import re
 import sys
 import time
@@ -51,8 +49,7 @@ NOW = CACHE / "now"
 try:
     NOW.parent.mkdir(parents=True, exist_ok=True)
     NOW.write_text(str(time.time_ns()))
-    if not os.access(".", os.W_OK):  # Snakemake keeps .snakemake here
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.getcwd())
+    Path(".snakemake").mkdir(exist_ok=True)  # Snakemake's own
 except OSError as error:
     text = f"folder = {str(Path(error.filename).absolute())!r}: cannot be written ({error.strerror}). "
     raise WorkflowError(f"{text}Run in a folder that can be: snakemake --directory FOLDER") from None
