@@ -45,7 +45,7 @@ onstart:
 
 onsuccess:
     CONSOLE.pop().close()
-    print("\n".join(closing_lines(RESULTS, WHOLE_GRID)))
+    print("\n".join(closing_lines(RESULTS, WHOLE_GRID)), flush=True)
 
 
 onerror:
