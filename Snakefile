@@ -13,11 +13,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/sources.smk"
-include: "workflow/rules/mechanisms.smk"
-include: "workflow/rules/runs.smk"
-include: "workflow/rules/audit.smk"
-include: "workflow/rules/reporting.smk"
+include: "workflow/rules/bundles.smk"
 
 
 for _name in LAYOUT.config.experiments:
@@ -27,16 +23,13 @@ for _name in LAYOUT.config.experiments:
         name:
             f"only_{_name}"
         input:
-            NEEDS.of_experiment(_name),
+            files_of(BUNDLES.making(NEEDS.of_experiment(_name))),
 
 
 rule all:
     default_target: True
     input:
-        RESULTS / "report.html",
-        RESULTS / "tables" / "comparison.md",
-        NEEDS.mechanism_audits(),
-        NEEDS.training_audits(),
+        files_of(BUNDLES.making()),
 
 
 onstart:
@@ -45,6 +38,7 @@ onstart:
 
 onsuccess:
     CONSOLE.pop().close()
+    tell_failures()
     print("\n".join(closing_lines(RESULTS, WHOLE_GRID)), flush=True)
 
 

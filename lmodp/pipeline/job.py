@@ -7,14 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from traceback import format_exception
-from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock
 
-from lmodp.errors import DamagedFile, message_for_user
-from lmodp.pipeline.console import speak_plainly
+from lmodp.errors import DamagedFile
 from lmodp.pipeline.layout import Layout
 from lmodp.records.artefacts import damage
 from lmodp.records.reuse import run_stage
@@ -36,19 +33,8 @@ class Job:
     inputs: Mapping[str, Sequence[Path]]
 
     @classmethod
-    def of_rule(cls, snakemake: Any) -> Self:
-        """Return the job of a script; ``snakemake`` is what Snakemake puts into its namespace."""
-        speak_plainly()
-        if snakemake.log:
-            _keep_log(Path(str(snakemake.log)))
-        sys.excepthook = _tell
-        layout = Layout.from_values(snakemake.config)
-        inputs = {name: _paths(files) for name, files in snakemake.input.items() if name != "now"}
-        return cls(layout, getattr(snakemake.wildcards, "id", ""), inputs)
-
-    @classmethod
     def of_stage(cls, layout: Layout, stage: str, thing: str = "") -> Self:
-        """Return the job that the workflow would run for a stage, without Snakemake."""
+        """Return the job of a rule or stage for the thing of an id."""
         return cls(layout, thing, layout.needs.inputs(stage, thing))
 
     @property
@@ -122,8 +108,6 @@ class Job:
         records = [self.outputs(stage)["record"] for stage in stages]
         if any(self.layout.judge.why_outdated(record) for record in records):
             return False
-        for record in records:
-            os.utime(record)  # newer than its inputs again, so that the workflow rests
         print(f"{len(records)} records of {self.id} are kept as they are", flush=True)
         return True
 
@@ -164,7 +148,7 @@ class _Tee:
         return getattr(self.console, name)
 
 
-def _keep_log(path: Path) -> None:
+def keep_log(path: Path) -> None:
     """Copy what the job prints into its log file.
 
     In a terminal the workflow draws a line of its own, see `lmodp.pipeline.console`; there only an error appears beside
@@ -177,14 +161,8 @@ def _keep_log(path: Path) -> None:
     os.environ["TQDM_DISABLE"] = "1"
 
 
-def _paths(files: Any) -> list[Path]:
-    return [Path(files)] if isinstance(files, str) else [Path(str(file)) for file in files]
-
-
-def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Print what a user can mend as one message; everything else is a fault of the suite and keeps its traceback."""
-    told = message_for_user(error)
-    text = f"lmodp: {told}" if told else "".join(format_exception(kind, error, traceback)).rstrip()
+def tell(text: str) -> None:
+    """Print what went wrong; in a terminal, where all else goes to the log file, also there."""
     print(text, file=sys.stderr)
     if sys.__stderr__ is not None and sys.__stderr__.isatty():
         print(f"\r\x1b[K{text}", file=sys.__stderr__)  # in the place of the workflow's line, which comes back below

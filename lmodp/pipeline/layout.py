@@ -59,9 +59,9 @@ class Layout:
         """What every record is made from."""
         return Needs(self.grid, self.results, self.cache, pending=self.config.unfinished == "pending")
 
-    @cached_property
+    @property
     def judge(self) -> Judge:
-        """The judge of this grid's records."""
+        """A judge of this grid's records as they are now; it remembers its verdicts."""
         return Judge(
             root=self.results,
             method_files=self._method_files,

@@ -29,7 +29,7 @@ from lmodp.stages.tuning import REPETITION, SPLIT, tune
 from lmodp.training import Examples, TrainingSettings, train
 from lmodp.training.examples import arranged
 from lmodp.training.losses import Loss
-from lmodp.training.memory import set_up_training
+from lmodp.training.memory import forget_peak_memory, set_up_training
 from lmodp.training.run_log import mean_clipped_share
 from lmodp.vocabulary import OWN_ENGINE
 
@@ -193,6 +193,7 @@ class _Trainer:
         run, seeds = self.cell.runs[number], seeds_of(self.cell.spec, number)
         made_by = {"code": self.runs.code}
         head = {"run": run, "repetition": number, "status": "done", "reason": None, "created_by": made_by}
+        forget_peak_memory(self.runs.task.device)  # what a process trained before is not this run's
         try:
             model, running, summary = self.runs.task.model(seeds["head_init"])
             result = self._resumed(running, run, seeds)

@@ -5,21 +5,42 @@ from __future__ import annotations
 import ctypes
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
 
-def peak_memory(device: torch.device) -> dict[str, object]:
-    """Return the peak in bytes and how it was measured.
+def forget_peak_memory(device: torch.device) -> None:
+    """Begin to measure anew: the peak is that of what comes, in a process that has trained before.
 
-    On a CPU: the process's largest resident set so far, which never falls. On CUDA:
-    the most memory that torch has allocated since the process began.
+    Where the system has no such mark (it is Linux's), the peak stays that of the whole process.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def peak_memory(device: torch.device) -> dict[str, object]:
+    """Return the peak in bytes and how it was measured, since `forget_peak_memory`.
+
+    On a CPU: the process's largest resident set. On CUDA: the most memory that torch has allocated.
     """
     if device.type == "cuda":
         return {"peak_memory_bytes": torch.cuda.max_memory_allocated(device), "peak_memory_of": "torch on the device"}
-    unit = 1 if sys.platform == "darwin" else 1024
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return {"peak_memory_bytes": resident, "peak_memory_of": "resident set of the process"}
+    return {"peak_memory_bytes": largest_resident_set(), "peak_memory_of": "resident set of the process"}
+
+
+def largest_resident_set() -> int:
+    """Return the largest resident set of this process in bytes, since `forget_peak_memory`."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
+    except (OSError, StopIteration):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 # Parameters of mallopt, from malloc.h.

@@ -31,7 +31,7 @@ def test_the_default_grid_with_values_of_its_own_from_another_folder(tmp_path):
     values = ("privacy={epsilon: [0.7], delta: [1e-6], published_points: []}", "keep_records=false", "base_seed=5")
     code, told = snakemake("-n", "only_head", "--snakefile", str(ROOT / "Snakefile"), "--config", *values, cwd=tmp_path)
     assert code == 0, told[-3000:]
-    assert "e0.7-" in told and "-e3-" not in told and "results/quick/cells/head-gaussian" in told
+    assert "e0.7-" in told and "-e3-" not in told and "finetune_model head-gaussian" in told
     assert "Job stats" in told and "\ntotal " in told, "a dry run counts its jobs"
     assert not (tmp_path / "results").exists()
 

@@ -1,6 +1,5 @@
-"""The grid, the places of its files, and which records are outdated: all rules use this file."""
+"""The grid, the places of its files, and its bundles: all rules use this file."""
 
-import re
 import sys
 import time
 from pathlib import Path
@@ -11,9 +10,10 @@ from snakemake.utils import update_config
 sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
 from lmodp.errors import LmodpError
+from lmodp.pipeline.bundles import Bundles
 from lmodp.pipeline.console import Console, closing_lines, near, speak_plainly, typed
 from lmodp.pipeline.layout import Layout
-from lmodp.records.stage_table import get_stage
+from lmodp.pipeline.run_bundle import failures
 
 
 def as_in_a_file(value):
@@ -34,17 +34,18 @@ try:
 except LmodpError as error:
     raise WorkflowError(str(error)) from None
 
-GRID = LAYOUT.grid
 NEEDS = LAYOUT.needs
 RESULTS = LAYOUT.results
 CACHE = LAYOUT.cache
 LOGS = CACHE / "logs" / LAYOUT.config.grid
+DONE = CACHE / "bundles" / LAYOUT.config.grid
+BUNDLES = Bundles(LAYOUT)
 
 speak_plainly()
 CONSOLE = []  # of a run in progress
 WHOLE_GRID = " ".join([typed("snakemake"), *(f"--configfile {near(file)}" for file in workflow.overwrite_configfiles)])
 
-# An outdated record gets this file, newer than everything, as a further input.
+# Every bundle that is asked for has this file, newer than everything, as an input, and so it runs.
 NOW = CACHE / "now"
 try:
     NOW.parent.mkdir(parents=True, exist_ok=True)
@@ -55,39 +56,19 @@ except OSError as error:
     raise WorkflowError(f"{text}Run in a folder that can be: snakemake --directory FOLDER") from None
 
 
-def inputs_of(rule, *stages):
-    """Return an input function for a rule that makes the records of stages (by default of the one of its name).
-
-    Snakemake compares file times, which a fresh clone does not have. So inputs are
-    `ancient`. A rule runs again if one of its records is outdated, that is, made by other
-    code or from other inputs (see `lmodp.records.reuse.Judge`), upstream included.
-    """
-
-    def inputs(wildcards):
-        thing = getattr(wildcards, "id", "")
-        found = {name: list(map(str, paths)) for name, paths in NEEDS.inputs(rule, thing).items()}
-        records = [LAYOUT.outputs(stage, thing)["record"] for stage in stages or (rule,)]
-        if any(LAYOUT.judge.why_outdated(record) for record in records):
-            return {**found, "now": NOW}
-        return {name: ancient(files) for name, files in found.items()}
-
-    return inputs
+def files_of(bundles):
+    """The files of bundles that must run; where none must, one that is there, so that there is nothing to do."""
+    return [DONE / f"{name}.json" for name in bundles] or [NOW]
 
 
-def outputs_of(stage):
-    """Return the outputs of a stage by name. They are updated in place: a record that stands is left as it is."""
-    return {name: update(LAYOUT.place(file, "{id}")) for name, file in get_stage(stage).files.items()}
+def waits_for(wildcards):
+    """The bundles before this one that must run, and a file that is always new."""
+    return [NOW, *files_of(BUNDLES.before(wildcards.bundle))]
 
 
-def one_of(ids):
-    """A pattern of just these ids; of none, one that matches nothing."""
-    return "|".join(map(re.escape, ids)) or "(?!)"
-
-
-def records_of(*stages):
-    """The records of these stages of a cell, by stage."""
-    return {stage: outputs_of(stage)["record"] for stage in stages}
-
-
-wildcard_constraints:
-    id=r"[A-Za-z0-9_.-]+",
+def tell_failures():
+    """A bundle goes on after a task that fails, and so does the workflow; at its end that counts as a failure."""
+    ran = [path for path in sorted(DONE.glob("*.json")) if path.stat().st_mtime > NOW.stat().st_mtime]
+    if failed := failures(ran):
+        lines = [f"{task}: {why}" for task, why in failed.items()]
+        raise WorkflowError("\n".join([f"{len(lines)} tasks have no record:", *lines]))

@@ -27,7 +27,7 @@ def test_a_line_reaches_the_console_in_one_piece_and_progress_stays_out_of_the_l
     monkeypatch.setattr(sys, "stdout", console)
     monkeypatch.setattr(sys, "stderr", console)
     monkeypatch.setenv("TQDM_DISABLE", "")
-    job._keep_log(tmp_path / "logs/one.log")
+    job.keep_log(tmp_path / "logs/one.log")
     print("lmodp:", "one message", file=sys.stderr)
     print("10 %\r", end="")
     print("two\nthree")

@@ -1,8 +1,5 @@
 """What the workflow finds outdated beyond what a record itself can tell."""
 
-import importlib
-import inspect
-import re
 from dataclasses import replace
 
 import pytest
@@ -11,13 +8,12 @@ import yaml
 from lmodp.data.cards import DATASETS
 from lmodp.data.lockfile import locked_package
 from lmodp.models.cards import MODELS
-from lmodp.pipeline import jobs
 from lmodp.pipeline import layout as layout_module
 from lmodp.pipeline.job import Job
 from lmodp.pipeline.layout import Layout
 from lmodp.pipeline.recompute import recompute_certificates
 from lmodp.records.record import input_hash, make_record, read_record, write_json
-from lmodp.records.stage_table import STAGES, stage_code
+from lmodp.records.stage_table import stage_code
 from tests.contracts.small_world import ROOT
 
 
@@ -81,27 +77,6 @@ def test_a_map_of_another_grid_is_made_again(tmp_path):
 def smoke(tmp_path, **changes):
     values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
     return Layout.from_values(values | {"results_root": str(tmp_path), "cache_root": str(tmp_path / "cache")} | changes)
-
-
-def test_rules_scripts_jobs_stages_and_functions_share_their_names():
-    rules = re.findall(
-        r"(?m)^rule (\w+):", "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    )
-    made = {name for name in rules if not name.startswith("all_")}
-    scripts = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")}
-    functions = {name for name in vars(jobs) if not name.startswith("_") and inspect.isfunction(vars(jobs)[name])}
-    own = {name for name in functions if vars(jobs)[name].__module__ == jobs.__name__}
-    assert made == scripts == own
-    together = {"evaluate_model", "verify_run", "audit_training"}  # in one job with finetune_model
-    assert set(STAGES) - together == made - {"fetch_package", "finetune_and_audit_model"}
-    for name, stage in STAGES.items():
-        assert stage.module.rpartition(".")[2] == name
-        assert inspect.isfunction(getattr(importlib.import_module(stage.module), name))
-
-
-def test_every_script_calls_the_job_of_its_name():
-    for path in (ROOT / "workflow/scripts").glob("*.py"):
-        assert f"jobs.{path.stem}(Job.of_rule(snakemake))" in path.read_text()
 
 
 @pytest.mark.parametrize("stage", ["prepare_dataset", "prepare_model"])

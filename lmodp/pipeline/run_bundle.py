@@ -1,0 +1,84 @@
+"""The script of every rule: does the waiting tasks of one bundle, each for itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from traceback import format_exc
+from typing import Any
+
+from lmodp.errors import LmodpError
+from lmodp.pipeline import jobs
+from lmodp.pipeline.bundles import Bundles, Task, stages_of
+from lmodp.pipeline.job import Job, keep_log, tell
+from lmodp.pipeline.layout import Layout
+from lmodp.records.record import read_json, write_json
+from lmodp.records.stage_table import STAGES
+
+
+def run_bundle(snakemake: Any) -> None:
+    """Do the tasks of a bundle; ``snakemake`` is what Snakemake puts into a script's namespace.
+
+    The bundle's file says what each task took and why one failed. A bundle in which everything failed fails.
+    """
+    keep_log(Path(str(snakemake.log)))
+    bundles = Bundles(Layout.from_values(snakemake.config))
+    before = failures(path for path in map(Path, snakemake.input) if path.suffix == ".json")
+    done = do_tasks(bundles, [Task(*name.split(" ", 1)) for name in snakemake.params.tasks], before)
+    if all(item["failure"] for item in done):
+        sys.exit(1)
+    write_json(Path(str(snakemake.output)), {"tasks": done, "processor_seconds": processor_seconds()})
+
+
+def do_tasks(bundles: Bundles, tasks: Iterable[Task], before: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """Do tasks one after another; one that fails leaves the others alone, but for those that need what it makes.
+
+    Args:
+        bundles: of the grid.
+        tasks: to be done.
+        before: tasks of earlier bundles that failed, each with why.
+
+    Returns:
+        an entry per task: ``task``, ``failure`` (None, or why it has no record), and the processor seconds for
+        importing its code and for its work.
+    """
+    failed, done = dict(before or {}), []
+    for task in tasks:
+        began = processor_seconds()
+        for stage in stages_of(task):
+            import_module(STAGES[stage].module)
+        imported = processor_seconds()
+        missing = next((str(item) for item in bundles.needed(task) if str(item) in failed), None)
+        failure = f"needs {missing}, which failed" if missing else _failure(bundles.layout, task)
+        if failure is not None:
+            failed[str(task)] = failure
+            tell(f"lmodp: {task}: {failure}")
+        times = {"import_seconds": imported - began, "work_seconds": processor_seconds() - imported}
+        done.append({"task": str(task), "failure": failure, **times})
+    return done
+
+
+def _failure(layout: Layout, task: Task) -> str | None:
+    """Do a task and return None, or why it could not be done."""
+    try:
+        getattr(jobs, task.job)(Job.of_stage(layout, task.job, task.thing))
+    except LmodpError as error:
+        return str(error)
+    except Exception as error:  # a fault of the suite in one cell must not cost its neighbours their work
+        print(format_exc(), file=sys.stderr, end="")
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def failures(files: Iterable[Path]) -> dict[str, str]:
+    """Return the tasks that failed in bundles, each with why, from the files of the bundles."""
+    tasks = [item for file in files for item in read_json(file)["tasks"]]
+    return {item["task"]: item["failure"] for item in tasks if item["failure"]}
+
+
+def processor_seconds() -> float:
+    """Return what this process and its children that ended have used."""
+    return sum(os.times()[:4])
