@@ -10,7 +10,7 @@ cache holds that vector, (N, H).
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,42 +108,56 @@ def cache_prefix(
     prefix = find_prefix(model)
     if prefix.blocks == 0:
         raise Unsupported(f"the frozen prefix cannot be cached: {prefix.reason}")
+    (states,) = prefix_states(
+        model, examples, [prefix], batch_size=batch_size, memory_bound=memory_bound, folder=folder
+    )
     if prefix.pooled:
-        return model, TensorExamples(
-            {"pooled": _pooled(model, examples, batch_size), **_values(examples)}, device=examples.device
-        )
-    width = transformers_model(model).config.hidden_size
-    store = flat_store(int(examples.lengths.sum()), width, memory_bound=memory_bound, folder=folder)
-    for indices, hidden in _forwards(model, examples, batch_size, _hidden_state(prefix.blocks)):
-        for row, index in enumerate(indices):
-            start, length = examples.starts[index], examples.lengths[index]
-            store[start : start + length] = hidden[row, :length]
-    return suffix_of(model, prefix.blocks), CachedActivations(store, examples)
+        values = {name: torch.from_numpy(values) for name, values in examples.values.items()}
+        return model, TensorExamples({"pooled": states, **values}, device=examples.device)
+    return suffix_of(model, prefix.blocks), CachedActivations(states, examples)
 
 
-def _values(examples: TokenColumns) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(values) for name, values in examples.values.items()}
+def prefix_states(
+    model: nn.Module,
+    examples: TokenColumns,
+    prefixes: Sequence[Prefix],
+    *,
+    batch_size: int,
+    memory_bound: int = MEMORY_BOUND,
+    folder: Path | str | None = None,
+) -> list[Tensor]:
+    """Return the outputs of several prefixes of one model, from one pass over the examples.
 
+    Args:
+        model, examples, batch_size, memory_bound, folder: as in `cache_prefix`; what of the model is trained plays
+            no part.
+        prefixes: none without blocks.
 
-def _pooled(model: nn.Module, examples: TokenColumns, batch_size: int) -> Tensor:
-    """Return the pooled states (N, H)."""
-    found = torch.empty(len(examples), transformers_model(model).config.hidden_size)
-    for indices, pooled in _forwards(model, examples, batch_size, _pooled_state):
-        found[torch.from_numpy(indices)] = pooled
+    Returns:
+        one float32 tensor per prefix: pooled states (N, H), or the states of all tokens (tokens, H).
+    """
+    width, tokens = transformers_model(model).config.hidden_size, int(examples.lengths.sum())
+    found = [
+        torch.empty(len(examples), width)
+        if prefix.pooled
+        else flat_store(tokens, width, memory_bound=memory_bound, folder=folder)
+        for prefix in prefixes
+    ]
+    for indices, states in _forwards(model, examples, batch_size, prefixes):
+        for prefix, store, values in zip(prefixes, found, states, strict=True):
+            if prefix.pooled:
+                store[torch.from_numpy(indices)] = values
+                continue
+            for row, index in enumerate(indices):
+                start, length = examples.starts[index], examples.lengths[index]
+                store[start : start + length] = values[row, :length]
     return found
 
 
-def _pooled_state(model: Any, inputs: dict[str, Tensor]) -> Tensor:
-    return model.pooled_state(**inputs)
-
-
-Forward = Callable[[nn.Module, dict[str, Tensor]], Tensor]
-
-
 def _forwards(
-    model: nn.Module, examples: TokenColumns, batch_size: int, forward: Forward
-) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Yield (indices, float32 output on the CPU) over all examples, by length."""
+    model: nn.Module, examples: TokenColumns, batch_size: int, prefixes: Sequence[Prefix]
+) -> Iterator[tuple[np.ndarray, list[Tensor]]]:
+    """Yield (indices, a float32 output on the CPU per prefix) over all examples, by length."""
     order, training = examples.arrange(np.arange(len(examples))), model.training
     model.eval()
     for start in range(0, len(order), batch_size):
@@ -152,40 +166,43 @@ def _forwards(
         inputs = {name: value for name, value in batch.items() if name not in ("labels", *examples.values)}
         with torch.no_grad():
             with explained(model, inputs):
-                hidden = forward(model, inputs)
-            yield indices, hidden.float().cpu()
+                states = _states(model, inputs, prefixes)
+            yield indices, [state.float().cpu() for state in states]
     model.train(training)
 
 
 class _Reached(Exception):
-    """Raised to end a forward pass after the last block of the prefix."""
-
-    def __init__(self, hidden: Tensor):
-        super().__init__("prefix done")
-        self.hidden = hidden
+    """Raised to end a forward pass after the last block that is wanted."""
 
 
-def _hidden_state(blocks: int) -> Forward:
-    """Return a function that runs a model up to block ``blocks`` and returns its output."""
+def _states(model: Any, inputs: dict[str, Tensor], prefixes: Sequence[Prefix]) -> list[Tensor]:
+    """Run a model as far as the prefixes reach and return the output of each."""
+    inner = transformers_model(model)
+    parts = architecture_of(inner)
+    blocks, hidden = at_path(inner, parts.blocks), dict[int, Tensor]()
+    counts = {prefix.blocks for prefix in prefixes if not prefix.pooled}
+    to_the_top = any(prefix.pooled for prefix in prefixes)
 
-    def run(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
-        inner = transformers_model(model)
-        parts = architecture_of(inner)
-        last = at_path(inner, parts.blocks)[blocks - 1]
-        handle = last.register_forward_hook(_stop)
-        try:
+    def keep(count: int, output: Tensor | tuple) -> None:
+        hidden[count] = output if isinstance(output, Tensor) else output[0]
+        if count == max(counts) and not to_the_top:
+            raise _Reached
+
+    handles = [
+        blocks[count - 1].register_forward_hook(lambda module, args, output, count=count: keep(count, output))
+        for count in counts
+    ]
+    try:
+        if to_the_top:
+            hidden[0] = model.pooled_state(**inputs)
+        else:
             getattr(inner, parts.backbone)(**inputs)
-        except _Reached as reached:
-            return reached.hidden
-        finally:
+    except _Reached:
+        pass
+    finally:
+        for handle in handles:
             handle.remove()
-        raise RuntimeError("the model's forward pass did not run its blocks")
-
-    return run
-
-
-def _stop(module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
-    raise _Reached(output if isinstance(output, Tensor) else output[0])
+    return [hidden[0 if prefix.pooled else prefix.blocks] for prefix in prefixes]
 
 
 class _Given(nn.Module):

@@ -59,7 +59,7 @@ class PretrainingSettings:
     positions: int = 256
     block: int = 128
     batch_size: int = 8
-    steps: int = 750
+    steps: int = 400
     learning_rate: float = 6e-3
     warmup: int = 50
     weight_decay: float = 0.1

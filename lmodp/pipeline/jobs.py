@@ -7,11 +7,14 @@ imported where they are used: a job that computes one number need not load torch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmodp.methods.discovery import get_method
 from lmodp.pipeline.job import Job
+from lmodp.records.artefacts import damage
 from lmodp.records.record import answered, read_record
 from lmodp.records.reuse import input_hashes
 from lmodp.records.stage_table import stage_code
@@ -19,6 +22,7 @@ from lmodp.records.stage_table import stage_code
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
     from lmodp.methods.engine import Engine
+    from lmodp.specs import ActivationsSpec
     from lmodp.stages.cell_runs import CellRuns
 
 CELL_STAGES = ("finetune_model", "evaluate_model", "verify_run")
@@ -133,21 +137,40 @@ def tokenize_dataset(job: Job) -> None:
 
 
 def cache_activations(job: Job) -> None:
-    """Compute the outputs of a frozen prefix once, for every split."""
+    """Compute the outputs of a frozen prefix once, for every split; others that are due share the pass."""
     from lmodp.stages.cache_activations import cache_activations
 
-    spec = job.layout.grid.activations[job.id]
-    job.run(
-        "cache_activations",
-        inputs=job.records("tokens", "model"),
-        spec=spec.to_dict(),
-        work=lambda: cache_activations(
-            spec,
-            tokens_folder=job.input("tokens_stamp").parent,
-            model_folder=job.input("model_stamp").parent,
-            folder=job.outputs("cache_activations")["stamp"].parent,
-        ),
-    )
+    specs = job.layout.grid.activations
+    due = [name for name in specs if name == job.id or (_alike(specs[name], specs[job.id]) and _is_due(job, name))]
+    jobs = [Job.of_stage(job.layout, "cache_activations", name) for name in due]
+    folders = {one.id: one.outputs("cache_activations")["stamp"].parent for one in jobs}
+    computed: dict[Path, dict[str, Any]] = {}
+
+    def content(one: Job) -> dict[str, Any]:
+        if not computed:
+            computed.update(
+                cache_activations(
+                    {folders[name]: specs[name] for name in due},
+                    tokens_folder=job.input("tokens_stamp").parent,
+                    model_folder=job.input("model_stamp").parent,
+                )
+            )
+        return computed[folders[one.id]]
+
+    for one in jobs:
+        spec, inputs = specs[one.id].to_dict(), one.records("tokens", "model")
+        one.run("cache_activations", inputs=inputs, spec=spec, work=partial(content, one))
+
+
+def _alike(one: ActivationsSpec, other: ActivationsSpec) -> bool:
+    return replace(one, trainable=None) == replace(other, trainable=None)
+
+
+def _is_due(job: Job, name: str) -> bool:
+    """Whether activations of this grid are not there as the present code would write them."""
+    outputs = job.layout.outputs("cache_activations", name)
+    outdated = job.layout.judge.why_outdated(outputs["record"]) is not None
+    return outdated or damage(outputs["stamp"].parent) is not None
 
 
 def finetune_model(job: Job) -> None:

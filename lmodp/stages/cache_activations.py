@@ -1,7 +1,12 @@
-"""The stage cache_activations: a frozen prefix's outputs, once for all runs that share it."""
+"""The stage cache_activations: a frozen prefix's outputs, once for all runs that share it.
+
+Prefixes of one model over the same tokens share one pass.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,44 +14,44 @@ import torch
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from lmodp.models.prefix import cache_prefix, find_prefix
+from lmodp.models.prefix import find_prefix, prefix_states
 from lmodp.specs import ActivationsSpec
 from lmodp.tasks.classification import ClassificationTask
-from lmodp.training import TensorExamples
 
 BATCH = 64
 
 
 def cache_activations(
-    spec: ActivationsSpec, *, tokens_folder: Path, model_folder: Path, folder: Path
-) -> dict[str, Any]:
-    """Compute and write the prefix's outputs for every split.
+    asked: Mapping[Path, ActivationsSpec], *, tokens_folder: Path, model_folder: Path
+) -> dict[Path, dict[str, Any]]:
+    """Compute and write the outputs of one or several prefixes for every split, in one pass over the model.
 
     Args:
-        spec: data set, model, trainable part, pooling and threads.
+        asked: the spec by the folder that receives one safetensors file per split: ``pooled`` (N, H), or ``hidden``
+            (all tokens, H). Model, tokens, pooling and threads of all are the same.
         tokens_folder, model_folder: outputs of tokenize_dataset and prepare_model.
-        folder: receives one safetensors file per split: ``pooled`` (N, H), or
-            ``hidden`` (all tokens, H).
 
     Returns:
-        The record's content: shape, bytes and how many layers were left out.
+        By folder the record's content: shape, bytes and how many layers were left out.
     """
-    torch.set_num_threads(spec.threads)
-    task = ClassificationTask(
-        spec.task, model_folder=model_folder, tokens_folder=tokens_folder, activations_folder=None
-    )
-    model, _, _ = task.model(0)
-    prefix = find_prefix(model)
-    folder.mkdir(parents=True, exist_ok=True)
-    facts = {}
+    first = next(iter(asked.values()))
+    torch.set_num_threads(first.threads)
+    task = partial(ClassificationTask, model_folder=model_folder, tokens_folder=tokens_folder, activations_folder=None)
+    models = [task(spec.task).model(0)[0] for spec in asked.values()]
+    prefixes = dict(zip(asked, map(find_prefix, models), strict=True))
+    facts: dict[Path, dict[str, Any]] = {folder: {} for folder in asked}
     splits = sorted(path.stem for path in tokens_folder.glob("*.safetensors"))
     for split in tqdm(splits, desc="activations", unit="split"):
-        _, cached = cache_prefix(model, task.tokens(split), batch_size=BATCH, folder=folder)
-        name, tensor = ("hidden", None)
-        if isinstance(cached, TensorExamples):
-            name, tensor = "pooled", cached.tensors["pooled"]
-        else:
-            tensor = cached.store
-        save_file({name: tensor.contiguous()}, folder / f"{split}.safetensors")
-        facts[split] = {"tensor": name, "shape": list(tensor.shape), "bytes": tensor.numel() * tensor.element_size()}
-    return {"frozen_layers": prefix.blocks, "pooled": prefix.pooled, "splits": facts}
+        examples = task(first.task).tokens(split)
+        scratch = next(iter(asked))
+        states = prefix_states(models[0], examples, list(prefixes.values()), batch_size=BATCH, folder=scratch)
+        for (folder, prefix), tensor in zip(prefixes.items(), states, strict=True):
+            name = "pooled" if prefix.pooled else "hidden"
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file({name: tensor.contiguous()}, folder / f"{split}.safetensors")
+            size = tensor.numel() * tensor.element_size()
+            facts[folder][split] = {"tensor": name, "shape": list(tensor.shape), "bytes": size}
+    return {
+        folder: {"frozen_layers": prefix.blocks, "pooled": prefix.pooled, "splits": facts[folder]}
+        for folder, prefix in prefixes.items()
+    }

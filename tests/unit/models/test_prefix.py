@@ -8,7 +8,7 @@ import torch
 
 from lmodp.errors import InvalidValue, Unsupported
 from lmodp.models.classifier import SequenceClassifier
-from lmodp.models.prefix import Prefix, cache_prefix, find_prefix
+from lmodp.models.prefix import Prefix, cache_prefix, find_prefix, prefix_states
 from lmodp.models.trainable import set_trainable
 from lmodp.training import ClippingEngine, TokenColumns
 from tests.oracles.clipping_models import build, make_batch
@@ -139,3 +139,18 @@ def test_caching_keeps_the_mode():
     model.train()
     cache_prefix(model, examples)
     assert model.training
+
+
+def test_prefixes_that_share_a_pass_are_those_of_passes_of_their_own():
+    """To the bit: a head's pooled states and the states below the last layer."""
+    alone, prefixes = [], []
+    for part in ("head", {"last_layers": 1}):
+        model, _, examples = problem("roberta", part, pooling="mean")
+        _, cached = cache_prefix(model, examples, batch_size=2)
+        alone.append(cached.tensors["pooled"] if part == "head" else cached.store)
+        prefixes.append(find_prefix(model))
+    calls = []
+    model.model.roberta.encoder.layer[0].register_forward_hook(lambda *_: calls.append(1))
+    together = prefix_states(model, examples, prefixes, batch_size=2)
+    assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
+    assert len(calls) == 3, "five examples by two, once for both"
