@@ -97,7 +97,7 @@ def _random(card: ModelCard, cache_root: Path) -> Made:
 
 
 def _pretrained(card: ModelCard, cache_root: Path) -> Made:
-    from lmodp.models.pretraining import pretrain_gpt2  # imports datasets, which is slow
+    from lmodp.models.pretraining import pretrain_gpt2  # needed for one model only
 
     model, tokenizer, facts = pretrain_gpt2(cache_root)
     return model, tokenizer, {"pretraining": facts}
