@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lmodp.data.cards import DATASETS
 from lmodp.data.lockfile import locked_packages
 from lmodp.estimate.seconds import START, seconds_of
 from lmodp.models.cards import MODELS
@@ -107,7 +106,7 @@ class Bundles:
     def _packages(self) -> list[str]:
         grid, packages = self.layout.grid, locked_packages()
         names = [
-            *(DATASETS[item.dataset].package for item in grid.datasets.values() if item.source == "embedded"),
+            *(item.card.package for item in grid.datasets.values() if item.source == "embedded"),
             *(MODELS[item.model].package for item in grid.models.values() if item.source == "embedded"),
         ]
         return [packages[name].folder(self.layout.cache).name for name in dict.fromkeys(filter(None, names))]

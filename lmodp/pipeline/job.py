@@ -7,11 +7,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, Self
 
 from filelock import FileLock
 
-from lmodp.errors import DamagedFile
+from lmodp.errors import DamagedFile, message_for_user
 from lmodp.pipeline.layout import Layout
 from lmodp.records.artefacts import damage
 from lmodp.records.reuse import run_stage
@@ -161,8 +162,15 @@ def keep_log(path: Path) -> None:
     os.environ["TQDM_DISABLE"] = "1"
 
 
-def tell(text: str) -> None:
-    """Print what went wrong; in a terminal, where all else goes to the log file, also there."""
+def tell(error: BaseException, task: str = "") -> str:
+    """Print what went wrong, in a terminal also there, and return it in one line.
+
+    What a user can mend is one message; everything else is a fault of the suite and keeps its traceback.
+    """
+    known = message_for_user(error)
+    head = f"lmodp: {task}: " if task else "lmodp: " if known else ""
+    text = head + (known or "".join(format_exception(error)).rstrip())
     print(text, file=sys.stderr)
     if sys.__stderr__ is not None and sys.__stderr__.isatty():
         print(f"\r\x1b[K{text}", file=sys.__stderr__)  # in the place of the workflow's line, which comes back below
+    return known or f"{type(error).__name__}: {error}"

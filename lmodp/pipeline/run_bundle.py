@@ -7,10 +7,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from traceback import format_exc
+from types import TracebackType
 from typing import Any
 
-from lmodp.errors import LmodpError
 from lmodp.pipeline import jobs
 from lmodp.pipeline.bundles import Bundles, Task, stages_of
 from lmodp.pipeline.job import Job, keep_log, tell
@@ -25,12 +24,17 @@ def run_bundle(snakemake: Any) -> None:
     The bundle's file says what each task took and why one failed. A bundle in which everything failed fails.
     """
     keep_log(Path(str(snakemake.log)))
+    sys.excepthook = _tell
     bundles = Bundles(Layout.from_values(snakemake.config))
     before = failures(path for path in map(Path, snakemake.input) if path.suffix == ".json")
     done = do_tasks(bundles, [Task(*name.split(" ", 1)) for name in snakemake.params.tasks], before)
     if all(item["failure"] for item in done):
         sys.exit(1)
     write_json(Path(str(snakemake.output)), {"tasks": done, "processor_seconds": processor_seconds()})
+
+
+def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    tell(error)
 
 
 def do_tasks(bundles: Bundles, tasks: Iterable[Task], before: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
@@ -55,7 +59,6 @@ def do_tasks(bundles: Bundles, tasks: Iterable[Task], before: Mapping[str, str] 
         failure = f"needs {missing}, which failed" if missing else _failure(bundles.layout, task)
         if failure is not None:
             failed[str(task)] = failure
-            tell(f"lmodp: {task}: {failure}")
         times = {"import_seconds": imported - began, "work_seconds": processor_seconds() - imported}
         done.append({"task": str(task), "failure": failure, **times})
     return done
@@ -65,11 +68,8 @@ def _failure(layout: Layout, task: Task) -> str | None:
     """Do a task and return None, or why it could not be done."""
     try:
         getattr(jobs, task.job)(Job.of_stage(layout, task.job, task.thing))
-    except LmodpError as error:
-        return str(error)
-    except Exception as error:  # a fault of the suite in one cell must not cost its neighbours their work
-        print(format_exc(), file=sys.stderr, end="")
-        return f"{type(error).__name__}: {error}"
+    except Exception as error:  # in one cell, it must not cost its neighbours their work
+        return tell(error, str(task))
     return None
 
 

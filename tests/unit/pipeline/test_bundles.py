@@ -97,7 +97,7 @@ def test_a_task_that_fails_leaves_its_neighbours_alone(small, monkeypatch, capsy
     assert failed[str(first)] == "ZeroDivisionError: a fault"
     assert failed[str(Task("certify_mechanism", first.thing))] == f"needs {first}, which failed" and len(failed) == 2
     told = capsys.readouterr().err
-    assert "Traceback" in told and f"lmodp: {first}: ZeroDivisionError: a fault" in told
+    assert "Traceback" in told and f"lmodp: {first}: " in told
     waiting = set(Bundles(small).waiting(certified(small).name))
     assert waiting == {first, Task("certify_mechanism", first.thing)}
     write_json(small.cache / "b.json", {"tasks": done})

@@ -69,7 +69,7 @@ def test_beside_the_line_of_a_terminal_a_job_prints_into_its_log_alone(tmp_path,
     ],
 )
 def test_what_a_user_can_mend_is_one_message(capsys, error, told):
-    job._tell(type(error), error, None)
+    assert told in job.tell(error)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("lmodp: ") and told in line
 
@@ -78,5 +78,5 @@ def test_a_fault_of_the_suite_keeps_its_traceback(capsys):
     try:
         raise KeyError("rate")
     except KeyError as error:
-        job._tell(KeyError, error, error.__traceback__)
+        assert job.tell(error) == "KeyError: 'rate'"
     assert "Traceback" in capsys.readouterr().err
