@@ -72,13 +72,12 @@ def test_single_jobs(disturbed, chance):
 def snakemake(values, folder):
     """Start the workflow itself, with all its processes in a group of their own."""
     file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump(values))
+    file.write_text(yaml.safe_dump({**values, "unfinished": "compute"}))
     command = [sys.executable, "-m", "snakemake", "--configfile", str(file), "--cores", "2", "--nolock"]
-    targets = ["--until", *sorted({stage for stage, _ in jobs_of(Layout.from_values(values))})]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     with (folder / "log.txt").open("w") as log:
         return subprocess.Popen(
-            [*command, *targets], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+            [*command, "only_head"], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
         )
 
 
@@ -92,6 +91,6 @@ def test_whole_workflows(undisturbed, tmp_path, chance, number):
     process.wait(timeout=120)
     again = snakemake(values, tmp_path)
     assert again.wait(timeout=600) == 0, (tmp_path / "log.txt").read_text()[-3000:]
-    found, kept = state(values), undisturbed[2]
+    found, kept = state(values), {name: data for name, data in undisturbed[2].items() if not name.startswith("tables")}
     assert {name: data for name, data in found.items() if name in kept} == kept
     count("kill of a whole workflow, then a start", tried=1, same_bytes=1)

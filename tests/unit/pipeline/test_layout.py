@@ -8,6 +8,7 @@ import yaml
 from lmodp.data.cards import DATASETS
 from lmodp.data.lockfile import locked_package
 from lmodp.models.cards import MODELS
+from lmodp.pipeline import jobs
 from lmodp.pipeline import layout as layout_module
 from lmodp.pipeline.job import Job
 from lmodp.pipeline.layout import Layout
