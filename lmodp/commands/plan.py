@@ -22,9 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="products and sums per second; without it, the rate is measured on this machine",
     )
     parser.add_argument(
-        "--without-privacy",
+        "--privacy",
         action="store_true",
-        help="do not compute the verified epsilon, which takes about a second per mechanism",
+        help="compute the verified epsilon too, which takes up to a second per mechanism",
     )
 
 
@@ -32,18 +32,25 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the plan; the exit status is 1 if a model cannot be clipped per example."""
     config = config_of(read_grid(arguments))
     from lmodp.estimate.plan_grid import measured_rate, plan_grid
+    from lmodp.estimate.seconds import RATE
     from lmodp.grid.cells import Grid
+    from lmodp.pipeline.bundles import Bundles
+    from lmodp.pipeline.layout import Layout
 
-    rate = arguments.rate or measured_rate()
-    plan = plan_grid(Grid(config), rate=rate, privacy=not arguments.without_privacy)
+    rate, grid = arguments.rate or measured_rate(), Grid(config)
+    plan = plan_grid(grid, rate=rate, privacy=arguments.privacy)
+    bundles = Bundles(Layout(config, grid))
+    work = sum(bundle.seconds for bundle in bundles.all.values()) * RATE / rate
+    plan |= {"processes": len(bundles.all), "seconds": work, "longest_way": max(bundles.way.values()) * RATE / rate}
     show(plan, as_json=arguments.json, text=_text)
     return 1 if any(item["problem"] for item in plan["models"]) else 0
 
 
 def _text(plan: Mapping[str, Any]) -> str:
-    total = sum(cell["seconds"] or 0 for cell in plan["cells"])
+    cores = (f"{count} cores {_duration(max(plan['seconds'] / count, plan['longest_way']))}" for count in (2, 8))
     head = (
-        f"{plan['grid']}: {len(plan['cells'])} cells, {_duration(total)} in total at {plan['rate'] / 1e9:.3g} GFLOP/s"
+        f"{plan['grid']}: {len(plan['cells'])} cells in {plan['processes']} processes, from nothing to the report "
+        f"{_duration(plan['seconds'])} of one core; {', '.join(cores)} ({plan['rate'] / 1e9:.3g} GFLOP/s a core)"
     )
     return "\n".join([_models(plan), "", _cells(plan), "", head, *plan["notes"]])
 

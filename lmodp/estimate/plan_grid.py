@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
 from functools import cache
 from typing import Any
 
 from lmodp.data.hub_lock import hub_entry
 from lmodp.errors import InvalidValue, Unsupported
+from lmodp.estimate.seconds import RATE, cell_seconds, length_of
+from lmodp.estimate.shapes import shape_of
 from lmodp.grid.cells import Cell, Grid
 from lmodp.models.cards import ModelCard, card_of
-from lmodp.records.record import read_record
 from lmodp.specs import CellSpec
 from lmodp.stages.calibrate_noise import calibrate_noise
 
+TRAINING = 0.66  # of a core's speed in products that training reaches: 80 of 121 on the reference machine
 NOTES = (
-    "memory: estimate for one training step (16 bytes per trained weight, activations after Korthikanti et al. 2022).",
-    "time: estimated work divided by the measured speed of a small model on this machine. It uses the mean length of "
-    "the examples if they are tokenized, otherwise the longest length. It does not include evaluation, nor the one "
-    "pass that fills a cache of frozen layers' outputs.",
+    "memory: largest resident set of a run, estimated (20 bytes per trained weight, activations after Korthikanti et "
+    "al. 2022, the cached outputs of frozen layers).",
+    "time: of one core, scores included; work counted in operations, at this machine's speed.",
     "verified: upper bound on epsilon of the whole run, the epsilon you may state.",
 )
 
 
-def plan_grid(grid: Grid, *, rate: float, privacy: bool = True) -> dict[str, Any]:
+def plan_grid(grid: Grid, *, rate: float, privacy: bool = False) -> dict[str, Any]:
     """Return models at their true sizes and one entry per cell.
 
     Args:
@@ -47,10 +48,8 @@ def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: f
     spec, training = cell.spec, cell.spec.training
     part = json.dumps([spec.experiment, spec.trainable])  # a method may train another part than its experiment does
     if part not in sizes:
-        sizes[part] = _size(spec, grid.config.model_cards[spec.model])
+        sizes[part] = _size(cell, grid.config.model_cards[spec.model])
     size = sizes[part]
-    flops = _flops(cell, size, mean_length=_mean_length(cell.tokens, grid))
-    examples = training.expected_batch_size * training.steps * cell.repetitions
     entry = {
         "cell": cell.id,
         "experiment": spec.experiment,
@@ -59,7 +58,7 @@ def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: f
         "steps": training.steps,
         "runs": cell.repetitions,
         "memory_bytes": size["memory_bytes"],
-        "seconds": None if flops is None else flops * examples / rate,
+        "seconds": None if size["parameters"] is None else cell_seconds(cell, grid) * RATE / rate,
         "verified": None,
         "reason": "; ".join(filter(None, (cell.skip, size["problem"], _unpinned(spec, grid)))) or None,
     }
@@ -85,33 +84,15 @@ def _unpinned(spec: CellSpec, grid: Grid) -> str | None:
     return " ".join(faults) or None
 
 
-def _flops(cell: Cell, size: Mapping[str, Any], *, mean_length: float | None) -> float | None:
-    """Products and sums per example; if a frozen prefix's outputs are cached, only the trained part runs.
-
-    Micro-batches contain examples of similar length, padded to the longest of them, so the mean length
-    decides. Attention grows faster than linearly, but its share is small at these lengths.
-    """
-    longest = cell.spec.max_length
-    length = mean_length or longest
-    if cell.activations is None or size["trainable"] is None:
-        return None if size["flops_per_example"] is None else size["flops_per_example"] * length / longest
-    return 6 * size["trainable"] * (1 if cell.spec.trainable == "head" else length)
-
-
-@cache
-def _mean_length(tokens_id: str, grid: Grid) -> float | None:
-    """The mean length of the training examples, if their tokens have been counted."""
-    path = grid.config.results / "tokens" / tokens_id / "tokens.json"
-    return read_record(path)["splits"]["train"]["mean_length"] if path.is_file() else None
-
-
-def _size(spec: CellSpec, card: ModelCard) -> dict[str, Any]:
+def _size(cell: Cell, card: ModelCard) -> dict[str, Any]:
+    spec = cell.spec
     data, own = spec.card, spec.own_model
     asked = {
         "model": [spec.model, own, None if own is None else card.config],
         "classes": len(data.labels) or None,
         **{name: getattr(spec, name) for name in ("trainable", "pooling", "max_length", "layers")},
         "training": {name: getattr(spec.training, name) for name in ("micro_batch_size", "precision")},
+        **(_cached(spec, card) if cell.activations else {}),
     }
     return {
         "experiment": spec.experiment,
@@ -119,6 +100,14 @@ def _size(spec: CellSpec, card: ModelCard) -> dict[str, Any]:
         "dataset": data.title,
         **_size_of(json.dumps(asked)),
     }
+
+
+def _cached(spec: CellSpec, card: ModelCard) -> dict[str, int]:
+    """Blocks whose outputs are cached, and the bytes of the training examples' outputs."""
+    shape = shape_of(card, layers=spec.layers)
+    trained = 0 if spec.trainable == "head" else spec.trainable["last_layers"]
+    states = spec.dataset_size * (length_of(spec) if trained else 1)
+    return {"cached_layers": shape.layers - trained, "cached_bytes": 4 * states * shape.width}
 
 
 @cache
@@ -168,9 +157,18 @@ def _search_of(search_id: str, grid: Grid) -> dict[str, Any]:
 
 
 def measured_rate() -> float:
-    """Return products and sums per second of this machine, from a few steps of a small model."""
+    """Return operations per second of training: of this machine's GPU, else of one core, from 0.3 s of products."""
     import torch
 
-    from lmodp.estimate.throughput import measure_throughput
+    if torch.cuda.is_available():
+        from lmodp.estimate.throughput import measure_throughput
 
-    return measure_throughput(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        return measure_throughput(torch.device("cuda"))
+    torch.set_num_threads(1)
+    left, right = torch.ones(2048, 384), torch.ones(384, 1536)
+    left @ right  # the first product prepares the library
+    begun, products = time.process_time(), 0
+    while time.process_time() < begun + 0.3:
+        left @ right
+        products += 1
+    return TRAINING * products * 2 * 2048 * 384 * 1536 / (time.process_time() - begun)

@@ -20,43 +20,13 @@ from transformers import (
 )
 
 from lmodp.errors import Unsupported
+from lmodp.estimate.shapes import known_config
 from lmodp.models.cards import ModelCard
 from lmodp.models.classifier import SequenceClassifier, transformers_model
-from lmodp.models.pretraining import PretrainingSettings
 from lmodp.models.trainable import set_trainable
 from lmodp.training.clipping.recording import tapped_layers
 
-# Configurations of packaged models; their packages contain them only together with the weights.
-_EMBEDDED: Mapping[str, Mapping[str, Any]] = {
-    "minilm_roberta": {
-        "vocab_size": 30522,
-        "hidden_size": 384,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 12,
-        "intermediate_size": 1536,
-        "max_position_embeddings": 513,
-        "type_vocab_size": 1,
-        "pad_token_id": 0,
-    },
-    "minilm_bert": {
-        "vocab_size": 30522,
-        "hidden_size": 384,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 12,
-        "intermediate_size": 1536,
-    },
-    "smollm2": {
-        "vocab_size": 49152,
-        "hidden_size": 576,
-        "num_hidden_layers": 30,
-        "num_attention_heads": 9,
-        "num_key_value_heads": 3,
-        "intermediate_size": 1536,
-        "max_position_embeddings": 8192,
-        "tie_word_embeddings": True,
-        "pad_token_id": 2,
-    },
-}
+PROCESS = 550_000_000  # bytes of a process with torch and transformers before it loads a model; measured
 
 
 @dataclass(frozen=True)
@@ -85,18 +55,7 @@ def true_config(card: ModelCard, *, layers: int | None = None) -> PretrainedConf
     Raises:
         Unsupported: only its weights' own configuration is known.
     """
-    values = card.config if card.config is not None else card.random or _EMBEDDED.get(card.name)
-    if card.recipe == "pretrained":
-        size = PretrainingSettings()
-        values = {
-            "vocab_size": size.vocabulary,
-            "n_positions": size.positions,
-            "n_embd": size.width,
-            "n_layer": size.layers,
-            "n_head": size.heads,
-        }
-    if values is None:
-        raise Unsupported(f"model {card.name!r}: its size is known only from its weights.")
+    values = known_config(card)
     depth = {} if layers is None else {"num_hidden_layers": layers}
     return AutoConfig.for_model(card.architecture, **{**values, **depth})
 
@@ -129,6 +88,8 @@ def true_size(
     training: Mapping[str, Any],
     max_length: int,
     layers: int | None = None,
+    cached_layers: int = 0,
+    cached_bytes: int = 0,
 ) -> TrueSize:
     """Build a model on the meta device and check that every trainable layer has a clipping rule.
 
@@ -137,6 +98,7 @@ def true_size(
         trainable: the trained part.
         training: ``micro_batch_size`` and ``precision``.
         max_length: longest sequence.
+        cached_layers, cached_bytes: blocks that do not run, because their outputs are cached, and the size of these.
     """
     model = build_at_true_size(card, classes=classes, pooling=pooling, layers=layers)
     with torch.device("meta"):
@@ -150,21 +112,27 @@ def true_size(
         parameters=summary["total"],
         trainable=summary["trainable"],
         tapped=tapped,
-        memory_bytes=training_memory(
-            model, precision=training["precision"], batch=training["micro_batch_size"], length=max_length
+        memory_bytes=PROCESS
+        + cached_bytes
+        + training_memory(
+            model,
+            precision=training["precision"],
+            batch=training["micro_batch_size"],
+            length=max_length,
+            cached_layers=cached_layers,
         ),
         flops_per_example=training_flops(model, length=max_length),
         problem=problem,
     )
 
 
-def training_memory(model: nn.Module, *, precision: str, batch: int, length: int) -> int:
+def training_memory(model: nn.Module, *, precision: str, batch: int, length: int, cached_layers: int = 0) -> int:
     """Return an estimate of the memory of one training step, in bytes.
 
-    The sum of: weights in float32 (frozen weights in two bytes under bfloat16); for
-    trained weights a gradient sum and Adam's two moments, in float32; activations
-    after Korthikanti et al. 2022, equation 2, s b h (34 + 5 a s / h) per layer, in
-    two bytes; and the logits of a language model with their gradient.
+    The sum of: weights in float32 (frozen weights in two bytes under bfloat16), twice, since a run trains a copy of
+    the pretrained model; for trained weights a gradient sum and Adam's two moments, in float32; per layer that runs,
+    activations after Korthikanti et al. 2022, equation 2, s b h (34 + 5 a s / h) in two bytes, twice, since clipping
+    keeps each layer's input and output gradient; and the logits of a language model with their gradient.
 
     References:
         Korthikanti et al. (2022), arXiv:2205.05198.
@@ -174,9 +142,10 @@ def training_memory(model: nn.Module, *, precision: str, batch: int, length: int
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
     frozen = sum(value.numel() for value in model.parameters()) - trained
     half = precision == "bfloat16"
-    activations = layers * batch * length * (34 * width + 5 * heads * length) * (1 if half else 2)
+    kept = batch * length * (34 * width + 5 * heads * length) * (1 if half else 2)
+    activations = 2 * (layers - cached_layers) * kept
     logits = 0 if isinstance(model, SequenceClassifier) else 2 * 4 * batch * length * config.vocab_size
-    return 16 * trained + (2 if half else 4) * frozen + activations + logits
+    return (16 + 4) * trained + 2 * (2 if half else 4) * frozen + activations + logits
 
 
 def training_flops(model: nn.Module, *, length: int) -> int:

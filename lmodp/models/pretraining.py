@@ -13,7 +13,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,42 +29,11 @@ from lmodp.data.fetch import fetched_folder
 from lmodp.data.movie_reviews import read_rated_sentences
 from lmodp.data.tokens import prompt_tokens
 from lmodp.data.venues import public_venues
+from lmodp.models.pretraining_settings import PretrainingSettings
 
 END = "<|endoftext|>"
 PUBLIC_FILES = ("nytEditorialSnippets_GroundTruth.txt", "amazonReviewSnippets_GroundTruth.txt")
 PACKAGE = "vaderSentiment"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainingSettings:
-    """Size of the model and length of its training.
-
-    Args:
-        vocabulary: number of tokens, including the end token and all bytes.
-        width, layers, heads, positions: of the GPT-2.
-        block: tokens in one training sequence.
-        batch_size: sequences per step.
-        steps: steps of AdamW, with a linear warm-up and a cosine decay to zero.
-        learning_rate: the highest learning rate.
-        warmup: steps of the warm-up.
-        weight_decay: on matrices.
-        held_out: share of blocks on which the recorded perplexity is measured.
-        seed: of the initial weights and of the order of blocks.
-    """
-
-    vocabulary: int = 2048
-    width: int = 128
-    layers: int = 4
-    heads: int = 4
-    positions: int = 256
-    block: int = 128
-    batch_size: int = 8
-    steps: int = 400
-    learning_rate: float = 6e-3
-    warmup: int = 50
-    weight_decay: float = 0.1
-    held_out: float = 0.02
-    seed: int = 20240529
 
 
 def pretrain_gpt2(

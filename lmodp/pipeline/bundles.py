@@ -33,7 +33,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "report": ("collect_results", "make_table", "compare_published", "measure_cost", "make_figure", "report"),
 }
 BULKY = ("fetch_package", "prepare_dataset", "prepare_model")  # rules whose files lie in the cache
-WORTH = 8 * START  # seconds of work that a bundle is filled to, so that starts cost about a tenth
+WORTH = 16 * START  # seconds of work that a bundle is filled to, so that starts cost about a twentieth
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def test_every_command_takes_a_results_folder_and_a_configuration_alike(folder, 
     def told(*arguments):
         return main(list(arguments)), capsys.readouterr().out
 
-    plan = ("--without-privacy", "--rate", "1e12")
+    plan = ("--rate", "1e12")
     for command, options in [
         ("summary", ()),
         ("show", ()),

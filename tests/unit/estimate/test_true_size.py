@@ -3,8 +3,10 @@
 import pytest
 import torch
 from torch import nn
+from transformers import AutoModel
 
 from lmodp.estimate import true_size as module
+from lmodp.estimate.shapes import shape_of
 from lmodp.estimate.true_size import build_at_true_size, training_flops, training_memory, true_size
 from lmodp.models.cards import MODELS
 
@@ -93,6 +95,18 @@ def test_memory_by_hand():
     model = build_at_true_size(MODELS["tiny_roberta"], classes=2, pooling="first")
     count = sum(value.numel() for value in model.parameters())
     stored = 2 * 3 * 10 * (34 * 16 + 5 * 2 * 10)
-    assert training_memory(model, precision="float32", batch=3, length=10) == 16 * count + 2 * stored
+    assert training_memory(model, precision="float32", batch=3, length=10) == 20 * count + 4 * stored
+    assert training_memory(model, precision="float32", batch=3, length=10, cached_layers=2) == 20 * count
     model.requires_grad_(False)
-    assert training_memory(model, precision="bfloat16", batch=3, length=10) == 2 * count + stored
+    assert training_memory(model, precision="bfloat16", batch=3, length=10) == 4 * count + 2 * stored
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_shape_without_torch_is_the_model_s(name):
+    card, path = MODELS[name], {"roberta": "encoder.layer", "bert": "encoder.layer", "gpt2": "h", "llama": "layers"}
+    with torch.device("meta"):
+        model = AutoModel.from_config(module.true_config(card))
+    blocks, shape = model.get_submodule(path[card.architecture]), shape_of(card)
+    weights = sum(value.numel() for value in blocks[0].parameters() if value.dim() == 2)
+    assert (shape.layers, shape.block) == (len(blocks), weights)
+    assert model.get_input_embeddings().weight.shape == (shape.vocabulary, shape.width)
