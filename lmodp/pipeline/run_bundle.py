@@ -12,6 +12,7 @@ from typing import Any
 
 from lmodp.pipeline import jobs
 from lmodp.pipeline.bundles import Bundles, Task, stages_of
+from lmodp.pipeline.console import speak_plainly
 from lmodp.pipeline.job import Job, keep_log, tell
 from lmodp.pipeline.layout import Layout
 from lmodp.records.record import read_json, write_json
@@ -23,6 +24,7 @@ def run_bundle(snakemake: Any) -> None:
 
     The bundle's file says what each task took and why one failed. A bundle in which everything failed fails.
     """
+    speak_plainly()
     keep_log(Path(str(snakemake.log)))
     sys.excepthook = _tell
     bundles = Bundles(Layout.from_values(snakemake.config))

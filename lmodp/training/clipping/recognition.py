@@ -69,7 +69,8 @@ def _probe(module: nn.Module, width: int) -> Probe | None:
     Each row has a scale of its own, from far below the root of any epsilon to far above.
     """
     # A copy on the CPU, with weights that are no special case and without the engine's hooks.
-    layer: Any = copy.deepcopy(module).to("cpu", torch.float64).requires_grad_(True)
+    # A model on torch's meta device, which `lmodp plan` reads, has no values to copy.
+    layer: Any = copy.deepcopy(module).to(torch.float64).to_empty(device="cpu").requires_grad_(True)
     scales = torch.tensor([1e-4, 1e-2, 1.0, 30.0], dtype=torch.float64)[:, None]
     inputs = (torch.randn(2, 4, width, dtype=torch.float64) + 0.3) * scales
     grad = torch.randn(2, 4, width, dtype=torch.float64)

@@ -84,7 +84,8 @@ def test_cached_layers_are_not_counted_again(plan):
 def test_memory_is_that_of_the_kept_runs(grid, experiment, measured):
     """Largest resident sets from timing.jsonl of the grids in results/."""
     values = yaml.safe_load((CONFIG / f"{grid}.yaml").read_text())
-    values |= {"experiments": {experiment: {**values["experiments"][experiment], "methods": ["gaussian"]}}}
+    experiments = {experiment: {**values["experiments"][experiment], "methods": ["gaussian"], "learning_rates": {}}}
+    values |= {"experiments": experiments}
     cells = plan_grid(Grid(check_config(values)), rate=1e11)["cells"]
     assert all(measured / 1.5 < cell["memory_bytes"] < measured * 1.5 for cell in cells)
 

@@ -48,11 +48,11 @@ def test_beside_the_line_of_a_terminal_a_job_prints_into_its_log_alone(tmp_path,
     for name in ("stdout", "stderr", "__stderr__"):
         monkeypatch.setattr(sys, name, console)
     monkeypatch.setenv("TQDM_DISABLE", "")
-    job._keep_log(tmp_path / "one.log")
+    job.keep_log(tmp_path / "one.log")
     print("a stage is done")
     print("10 %\r", end="", file=sys.stderr)
     assert not console.pieces
-    job._tell(InvalidValue, InvalidValue("a = 1: must be 2"), None)
+    job.tell(InvalidValue("a = 1: must be 2"))
     assert "".join(console.pieces) == "\r\x1b[Klmodp: a = 1: must be 2\n", "an error takes the place of the line"
     assert (tmp_path / "one.log").read_text() == "a stage is done\nlmodp: a = 1: must be 2\n"
 
