@@ -17,7 +17,7 @@ ifneq ($(shell mkdir -p "$(HOMES)" 2>/dev/null && test -w "$(HOMES)" && echo wri
 export XDG_CACHE_HOME := $(CURDIR)/.cache/home
 endif
 
-.PHONY: reproduce report lint docs test test-slow test-faults smoke bench bench-accounting setup readme lock schema clean
+.PHONY: reproduce report lint docs test test-slow test-faults smoke bench bench-accounting bench-grid setup readme lock schema clean
 
 reproduce: setup
 	@$(BIN)/snakemake --cores $(CORES) $(GRID) || { ls .snakemake/locks/* >/dev/null 2>&1 && \
@@ -73,6 +73,9 @@ smoke: setup
 
 bench: setup
 	$(BIN)/python benchmarks/engine.py
+
+bench-grid: setup
+	$(BIN)/python benchmarks/grid.py $(if $(CONFIG),--configfile $(CONFIG))
 
 bench-accounting: setup
 	$(BIN)/python benchmarks/accounting.py
