@@ -67,7 +67,8 @@ class Verified:
     @cached_property
     def gaussian_limit(self) -> float:
         """Epsilon of the Gaussian with sigma_effective; a limit, not a bound. Computed on first use."""
-        return self.find_limit()
+        with np.errstate(over="ignore", divide="ignore"):
+            return self.find_limit()
 
 
 def rdp_upper(curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: float) -> tuple[float, float, float]:

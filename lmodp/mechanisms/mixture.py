@@ -133,7 +133,7 @@ class RateMixture(Noise):
         """By quadrature in log x."""
         log_x, (value, first, _) = self._log_grid, self._on_grid
         log_p = value + _log_half(first)
-        body = moments.integrate(log_x, -2 * log_p * np.exp(log_p + log_x))
+        body = moments.integrate(log_x, -2 * np.maximum(log_p, -_LARGEST) * np.exp(log_p + log_x))
         return body + moments.entropy_tail(log_x[-1], float(value[-1]), self.tail_exponent)
 
     @cached_property

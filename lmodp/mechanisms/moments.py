@@ -60,7 +60,7 @@ def tail_integral(log_x: float, log_survival: float, power: int, exponent: float
 
 def entropy_tail(log_x: float, log_survival: float, exponent: float) -> float:
     """Return -2 times the integral of p log p from x on, p the density of a power law tail."""
-    if math.isinf(exponent):
+    if math.isinf(exponent) or log_survival < -LOG_LARGEST:
         return 0.0
     log_factor = math.log(exponent / 2) + log_survival + exponent * log_x
     return math.exp(log_survival) * ((exponent + 1) * (log_x + 1 / exponent) - log_factor)

@@ -160,8 +160,8 @@ def chernoff(pair: LatticePair, steps: int, delta: float) -> tuple[float, float]
 def tilt_range(pair: LatticePair, steps: int) -> tuple[float, float]:
     """Return the logarithms of tilts that hardly move the composed loss, and that leave its largest value only."""
     spread = math.sqrt(steps * float(pair.masses @ pair.losses**2))
-    least = math.log(1e-3) - math.log(spread)
-    return least, max(math.log(1e5) - math.log(pair.losses[-1]), least + 1)
+    largest = math.log(1e5) - math.log(pair.losses[-1])
+    return min(math.log(1e-3) - math.log(spread), largest - 1), largest
 
 
 def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool) -> float:

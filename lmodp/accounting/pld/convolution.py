@@ -91,7 +91,10 @@ def tilted_power(pair: LatticePair, count: int, *, tilt: float) -> Power:
     with np.errstate(divide="ignore"):
         log_masses = np.log(np.maximum(power, 0.0))
     undo = count * log_total - tilt * losses
-    return Power(log_masses + undo, np.log(noise) + undo, first, pair.step)
+    with np.errstate(divide="ignore"):
+        log_rounding = np.log(4 * _EPS * (abs(count * log_total) + np.abs(tilt * losses)))
+    log_error = np.logaddexp(math.log(noise), log_masses + log_rounding) + undo
+    return Power(log_masses + undo, log_error, first, pair.step)
 
 
 def _raised(spectrum: Complexes, count: int) -> Complexes:

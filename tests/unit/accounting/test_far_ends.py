@@ -94,6 +94,7 @@ def bounded(work, before):
         {"delta": 1 - 1e-12},
         {"sensitivity": 1e300},
         {"sensitivity": 1e-300},
+        {"noise": {"family": "gaussian", "std": 1.2}, "sampling_rate": 3e-15, "steps": 10**14, "delta": 2e-260},
         {"noise": {"family": "gaussian", "std": 1e12}},
         {"noise": {"family": "gaussian", "std": 1e-80}},
         {"noise": {"family": "laplace", "scale": 1e-80}},
