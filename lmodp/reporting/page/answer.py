@@ -134,13 +134,13 @@ def _verdict_on_claims(cells: Sequence[Cell]) -> str:
     ]
     if broken:
         by = " to ".join(dict.fromkeys(at_least(factor, 2) for factor in (min(broken), max(broken))))
-        return f"{len(broken)} of {len(cells)} claims are broken, by a factor of at least {by}"
+        return f"{len(broken)} of {len(cells)} claims do not hold, by a factor of at least {by}"
     held = words.count("holds")
     return f"{held} of {len(cells)} claims hold{'' if held == len(cells) else ', the others are open'}"
 
 
 def _all_points(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
-    """How many claims are broken among all published points of the method under the plan of these cells."""
+    """How many claims do not hold among all published points of the method under the plan of these cells."""
     of_it = results["mechanisms"].get(cells[0]["mechanism"])
     plan = ("method", "calibration", "delta", "dataset_size", "expected_batch_size", "steps")
     points = [
@@ -151,7 +151,7 @@ def _all_points(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
     if len(points) <= len(cells):
         return ""
     broken = sum(item["claimed_run"] < item["verified_lower"] for item in points)
-    return f" Of all {len(points)} published points under this plan, {broken} claims are broken."
+    return f" Of all {len(points)} published points under this plan, {broken} do not hold."
 
 
 def _beside(results: Mapping[str, Any], experiment: str, cells: Sequence[Cell]) -> list[tuple[Cell, Cell]]:

@@ -75,12 +75,12 @@ def contrast_words(results: Mapping[str, Any], item: Mapping[str, Any], *, decim
 
 
 def claim_verdict(cell: Cell) -> str:
-    """Return what the verified interval says of a run's claim: ``broken``, ``holds``, ``open`` or ``no claim``."""
+    """Return the verdict on a run's claim: ``does not hold``, ``holds``, ``open`` or ``no claim``."""
     claimed, lower, upper = (cell[name] for name in ("claimed_run", "verified_lower", "verified_upper"))
     if claimed is None:
         return "no claim"
     if lower is not None and claimed < lower:
-        return f"broken, × {at_least(lower / claimed, 2)}" if claimed > 0 else "broken"
+        return f"does not hold, × {at_least(lower / claimed, 2)}" if claimed > 0 else "does not hold"
     return "holds" if upper is not None and claimed >= upper else "open"
 
 

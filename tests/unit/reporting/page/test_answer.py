@@ -23,7 +23,7 @@ def test_the_paragraphs_of_the_fabricated_numbers(results):
     assert f"no mixture of Laplaces can need less than √2 = 1.41 times a Gaussian's (proof: {PROOF})" in noise
     assert claims.startswith(
         "The published points of LMO-DP (ε = 0.3 and 3 for one step) claim ε = 0.156 and 1.34 for the whole run. "
-        "Verified is [0.563, 0.596] and [17, 19.2]: 2 of 2 claims are broken, by a factor of at least 3.6 to 12."
+        "Verified is [0.563, 0.596] and [17, 19.2]: 2 of 2 claims do not hold, by a factor of at least 3.6 to 12."
     )
     assert claims.endswith("the same claims has a verified ε of at most 0.107 and 1.17: LMO-DP spends more at 2 of 2.")
     assert score == (
@@ -82,7 +82,7 @@ def test_claims_that_hold_are_said_to_hold(results):
     cells(results, "lmo_dp", "claimed")[0]["claimed_run"] = 0.58
     assert "1 of 2 claims hold, the others are open." in answer(results)[1]
     cells(results, "lmo_dp", "claimed")[0]["claimed_run"] = 0.1
-    assert "1 of 2 claims are broken, by a factor of at least 5.6." in answer(results)[1]
+    assert "1 of 2 claims do not hold, by a factor of at least 5.6." in answer(results)[1]
 
 
 def test_a_method_that_spends_no_more_is_said_to(results):
@@ -109,7 +109,7 @@ def test_all_published_points_of_the_plan_are_counted(results):
             "claimed_run": claim,
         }
     results["mechanisms"]["elsewhere"] = {**first, "calibration": "claimed", "steps": 999}
-    assert "Of all 4 published points under this plan, 3 claims are broken." in answer(results)[1]
+    assert "Of all 4 published points under this plan, 3 do not hold." in answer(results)[1]
 
 
 @pytest.mark.parametrize(

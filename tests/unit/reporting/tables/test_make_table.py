@@ -110,7 +110,7 @@ def test_people_see_seven_columns_one_table_per_question_and_target(results):
         "0.313",
         "0.156",
         "[0.563, 0.596]",
-        "broken, × 3.6",
+        "does not hold, × 3.6",
     )
     assert by_name["Gaussian"][3:] == ("1", "0.157", "[0.101, 0.107]", "holds")
     assert {row[0]: row[3] for row in tables[2].rows} == {
@@ -141,14 +141,14 @@ def test_every_column_is_the_number_of_the_record(results):
 @pytest.mark.parametrize(
     ("claimed", "lower", "upper", "verdict"),
     [
-        (0.1, 0.2, 0.3, "broken, × 2"),
-        (0.1, 0.2999, None, "broken, × 2.9"),
+        (0.1, 0.2, 0.3, "does not hold, × 2"),
+        (0.1, 0.2999, None, "does not hold, × 2.9"),
         (0.2, 0.2, 0.3, "open"),
         (0.25, None, None, "open"),
         (0.3, 0.2, 0.3, "holds"),
         (0.3, 0.2, None, "open"),
         (None, 0.2, 0.3, "no claim"),
-        (0.0, 0.2, 0.3, "broken"),
+        (0.0, 0.2, 0.3, "does not hold"),
     ],
 )
 def test_the_verdict_on_a_claim(claimed, lower, upper, verdict):
