@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmodp.errors import FOREIGN_ERRORS, LmodpError, describe_error
+from lmodp.errors import FOREIGN_ERRORS, LmodpError, describe_error, require_finite
 from lmodp.methods.engine import Engine
 from lmodp.plan import Plan
 from lmodp.training import Examples, TrainingResult, TrainingSettings
 from lmodp.training.clipping.engine import require_wide
 from lmodp.training.losses import Loss
 from lmodp.training.noise import CHUNK, NoiseMeter
-from lmodp.training.outcome import require_finite, snapshot, unmoved
+from lmodp.training.outcome import snapshot, unmoved
 
 if TYPE_CHECKING:
     from lmodp.methods.contract import Method

@@ -17,10 +17,9 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lmodp.data.tokens import load_tokenizer
-from lmodp.errors import DamagedFile, MissingFile
+from lmodp.errors import DamagedFile, MissingFile, require_finite
 from lmodp.models.cards import ModelCard
 from lmodp.records.record import read_json, sha256_file, write_json
-from lmodp.training.outcome import require_finite
 
 CONFIG = "config.json"
 

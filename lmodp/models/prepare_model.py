@@ -14,7 +14,7 @@ from lmodp.data.fetch import fetched_folder
 from lmodp.data.hub import hub_files
 from lmodp.data.hub_lock import hub_entry
 from lmodp.data.source_settings import SourceSettings
-from lmodp.errors import DamagedFile, InvalidValue, MissingFile, require
+from lmodp.errors import DamagedFile, InvalidValue, MissingFile, require, require_finite
 from lmodp.models.architectures import architecture_of, at_path
 from lmodp.models.cards import ModelCard, card_of
 from lmodp.models.folders import check_size, link_model, model_facts, write_model
@@ -22,7 +22,6 @@ from lmodp.models.minilm import load_minilm_bert, load_minilm_roberta
 from lmodp.models.own import content_of, own_folder
 from lmodp.models.smollm2 import load_smollm2
 from lmodp.models.tiny import load_tiny, tiny_tokenizer
-from lmodp.training.outcome import require_finite
 
 
 def prepare_model(

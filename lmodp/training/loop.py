@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from lmodp.errors import require
+from lmodp.errors import require, require_finite
 from lmodp.plan import Plan
 from lmodp.training.checkpoint import load_checkpoint, save_checkpoint
 from lmodp.training.examples import Examples
 from lmodp.training.identity import run_identity
 from lmodp.training.losses import Loss
 from lmodp.training.memory import peak_memory
-from lmodp.training.outcome import require_finite, snapshot, unmoved
+from lmodp.training.outcome import snapshot, unmoved
 from lmodp.training.randomness import stream_key
 from lmodp.training.run_log import RunLog
 from lmodp.training.settings import TrainingSettings, build_optimizer

@@ -11,28 +11,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from lmodp.errors import Fault, InvalidValue
-
 NEARLY_ALL = 0.9  # of the drawn examples
 _SAMPLE = 4096  # numbers of a parameter that are kept
 Snapshot = list[tuple[int, Tensor]]
-
-
-def require_finite(named: Iterable[tuple[str, Tensor]]) -> None:
-    """Raise if a weight is nan or infinite: every example's gradient would be so too, and be left out.
-
-    Args:
-        named: a model's named parameters, frozen ones included, or a file's tensors.
-
-    Raises:
-        InvalidValue: names the first such tensor.
-    """
-    for name, value in named:
-        # The sum is finite nearly always and takes a tenth of the time.
-        if value.is_floating_point() and not value.sum().isfinite() and not value.isfinite().all():
-            count = int((~value.isfinite()).sum())
-            found = f"{count} of {value.numel()} numbers are not finite"
-            raise InvalidValue(str(Fault(f"weights {name}", "nan or inf", found, "Fetch or convert the model again.")))
 
 
 def fault_of_examples(drawn: int, non_finite: int, silent: int) -> str | None:

@@ -40,7 +40,7 @@ def task(prepared, trainable, cached=False, tmp_path=None):
     spec = replace(TASK, trainable=trainable)
     if cached:
         prefix = ActivationsSpec(**SPEC, model_source=None, layers=None, trainable=trainable, pooling="mean", threads=1)
-        cache_activations(prefix, tokens_folder=prepared / "t", model_folder=prepared / "m", folder=tmp_path)
+        cache_activations({tmp_path: prefix}, tokens_folder=prepared / "t", model_folder=prepared / "m")
     return ClassificationTask(
         spec, model_folder=prepared / "m", tokens_folder=prepared / "t", activations_folder=tmp_path if cached else None
     )
