@@ -53,6 +53,7 @@ EVERY_RECORD: Fields = {
     "created_by.versions": Field(
         "object", "versions of lmodp, of Python and of the packages that can change the result"
     ),
+    "created_by.sha256": Field("text", "eight digits of a hash over the other facts of created_by"),
     "inputs": Field("object", "content hash of every record, and SHA-256 of every file, that it was computed from"),
     "status": Field("text", "done, skipped, failed or diverged"),
     "reason": Field("text?", "why, for every status but done"),

@@ -126,7 +126,40 @@ def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record, or a run's line, with the hash of its content; its reason is one line, as tables show it."""
     if isinstance(values.get("reason"), str):
         values = {**values, "reason": one_line(values["reason"])}
+    if isinstance(values.get("created_by"), Mapping):
+        values = {**values, "created_by": _with_hash(values["created_by"])}
     return {**values, "sha256": content_hash(values)}
+
+
+def _with_hash(created_by: Mapping[str, Any]) -> dict[str, Any]:
+    """Return who made a record, with a hash of its own: it is outside the record's, and must not change unseen."""
+    facts = {name: value for name, value in created_by.items() if name != "sha256"}
+    return {**facts, "sha256": short_hash(facts)}
+
+
+def is_as_written(values: Mapping[str, Any]) -> bool:
+    """Whether the content of a record, of a run's line or of a file of `write_sealed` has the hashes it was given."""
+    made = values.get("created_by")
+    if isinstance(made, Mapping) and made != _with_hash(made):
+        return False
+    return bool(values.get("sha256") == content_hash(values))
+
+
+def write_sealed(path: Path | str, values: Mapping[str, Any]) -> None:
+    """Write JSON with the hash of its content, for a file of the cache that is read again."""
+    write_json(path, sealed(plain(values)))
+
+
+def read_sealed(path: Path | str) -> dict[str, Any]:
+    """Return what `write_sealed` wrote.
+
+    Raises:
+        MissingFile, DamagedFile: as `read_json`; or its content is not what was written.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict) or not is_as_written(found):
+        raise DamagedFile(f"file = {str(path)!r}: has changed since it was written. Its stage makes it anew.")
+    return found
 
 
 def content_hash(values: Mapping[str, Any]) -> str:
@@ -252,7 +285,7 @@ def read_record(path: Path | str) -> dict[str, Any]:
     if missing:
         raise DamagedFile(f"record = {str(path)!r}: lacks {', '.join(missing)}. It is not a record of this suite.")
     _check_form(path, record["stage"], record)
-    if content_hash(record) != record["sha256"]:
+    if not is_as_written(record):
         raise DamagedFile(
             f"record = {str(path)!r}: has changed since it was written. Delete it; its stage makes it anew."
         )
@@ -282,7 +315,7 @@ def read_runs(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if line is None:
             raise DamagedFile(f"record = {str(path)!r}: lacks the run {run}, which its first line lists.")
         _check_form(Path(path), record["stage"], line, line=True)
-        if not line.get("sha256") == sha256 == content_hash(line):
+        if line.get("sha256") != sha256 or not is_as_written(line):
             raise DamagedFile(f"record = {str(path)!r}: the run {run} has changed since it was written.")
     return record, [by_run[run] for run, _ in entries]
 

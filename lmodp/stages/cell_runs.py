@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from safetensors.torch import load_file
 from lmodp.errors import DamagedFile, LmodpError, MissingFile
 from lmodp.models.prepare_model import weights_hash
 from lmodp.records.places import cell_path, timing_path, timings_of
-from lmodp.records.record import plain, read_json, read_runs, write_bytes, write_json
+from lmodp.records.record import plain, read_runs, read_sealed, write_bytes, write_sealed
 from lmodp.records.runs import run_line
 from lmodp.tasks.classification import ClassificationTask
 from lmodp.tasks.table_to_text import TableToTextTask
@@ -122,7 +123,7 @@ class CellRuns:
 
     def _cached(self, run: str) -> dict[str, Any] | None:
         try:
-            found = read_json(self.log(run))
+            found = read_sealed(self.log(run))
         except LmodpError:
             return None
         return found["log"] if self.is_current(found.get("made_by", {})) else None
@@ -145,7 +146,7 @@ class CellRuns:
 
     def save(self, log: Mapping[str, Any], timing: Mapping[str, Any] | None) -> None:
         """Write the log of a run that has just ended, with its measured times."""
-        write_json(self.log(log["run"]), {"made_by": self.made_by(), "log": log, "timing": timing})
+        write_sealed(self.log(log["run"]), {"made_by": self.made_by(), "log": log, "timing": timing})
 
     def line(self, number: int, log: Mapping[str, Any]) -> dict[str, Any]:
         """Return the line of a run; the first repetition keeps its lists of steps."""
@@ -174,7 +175,8 @@ class CellRuns:
         """Write the measured times that the cache remembers, one line per run; keep those of other runs."""
         known = {item["run"]: item for item in timings_of(self.root, self.cell.id)}
         for run in self.cell.runs:
-            if self.log(run).is_file() and (timing := read_json(self.log(run)).get("timing")):
-                known[run] = {"run": run, **timing}
+            with suppress(MissingFile, DamagedFile):
+                if timing := read_sealed(self.log(run))["timing"]:
+                    known[run] = {"run": run, **timing}
         lines = [known[run] for run in self.cell.runs if run in known]
         write_bytes(timing_path(self.root, self.cell.id), "".join(json.dumps(line) + "\n" for line in lines).encode())

@@ -18,10 +18,10 @@ from torch import nn
 from tqdm import tqdm
 
 from lmodp.engines.foreign import train_foreign
-from lmodp.errors import DamagedFile, LmodpError, Unsupported
+from lmodp.errors import DamagedFile, LmodpError, MissingFile, Unsupported
 from lmodp.mechanisms import Noise, noise_from_dict
 from lmodp.models.prepare_model import weights_hash
-from lmodp.records.record import failed, read_json, write_json
+from lmodp.records.record import failed, read_sealed, write_sealed
 from lmodp.seeds import run_seeds
 from lmodp.specs import CellSpec
 from lmodp.stages.cell_runs import CellRuns, Task
@@ -153,12 +153,15 @@ class _Trainer:
     def tune(self) -> None:
         """Choose learning rate and clip norm for all repetitions, or take up what was chosen before."""
         path = self.runs.folder / "tuning.json"
-        known = read_json(path) if path.is_file() else {}
-        if self.runs.is_current(known.get("made_by", {})):
+        try:
+            known = read_sealed(path)
+        except (MissingFile, DamagedFile):
+            known = {"made_by": {}}
+        if self.runs.is_current(known["made_by"]):
             self.tuning = known["tuning"]
         else:
             self.tuning = tune(self.cell.spec, self._attempt)
-            write_json(path, {"made_by": self.runs.made_by(), "tuning": self.tuning})
+            write_sealed(path, {"made_by": self.runs.made_by(), "tuning": self.tuning})
         self.spec = self.cell.spec.tuned(self.tuning["chosen"])
 
     def _attempt(self, candidate: Mapping[str, float]) -> float:

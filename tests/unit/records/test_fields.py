@@ -7,7 +7,17 @@ import pytest
 from lmodp.errors import DamagedFile
 from lmodp.records.field_checks import faults, public_part
 from lmodp.records.fields import DATA, LINES, PRIVATE, RECORDS, fields_of
-from lmodp.records.record import declared, make_record, read_record, read_runs, run_entry, write_json, write_runs
+from lmodp.records.record import (
+    declared,
+    make_record,
+    read_record,
+    read_runs,
+    read_sealed,
+    run_entry,
+    write_json,
+    write_runs,
+    write_sealed,
+)
 from lmodp.records.stage_table import STAGES
 
 
@@ -116,3 +126,21 @@ def test_entries_of_lists_lose_their_hidden_parts():
     line = {"checks": [{"name": "steps", "certified": 3, "ran": 3, "agrees": True}], "conforms": True}
     assert public_part("verify_run", line, line=True)["checks"] == [{"name": "steps", "certified": 3, "agrees": True}]
     assert faults("an unknown stage", {"any": 1}) == []
+
+
+def test_a_changed_version_is_noticed_although_other_code_is_the_same_content(tmp_path):
+    """Who made a record stands outside its hash, and has one of its own."""
+    record = make_record("certify_mechanism", {"spec": {}}, code="0a", packages=("numpy",))
+    changed = {**record, "created_by": {**record["created_by"], "code": "0b"}}
+    write_json(tmp_path / "r.json", changed)
+    assert changed["sha256"] == make_record("certify_mechanism", {"spec": {}}, code="0b", packages=("numpy",))["sha256"]
+    with pytest.raises(DamagedFile, match="has changed since it was written"):
+        read_record(tmp_path / "r.json")
+
+
+def test_a_file_of_the_cache_is_read_as_it_was_written_or_not_at_all(tmp_path):
+    write_sealed(tmp_path / "log.json", {"made_by": {"code": "0a"}, "log": {"steps": (1, 2)}})
+    assert read_sealed(tmp_path / "log.json")["log"] == {"steps": [1, 2]}
+    (tmp_path / "log.json").write_text((tmp_path / "log.json").read_text().replace("steps", "stepz"))
+    with pytest.raises(DamagedFile, match="has changed"):
+        read_sealed(tmp_path / "log.json")
