@@ -16,6 +16,7 @@ from lmodp.pipeline.layout import Layout
 from lmodp.records.record import sealed, write_json
 from lmodp.reporting.page.report import report
 from tests.contracts.small_world import ROOT
+from tests.contracts.whole_grid import run_job
 from tests.faults.world import configuration, count, needs_a_start, quietly, start, state
 
 FULL_DISKS, CLOCKS, TOGETHER = 20, 20, 5
@@ -167,8 +168,9 @@ MARKUP = [
 @pytest.mark.parametrize("markup", MARKUP)
 def test_markup_in_a_record_reaches_no_page(disturbed, tmp_path, markup):
     """A results record from elsewhere, resealed by somebody: its texts are shown as text."""
-    values, _ = disturbed
-    layout = Layout.from_values(values)
+    layout = Layout.from_values(disturbed[0])
+    for stage, thing in (("compare_published", ""), ("measure_cost", ""), ("make_figure", "comparison")):
+        run_job(layout, stage, thing)
     path = layout.outputs("collect_results", "")["record"]
     found = json.loads(path.read_text())
     found["title"] = markup
@@ -178,7 +180,7 @@ def test_markup_in_a_record_reaches_no_page(disturbed, tmp_path, markup):
         item["title"] = markup
     write_json(path, sealed(found))
     page = tmp_path / "report.html"
-    report(found, root=layout.results, figures=[], html=page)
+    report(found, root=layout.results, figures=["comparison"], html=page)
     assert markup not in page.read_text(encoding="utf-8") or not set(markup) & set("<'")
     count("markup in a record", tried=1, same_bytes=1)
 
