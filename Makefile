@@ -17,7 +17,8 @@ ifneq ($(shell mkdir -p "$(HOMES)" 2>/dev/null && test -w "$(HOMES)" && echo wri
 export XDG_CACHE_HOME := $(CURDIR)/.cache/home
 endif
 
-.PHONY: reproduce report lint docs test test-slow test-faults smoke bench bench-accounting bench-grid setup readme lock schema clean
+.PHONY: reproduce report lint docs test test-slow test-faults smoke bench bench-accounting bench-grid setup readme lock
+.PHONY: schema clean
 
 reproduce: setup
 	@$(BIN)/snakemake --cores $(CORES) $(GRID) || { ls .snakemake/locks/* >/dev/null 2>&1 && \

@@ -18,7 +18,8 @@ include: "workflow/rules/bundles.smk"
 
 for _name in LAYOUT.config.experiments:
 
-    # A grid in pieces: `snakemake only_head` makes what one experiment needs, without audits of mechanisms, tables and report.
+    # A grid in pieces: `snakemake only_head` makes what one experiment needs, without audits of mechanisms, tables
+    # and report.
     rule:
         name:
             f"only_{_name}"

@@ -98,7 +98,8 @@ def declared(stage: str, values: Mapping[str, Any], *, line: bool = False) -> di
     Raises:
         ValueError: a field is not declared or has another type, which is a fault of the suite.
     """
-    if wrong := faults(stage, plain(values), line=line):
+    values = plain(values)
+    if wrong := faults(stage, values, line=line):
         raise ValueError(f"{'line' if line else 'record'} of {stage}: {'; '.join(wrong)}. See lmodp/records/fields.py")
     return sealed(values)
 

@@ -128,14 +128,14 @@ def _record_of(
     lines = None
     if in_lines:
         told = [public_part(name, line, line=True) if public_only else line for line in content.pop("runs", [])]
-        lines = [declared(name, plain(line), line=True) for line in told]
+        lines = [declared(name, line, line=True) for line in told]
         content["runs"] = [run_entry(line) for line in lines]
     status, reason = content.pop("status", "done"), content.pop("reason", None)
     packages = content.pop("packages", get_stage(name).packages)
     content = public_part(name, content) if public_only else content
     made = make_record(
         name,
-        plain(content),
+        content,
         code=made_by.code or "",
         packages=packages,
         inputs=made_by.inputs,
