@@ -113,13 +113,8 @@ def _log_expansion(log_excess: Floats, log_factorial: Floats, q: float, order: f
     return peak + math.log(np.exp(log_terms - peak).sum()) if math.isfinite(peak) else peak
 
 
-def gaussian_dp_delta(*, mu: float, epsilon: float) -> float:
-    """Return delta(epsilon) of mu-Gaussian DP (Dong, Roth, Su 2022, Corollary 2.13)."""
-    return math.exp(_log_gaussian_dp_delta(mu, epsilon))
-
-
-def _log_gaussian_dp_delta(mu: float, epsilon: float) -> float:
-    """Return log delta(epsilon), at least -1e300."""
+def log_gaussian_dp_delta(mu: float, epsilon: float) -> float:
+    """Return log delta(epsilon) of mu-Gaussian DP, at least -1e300 (Dong, Roth, Su 2022, Corollary 2.13)."""
     first = float(log_ndtr(-epsilon / mu + mu / 2))
     if first < _LOG_ZERO:
         return _LOG_ZERO
@@ -134,7 +129,7 @@ def equivalent_mu(*, epsilon: float, delta: float) -> float:
     """
 
     def gap(log_mu: float) -> float:
-        return _log_gaussian_dp_delta(math.exp(log_mu), epsilon) - math.log(delta)
+        return log_gaussian_dp_delta(math.exp(log_mu), epsilon) - math.log(delta)
 
     low, high = _LOG_MU
     return math.exp(brentq(gap, low, high, xtol=1e-14)) if gap(low) < 0 < gap(high) else math.nan

@@ -167,10 +167,6 @@ class Needs:
         private = [item for item, spec in self.grid.mechanisms.items() if spec.calibration is not None]
         return self._wanted(audit_path(self.results, item) for item in private)
 
-    def training_audits(self) -> list[Path]:
-        """Return the audits of `audited_cells`."""
-        return self._wanted(cell_path(self.results, cell, "audit_training") for cell in self.audited_cells)
-
     @cached_property
     def audited_cells(self) -> list[str]:
         """One cell per private method that the suite's engine trains, by id.
