@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -41,6 +42,8 @@ PLAN = st.fixed_dictionaries(
         "delta": st.sampled_from([1e-5, 1e-10, 5e-324, 0.5]),
     }
 )
+DIMENSION = st.sampled_from([*[None] * 9, 1, 2, 50])
+LONGEST = 15.0  # processor seconds of one answer: 5 on the reference machine, and machines differ by a factor of 2.5
 TALLY = {"answered": 0, "refused": 0}
 
 
@@ -49,16 +52,18 @@ def test_noise_files(tmp_path):
 
     @seed(SEED)
     @settings(max_examples=FILES, database=None, suppress_health_check=list(HealthCheck))
-    @given(LAW, PLAN)
-    def try_file(law, plan):
+    @given(LAW, PLAN, DIMENSION)
+    def try_file(law, plan, dimension):
         file.write_text(json.dumps(law))
+        begun = time.process_time()
         try:
-            found = account(Plan(noise=load_noise(file), **plan))["verified"]
+            found = account(Plan(noise=load_noise(file), **plan), dimension=dimension)["verified"]
         except LmodpError as error:
             TALLY["refused"] += 1
             assert str(error).strip()
             return
         TALLY["answered"] += 1
+        assert time.process_time() - begun < LONGEST
         if found["status"] == "ok":
             assert 0 <= found["lower"] <= found["upper"] < math.inf
         else:

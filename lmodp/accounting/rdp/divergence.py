@@ -114,7 +114,8 @@ def _log_bound(slope: FloatLike, order: Floats, v1: Floats, lift: Floats) -> Flo
 def _outer(noise: RateMixture, nodes: Quadrature, order: Floats, v0: Floats, v1: Floats) -> Floats:
     """Return log of the bound of the first integral over v^2, shape (m,)."""
     a, start, end = order[:, None], v0[:, None], v1[:, None]
-    log_far, score_far = noise.log_density_and_score(nodes.y + start)  # (m, n)
+    starts, row = np.unique(v0, return_inverse=True)  # intervals of several orders begin at one shift
+    log_far, score_far = (found[row] for found in noise.log_density_and_score(nodes.y + starts[:, None]))  # (m, n)
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(start > 0, (nodes.log_density - log_far) / start, nodes.score)
     slope = np.clip(slope, score_far, nodes.score) * (1 + SLACK)
@@ -154,11 +155,15 @@ _W, _REST, _LOG_WEIGHT = _double_exponential()
 def _middle(noise: RateMixture, order: Floats, v0: Floats, v1: Floats) -> Floats:
     """Return log of the bound of the second integral over v^2, shape (m,)."""
     start, end = v0[:, None], v1[:, None]
-    near, far = start * _REST / 2, start * (1 + _W) / 2
-    (log_near, score_near), (log_far, score_far) = map(noise.log_density_and_score, (near, far))
+    starts, row = np.unique(v0, return_inverse=True)
+    places = (starts[:, None] * share for share in (_REST / 2, (1 + _W) / 2))
+    (log_near, score_near), (log_far, score_far) = (
+        (log_p[row], score[row]) for log_p, score in map(noise.log_density_and_score, places)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(start > 0, (log_near - log_far) / start, _W * noise.score_maximum)
     slope = np.clip(slope, _W * score_far, _W * score_near) * (1 + SLACK)
-    least = noise.log_density(end * _REST / 2) - log_far
+    ends, row = np.unique(v1, return_inverse=True)
+    least = noise.log_density(ends[:, None] * (_REST / 2))[row] - log_far
     bound = _log_bound(slope, order[:, None], end, end * slope - least)
     return _log_trapezoid(_LOG_WEIGHT + log_near + bound) + np.log(v1 / 2)

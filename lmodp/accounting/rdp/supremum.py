@@ -204,7 +204,7 @@ def _dual(noise: RateMixture, nodes: Quadrature, order: Floats, dimension: int) 
 
     upper, _, _ = _branch_and_bound(
         bound,
-        _first_intervals(order, noise.score_maximum),
+        _first_intervals(order, noise.score_maximum, shared=True),
         best=at - slope / dimension,
         where=np.full(len(order), 1 / dimension),
         worth=level,
@@ -213,11 +213,15 @@ def _dual(noise: RateMixture, nodes: Quadrature, order: Floats, dimension: int) 
     return slope + dimension * upper
 
 
-def _first_intervals(order: Floats, slope: float) -> Intervals:
-    """Return (order index, v0, v1) of intervals that cover (0, 1] for every order."""
+def _first_intervals(order: Floats, slope: float, *, shared: bool = False) -> Intervals:
+    """Return (order index, v0, v1) of intervals that cover (0, 1] for every order.
+
+    Where edges are ``shared`` they are powers of two, so that all orders ask for densities at the same places.
+    """
     index, v0, v1 = [], [], []
     for i, a in enumerate(order):
         first = min(0.5, 0.1 / (a * slope))
+        first = 2.0 ** np.floor(np.log2(first)) if shared else first
         edges = np.concatenate([[0], np.geomspace(first, 1, int(np.ceil(np.log2(1 / first))) + 1)])
         index.append(np.full(len(edges) - 1, i))
         v0.append(edges[:-1])
@@ -226,7 +230,8 @@ def _first_intervals(order: Floats, slope: float) -> Intervals:
 
 
 def _chunked(noise: RateMixture, nodes: Quadrature, order: Floats, v0: Floats, v1: Floats) -> Floats:
-    parts = [slice(i, i + _CHUNK) for i in range(0, len(order), _CHUNK)]
-    return np.concatenate(
-        [np.empty(0), *(ratio_bound(noise, nodes, order=order[p], v0=v0[p], v1=v1[p]) for p in parts)]
-    )
+    """Return `ratio_bound` of many intervals; those that begin at one shift come together and share its densities."""
+    found, alike = np.empty(len(order)), np.argsort(v0, kind="stable")
+    for part in (alike[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)):
+        found[part] = ratio_bound(noise, nodes, order=order[part], v0=v0[part], v1=v1[part])
+    return found

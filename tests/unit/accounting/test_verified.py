@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lmodp.accounting import verified_run, verified_upper
-from lmodp.accounting.rdp.supremum import FRACTIONS, renyi_orders, vector_curve
+from lmodp.accounting.rdp.supremum import FRACTIONS, finite_curve, renyi_orders, vector_curve
 from lmodp.accounting.verified import largest_order, rdp_upper
-from lmodp.mechanisms import GammaPart, Gaussian, Laplace, LaplaceMixture, load_noise
+from lmodp.mechanisms import GammaPart, Gaussian, Laplace, LaplaceMixture, RateMixture, load_noise
 
 RUN = {"sampling_rate": 0.05, "steps": 100, "delta": 1e-8}
 NOISE = load_noise("lmo-0.3")
@@ -107,3 +107,14 @@ def test_the_orders_of_a_curve():
     assert set(np.arange(2, 33)) <= set(orders) and orders[-1] == 128
     assert set(FRACTIONS) == set(orders[orders % 1 > 0])
     assert FRACTIONS[0] > 1.01 and FRACTIONS[-1] < 6
+
+
+def test_orders_share_the_densities_of_few_coordinates(monkeypatch):
+    """A truncated normal costs a quadrature a density: one for each order would take a minute (dimension 2)."""
+    asked, original = [], RateMixture.log_density_and_score
+    monkeypatch.setattr(
+        RateMixture, "log_density_and_score", lambda self, x: asked.append(np.size(x)) or original(self, x)
+    )
+    noise = LaplaceMixture(gamma=GammaPart(weight=1, shape=1.7, scale=0.6))
+    finite_curve(noise, dimension=2, largest_order=128)
+    assert sum(asked) < 5e6
