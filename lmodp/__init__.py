@@ -9,6 +9,7 @@ These are the public names. Each is imported when it is first used, so that ``im
 ``calibrate``   the smallest amount of noise that reaches a target
 ``certify``     the answers of `account`, and the verified one at delta = 1e-5, to compare plans
 ``audit``       a lower bound on epsilon, from samples of the mechanism
+``finetune``    a model trained privately on your data, with its certificate
 ==============  =================================================================================
 
 >>> import lmodp
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
     from lmodp.accounting import certificate_of as certify
     from lmodp.accounting import scale_to_target as calibrate
     from lmodp.mechanisms import load_noise
+    from lmodp.pipeline.finetune import finetune
     from lmodp.plan import Plan
     from lmodp.stages.audit_mechanism import audit
 
 __version__ = "0.2.0"
-__all__ = ["Plan", "account", "audit", "calibrate", "certify", "load_noise"]
+__all__ = ["Plan", "account", "audit", "calibrate", "certify", "finetune", "load_noise"]
 
 # As text, so that each is imported when it is first used.
 _HOMES = {
@@ -44,6 +46,7 @@ _HOMES = {
     "audit": "lmodp.stages.audit_mechanism:audit",
     "calibrate": "lmodp.accounting:scale_to_target",
     "certify": "lmodp.accounting:certificate_of",
+    "finetune": "lmodp.pipeline.finetune:finetune",
     "load_noise": "lmodp.mechanisms:load_noise",
 }
 

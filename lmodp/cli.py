@@ -29,6 +29,7 @@ COMMANDS = {
     "summary": "print a grid's main table and where its figures are",
     "check": "check the records of a grid",
     "readme": "write the README's results block from the records",
+    "export": "write a cell's trained model as a folder that transformers loads",
     "show": "print where a cell's results come from",
     "diff": "compare two grids cell by cell",
     "schema": "print the JSON schema of the configuration",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmodp.errors import Fault, MissingFile, nearest, require
+from lmodp.errors import Fault, InvalidValue, MissingFile, nearest, require
 from lmodp.pipeline.console import typed
 from lmodp.records.record import read_record
 
@@ -205,3 +206,18 @@ def read_results(grid: Path) -> tuple[Path, dict[str, Any]]:
         remedy = f"Run the grid first: {typed('snakemake')} --configfile {grid if grid.is_file() else 'THE_GRID.yaml'}"
         raise MissingFile(str(Fault("results", str(path), "is not there", remedy)))
     return root, read_record(path)
+
+
+def find_cell(wanted: str, cells: Sequence[str]) -> str:
+    """Return the id of the cell that is named, or whose id alone begins so.
+
+    Raises:
+        InvalidValue: there is none, or there are several.
+    """
+    found = [cell for cell in cells if cell == wanted] or [cell for cell in cells if cell.startswith(wanted)]
+    if not found:
+        raise InvalidValue(f"cell = {wanted!r}: is not in this grid. {nearest(wanted, cells)}")
+    if len(found) > 1:
+        rule = f"begins {len(found)} ids: {', '.join(found)}"
+        raise InvalidValue(f"cell = {wanted!r}: {rule}. Give one of them.")
+    return found[0]

@@ -8,8 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from lmodp.commands.arguments import add_grid, read_grid, read_results
-from lmodp.errors import InvalidValue, nearest
+from lmodp.commands.arguments import add_grid, find_cell, read_grid, read_results
 from lmodp.records.places import timings_of
 from lmodp.reporting.results.provenance import cell_provenance
 
@@ -30,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         for cell in cells:
             print(f"{cell['cell']:64s} {cell['status']:9s} {cell['reason'] or ''}".rstrip())
         return 0
-    cell = _find(arguments.cell, cells)
+    cell = {item["cell"]: item for item in cells}[find_cell(arguments.cell, [item["cell"] for item in cells])]
     facts = {
         "results": cell,
         **cell_provenance(cell, root),
@@ -38,20 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
     }
     print(json.dumps({**facts, "commit": _commit(cell, root)}, indent=1, ensure_ascii=False))
     return 0
-
-
-def _find(wanted: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
-    found = [cell for cell in cells if cell["cell"] == wanted] or [
-        cell for cell in cells if cell["cell"].startswith(wanted)
-    ]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InvalidValue(
-            f"cell = {wanted!r}: begins {len(found)} ids: {', '.join(cell['cell'] for cell in found)}. "
-            "Give one of them."
-        )
-    raise InvalidValue(f"cell = {wanted!r}: is not in this grid. {nearest(wanted, [cell['cell'] for cell in cells])}")
 
 
 def _commit(cell: dict[str, Any], root: Path) -> str | None:

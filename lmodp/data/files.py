@@ -26,6 +26,7 @@ Columns = Sequence[tuple[str, ...]]
 UNEVEN = "row has another number of fields than the header"
 HIDDEN = " A hub writes -1 where it hides the labels of a test split. Use a split whose labels are public."
 SEPARATORS = (",", ";", "\t")
+_TOLD = re.compile(r"sep=([^\r\n])\r?\n")  # a spreadsheet's first line
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
@@ -118,14 +119,17 @@ def read_tsv(path: Path, columns: Columns) -> Table:
 def read_csv(path: Path, columns: Columns) -> Table:
     """Read a file with a header and quoted fields, separated by commas, semicolons or tabs.
 
-    The separator is the one that yields the requested columns.
+    The separator is the one that yields the requested columns, or that a first line such as ``sep=;`` names.
 
     Raises:
         MissingFile, DamagedFile: as `read_table`; or its quotes do not balance.
     """
     text = _text(path)
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a text may be longer than the module's 131,072 characters
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_separator(text, columns))
+    told = _TOLD.match(text)
+    text, before = text[told.end() if told else 0 :], 1 if told else 0
+    separator = told[1] if told else _separator(text, columns)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     rows, numbers = [], []
     try:
         header = _header(path, next(reader, None))
@@ -135,12 +139,13 @@ def read_csv(path: Path, columns: Columns) -> Table:
                 continue
             if len(fields) != len(header):
                 rule = f"has {len(fields)} fields, the header {len(header)}"
-                raise DamagedFile(f"file = {str(path)!r} line {reader.line_num}: {rule}. Check the quotes there.")
+                line = before + reader.line_num
+                raise DamagedFile(f"file = {str(path)!r} line {line}: {rule}. Check the quotes there.")
             rows.append(tuple(fields[place] for place in places))
-            numbers.append(reader.line_num)
+            numbers.append(before + reader.line_num)
     except csv.Error as error:
         raise DamagedFile(
-            f"file = {str(path)!r} line {reader.line_num}: has unbalanced quotes ({error}). "
+            f"file = {str(path)!r} line {before + reader.line_num}: has unbalanced quotes ({error}). "
             "Repair that row or fetch the file again."
         ) from None
     return Table(path, _some(path, rows), numbers, {})
@@ -225,13 +230,15 @@ def _text(path: Path) -> str:
 
 
 def _separator(text: str, columns: Columns) -> str:
-    """The separator that yields the requested columns in the first line; a comma if none does."""
+    """The separator that yields most of the requested columns in the first line, and most columns at all."""
     first = text[: text.find("\n")] if "\n" in text else text
-    for separator in SEPARATORS:
+
+    def yielded(separator: str) -> tuple[int, int]:
         header = {name.strip() for name in next(csv.reader([first.rstrip("\r")], delimiter=separator), [])}
-        if all(header.intersection(names) for names in columns):
-            return separator
-    return ","
+        wanted = sum(1 for names in columns if header.intersection(names))
+        return wanted, 0 if wanted == len(columns) else len(header)
+
+    return max(SEPARATORS, key=yielded)
 
 
 def _parsed(text: str, place: str) -> Any:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.numpy import save_file
-from transformers import AutoConfig, PretrainedConfig
+from torch import nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig
 
 from lmodp.data.table_to_text import group_references
 from lmodp.data.tables import load_splits
@@ -70,9 +73,17 @@ def _check_room(tokenizer: Any, columns: list[str], max_length: int) -> None:
 
 
 def position_limit(config: PretrainedConfig) -> int:
-    """Return the longest sequence that a model has positions for."""
-    unused = config.pad_token_id + 1 if config.model_type == "roberta" else 0  # RoBERTa counts from pad + 1
-    return config.max_position_embeddings - unused
+    """Return the longest sequence that a model has positions for; the largest number for one without a limit.
+
+    RoBERTa and its kin count positions from the padding token's number plus one; their table of positions says so.
+    """
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is None:
+        return sys.maxsize
+    with torch.device("meta"):
+        parts = AutoModel.from_config(config).named_modules()
+    tables = (part for name, part in parts if name.endswith("position_embeddings") and isinstance(part, nn.Embedding))
+    return int(limit) - next((table.padding_idx + 1 for table in tables if table.padding_idx is not None), 0)
 
 
 def _tokenize(tokenizer: Any, rows: Any, max_length: int, *, token_types: bool) -> TokenizedSplit:

@@ -238,6 +238,10 @@ class Grid:
             values["source"] = "hub" if self.config.datasets[experiment.dataset].repository else "local"
         if own_model is not None:
             values["model_source"] = "hub" if self.config.models[experiment.model].revision else "local"
+        if values["pooling"] is None:
+            card = self.config.cards[experiment.dataset]
+            model = self.config.model_cards[experiment.model]
+            values["pooling"] = model.native_pooling if card.task == "classification" else "first"
         if method.name in experiment.learning_rates:
             training["learning_rate"] = experiment.learning_rates[method.name]
         return CellSpec(

@@ -152,7 +152,9 @@ class Experiment(Section):
     model_source: Source | None = Field(None, description="where the model comes from; null for the data set's source")
     layers: Count | None = Field(None, description="use only the model's first layers, if it can be cut; null for all")
     trainable: Trainable = "full"
-    pooling: Literal["first", "mean", "last"] = "first"
+    pooling: Literal["first", "mean", "last"] | None = Field(
+        None, description="how a text becomes one vector; null for the way of the model's own class in transformers"
+    )
     max_length: Annotated[Count, Field(ge=3)] = 64
     repetitions: Count = 1
     certify_only: bool = Field(False, description="certify and audit the mechanisms of this plan; train nothing")

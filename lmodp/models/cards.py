@@ -52,6 +52,12 @@ class ModelCard:
         return self.causal or self.architecture in ("gpt2", "llama")
 
     @property
+    def native_pooling(self) -> str:
+        """The pooling of the model's own classifier in transformers."""
+        named = (self.config or {}).get("classifier_pooling")
+        return "last" if self.generates else "mean" if named == "mean" else "first"
+
+    @property
     def published(self) -> bool:
         """Whether it is one of the paper's own models, from local folders or a hub."""
         return self.config is not None

@@ -26,7 +26,7 @@ CONFIG = "config.json"
 
 def write_model(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:
     """Write a model and its tokenizer; the folder appears only when it is complete."""
-    with _scratch(folder) as scratch:
+    with scratch_folder(folder) as scratch:
         model.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
 
@@ -52,7 +52,7 @@ def link_model(source: Path, folder: Path, card: ModelCard) -> dict[str, Any]:
     model = _check_architecture(source, card, values)
     _check_tensors(weights, model)
     pad = load_tokenizer(source).pad_token_id
-    with _scratch(folder) as scratch:
+    with scratch_folder(folder) as scratch:
         for path in source.iterdir():
             if path.is_file() and path.name != CONFIG:
                 (scratch / path.name).symlink_to(path.resolve())
@@ -139,7 +139,7 @@ def _bare(name: str, model: PreTrainedModel) -> str:
 
 
 @contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
+def scratch_folder(folder: Path) -> Iterator[Path]:
     """Context: a temporary folder that gets the final name if everything succeeds."""
     path = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(path, ignore_errors=True)

@@ -115,8 +115,13 @@ def _last_layers(model: TransformersModel, count: int, seed: int) -> None:
     _head(model, None, seed)
 
 
-def _lora(model: nn.Module, options: Mapping[str, Any] | None, seed: int) -> None:
-    from peft import LoraConfig, inject_adapter_in_model  # slow to import, and few jobs need it
+def lora_config(model: nn.Module, options: Mapping[str, Any] | None) -> Any:
+    """Return peft's configuration of the adapters of a transformers model, see `set_trainable`.
+
+    Raises:
+        InvalidValue: an unknown option, or no target was found.
+    """
+    from peft import LoraConfig  # slow to import, and few jobs need it
 
     chosen = {**LORA_DEFAULTS, **(options or {})}
     for key in chosen:
@@ -126,19 +131,25 @@ def _lora(model: nn.Module, options: Mapping[str, Any] | None, seed: int) -> Non
     transposed = any(
         isinstance(module, Conv1D) and name.split(".")[-1] in targets for name, module in model.named_modules()
     )
-    config = LoraConfig(
+    return LoraConfig(
         r=chosen["rank"],
         lora_alpha=chosen["alpha"],
         lora_dropout=chosen["dropout"],
         target_modules=targets,
         fan_in_fan_out=transposed,
     )
+
+
+def _lora(model: nn.Module, options: Mapping[str, Any] | None, seed: int) -> None:
+    from peft import inject_adapter_in_model
+
+    config = lora_config(model, options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             inject_adapter_in_model(config, model)
         except ValueError as error:
-            raise InvalidValue(f"lora.targets = {targets!r}: {error}") from None
+            raise InvalidValue(f"lora.targets = {sorted(config.target_modules)!r}: {error}") from None
     _new_head(model)
 
 

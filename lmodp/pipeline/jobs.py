@@ -22,9 +22,11 @@ from lmodp.records.stage_table import stage_code
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
     from lmodp.methods.engine import Engine
+    from lmodp.pipeline.layout import Layout
     from lmodp.specs import ActivationsSpec
     from lmodp.stages.cell_runs import CellRuns
 
+CELL_INPUTS = ("certificate", "dataset", "model", "tokens", "activations")
 CELL_STAGES = ("finetune_model", "evaluate_model", "verify_run")
 
 
@@ -191,8 +193,8 @@ def _cell(job: Job) -> dict[str, Path]:
     from lmodp.stages.finetune_model import finetune_model
     from lmodp.stages.verify_run import verify_run
 
-    cell, needs = job.layout.grid.cell(job.id), job.records("certificate", "dataset", "model", "tokens", "activations")
-    runs, certificate = _runs_of(job, cell, needs), read_record(needs["certificate"])
+    cell, needs = job.layout.grid.cell(job.id), job.records(*CELL_INPUTS)
+    runs, certificate = runs_of(job.layout, cell), read_record(needs["certificate"])
     record = {stage: job.outputs(stage)["record"] for stage in CELL_STAGES}
     job.run(
         "finetune_model",
@@ -218,10 +220,11 @@ def _cell(job: Job) -> dict[str, Path]:
     return {"finetune": record["finetune_model"], "evaluate": record["evaluate_model"], **needs}
 
 
-def _runs_of(job: Job, cell: Cell, needs: Mapping[str, Path]) -> CellRuns:
+def runs_of(layout: Layout, cell: Cell) -> CellRuns:
+    """Return the runs of a cell, made from the inputs that are there now."""
     from lmodp.stages.cell_runs import CellRuns
 
-    layout = job.layout
+    needs = Job.of_stage(layout, "finetune_model", cell.id).records(*CELL_INPUTS)
     return CellRuns(
         cell=cell,
         root=layout.results,
@@ -242,14 +245,13 @@ def _audit_training(job: Job, trained: Mapping[str, Path]) -> None:
     from lmodp.stages.audit_training import audit_training
 
     cell, settings = job.layout.grid.cell(job.id), job.layout.config.audit
-    needs = {name: path for name, path in trained.items() if name not in ("finetune", "evaluate")}
     job.run(
         "audit_training",
         inputs={**trained, **job.records("noise")},
         spec={**cell.spec.to_dict(), "audit": settings.model_dump(mode="json")},
         work=lambda: audit_training(
             cell,
-            _runs_of(job, cell, needs),
+            runs_of(job.layout, cell),
             noise_record=read_record(job.input("noise")),
             canaries=settings.canaries,
             confidence=settings.confidence,

@@ -173,15 +173,17 @@ class _Trainer:
         return mean_loss(running, task.examples(SPLIT), task.loss, spec.training.micro_batch_size)
 
     def _run(self, model: nn.Module, spec: CellSpec, seeds: Mapping[str, int], **options: Any) -> Any:
-        return self.train(
-            model,
-            plan=spec.plan(self.noise),
-            examples=self.examples,
-            loss=self.runs.task.loss,
-            settings=settings_of(spec),
-            seeds=seeds,
-            **options,
-        )
+        with tqdm(total=spec.training.steps, desc="steps", unit="step", leave=False) as bar:
+            return self.train(
+                model,
+                plan=spec.plan(self.noise),
+                examples=self.examples,
+                loss=self.runs.task.loss,
+                settings=settings_of(spec),
+                seeds=seeds,
+                progress=lambda done, steps: bar.update(done - bar.n),
+                **options,
+            )
 
     def line(self, number: int) -> dict[str, Any]:
         """Return the line of one repetition, trained unless it is there."""

@@ -1,9 +1,11 @@
 """Tokens: pairs, truncation, targets of the loss, and the refusals."""
 
+import sys
+
 import pytest
 from datasets import Dataset, DatasetDict
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, GPT2Config, PreTrainedTokenizerFast, RobertaConfig
+from transformers import BertConfig, BloomConfig, GPT2Config, PreTrainedTokenizerFast, RobertaConfig, XLMRobertaConfig
 
 from lmodp.data.tables import save_splits
 from lmodp.data.tokenize_dataset import position_limit, tokenize_dataset
@@ -100,7 +102,10 @@ def test_pairs_are_cut_on_the_longer_side(tmp_path):
     [
         (RobertaConfig(max_position_embeddings=514, pad_token_id=1), 512),
         (RobertaConfig(max_position_embeddings=513, pad_token_id=0), 512),
+        (XLMRobertaConfig(max_position_embeddings=514, pad_token_id=1), 512),
+        (BertConfig(vocab_size=512, max_position_embeddings=512), 512),
         (GPT2Config(n_positions=100), 100),
+        (BloomConfig(), sys.maxsize),  # no table of positions
     ],
 )
 def test_position_limit(config, limit):

@@ -1,0 +1,210 @@
+"""From Python: a model is trained privately on a user's data, saved, loaded by transformers, and scores the same."""
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, Features, Value
+from peft import LoraConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+import lmodp
+from lmodp.cli import main
+from lmodp.data.venues import load_venues
+from lmodp.errors import ConfigError, InvalidValue, Unsupported
+from lmodp.models.tiny import tiny_tokenizer
+from lmodp.stages.finetune_model import load_trained, seeds_of
+from lmodp.tasks.table_to_text import TableToTextTask
+from tests.contracts.test_own_data import values_of, write_csv, write_model
+from tests.contracts.whole_grid import run_grid
+
+SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+SIZES |= {"num_key_value_heads": 1, "max_position_embeddings": 64}
+SPECIAL = {"vocab_size": 300, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+SMALL = {"expected_batch_size": 64, "max_steps": 6, "learning_rate": 1e-2, "max_length": 16}
+TARGET = {"epsilon": 8, "delta": 1e-5}
+COLUMNS = {"text": "review", "label": "stars"}
+
+
+def qwen():
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model("qwen2", **SIZES, **SPECIAL)).eval()
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8-sig") as stream:
+        return [(row["review"], row["stars"]) for row in csv.DictReader(stream, delimiter=";")]
+
+
+def logits_of(model, tokenizer, texts):
+    batch = tokenizer(texts, padding=True, truncation=True, return_tensors="pt", return_token_type_ids=False)
+    with torch.no_grad():
+        found = model(**batch)
+    return getattr(found, "logits", found)
+
+
+def trained(result):
+    """The model as the engine left it."""
+    runs, seeds = result._runs, seeds_of(result.cell.spec, 0)
+    return load_trained(runs.task, seeds["head_init"], runs.weights(result.cell.runs[0])).eval()
+
+
+@pytest.mark.parametrize("part", ["full", {"lora": {"rank": 2}}], ids=str)
+def test_a_folder_and_a_csv_become_a_model_that_transformers_loads(tmp_path, part):
+    write_csv(tmp_path / "a.csv")
+    qwen().save_pretrained(tmp_path / "qwen")
+    tiny_tokenizer().save_pretrained(tmp_path / "qwen")
+    out = tmp_path / "out"
+    found = lmodp.finetune(
+        tmp_path / "qwen", tmp_path / "a.csv", **COLUMNS, trainable=part, output_dir=out, **TARGET, **SMALL
+    )
+    assert 0 < found.certificate["verified"]["upper"] <= 8 and found.record["verification"]["conforms"]
+    found.save(tmp_path / "saved")
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved", local_files_only=True).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "saved", local_files_only=True)
+    assert model.config.id2label == {0: "bad", 1: "good", 2: "so so"} and tokenizer.model_max_length == 16
+    texts = [text for text, _ in rows_of(tmp_path / "a.csv")[:9]]
+    logits = logits_of(model, tokenizer, texts)
+    assert torch.equal(logits, logits_of(trained(found), tokenizer, texts))
+    before = AutoModelForCausalLM.from_pretrained(tmp_path / "qwen").get_input_embeddings().weight
+    assert torch.equal(before, model.get_input_embeddings().weight) == (part != "full")
+    assert (tmp_path / "saved" / "adapter_model.safetensors").is_file() == (part != "full")
+
+
+def test_the_card_of_a_release_tells_the_certificate_and_nothing_of_the_data(tmp_path):
+    write_csv(tmp_path / "a.csv")
+    write_model(tmp_path / "bert")
+    arguments = {**COLUMNS, **TARGET, **SMALL, "trainable": "head", "output_dir": tmp_path / "out"}
+    found = lmodp.finetune(tmp_path / "bert", tmp_path / "a.csv", **arguments)
+    found.save(tmp_path / "saved")
+    card = (tmp_path / "saved/README.md").read_text()
+    size = found.cell.spec.dataset_size
+    for line in (
+        f"| training examples (public) | N = {size} |",
+        "| neighbouring data sets | add or remove one |",
+        "| random numbers | keys from the system's entropy, kept nowhere |",
+        "| δ | 1e-05 |",
+    ):
+        assert line in card
+    verified = found.certificate["verified"]
+    assert f"between {int(verified['lower'])}" in card and "not private" not in card
+    kept = json.loads((tmp_path / "saved/certificate.json").read_text())
+    assert kept["certificate"] == found.certificate
+    assert "accuracy" not in card
+    assert 0 <= found.scores["accuracy"] <= 1
+    weights = (tmp_path / "saved/model.safetensors").read_bytes()
+    again = lmodp.finetune(tmp_path / "bert", tmp_path / "a.csv", **arguments)  # what is finished is not trained again
+    again.save(tmp_path / "again")
+    assert (tmp_path / "again/model.safetensors").read_bytes() == weights
+    with pytest.raises(InvalidValue, match="output_dir = .*holds a model of other data or arguments.*Name another"):
+        lmodp.finetune(tmp_path / "bert", tmp_path / "a.csv", **{**arguments, "clip_norm": 2.0})
+
+
+def test_objects_of_other_libraries_are_taken(tmp_path):
+    write_csv(tmp_path / "a.csv")
+    rows = rows_of(tmp_path / "a.csv")
+    names = ["bad", "good", "so so"]
+    features = Features({"id": Value("int64"), "review": Value("string"), "stars": ClassLabel(names=names)})
+    columns = {
+        "id": range(len(rows)),
+        "review": [row[0] for row in rows],
+        "stars": [names.index(row[1]) for row in rows],
+    }
+    data = Dataset.from_dict({name: list(values) for name, values in columns.items()}, features=features)
+    config = LoraConfig(r=3, lora_alpha=6, target_modules=["q_proj"])
+    same = {**COLUMNS, **TARGET, **SMALL, "randomness": "seeded", "peft_config": config, "tokenizer": tiny_tokenizer()}
+    first = lmodp.finetune(qwen(), data, **same, output_dir=tmp_path / "one")
+    spec = first.cell.spec
+    assert spec.card.labels == ("bad", "good", "so so")
+    assert spec.trainable == {"lora": {"rank": 3, "alpha": 6.0, "targets": ["q_proj"]}}
+    frame = pd.DataFrame(rows, columns=["review", "stars"])
+    second = lmodp.finetune(qwen(), {"train": frame}, **same, output_dir=tmp_path / "two")
+    assert second.cell.id == first.cell.id and second.record["sha256"] == first.record["sha256"]
+    assert "This model is not private" in (tmp_path / "one/model/README.md").read_text() if first.model else False
+
+
+def test_a_language_model_with_adapters_is_an_adapter_of_peft(tmp_path, monkeypatch):
+    monkeypatch.setattr(TableToTextTask, "score", lambda self, model: {"perplexity": 1.0})  # needs Java, and seconds
+    venues = load_venues()
+    columns = {"from": venues.columns["record"][:120], "to": venues.columns["text"][:120]}
+    out = tmp_path / "out"
+    found = lmodp.finetune(
+        qwen(),
+        pd.DataFrame(columns),
+        tokenizer=tiny_tokenizer(),
+        source="from",
+        target="to",
+        trainable={"lora": {"rank": 2}},
+        output_dir=out,
+        **TARGET,
+        **{**SMALL, "max_steps": 2, "max_length": 40},
+    )
+    found.save(tmp_path / "saved")
+    assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= {
+        path.name for path in (tmp_path / "saved").iterdir()
+    } and not (tmp_path / "saved/model.safetensors").exists()
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", local_files_only=True).eval()
+    ids = torch.arange(3, 20)[None]
+    with torch.no_grad():
+        assert torch.equal(model(ids).logits, trained(found)(ids).logits)
+        assert not torch.equal(model(ids).logits, qwen()(ids).logits)
+
+
+def test_a_cell_of_a_grid_is_exported(tmp_path, capsys):
+    write_csv(tmp_path / "a.csv")
+    write_model(tmp_path / "bert")
+    values = values_of(tmp_path, models={"own": {"from": "bert"}}, methods=["gaussian"])
+    experiment = values["experiments"]["head"]
+    experiment |= {"model": "own", "pooling": None, "training": {**experiment["training"], "steps": 3}}
+    (tmp_path / "own.yaml").write_text(json.dumps(values))
+    layout, results = run_grid(values)
+    assert main(["export", "head-gauss", str(tmp_path / "saved"), "--grid", str(tmp_path / "own.yaml")]) == 0
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved", local_files_only=True).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "saved", local_files_only=True)
+    part = layout.cache / "datasets" / layout.grid.active[0].dataset
+    from datasets import load_from_disk
+
+    test = load_from_disk(str(part))["test"]
+    right = logits_of(model, tokenizer, list(test["sentence"])).argmax(1).numpy() == np.array(test["label"])
+    assert right.mean() == pytest.approx(results["cells"][0]["scores"]["accuracy"]["mean"])
+    assert "**This model is not private.**" in (tmp_path / "saved/README.md").read_text()
+    capsys.readouterr()
+    assert main(["export", "head", str(tmp_path / "saved"), "--grid", str(tmp_path / "own.yaml")]) == 2
+    assert "is there already. Name a new one" in capsys.readouterr().err
+
+
+WRONG = [
+    ({"epsilon": 0}, ConfigError, "epsilon = 0: input should be greater than 0. Give a positive target"),
+    ({"delta": 2}, ConfigError, "delta = 2: input should be less than 1"),
+    ({"method": "gausian"}, ConfigError, "method = 'gausian': unknown method. Did you mean 'gaussian'"),
+    ({"lr_scheduler_type": "cosine"}, ConfigError, "lr_scheduler_type = 'cosine': input should be 'constant'"),
+    ({"expected_batch_size": 4000}, ConfigError, "expected_batch_size = 4000.*has 2.. training examples"),
+    ({"num_train_epochs": -1, "max_steps": -1}, InvalidValue, "num_train_epochs = -1: must be finite and above 0"),
+    ({"label": "rating"}, ConfigError, "lacks column rating; it has stars, review"),
+    ({"peft_config": LoraConfig(use_rslora=True)}, InvalidValue, "peft_config.use_rslora = True: is not supported"),
+    ({"method": "bitfit"}, Unsupported, "method = 'bitfit': .* is not defined for architecture 'qwen2'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), WRONG, ids=[next(iter(item[0])) for item in WRONG])
+def test_what_is_wrong_is_told_by_the_arguments_name(tmp_path, changes, error, message):
+    write_csv(tmp_path / "a.csv")
+    qwen().save_pretrained(tmp_path / "qwen")
+    tiny_tokenizer().save_pretrained(tmp_path / "qwen")
+    arguments = {**COLUMNS, **TARGET, **SMALL, "output_dir": tmp_path / "out", **changes}
+    with pytest.raises(error, match=message):
+        lmodp.finetune(tmp_path / "qwen", tmp_path / "a.csv", **arguments)
+
+
+def test_models_and_tables_that_are_none(tmp_path):
+    with pytest.raises(InvalidValue, match="tokenizer = None: is needed with a model object. Give its tokenizer"):
+        lmodp.finetune(qwen(), "a.csv", **TARGET, output_dir=tmp_path)
+    with pytest.raises(InvalidValue, match="model = 'Linear': is no model of transformers. Give its folder"):
+        lmodp.finetune(torch.nn.Linear(2, 2), "a.csv", **TARGET, output_dir=tmp_path)
+    with pytest.raises(InvalidValue, match="data = list: is no table. Give a file"):
+        lmodp.finetune("minilm_roberta", ["a"], **TARGET, output_dir=tmp_path)
+    with pytest.raises(InvalidValue, match="column = 'text': is not in the data, which has a, label. Name another"):
+        lmodp.finetune("minilm_roberta", pd.DataFrame({"a": ["x"], "label": [1]}), **TARGET, output_dir=tmp_path)
