@@ -2,7 +2,9 @@
 # Build:  docker build --tag lmodp .
 # Run:    docker run --rm --volume "$PWD/results:/suite/results" lmodp
 FROM python:3.11-slim
-RUN apt-get update && apt-get install --yes --no-install-recommends make git default-jre-headless && rm -rf /var/lib/apt/lists/*
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends make git default-jre-headless \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /suite
 COPY . .
 RUN make setup PYTHON=python3

@@ -22,13 +22,15 @@ endif
 
 reproduce: setup
 	@$(BIN)/snakemake --cores $(CORES) $(GRID) || { ls .snakemake/locks/* >/dev/null 2>&1 && \
-		echo 'A run that was killed leaves a lock. If no other Snakemake runs in this folder, type: $(BIN)/snakemake --unlock $(GRID)'; exit 1; }
+		echo 'A run that was killed leaves a lock. If no other Snakemake runs in this folder, type:' \
+		'$(BIN)/snakemake --unlock $(GRID)'; exit 1; }
 	@$(BIN)/lmodp summary $(CONFIG)
 
 setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python = %d.%d: must be 3.11, 3.12 or 3.13. Name another one: make PYTHON=python3.11" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python = %d.%d: must be \
+	3.11, 3.12 or 3.13. Name another one: make PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
@@ -86,11 +88,13 @@ readme: setup
 	$(BIN)/lmodp readme results/reference
 
 # Installs what pyproject.toml needs into an empty environment and writes the lock from it. Versions that are already
-# pinned stay, because others may give other weights; RENEW=1 takes the newest. torch comes first: its version is chosen.
+# pinned stay, because others may give other weights; RENEW=1 takes the newest. torch comes first: its version is
+# chosen.
+lock: INSTALL := .cache/lock/bin/python -m pip install --quiet --disable-pip-version-check
 lock:
 	$(PYTHON) -m venv --clear .cache/lock
-	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check $(if $(RENEW),,--constraint requirements.lock) --editable '.[all]'
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) $(if $(RENEW),,--constraint requirements.lock) --editable '.[all]'
 	.cache/lock/bin/python workflow/lock.py
 
 schema: setup
