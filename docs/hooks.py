@@ -27,7 +27,7 @@ from lmodp.data.hub_lock import hub_entries
 from lmodp.data.lockfile import locked_package
 from lmodp.models.cards import MODELS, ModelCard
 from lmodp.records import fields
-from lmodp.records.stage_table import STAGES
+from lmodp.records.stage_table import get_stage
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {  # pages outside docs/, and where they stand on the site
@@ -37,6 +37,7 @@ PAGES = {  # pages outside docs/, and where they stand on the site
     "NOTICE.md": "notice.md",
     "baselines/README.md": "methods.md",
     "config/README.md": "configurations.md",
+    "claims/README.md": "claim_files.md",
     "results/README.md": "results.md",
     "lmodp/accounting/README.md": "accounting.md",
     "lmodp/training/clipping/README.md": "clipping.md",
@@ -154,7 +155,7 @@ def records() -> str:
     parts = ["# Fields of records", fields.__doc__ or ""]
     parts += ["## Every record", _fields(fields.EVERY_RECORD), "## Every line of a run", _fields(fields.EVERY_LINE)]
     for stage, declared in fields.RECORDS.items():
-        parts += [f"## {stage}", f"`{STAGES[stage].files['record']}`", _fields(declared)]
+        parts += [f"## {stage}", f"`{get_stage(stage).files['record']}`", _fields(declared)]
         parts += ["Each line of a run:", _fields(fields.LINES[stage])] if stage in fields.LINES else []
     return "\n\n".join(parts) + "\n"
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "calibrate": "compute a noise that reaches a privacy target",
     "search": "run the offline noise search of LMO-DP under any accountant",
     "audit": "measure a lower bound on epsilon from samples, and compare it with the claimed and the verified epsilon",
+    "claims": "check published epsilons: write a claim, check it, show what was found",
     "methods": "list the methods and whether they can be used",
     "new-method": "start a method of your own from the template",
     "plan": "check a configuration, and list its cells with their cost",

@@ -8,8 +8,9 @@ value, rule and remedy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -17,6 +18,13 @@ from pydantic import ValidationError
 from lmodp.errors import ConfigError, Fault, MissingFile, nearest, shortened
 from lmodp.grid.checks import contradictions
 from lmodp.grid.sections import Config, Section
+
+T = TypeVar("T", bound=Section)
+REMEDIES = {
+    "epsilon": "Give a positive target such as 0.3.",
+    "delta": "Give a probability below 1 / data set size, such as 1e-10.",
+    "trainable": "Give full, head, bitfit, {last_layers: k} or {lora: {rank: r}}.",
+}
 
 
 def load_config(path: Path | str) -> Config:
@@ -26,18 +34,31 @@ def load_config(path: Path | str) -> Config:
         MissingFile: there is no such file.
         ConfigError: not YAML, or any key, type or rule is broken.
     """
+    return check_config(read_yaml(path, "configfile", "The grids are in config/."), source=str(path))
+
+
+def read_yaml(path: Path | str, name: str, remedy: str) -> Any:
+    """Return the values of a YAML file.
+
+    Args:
+        path: of the file.
+        name, remedy: of a message about a file that is not there.
+
+    Raises:
+        MissingFile: there is no such file.
+        ConfigError: not YAML.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise MissingFile(f"configfile = {str(path)!r}: is not there. The grids are in config/.") from None
+        raise MissingFile(f"{name} = {str(path)!r}: is not there. {remedy}") from None
     except (OSError, ValueError) as error:
-        name, reason = shortened(repr(str(path))), shortened(str(error))
-        raise MissingFile(f"configfile = {name}: cannot be read ({reason}). The grids are in config/.") from None
+        given, reason = shortened(repr(str(path))), shortened(str(error))
+        raise MissingFile(f"{name} = {given}: cannot be read ({reason}). {remedy}") from None
     try:
-        values = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(str(path), [Fault("file", str(path), f"is not valid YAML ({error})")]) from None
-    return check_config(values, source=str(path))
 
 
 def check_config(values: Any, *, source: str = "config") -> Config:
@@ -46,13 +67,28 @@ def check_config(values: Any, *, source: str = "config") -> Config:
     Raises:
         ConfigError: with all faults found.
     """
-    try:
-        config = Config.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(source, [_fault(item) for item in error.errors()]) from None
+    config = validated(Config, values, source=source, remedies=REMEDIES)
     if faults := contradictions(config):
         raise ConfigError(source, faults)
     return config
+
+
+def validated(top: type[T], values: Any, *, source: str, remedies: Mapping[str, str]) -> T:
+    """Return plain values as the section ``top``.
+
+    Args:
+        top: the section of the whole file.
+        values: as read from YAML.
+        source: name of the file, for messages.
+        remedies: what to give instead, by the name of the key or of the one that it lies in.
+
+    Raises:
+        ConfigError: with all faults found.
+    """
+    try:
+        return top.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(source, [_fault(item, top, remedies) for item in error.errors()]) from None
 
 
 def schema() -> dict[str, Any]:
@@ -60,15 +96,16 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
 
 
-def _fault(item: Any) -> Fault:
+def _fault(item: Any, top: type[Section], remedies: Mapping[str, str]) -> Fault:
     path = [part for part in item["loc"] if not _is_branch(part)]
     name = ".".join(map(str, path))
     if item["type"] == "extra_forbidden":
-        return Fault(name, item["input"], "unknown key", nearest(str(path[-1]), _keys_at(path[:-1])))
+        return Fault(name, item["input"], "unknown key", nearest(str(path[-1]), _keys_at(path[:-1], top)))
     if item["type"] == "missing":
         return Fault(name, None, "is required", "Add it to the file.")
     rule = item["msg"].removeprefix("Value error, ")
-    return Fault(name, item["input"], rule[0].lower() + rule[1:], _remedy(path))
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
+    return Fault(name, item["input"], rule[0].lower() + rule[1:], remedies.get(key, ""))
 
 
 def _is_branch(part: Any) -> bool:
@@ -76,9 +113,9 @@ def _is_branch(part: Any) -> bool:
     return isinstance(part, str) and ("[" in part or part in {"LastLayers", "LoraPart"} or part.startswith("literal"))
 
 
-def _keys_at(path: list[Any]) -> list[str]:
-    """The keys allowed at a place of the configuration."""
-    found: list[type[Section]] = [Config]
+def _keys_at(path: list[Any], top: type[Section]) -> list[str]:
+    """The keys allowed at a place of the file."""
+    found: list[type[Section]] = [top]
     for part in path:
         inner = [section.model_fields[part].annotation for section in found if part in section.model_fields]
         if inner:  # otherwise it is a name that the user chose, such as an experiment's
@@ -91,11 +128,3 @@ def _sections(annotation: Any) -> list[type[Section]]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [section for part in get_args(annotation) for section in _sections(part)]
-
-
-def _remedy(path: list[Any]) -> str:
-    return {
-        "epsilon": "Give a positive target such as 0.3.",
-        "delta": "Give a probability below 1 / data set size, such as 1e-10.",
-        "trainable": "Give full, head, bitfit, {last_layers: k} or {lora: {rank: r}}.",
-    }.get(next((part for part in reversed(path) if isinstance(part, str)), ""), "")

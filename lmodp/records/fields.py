@@ -308,6 +308,22 @@ RECORDS: dict[str, Fields] = {
     "report": {
         "answer": Field("list", "the page's first paragraphs"),
     },
+    "check_claim": {
+        "verdict": Field("text", "see lmodp.claims.verdict"),
+        "because": Field("text", "the verdict's reason"),
+        "review": Field("text", "who looked at it"),
+        "readings": Field("list", "the claim's possible readings, usually one"),
+        "readings.*": Field("object", "one reading, with verdict and because as above"),
+        "readings.*.epsilon": Field("number", "as claimed"),
+        "readings.*.delta": Field("number?", "as claimed"),
+        "readings.*.settings": Field("object?", "what the accountants were given; the least and the largest noise"),
+        "readings.*.lower": Field("number?", "epsilon is proven to be at least this"),
+        "readings.*.upper": Field("number?", "epsilon is proven to be at most this"),
+        "readings.*.routes": Field("list", "what each route finds, see lmodp.claims.routes"),
+        **dict.fromkeys(
+            ("readings.*.name", "readings.*.verdict", "readings.*.because"), Field("text", "of the reading")
+        ),
+    },
 }
 LINES: dict[str, Fields] = {
     "finetune_model": {

@@ -1,0 +1,142 @@
+"""From a claim's settings to what accountants take: noise at sensitivity 1, rate, steps, delta."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import brentq
+
+from lmodp.accounting.checks import Run
+from lmodp.accounting.gaussian import gaussian_pld_epsilon
+from lmodp.errors import Unsupported
+from lmodp.mechanisms import Gaussian, Laplace, Noise, load_noise, noise_from_dict
+
+if TYPE_CHECKING:
+    from lmodp.claims.schema import Claim, NoiseSpec
+
+# The orders of the widespread RDP accountants (TensorFlow Privacy, Opacus and what was derived from them).
+CUSTOMARY_ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(12, 64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mechanism:
+    """What is judged.
+
+    Args:
+        weak, strong: the least and the largest noise that the claim's settings allow, at sensitivity 1; the same
+            law unless the scale is known within a rounding or a tolerance only.
+        run: rate, steps and delta.
+        dimension: coordinates that a step releases; None for many.
+        sampler, adjacency, group_size: as in the claim.
+    """
+
+    weak: Noise
+    strong: Noise
+    run: Run
+    dimension: int | None
+    sampler: str
+    adjacency: str
+    group_size: int
+
+
+def lacking(claim: Claim) -> list[str]:
+    """Return the settings that a check needs and the claim does not give."""
+    run, rate = claim.run, claim.run.sampling_rate is not None or claim.run.sampler == "full_batch"
+    needed = {
+        "delta": claim.claimed.delta,
+        "noise": claim.noise,
+        "clipping": claim.release.clipping,
+        "sampler": run.sampler,
+        "dataset_size": run.dataset_size or rate or None,
+        "batch_size": run.batch_size or rate or None,
+        "steps or epochs": run.steps or run.epochs,
+    }
+    return [name for name, value in needed.items() if value is None]
+
+
+def mechanism_of(claim: Claim) -> Mechanism:
+    """Return what a claim without lacking settings describes.
+
+    Several releases of one step are of the same batch. So K of them, each within the sensitivity, are one release
+    within sqrt(K) times the sensitivity (docs/verified_bounds.md bounds every direction of that length).
+    """
+    release, run, sampler = claim.release, claim.run, claim.run.sampler
+    assert claim.noise and claim.claimed.delta is not None and sampler
+    length = release.sensitivity * math.sqrt(release.a_step)
+    weak, strong = (noise.scaled(1 / length) for noise in _noises(claim.noise))
+    rate = 1.0 if sampler == "full_batch" else run.sampling_rate or run.batch_size / run.dataset_size  # type: ignore[operator]
+    steps = run.steps or math.ceil(run.epochs / rate - 1e-9)  # type: ignore[operator]
+    return Mechanism(
+        weak=weak,
+        strong=strong,
+        run={"sampling_rate": rate, "steps": steps, "delta": claim.claimed.delta},
+        dimension=None if release.numbers == "many" else release.numbers * release.a_step,
+        sampler=sampler,
+        adjacency=claim.claimed.adjacency,
+        group_size=claim.claimed.group_size,
+    )
+
+
+def _noises(spec: NoiseSpec) -> tuple[Noise, Noise]:
+    if spec.point is not None:
+        return (load_noise(spec.point),) * 2
+    if spec.law is not None:
+        return (noise_from_dict(spec.law),) * 2
+    if spec.by_code is not None:
+        least, most = scales_by_code(**spec.by_code.model_dump())
+        return Gaussian(std=least), Gaussian(std=most)
+    assert spec.noise_multiplier is not None
+    unit: Mapping[str, Noise] = {"gaussian": Gaussian(std=1.0), "laplace": Laplace(scale=math.sqrt(0.5))}
+    half = (spec.rounded_to or 0.0) / 2
+    low, high = (unit[spec.family].scaled(spec.noise_multiplier + side) for side in (-half, half))
+    return low, high
+
+
+@lru_cache(maxsize=64)
+def scales_by_code(
+    *,
+    accountant: str,
+    epsilon: float,
+    delta: float,
+    sampling_rate: float,
+    steps: int,
+    tolerance: float,
+    tolerance_above: float,
+) -> tuple[float, float]:
+    """Return the range of Gaussian noise multipliers that a code with this accountant can arrive at.
+
+    How it searches is left open: any scale whose epsilon is at most ``tolerance`` below the target, or
+    ``tolerance_above`` above it, lies in the range.
+    """
+
+    def excess(log_scale: float, target: float) -> float:
+        scale = math.exp(log_scale)
+        return _epsilon_by_code(accountant, scale, sampling_rate, steps, delta, target) - target
+
+    if tolerance >= epsilon:
+        raise Unsupported(f"noise.by_code.tolerance = {tolerance!r}: must be below epsilon = {epsilon!r}")
+    targets = (epsilon + tolerance_above, epsilon - tolerance)
+    least, most = (brentq(excess, math.log(0.05), math.log(1e4), args=(t,), xtol=1e-7) for t in targets)
+    return math.exp(least - 1e-7), math.exp(most + 1e-7)
+
+
+def _epsilon_by_code(
+    accountant: str, scale: float, sampling_rate: float, steps: int, delta: float, target: float
+) -> float:
+    if accountant == "pld":
+        return gaussian_pld_epsilon(
+            noise_multiplier=scale, sampling_rate=sampling_rate, steps=steps, delta=delta, interval=1e-4
+        )
+    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+    from dp_accounting.rdp import RdpAccountant
+
+    known = RdpAccountant(CUSTOMARY_ORDERS)
+    known.compose(PoissonSampledDpEvent(sampling_rate, GaussianDpEvent(scale)), steps)
+    if accountant == "rdp":
+        return float(known.get_epsilon(delta))
+    return float(np.min(known.rdp - math.log(delta) / (np.array(CUSTOMARY_ORDERS) - 1)))  # Mironov 2017, Prop. 3

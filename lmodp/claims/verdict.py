@@ -1,0 +1,78 @@
+"""The verdict on a claim: about formulas and code, never about people.
+
+=========================================  ==================================================================
+``holds``                                  claimed >= proven upper end, with a noise scale that is printed or
+                                           that the cited code yields
+``does not hold``                          claimed < proven lower end
+``open``                                   claimed lies within the proven interval, or readings differ
+``not differentially private as coded``    a finding about the code of which no accountant can make up for
+``holds only for Poisson sampling``        shuffled batches, accounted as if they were Poisson samples
+``unsupported``                            what is missing is said
+=========================================  ==================================================================
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lmodp.claims.routes import Route
+from lmodp.reporting.formats import at_least, at_most
+
+HOLDS, BROKEN, OPEN = "holds", "does not hold", "open"
+NOT_DP, POISSON_ONLY = "not differentially private as coded", "holds only for Poisson sampling"
+UNSUPPORTED = "unsupported"
+VERDICTS = (HOLDS, BROKEN, OPEN, NOT_DP, POISSON_ONLY, UNSUPPORTED)
+# Findings about the code that make it private for nobody.
+FATAL = {
+    "public_seed": "the noise comes from a public seed, so it can be subtracted",
+    "one_draw_for_all_coordinates": "one draw of the noise serves all coordinates, so differences show the data",
+    "batch_clipped": "the batch is clipped instead of its examples, so one example's share has no bound",
+    "releases_not_composed": "releases are made that the accountant does not compose",
+}
+
+
+class Verdict(NamedTuple):
+    """A verdict and its reason in one sentence."""
+
+    verdict: str
+    reason: str
+
+
+def judged(claimed: float, routes: list[Route], *, rounded_to: float | None = None) -> Verdict:
+    """Return the verdict on a claimed epsilon from the routes to it.
+
+    Args:
+        claimed: epsilon.
+        routes: what the verdict rests on comes first; the others must not contradict it.
+        rounded_to: unit of the claim's last digit, where it is a rounded result.
+    """
+    lower, upper = routes[0].lower, routes[0].upper
+    if word := contradiction(routes):
+        return Verdict(UNSUPPORTED, word)
+    if upper is not None and claimed >= upper:
+        return Verdict(HOLDS, f"epsilon is proven to be at most {at_most(upper, 6)}")
+    if lower is None or claimed >= lower:
+        return Verdict(OPEN, "the claimed epsilon lies within the proven interval")
+    if rounded_to is not None and claimed + rounded_to / 2 >= lower:
+        return Verdict(OPEN, f"the proven lower end, {at_least(lower, 6)}, rounds to the claimed epsilon")
+    return Verdict(BROKEN, f"epsilon is proven to be at least {at_least(lower, 6)}")
+
+
+def contradiction(routes: list[Route]) -> str:
+    """Return in which way two routes contradict each other; empty if none do."""
+    for above in routes:
+        for below in routes:
+            if above.upper is not None and below.lower is not None and below.lower > above.upper:
+                return f"the routes contradict each other: {below.name} finds at least {below.lower:.6g}, " + (
+                    f"{above.name} at most {above.upper:.6g}"
+                )
+    return ""
+
+
+def common(verdicts: dict[str, Verdict]) -> Verdict:
+    """Return the verdict on a claim from those of its readings by name."""
+    found = list(verdicts.values())
+    if len({item.verdict for item in found}) == 1:
+        return found[0] if len(found) == 1 else Verdict(found[0].verdict, f"under each of {len(found)} readings")
+    told = "; ".join(f"{name}: {item.verdict}" for name, item in verdicts.items())
+    return Verdict(OPEN, f"the verdict depends on the reading. {told}")

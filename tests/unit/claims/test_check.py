@@ -1,0 +1,98 @@
+"""Verdicts: right claims hold, planted wrong ones are found, and what proves nothing is unsupported."""
+
+import pytest
+
+from lmodp.claims.check import check_claim
+from lmodp.claims.routes import Route
+from lmodp.claims.schema import Claim, merged, readings_of
+from lmodp.claims.verdict import BROKEN, HOLDS, NOT_DP, OPEN, UNSUPPORTED, judged
+
+PLACE = {"paper": "table 1"}
+# Few steps, because they take a tenth of the time: epsilon is .2717.
+SOUND = {
+    "paper": "mine", "title": "Mine", "source": "made up", "setting": "one row", "about": "paper",
+    "claimed": {"epsilon": 0.3, "delta": 1e-5},
+    "release": {"what": "noisy sum", "numbers": "many", "clipping": "example"},
+    "noise": {"origin": "printed", "noise_multiplier": 1.1},
+    "run": {"sampler": "poisson", "dataset_size": 60000, "batch_size": 600, "steps": 10},
+    "places": [PLACE],
+}  # fmt: skip
+
+
+def checked(**changes):
+    return check_claim(readings_of(Claim.model_validate(merged(SOUND, changes))))
+
+
+def route(lower, upper, name="one"):
+    return Route(name=name, how="made up", lower=lower, upper=upper)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "rounded_to", "expected"),
+    [
+        (2.1, None, HOLDS),
+        (2.1, 0.1, HOLDS),
+        (2.05, None, OPEN),
+        (1.9, None, BROKEN),
+        (1.9, 0.1, BROKEN),
+        (1.96, 0.1, OPEN),
+    ],
+)
+def test_the_verdict_follows_the_interval_and_never_hangs_on_a_rounding(claimed, rounded_to, expected):
+    assert judged(claimed, [route(2.0, 2.1)], rounded_to=rounded_to).verdict == expected
+
+
+def test_routes_that_contradict_each_other_give_no_verdict():
+    found = judged(3.0, [route(2.0, 2.1), route(2.2, 2.3, "two")])
+    assert found.verdict == UNSUPPORTED and "contradict" in found.reason
+
+
+def test_a_claim_with_a_printed_scale_holds_by_two_accountants_that_agree():
+    found = checked()
+    assert found["verdict"] == HOLDS
+    ends = [(item["lower"], item["upper"]) for item in found["readings"][0]["routes"]]
+    assert len(ends) == 2 and max(low for low, _ in ends) <= min(up for _, up in ends) < 0.3
+    assert found["review"] == "checked by this suite, not reviewed by others"
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"claimed": {"epsilon": 0.15}},  # an epsilon halved
+        {"run": {"batch_size": 1200}},  # a rate doubled
+        {"release": {"a_step": 2}},  # a release forgotten
+    ],
+)
+def test_planted_wrong_claims_are_found(planted):
+    assert checked(**planted)["verdict"] == BROKEN
+
+
+def test_what_proves_nothing_is_unsupported_with_what_is_missing():
+    calibrated = checked(noise={"origin": "calibrated_here"})
+    assert calibrated["verdict"] == UNSUPPORTED and "calibrated" in calibrated["because"]
+    for changes, word in ((({"noise": None}), "noise"), ({"run": {"sampler": None, "steps": None}}, "sampler, steps")):
+        found = checked(**changes)
+        assert found["verdict"] == UNSUPPORTED and word in found["because"]
+
+
+@pytest.mark.parametrize(
+    "finding", ["public_seed", "one_draw_for_all_coordinates", "batch_clipped", "releases_not_composed"]
+)
+def test_a_fatal_finding_is_the_verdict_on_the_code_and_not_on_the_paper(finding):
+    checks = [{"finding": finding, "evidence": "read in the code", "place": PLACE}]
+    assert checked(about="code", checks=checks)["verdict"] == NOT_DP
+    assert checked(checks=checks)["verdict"] == HOLDS
+
+
+def test_the_scale_that_a_code_arrives_at_proves_its_claim_and_no_smaller_one():
+    by_code = {"accountant": "rdp_classic", "epsilon": 1.0, "delta": 1e-5, "sampling_rate": 0.01, "steps": 10}
+    noise = {"origin": "code", "by_code": by_code, "noise_multiplier": None}
+    assert checked(noise=noise, claimed={"epsilon": 1.0})["verdict"] == HOLDS
+    assert checked(noise=noise, claimed={"epsilon": 0.3})["verdict"] == BROKEN
+
+
+def test_readings_with_different_verdicts_leave_a_claim_open():
+    readings = [{"name": f"{steps} steps", "changes": {"run": {"steps": steps}}} for steps in (10, 100)]
+    found = checked(readings=readings)
+    assert [item["verdict"] for item in found["readings"]] == [HOLDS, BROKEN]
+    assert found["verdict"] == OPEN and "10 steps: holds" in found["because"]
