@@ -13,6 +13,7 @@ from lmodp.auditing.bounds import bound_from_scores
 from lmodp.auditing.law import StepLaw
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.claims.mechanism import Mechanism
+from lmodp.errors import Unsupported
 from lmodp.mechanisms import Gaussian, Noise
 
 LIBRARY = "dp-accounting, privacy loss distribution"
@@ -45,6 +46,10 @@ def routes_of(asked: Mechanism) -> list[Route]:
     Raises:
         Unsupported: no sound bound is known here for what is asked.
     """
+    known = {"sampler": ("poisson", "full_batch"), "adjacency": ("add_or_remove_one",), "group_size": (1,)}
+    for name, values in known.items():
+        if getattr(asked, name) not in values:
+            raise Unsupported(f"{name} = {getattr(asked, name)!r}: no bound is built in yet")
     gaussian = isinstance(asked.weak, Gaussian)
     second = library_route(asked) if gaussian else audit_route(asked)
     return [suite_route(asked), *([] if gaussian else [renyi_route(asked)]), second]
