@@ -33,6 +33,7 @@ class Mechanism:
         run: rate, steps and delta.
         dimension: coordinates that a step releases; None for many.
         sampler, adjacency, group_size: as in the claim.
+        further: Gaussian releases of another kind: noise multiplier, sampling rate, steps.
     """
 
     weak: Noise
@@ -42,6 +43,7 @@ class Mechanism:
     sampler: str
     adjacency: str
     group_size: int
+    further: tuple[tuple[float, float, int], ...] = ()
 
 
 def lacking(claim: Claim) -> list[str]:
@@ -79,6 +81,7 @@ def mechanism_of(claim: Claim) -> Mechanism:
         sampler=sampler,
         adjacency=claim.claimed.adjacency,
         group_size=claim.claimed.group_size,
+        further=tuple((item.noise_multiplier, item.sampling_rate, item.steps) for item in claim.further),
     )
 
 

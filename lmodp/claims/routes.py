@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
-from lmodp.accounting.checks import Run
 from lmodp.accounting.verified import verified_run
 from lmodp.auditing.bounds import bound_from_scores
 from lmodp.auditing.law import StepLaw
@@ -51,6 +51,10 @@ def routes_of(asked: Mechanism) -> list[Route]:
         if getattr(asked, name) not in values:
             raise Unsupported(f"{name} = {getattr(asked, name)!r}: no bound is built in yet")
     gaussian = isinstance(asked.weak, Gaussian)
+    if asked.further:
+        if not gaussian:
+            raise Unsupported("further: releases of another kind are composed with Gaussian noise only")
+        return [library_route(asked), library_renyi_route(asked)]
     second = library_route(asked) if gaussian else audit_route(asked)
     return [suite_route(asked), *([] if gaussian else [renyi_route(asked)]), second]
 
@@ -72,21 +76,44 @@ def renyi_route(asked: Mechanism) -> Route:
 
 def library_route(asked: Mechanism) -> Route:
     """Return both ends by the accounting library, for Gaussian noise."""
-    ends = [_by_library(noise, asked.run, upper) for noise, upper in ((asked.strong, False), (asked.weak, True))]
-    return Route(name=LIBRARY, how="connected dots above, buckets rounded down below", lower=ends[0], upper=ends[1])
+    delta, how = asked.run["delta"], "connected dots above, buckets rounded down below"
+    lower = _by_library(_releases(asked, asked.strong), delta, upper=False)
+    return Route(name=LIBRARY, how=how, lower=lower, upper=_by_library(_releases(asked, asked.weak), delta, upper=True))
 
 
-def _by_library(noise: Noise, run: Run, upper: bool) -> float | None:
-    from dp_accounting.pld import privacy_loss_distribution
+def library_renyi_route(asked: Mechanism) -> Route:
+    """Return the library's upper end by Rényi divergences, for Gaussian noise."""
+    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+    from dp_accounting.rdp import RdpAccountant
 
-    loss = privacy_loss_distribution.from_gaussian_mechanism(
-        noise.std,
-        pessimistic_estimate=upper,
-        value_discretization_interval=_interval(run["steps"], upper),
-        sampling_prob=run["sampling_rate"],
-        use_connect_dots=upper,
+    known = RdpAccountant()
+    for multiplier, rate, steps in _releases(asked, asked.weak):
+        known.compose(PoissonSampledDpEvent(rate, GaussianDpEvent(multiplier)), steps)
+    upper = _finite(known.get_epsilon(asked.run["delta"]))
+    return Route(name="dp-accounting, Rényi", how="its customary orders", lower=None, upper=upper)
+
+
+def _releases(asked: Mechanism, noise: Noise) -> list[tuple[float, float, int]]:
+    """Return noise multiplier, sampling rate and steps of each kind of Gaussian release."""
+    return [(noise.std, asked.run["sampling_rate"], asked.run["steps"]), *asked.further]
+
+
+def _by_library(releases: list[tuple[float, float, int]], delta: float, upper: bool) -> float | None:
+    from dp_accounting.pld import privacy_loss_distribution as library
+
+    width = _interval(sum(steps for *_, steps in releases), upper)
+    losses = (
+        library.from_gaussian_mechanism(
+            multiplier,
+            pessimistic_estimate=upper,
+            value_discretization_interval=width,
+            sampling_prob=rate,
+            use_connect_dots=upper,
+        ).self_compose(steps)
+        for multiplier, rate, steps in releases
     )
-    return _finite(loss.self_compose(run["steps"]).get_epsilon_for_delta(run["delta"]))
+    composed = reduce(lambda one, other: one.compose(other), losses)
+    return _finite(composed.get_epsilon_for_delta(delta))
 
 
 def _interval(steps: int, upper: bool) -> float:

@@ -23,7 +23,8 @@ Setting = Literal[
 ]  # fmt: skip
 Finding = Literal[
     "public_seed", "one_draw_for_all_coordinates", "batch_clipped", "releases_not_composed", "shuffled_batches",
-    "fixed_size_batches", "divided_by_drawn_size", "size_not_private", "accountant_differs", "other",
+    "fixed_size_batches", "divided_by_drawn_size", "size_not_private", "statistic_without_noise", "noise_law_differs",
+    "accountant_differs", "other",
 ]  # fmt: skip
 
 
@@ -51,6 +52,7 @@ class Claimed(Section):
     delta: Annotated[Number, Field(ge=0, lt=1)] | None
     adjacency: Literal["add_or_remove_one", "replace_one"] = "add_or_remove_one"
     group_size: Count = Field(1, description="examples that neighbouring data sets differ in")
+    unit: Text = Field("example", description="who is protected")
     rounded_to: Positive | None = Field(None, description="unit of the last digit, where epsilon is a rounded result")
 
 
@@ -117,6 +119,15 @@ class NoiseSpec(Section):
         return law
 
 
+class Further(Section):
+    """Gaussian releases of another kind, composed with the claim's own."""
+
+    what: Text
+    noise_multiplier: Positive = Field(description="standard deviation over the sensitivity of this release")
+    sampling_rate: Annotated[Number, Field(gt=0, le=1)]
+    steps: Count
+
+
 class RunSpec(Section):
     """How often, and on which examples, a release is made."""
 
@@ -176,11 +187,13 @@ class Claim(Section):
     release: Release
     noise: NoiseSpec | None = Field(description="null: its scale is not written")
     run: RunSpec
+    further: list[Further] = Field([], description="releases of another kind that are composed with these")
     places: list[Place] = Field(description="where each setting is written")
     readings: list[Reading] = []
     checks: list[Check] = []
     missing: list[Text] = Field([], description="what was looked for and not found")
     note: Text | None = None
+    see: list[Text] = Field([], description="ids of claims that belong to this one")
     answer: Told | None = Field(None, description="an author's answer")
     reviews: list[Told] = []
 

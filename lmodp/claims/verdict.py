@@ -44,18 +44,17 @@ def judged(claimed: float, routes: list[Route], *, rounded_to: float | None = No
     Args:
         claimed: epsilon.
         routes: what the verdict rests on comes first; the others must not contradict it.
-        rounded_to: unit of the claim's last digit, where it is a rounded result.
+        rounded_to: unit of the claim's last digit, where it is a rounded result: half of it is allowed for.
     """
-    lower, upper = routes[0].lower, routes[0].upper
+    lower, upper, most = routes[0].lower, routes[0].upper, claimed + (rounded_to or 0.0) / 2
+    rounding = "" if claimed == most else f"; the claim is rounded and allows {most:.6g}"
     if word := contradiction(routes):
         return Verdict(UNSUPPORTED, word)
-    if upper is not None and claimed >= upper:
-        return Verdict(HOLDS, f"epsilon is proven to be at most {at_most(upper, 6)}")
-    if lower is None or claimed >= lower:
-        return Verdict(OPEN, "the claimed epsilon lies within the proven interval")
-    if rounded_to is not None and claimed + rounded_to / 2 >= lower:
-        return Verdict(OPEN, f"the proven lower end, {at_least(lower, 6)}, rounds to the claimed epsilon")
-    return Verdict(BROKEN, f"epsilon is proven to be at least {at_least(lower, 6)}")
+    if upper is not None and most >= upper:
+        return Verdict(HOLDS, f"epsilon is proven to be at most {at_most(upper, 6)}{rounding}")
+    if lower is None or most >= lower:
+        return Verdict(OPEN, f"the claimed epsilon lies within the proven interval{rounding}")
+    return Verdict(BROKEN, f"epsilon is proven to be at least {at_least(lower, 6)}{rounding}")
 
 
 def contradiction(routes: list[Route]) -> str:

@@ -36,6 +36,7 @@ def route(lower, upper, name="one"):
         (1.9, None, BROKEN),
         (1.9, 0.1, BROKEN),
         (1.96, 0.1, OPEN),
+        (2.06, 0.1, HOLDS),
     ],
 )
 def test_the_verdict_follows_the_interval_and_never_hangs_on_a_rounding(claimed, rounded_to, expected):
@@ -88,7 +89,7 @@ def test_the_scale_that_a_code_arrives_at_proves_its_claim_and_no_smaller_one():
     by_code = {"accountant": "rdp_classic", "epsilon": 1.0, "delta": 1e-5, "sampling_rate": 0.01, "steps": 10}
     noise = {"origin": "code", "by_code": by_code, "noise_multiplier": None}
     assert checked(noise=noise, claimed={"epsilon": 1.0})["verdict"] == HOLDS
-    assert checked(noise=noise, claimed={"epsilon": 0.3})["verdict"] == BROKEN
+    assert checked(noise=noise, claimed={"epsilon": 0.1})["verdict"] == BROKEN
 
 
 def test_readings_with_different_verdicts_leave_a_claim_open():
@@ -96,3 +97,12 @@ def test_readings_with_different_verdicts_leave_a_claim_open():
     found = checked(readings=readings)
     assert [item["verdict"] for item in found["readings"]] == [HOLDS, BROKEN]
     assert found["verdict"] == OPEN and "10 steps: holds" in found["because"]
+
+
+def test_releases_of_another_kind_are_composed():
+    """Gaussian releases on all examples: two of multiplier m are one of m / sqrt(2), in closed form."""
+    alone = checked(run={"sampler": "full_batch", "steps": 3}, noise={"noise_multiplier": 20.0})
+    other = {"what": "sums for a batch norm", "noise_multiplier": 20.0, "sampling_rate": 1.0, "steps": 2}
+    both = checked(run={"sampler": "full_batch", "steps": 1}, noise={"noise_multiplier": 20.0}, further=[other])
+    low, high = ([item["readings"][0][end] for item in (alone, both)] for end in ("lower", "upper"))
+    assert max(low) <= min(high) and high[1] < 1.02 * high[0] and low[1] > 0.9 * low[0]
