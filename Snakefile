@@ -34,6 +34,7 @@ rule all:
 
 
 onstart:
+    check_cluster()
     CONSOLE.append(Console(logger, total=len(workflow.dag)))
 
 

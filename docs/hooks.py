@@ -38,6 +38,7 @@ PAGES = {  # pages outside docs/, and where they stand on the site
     "baselines/README.md": "methods.md",
     "config/README.md": "configurations.md",
     "claims/README.md": "claim_files.md",
+    "profiles/README.md": "profiles.md",
     "results/README.md": "results.md",
     "lmodp/accounting/README.md": "accounting.md",
     "lmodp/training/clipping/README.md": "clipping.md",

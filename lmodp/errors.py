@@ -52,6 +52,12 @@ class MissingPackage(LmodpError, ImportError):
     passing = True
 
 
+class MissingDevice(LmodpError):
+    """The machine has not what was asked for: a GPU, a node that is large enough."""
+
+    passing = True
+
+
 class Unsupported(LmodpError):
     """The suite has no valid answer for this request."""
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from lmodp.data.hub_lock import hub_entry
 from lmodp.errors import InvalidValue, Unsupported
-from lmodp.estimate.seconds import RATE, cell_seconds, length_of
-from lmodp.estimate.shapes import shape_of
+from lmodp.estimate.seconds import cell_seconds, slowness
+from lmodp.estimate.space import cell_memory, disk_of
 from lmodp.grid.cells import Cell, Grid
 from lmodp.models.cards import ModelCard, card_of
 from lmodp.specs import CellSpec
@@ -19,37 +19,38 @@ from lmodp.stages.calibrate_noise import calibrate_noise
 TRAINING = 0.66  # of a core's speed in products that training reaches: 80 of 121 on the reference machine
 NOTES = (
     "memory: largest resident set of a run, estimated (20 bytes per trained weight, activations after Korthikanti et "
-    "al. 2022, the cached outputs of frozen layers).",
-    "time: of one core, scores included; work counted in operations, at this machine's speed.",
+    "al. 2022, the cached outputs of frozen layers); with device: cuda, that of the GPU beside it.",
+    "time: of one core (with device: cuda, of one GPU), scores included; work counted in operations.",
+    "disk: weights of all runs; data, tokens, models and activations are shared. A run in progress has a checkpoint of "
+    "up to 16 bytes per trained weight beside them.",
     "verified: upper bound on epsilon of the whole run, the epsilon you may state.",
 )
 
 
-def plan_grid(grid: Grid, *, rate: float, privacy: bool = False) -> dict[str, Any]:
+def plan_grid(grid: Grid, *, privacy: bool = False) -> dict[str, Any]:
     """Return models at their true sizes and one entry per cell.
 
     Args:
-        grid: of the configuration.
-        rate: products and sums per second.
+        grid: of the configuration; its ``device`` and ``machine`` decide the time.
         privacy: whether to compute the verified epsilon of each mechanism.
     """
     sizes: dict[str, dict[str, Any]] = {}
-    cells = [_plan_cell(cell, grid, sizes, rate, privacy) for cell in grid.cells.values()]
+    cells = [_plan_cell(cell, grid, sizes, privacy) for cell in grid.cells.values()]
     return {
         "grid": grid.config.grid,
-        "rate": rate,
+        "device": grid.config.device,
         "models": list(sizes.values()),
         "cells": cells,
         "notes": list(NOTES),
     }
 
 
-def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: float, privacy: bool) -> dict[str, Any]:
+def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], privacy: bool) -> dict[str, Any]:
     spec, training = cell.spec, cell.spec.training
     part = json.dumps([spec.experiment, spec.trainable])  # a method may train another part than its experiment does
     if part not in sizes:
         sizes[part] = _size(cell, grid.config.model_cards[spec.model])
-    size = sizes[part]
+    size, (memory, gpu_memory) = sizes[part], cell_memory(cell, grid)
     entry = {
         "cell": cell.id,
         "experiment": spec.experiment,
@@ -57,8 +58,10 @@ def _plan_cell(cell: Cell, grid: Grid, sizes: dict[str, dict[str, Any]], rate: f
         "sampling_rate": training.expected_batch_size / spec.dataset_size,
         "steps": training.steps,
         "runs": cell.repetitions,
-        "memory_bytes": size["memory_bytes"],
-        "seconds": None if size["parameters"] is None else cell_seconds(cell, grid) * RATE / rate,
+        "memory_bytes": memory,
+        "gpu_memory_bytes": gpu_memory,
+        "disk_bytes": disk_of("finetune_model", cell.id, grid),
+        "seconds": None if size["parameters"] is None else cell_seconds(cell, grid) * slowness(grid.config),
         "verified": None,
         "reason": "; ".join(filter(None, (cell.skip, size["problem"], _unpinned(spec, grid)))) or None,
     }
@@ -91,8 +94,6 @@ def _size(cell: Cell, card: ModelCard) -> dict[str, Any]:
         "model": [spec.model, own, None if own is None else card.config],
         "classes": len(data.labels) or None,
         **{name: getattr(spec, name) for name in ("trainable", "pooling", "max_length", "layers")},
-        "training": {name: getattr(spec.training, name) for name in ("micro_batch_size", "precision")},
-        **(_cached(spec, card) if cell.activations else {}),
     }
     return {
         "experiment": spec.experiment,
@@ -100,14 +101,6 @@ def _size(cell: Cell, card: ModelCard) -> dict[str, Any]:
         "dataset": data.title,
         **_size_of(json.dumps(asked)),
     }
-
-
-def _cached(spec: CellSpec, card: ModelCard) -> dict[str, int]:
-    """Blocks whose outputs are cached, and the bytes of the training examples' outputs."""
-    shape = shape_of(card, layers=spec.layers)
-    trained = 0 if spec.trainable == "head" else spec.trainable["last_layers"]
-    states = spec.dataset_size * (length_of(spec) if trained else 1)
-    return {"cached_layers": shape.layers - trained, "cached_bytes": 4 * states * shape.width}
 
 
 @cache
@@ -120,7 +113,7 @@ def _size_of(asked: str) -> dict[str, Any]:
         return vars(true_size(card_of(*values.pop("model")), **values))
     except Unsupported as error:
         return {
-            **dict.fromkeys(("parameters", "trainable", "tapped", "memory_bytes", "flops_per_example")),
+            **dict.fromkeys(("parameters", "trainable", "tapped", "flops_per_example")),
             "problem": str(error),
         }
 
@@ -157,7 +150,10 @@ def _search_of(search_id: str, grid: Grid) -> dict[str, Any]:
 
 
 def measured_rate() -> float:
-    """Return operations per second of training: of this machine's GPU, else of one core, from 0.3 s of products."""
+    """Return operations per second of training: of this machine's GPU, else of one core.
+
+    The fastest of ten moments of 0.03 s counts: what else runs on the machine slows the others.
+    """
     import torch
 
     if torch.cuda.is_available():
@@ -167,8 +163,13 @@ def measured_rate() -> float:
     torch.set_num_threads(1)
     left, right = torch.ones(2048, 384), torch.ones(384, 1536)
     left @ right  # the first product prepares the library
+    return TRAINING * 2 * 2048 * 384 * 1536 * max(_products(left, right, 0.03) for _ in range(10))
+
+
+def _products(left: Any, right: Any, seconds: float) -> float:
+    """Return matrix products per second of processor time."""
     begun, products = time.process_time(), 0
-    while time.process_time() < begun + 0.3:
+    while time.process_time() < begun + seconds:
         left @ right
         products += 1
-    return TRAINING * products * 2 * 2048 * 384 * 1536 / (time.process_time() - begun)
+    return products / (time.process_time() - begun)

@@ -65,12 +65,14 @@ class Shape:
         width: coordinates of a hidden state.
         layers: blocks.
         block: weights of one block, biases and norms left out.
+        heads: of attention.
         vocabulary: tokens.
     """
 
     width: int
     layers: int
     block: int
+    heads: int
     vocabulary: int
 
     @property
@@ -120,4 +122,4 @@ def shape_of(card: ModelCard, *, layers: int | None = None) -> Shape:
     pairs = values.get("num_key_value_heads", heads) / heads
     block = round((2 + 2 * pairs) * width**2) + (3 if gated else 2) * width * inner
     depth = layers or values.get("num_hidden_layers") or values.get("n_layer", 12)
-    return Shape(width=width, layers=depth, block=block, vocabulary=values["vocab_size"])
+    return Shape(width=width, layers=depth, block=block, heads=heads, vocabulary=values["vocab_size"])

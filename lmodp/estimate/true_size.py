@@ -1,4 +1,4 @@
-"""Models at their true size without weights: parameter counts, clipping rules, memory and work.
+"""Models at their true size without weights: parameter counts, clipping rules and work.
 
 `lmodp plan` uses this to check a grid before anything is downloaded. The model is
 built on torch's meta device, where tensors have a shape but no memory.
@@ -26,8 +26,6 @@ from lmodp.models.classifier import SequenceClassifier, transformers_model
 from lmodp.models.trainable import set_trainable
 from lmodp.training.clipping.recording import tapped_layers
 
-PROCESS = 550_000_000  # bytes of a process with torch and transformers before it loads a model; measured
-
 
 @dataclass(frozen=True)
 class TrueSize:
@@ -36,7 +34,6 @@ class TrueSize:
     Args:
         parameters, trainable: counts for the model with its task's head.
         tapped: number of layers that are clipped per example.
-        memory_bytes: see `training_memory`.
         flops_per_example: see `training_flops`.
         problem: why it cannot be trained per example, or None.
     """
@@ -44,7 +41,6 @@ class TrueSize:
     parameters: int
     trainable: int
     tapped: int
-    memory_bytes: int
     flops_per_example: int
     problem: str | None = None
 
@@ -85,20 +81,15 @@ def true_size(
     classes: int | None,
     trainable: str | Mapping[str, Any],
     pooling: str,
-    training: Mapping[str, Any],
     max_length: int,
     layers: int | None = None,
-    cached_layers: int = 0,
-    cached_bytes: int = 0,
 ) -> TrueSize:
     """Build a model on the meta device and check that every trainable layer has a clipping rule.
 
     Args:
         card, classes, pooling, layers: as in `build_at_true_size`.
         trainable: the trained part.
-        training: ``micro_batch_size`` and ``precision``.
         max_length: longest sequence.
-        cached_layers, cached_bytes: blocks that do not run, because their outputs are cached, and the size of these.
     """
     model = build_at_true_size(card, classes=classes, pooling=pooling, layers=layers)
     with torch.device("meta"):
@@ -112,40 +103,9 @@ def true_size(
         parameters=summary["total"],
         trainable=summary["trainable"],
         tapped=tapped,
-        memory_bytes=PROCESS
-        + cached_bytes
-        + training_memory(
-            model,
-            precision=training["precision"],
-            batch=training["micro_batch_size"],
-            length=max_length,
-            cached_layers=cached_layers,
-        ),
         flops_per_example=training_flops(model, length=max_length),
         problem=problem,
     )
-
-
-def training_memory(model: nn.Module, *, precision: str, batch: int, length: int, cached_layers: int = 0) -> int:
-    """Return an estimate of the memory of one training step, in bytes.
-
-    The sum of: weights in float32 (frozen weights in two bytes under bfloat16), twice, since a run trains a copy of
-    the pretrained model; for trained weights a gradient sum and Adam's two moments, in float32; per layer that runs,
-    activations after Korthikanti et al. 2022, equation 2, s b h (34 + 5 a s / h) in two bytes, twice, since clipping
-    keeps each layer's input and output gradient; and the logits of a language model with their gradient.
-
-    References:
-        Korthikanti et al. (2022), arXiv:2205.05198.
-    """
-    config = transformers_model(model).config
-    width, heads, layers = config.hidden_size, config.num_attention_heads, config.num_hidden_layers
-    trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
-    frozen = sum(value.numel() for value in model.parameters()) - trained
-    half = precision == "bfloat16"
-    kept = batch * length * (34 * width + 5 * heads * length) * (1 if half else 2)
-    activations = 2 * (layers - cached_layers) * kept
-    logits = 0 if isinstance(model, SequenceClassifier) else 2 * 4 * batch * length * config.vocab_size
-    return (16 + 4) * trained + 2 * (2 if half else 4) * frozen + activations + logits
 
 
 def training_flops(model: nn.Module, *, length: int) -> int:

@@ -205,6 +205,19 @@ class Model(Section):
     revision: Commit | None = Field(None, description="commit of the repository; null for a folder")
 
 
+class Machine(Section):
+    """What one node offers: a job that cannot fit is refused before anything runs. Nothing of it enters an id."""
+
+    memory_gib: Positive | None = Field(None, description="memory of the largest node; null for any")
+    gpu_memory_gib: Positive | None = Field(None, description="memory of one GPU; null for any")
+    hours: Positive | None = Field(None, description="the longest time that a job may take; null for any")
+    disk_gib: Positive | None = Field(None, description="space for the whole cache; null for any")
+    rate: Annotated[Number, Field(gt=0, le=1e18)] | None = Field(
+        None,
+        description="operations per second of what trains, one core or one GPU; null: `lmodp plan` measures a core",
+    )
+
+
 class Config(Section):
     """A whole grid."""
 
@@ -212,6 +225,13 @@ class Config(Section):
     title: str = ""
     base_seed: Natural = 0
     threads: Count = 1
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="what trains; 'auto': a GPU where a job finds one; 'cuda': every job that trains asks for one. A "
+        "record says what trained it; no id does",
+    )
+    cells_per_gpu: Count = Field(1, description="how many jobs may share a GPU")
+    machine: Machine = Machine()
     privacy_unit: Literal["example"] = Field("example", description="who is protected; nothing else is built")
     adjacency: Literal["add_or_remove_one"] = Field(
         "add_or_remove_one", description="which data sets are neighbours; nothing else is built"

@@ -15,11 +15,13 @@ from pathlib import Path
 
 from lmodp.data.lockfile import locked_packages
 from lmodp.estimate.seconds import START, seconds_of
+from lmodp.estimate.space import memory_of
 from lmodp.models.cards import MODELS
 from lmodp.pipeline.layout import Layout
 
 CELL_STAGES = ("finetune_model", "evaluate_model", "verify_run")
 STAGES_OF = {"finetune_model": CELL_STAGES, "finetune_and_audit_model": (*CELL_STAGES, "audit_training")}
+TRAINING = ("cache_activations", *STAGES_OF)  # jobs that use a GPU where there is one
 MAPS = ("map_space", "map_wins")
 # The workflow's rules, each with the jobs whose tasks it bundles, in the order of the data's way.
 RULES: dict[str, tuple[str, ...]] = {
@@ -33,7 +35,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "report": ("collect_results", "make_table", "compare_published", "measure_cost", "make_figure", "report"),
 }
 BULKY = ("fetch_package", "prepare_dataset", "prepare_model")  # rules whose files lie in the cache
-WORTH = 16 * START  # seconds of work that a bundle is filled to, so that starts cost about a twentieth
+WORTH = 40 * START  # seconds of work that a bundle is filled to, so that starts cost little
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,16 @@ class Bundle:
         name: the rule and a number.
         rule: of the workflow, a key of `RULES`.
         tasks: in the order in which they are done.
-        seconds: estimated, start included, on one core of the reference machine.
+        seconds: estimated, start included, on one core of the reference machine; with ``device: cuda``, on its GPU.
+        memory, gpu_memory: estimated peak in bytes; None without a GPU.
     """
 
     name: str
     rule: str
     tasks: tuple[Task, ...]
     seconds: float
+    memory: int
+    gpu_memory: int | None
 
 
 class Bundles:
@@ -158,7 +163,10 @@ class Bundles:
         for rule in RULES:
             for number, tasks in enumerate(self._parts(rule, makers)):
                 name = f"{rule}-{number:02d}"
-                found[name] = Bundle(name, rule, tuple(tasks), START + sum(map(self.seconds, tasks)))
+                memory, gpu = zip(*(memory_of(task.job, task.thing, self.layout.grid) for task in tasks), strict=True)
+                seconds = START + sum(map(self.seconds, tasks))
+                held = max(filter(None, gpu), default=None)
+                found[name] = Bundle(name, rule, tuple(tasks), seconds, max(memory), held)
                 if rule in BULKY:
                     makers |= dict.fromkeys(tasks, name)
         return found

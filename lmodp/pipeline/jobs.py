@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmodp.estimate.seconds import cell_seconds, slowness
 from lmodp.methods.discovery import get_method
 from lmodp.pipeline.job import Job
 from lmodp.records.artefacts import damage
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lmodp.stages.cell_runs import CellRuns
 
 CELL_INPUTS = ("certificate", "dataset", "model", "tokens", "activations")
+LONG = 600.0  # expected seconds of a run from which on it keeps checkpoints
 CELL_STAGES = ("finetune_model", "evaluate_model", "verify_run")
 
 
@@ -155,6 +157,7 @@ def cache_activations(job: Job) -> None:
                     {folders[name]: specs[name] for name in due},
                     tokens_folder=job.input("tokens_stamp").parent,
                     model_folder=job.input("model_stamp").parent,
+                    device=job.layout.config.device,
                 )
             )
         return computed[folders[one.id]]
@@ -225,6 +228,7 @@ def runs_of(layout: Layout, cell: Cell) -> CellRuns:
     from lmodp.stages.cell_runs import CellRuns
 
     needs = Job.of_stage(layout, "finetune_model", cell.id).records(*CELL_INPUTS)
+    expected = cell_seconds(cell, layout.grid) * slowness(layout.config) / cell.repetitions
     return CellRuns(
         cell=cell,
         root=layout.results,
@@ -232,6 +236,8 @@ def runs_of(layout: Layout, cell: Cell) -> CellRuns:
         code=stage_code("finetune_model", layout.method_file("finetune_model", cell.spec.to_dict())),
         inputs=input_hashes(layout.results, needs.values()),
         any_code=layout.keeps("finetune_model"),
+        device=layout.config.device,
+        long=expected > LONG and cell.spec.randomness == "seeded",  # a checkpoint holds the key of the noise
     )
 
 

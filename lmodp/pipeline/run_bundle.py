@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -11,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from lmodp.pipeline import jobs
-from lmodp.pipeline.bundles import Bundles, Task, stages_of
+from lmodp.pipeline.bundles import TRAINING, Bundles, Task, stages_of
 from lmodp.pipeline.console import speak_plainly
 from lmodp.pipeline.job import Job, keep_log, tell
 from lmodp.pipeline.layout import Layout
@@ -28,11 +29,18 @@ def run_bundle(snakemake: Any) -> None:
     keep_log(Path(str(snakemake.log)))
     sys.excepthook = _tell
     bundles = Bundles(Layout.from_values(snakemake.config))
+    tasks = [Task(*name.split(" ", 1)) for name in snakemake.params.tasks]
+    if any(task.job in TRAINING for task in tasks):
+        from lmodp.training.device import take_gpu  # torch, which these tasks load anyway
+
+        take_gpu(bundles.layout.config.device, share=bundles.layout.config.cells_per_gpu)
     before = failures(path for path in map(Path, snakemake.input) if path.suffix == ".json")
-    done = do_tasks(bundles, [Task(*name.split(" ", 1)) for name in snakemake.params.tasks], before)
+    done = do_tasks(bundles, tasks, before)
     if all(item["failure"] for item in done):
         sys.exit(1)
-    write_json(Path(str(snakemake.output)), {"tasks": done, "processor_seconds": processor_seconds()})
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    measured = {"processor_seconds": processor_seconds(), "peak_memory_bytes": peak}
+    write_json(Path(str(snakemake.output)), {"tasks": done, **measured})
 
 
 def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

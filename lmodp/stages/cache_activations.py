@@ -6,7 +6,6 @@ Prefixes of one model over the same tokens share one pass.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from lmodp.models.prefix import find_prefix, prefix_states
-from lmodp.specs import ActivationsSpec
+from lmodp.specs import ActivationsSpec, TaskSpec
 from lmodp.tasks.classification import ClassificationTask
 
 BATCH = 64
 
 
 def cache_activations(
-    asked: Mapping[Path, ActivationsSpec], *, tokens_folder: Path, model_folder: Path
+    asked: Mapping[Path, ActivationsSpec], *, tokens_folder: Path, model_folder: Path, device: str = "auto"
 ) -> dict[Path, dict[str, Any]]:
     """Compute and write the outputs of one or several prefixes for every split, in one pass over the model.
 
@@ -30,13 +29,22 @@ def cache_activations(
         asked: the spec by the folder that receives one safetensors file per split: ``pooled`` (N, H), or ``hidden``
             (all tokens, H). Model, tokens, pooling and threads of all are the same.
         tokens_folder, model_folder: outputs of tokenize_dataset and prepare_model.
+        device: see `lmodp.training.device`.
 
     Returns:
         By folder the record's content: shape, bytes and how many layers were left out.
     """
     first = next(iter(asked.values()))
     torch.set_num_threads(first.threads)
-    task = partial(ClassificationTask, model_folder=model_folder, tokens_folder=tokens_folder, activations_folder=None)
+
+    def task(spec: TaskSpec) -> ClassificationTask:
+        folders: dict[str, Any] = {
+            "model_folder": model_folder,
+            "tokens_folder": tokens_folder,
+            "activations_folder": None,
+        }
+        return ClassificationTask(spec, **folders, device=device)
+
     models = [task(spec.task).model(0)[0] for spec in asked.values()]
     prefixes = dict(zip(asked, map(find_prefix, models), strict=True))
     facts: dict[Path, dict[str, Any]] = {folder: {} for folder in asked}

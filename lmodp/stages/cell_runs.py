@@ -43,6 +43,8 @@ class CellRuns:
         code: fingerprint of the code of finetune_model.
         inputs: hashes of the records that the runs are made from, by name.
         any_code: whether runs that other code made are kept.
+        device: what trains them, see `lmodp.training.device`.
+        long: whether a run takes so long that it keeps checkpoints without being asked to.
     """
 
     cell: Cell
@@ -51,6 +53,8 @@ class CellRuns:
     code: str
     inputs: Mapping[str, str]
     any_code: bool = False
+    device: str = "auto"
+    long: bool = False
 
     @property
     def folder(self) -> Path:
@@ -88,6 +92,7 @@ class CellRuns:
             model_folder=self.cache / "models" / cell.model,
             tokens_folder=self.cache / "tokens" / cell.tokens,
             activations_folder=self.cache / "activations" / cell.activations if cell.activations else None,
+            device=self.device,
         )
 
     def made_by(self, **more: Any) -> dict[str, Any]:

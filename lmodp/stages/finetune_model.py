@@ -222,7 +222,7 @@ class _Trainer:
     def _resumed(self, model: nn.Module, run: str, seeds: Mapping[str, int]) -> Any:
         """Train from the run's checkpoint, if it can be used; a damaged or foreign one is thrown away."""
         training = self.cell.spec.training
-        checkpoint = self.runs.checkpoint(run) if training.checkpoint_every else None
+        checkpoint = self.runs.checkpoint(run) if training.checkpoint_every or self.runs.long else None
         evaluate = self._scores if training.evaluate_every else None
         try:
             return self._run(model, self.spec, seeds, checkpoint_path=checkpoint, evaluate=evaluate)

@@ -30,12 +30,8 @@ from lmodp.models.trainable import set_trainable
 from lmodp.specs import TaskSpec
 from lmodp.tasks.accuracy import score_classification
 from lmodp.training import TensorExamples, TokenColumns, classification_loss
+from lmodp.training.device import device_of_runs
 from lmodp.training.examples import Examples, arranged
-
-
-def device_of_runs() -> torch.device:
-    """The device of training runs: a CUDA GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class ClassificationTask:
@@ -45,6 +41,7 @@ class ClassificationTask:
         spec: what is trained and how it is scored.
         model_folder, tokens_folder: prepared model and tokens.
         activations_folder: cached outputs of the frozen prefix, or None.
+        device: "auto", "cpu" or "cuda".
 
     With precision "bfloat16", forward and backward passes run under autocast, and
     frozen weights below adapters take two bytes each. Trained weights, per-example
@@ -53,11 +50,19 @@ class ClassificationTask:
 
     loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(classification_loss)
 
-    def __init__(self, spec: TaskSpec, *, model_folder: Path, tokens_folder: Path, activations_folder: Path | None):
+    def __init__(
+        self,
+        spec: TaskSpec,
+        *,
+        model_folder: Path,
+        tokens_folder: Path,
+        activations_folder: Path | None,
+        device: str = "auto",
+    ):
         self.spec = spec
         self.card = spec.card
         self.model_folder, self.tokens_folder, self.activations_folder = model_folder, tokens_folder, activations_folder
-        self.device = device_of_runs()
+        self.device = device_of_runs(device)
         self.half = spec.precision == "bfloat16"
 
     @cached_property

@@ -18,11 +18,12 @@ from lmodp.data.tokens import NO_TARGET, load_references, load_tokenizer, load_t
 from lmodp.models.prepare_model import load_language_model
 from lmodp.models.trainable import set_trainable
 from lmodp.specs import TaskSpec
-from lmodp.tasks.classification import device_of_runs, dropout_options, frozen_dtype
+from lmodp.tasks.classification import dropout_options, frozen_dtype
 from lmodp.tasks.decoding import DecodingSettings, generate_sentences
 from lmodp.tasks.generation_scores import score_generation
 from lmodp.tasks.perplexity import perplexity
 from lmodp.training import TokenColumns, causal_lm_loss
+from lmodp.training.device import device_of_runs
 from lmodp.training.examples import Examples
 
 SAMPLES = 3  # number of sentences shown in a record
@@ -35,6 +36,7 @@ class TableToTextTask:
         spec: what is trained and how it is scored.
         model_folder, tokens_folder: prepared model and tokens.
         activations_folder: None; a language model's frozen layers are not cached.
+        device: "auto", "cpu" or "cuda".
     """
 
     loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(causal_lm_loss)
@@ -46,11 +48,12 @@ class TableToTextTask:
         model_folder: Path,
         tokens_folder: Path,
         activations_folder: Path | None = None,
+        device: str = "auto",
     ):
         self.spec = spec
         self.card = spec.card
         self.model_folder, self.tokens_folder = model_folder, tokens_folder
-        self.device = device_of_runs()
+        self.device = device_of_runs(device)
         self.half = spec.precision == "bfloat16"
         self.decoding = DecodingSettings(**(spec.generation or {}))
 

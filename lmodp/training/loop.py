@@ -26,6 +26,7 @@ from lmodp.training.settings import TrainingSettings, build_optimizer
 from lmodp.training.step import PrivateStep, StepHook
 from lmodp.vocabulary import PURPOSES_OF_STEPS
 
+CHECKPOINT_SECONDS = 600.0  # between checkpoints where no number of steps is given
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 
@@ -99,7 +100,7 @@ def train(
             model.eval()
             with torch.no_grad():
                 run.log.evaluations.append({"step": run.step, **evaluate(model)})
-        if settings.checkpoint_every is not None and run.step % settings.checkpoint_every == 0:
+        if run.checkpoint_is_due():
             run.save()
         if progress is not None:
             progress(run.step, plan.steps)
@@ -122,7 +123,7 @@ class _Run:
         checkpoint_path: Path | str | None,
         hooks: Sequence[StepHook],
     ):
-        self.started = time.perf_counter()
+        self.started = self.saved = time.perf_counter()
         self.plan, self.settings, self.path = plan, settings, checkpoint_path
         self.identity, held = {}, None
         if checkpoint_path is not None:
@@ -145,10 +146,17 @@ class _Run:
         """Whether something is due that happens after every so many steps, and after the last one."""
         return self.step == self.plan.steps or (every is not None and self.step % every == 0)
 
-    def save(self) -> None:
-        """Write a checkpoint, if the run has a path for one."""
+    def checkpoint_is_due(self) -> bool:
+        """Whether the run has a path for a checkpoint, and as many steps, or `CHECKPOINT_SECONDS`, have passed."""
         if self.path is None:
-            return
+            return False
+        if self.settings.checkpoint_every is not None:
+            return self.step % self.settings.checkpoint_every == 0
+        return time.perf_counter() - self.saved >= CHECKPOINT_SECONDS
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        assert self.path is not None
         state = {
             "step": self.step,
             "keys": self.private.keys,
@@ -159,6 +167,7 @@ class _Run:
             "hooks": [hook.state() for hook in self.private.hooks],
         }
         save_checkpoint(self.path, state, identity=self.identity)
+        self.saved = time.perf_counter()
 
     def _restore(self, held: dict[str, Any]) -> None:
         with torch.no_grad():

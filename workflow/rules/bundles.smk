@@ -19,6 +19,10 @@ for _rule, _names in BUNDLES.by_rule.items():
             bundle="|".join(_names) or "(?!)",
         priority: lambda wildcards: BUNDLES.way[wildcards.bundle]
         threads: LAYOUT.config.threads if _rule in ("prepare_model", "finetune_model") else 1
+        resources:
+            mem_mb=lambda wildcards, attempt: asks_for(wildcards.bundle, attempt)["mem_mb"],
+            runtime=lambda wildcards, attempt: asks_for(wildcards.bundle, attempt)["runtime"],
+            gpu=lambda wildcards: asks_for(wildcards.bundle)["gpu"],
         params:
             tasks=lambda wildcards: list(map(str, BUNDLES.waiting(wildcards.bundle))),
             told=lambda wildcards: "\n".join(f"    {task}" for task in BUNDLES.waiting(wildcards.bundle)),

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
 from lmodp.errors import LmodpError
 from lmodp.pipeline.bundles import Bundles
+from lmodp.pipeline.cluster import refuse, resources, too_large, unfit_for_slurm
 from lmodp.pipeline.console import Console, closing_lines, near, speak_plainly, typed
 from lmodp.pipeline.layout import Layout
 from lmodp.pipeline.run_bundle import failures
@@ -28,11 +29,16 @@ def as_in_a_file(value):
         return value
 
 
-try:
-    update_config(config, as_in_a_file(dict(workflow.config_settings.config)))
-    LAYOUT = Layout.from_values(config)
-except LmodpError as error:
-    raise WorkflowError(str(error)) from None
+def told(work, *arguments):
+    """Do something; what a user can mend becomes one message of Snakemake's."""
+    try:
+        return work(*arguments)
+    except LmodpError as error:
+        raise WorkflowError(str(error)) from None
+
+
+update_config(config, as_in_a_file(dict(workflow.config_settings.config)))
+LAYOUT = told(Layout.from_values, config)
 
 NEEDS = LAYOUT.needs
 RESULTS = LAYOUT.results
@@ -49,11 +55,32 @@ WHOLE_GRID = " ".join([typed("snakemake"), *(f"--configfile {near(file)}" for fi
 NOW = CACHE / "now"
 try:
     NOW.parent.mkdir(parents=True, exist_ok=True)
-    NOW.write_text(str(time.time_ns()))
+    if workflow.is_main_process:  # a job on a cluster reads the workflow too
+        NOW.write_text(str(time.time_ns()))
     Path(".snakemake").mkdir(exist_ok=True)  # Snakemake's own
 except OSError as error:
     text = f"folder = {str(Path(error.filename).absolute())!r}: cannot be written ({error.strerror}). "
     raise WorkflowError(f"{text}Run in a folder that can be: snakemake --directory FOLDER") from None
+
+
+if workflow.is_main_process:
+    told(refuse, too_large(BUNDLES, BUNDLES.making()))
+
+
+def asks_for(bundle, attempt=1):
+    """What a job asks a cluster for; elsewhere only `gpu` may limit anything: `snakemake --resources gpu=2`."""
+    return resources(BUNDLES.all[bundle], LAYOUT.config, attempt)
+
+
+def check_cluster():
+    """Ask SLURM, before anything is submitted, whether it can do the jobs."""
+    if workflow.executor_plugin.name == "slurm":
+        jobs = [
+            {**dict(job.resources.items()), "threads": job.threads}
+            for job in workflow.dag.needrun_jobs()
+            if not job.is_norun
+        ]
+        told(refuse, unfit_for_slurm(jobs))
 
 
 def files_of(bundles):

@@ -38,9 +38,13 @@ SMALL = {
 }
 
 
+def small_at(rate, **changes):
+    return Grid(check_config({**SMALL, "machine": {"rate": rate}, **changes}))
+
+
 @pytest.fixture(scope="module")
 def plan():
-    return plan_grid(Grid(check_config(SMALL)), rate=1e12, privacy=True)
+    return plan_grid(small_at(1e12), privacy=True)
 
 
 def test_one_entry_a_cell_and_one_size_an_experiment(plan):
@@ -56,7 +60,7 @@ def test_one_entry_a_cell_and_one_size_an_experiment(plan):
 def test_rate_steps_and_time(plan):
     cell, model = plan["cells"][0], plan["models"][0]
     assert cell["sampling_rate"] == pytest.approx(2048 / 67349) and cell["steps"] == 192
-    assert cell["seconds"] == pytest.approx(plan_grid(Grid(check_config(SMALL)), rate=2e12)["cells"][0]["seconds"] * 2)
+    assert cell["seconds"] == pytest.approx(plan_grid(small_at(2e12))["cells"][0]["seconds"] * 2)
     trained = model["flops_per_example"] * 13 / 256 * 2048 * 192 / 1e12  # SST-2 has 13 tokens on average
     assert cell["seconds"] == pytest.approx(trained, rel=0.1)  # noise and scores; attention at 256 tokens
 
@@ -86,7 +90,7 @@ def test_memory_is_that_of_the_kept_runs(grid, experiment, measured):
     values = yaml.safe_load((CONFIG / f"{grid}.yaml").read_text())
     experiments = {experiment: {**values["experiments"][experiment], "methods": ["gaussian"], "learning_rates": {}}}
     values |= {"experiments": experiments}
-    cells = plan_grid(Grid(check_config(values)), rate=1e11)["cells"]
+    cells = plan_grid(Grid(check_config(values)))["cells"]
     assert all(measured / 1.5 < cell["memory_bytes"] < measured * 1.5 for cell in cells)
 
 
@@ -134,7 +138,7 @@ def test_the_published_grid_is_the_published_one():
 
 
 def test_the_published_grid_can_be_trained_and_unpinned_files_are_told():
-    plan = plan_grid(paper(), rate=1e12)
+    plan = plan_grid(paper())
     assert len(plan["models"]) == 20 and all(item["problem"] is None and item["tapped"] for item in plan["models"])
     reasons = {}
     for cell in plan["cells"]:
@@ -156,9 +160,9 @@ def test_the_published_grid_can_be_trained_and_unpinned_files_are_told():
 
 def test_a_revision_in_the_config_or_another_source_needs_no_pin():
     for changes in ({"hub_revisions": {"e2e": "f" * 40}}, {"hub_revisions": {"dart": "f" * 40}}):
-        cells = plan_grid(paper("gpt2_e2e", **changes), rate=1e12)["cells"]
+        cells = plan_grid(paper("gpt2_e2e", **changes))["cells"]
         assert {cell["reason"] is None for cell in cells} == {"e2e" in changes["hub_revisions"]}
     values = yaml.safe_load((CONFIG / "paper.yaml").read_text())
     local = {**values["experiments"]["gpt2_e2e"], "source": "local"}
-    cells = plan_grid(Grid(check_config({**values, "experiments": {"gpt2_e2e": local}})), rate=1e12)["cells"]
+    cells = plan_grid(Grid(check_config({**values, "experiments": {"gpt2_e2e": local}})))["cells"]
     assert {cell["reason"] for cell in cells} == {None}

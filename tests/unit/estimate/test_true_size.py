@@ -1,4 +1,4 @@
-"""Models at their true size, without weights: counts with a source, clipping rules, work and memory."""
+"""Models at their true size, without weights: counts with a source, clipping rules and work."""
 
 import pytest
 import torch
@@ -7,10 +7,9 @@ from transformers import AutoModel
 
 from lmodp.estimate import true_size as module
 from lmodp.estimate.shapes import shape_of
-from lmodp.estimate.true_size import build_at_true_size, training_flops, training_memory, true_size
+from lmodp.estimate.true_size import build_at_true_size, training_flops, true_size
 from lmodp.models.cards import MODELS
 
-TRAINING = {"micro_batch_size": 4, "precision": "float32"}
 ADAPTERS = {"lora": {"rank": 8, "alpha": 16}}
 
 
@@ -21,7 +20,6 @@ def size(name, classes, trainable="full", **options):
         classes=classes,
         trainable=trainable,
         pooling=pooling,
-        training=TRAINING,
         max_length=100,
         **options,
     )
@@ -91,16 +89,6 @@ def test_work_by_hand():
     assert training_flops(model, length=10) == 10 * (4 * weights + 12 * 10 * 16 * 2)
 
 
-def test_memory_by_hand():
-    model = build_at_true_size(MODELS["tiny_roberta"], classes=2, pooling="first")
-    count = sum(value.numel() for value in model.parameters())
-    stored = 2 * 3 * 10 * (34 * 16 + 5 * 2 * 10)
-    assert training_memory(model, precision="float32", batch=3, length=10) == 20 * count + 4 * stored
-    assert training_memory(model, precision="float32", batch=3, length=10, cached_layers=2) == 20 * count
-    model.requires_grad_(False)
-    assert training_memory(model, precision="bfloat16", batch=3, length=10) == 4 * count + 2 * stored
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_the_shape_without_torch_is_the_model_s(name):
     card, path = MODELS[name], {"roberta": "encoder.layer", "bert": "encoder.layer", "gpt2": "h", "llama": "layers"}
@@ -109,4 +97,5 @@ def test_the_shape_without_torch_is_the_model_s(name):
     blocks, shape = model.get_submodule(path[card.architecture]), shape_of(card)
     weights = sum(value.numel() for value in blocks[0].parameters() if value.dim() == 2)
     assert (shape.layers, shape.block) == (len(blocks), weights)
+    assert shape.heads == model.config.num_attention_heads
     assert model.get_input_embeddings().weight.shape == (shape.vocabulary, shape.width)

@@ -15,7 +15,7 @@ import torch
 
 from lmodp.errors import DamagedFile, InvalidValue
 from lmodp.mechanisms import Gaussian
-from lmodp.training import PoissonSampler, classification_loss, train
+from lmodp.training import PoissonSampler, classification_loss, loop, train
 from lmodp.training.noise import draw
 from lmodp.training.randomness import device_generator, stream_key
 from lmodp.training.run_log import mean_clipped_share
@@ -164,11 +164,11 @@ def interrupted(tmp_path, stop, then=None, between=lambda: None, **changes):
         if done == stop:
             raise Stop
 
-    path = tmp_path / "run.ckpt"
+    changes = {"checkpoint_path": tmp_path / "run.ckpt", "checkpoint_every": 2, **changes}
     with pytest.raises(Stop):
-        run(checkpoint_path=path, checkpoint_every=2, progress=progress, **changes)
+        run(progress=progress, **changes)
     between()
-    return run(checkpoint_path=path, checkpoint_every=2, **{**changes, **(then or {})})
+    return run(**{**changes, **(then or {})})
 
 
 @pytest.mark.parametrize("stop", range(1, 7))
@@ -180,6 +180,13 @@ def test_a_resumed_run_ends_with_the_same_bytes(tmp_path, stop, optimizer):
     assert found == expected
     assert json.dumps(result.record) == json.dumps(whole.record)
     assert result.timing["steps_run"] == 7 - 2 * (stop // 2)
+
+
+@pytest.mark.parametrize(("seconds", "repeated"), [(0.0, 2), (3600.0, 7)])
+def test_without_a_number_of_steps_checkpoints_come_by_time(tmp_path, monkeypatch, seconds, repeated):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", seconds)
+    found, result = interrupted(tmp_path, 5, checkpoint_every=None)
+    assert found == run(checkpoint_every=None)[0] and result.timing["steps_run"] == repeated
 
 
 def test_a_finished_run_leaves_no_key_of_its_noise(tmp_path):
