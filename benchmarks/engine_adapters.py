@@ -10,10 +10,10 @@ from torch import nn
 
 from lmodp.mechanisms import PUBLISHED
 from lmodp.training.clipping.engine import ClippingEngine, PlainEngine
+from lmodp.training.losses import in_precision
 from lmodp.training.noise import DeviceNoise, NoiseMeter
 from lmodp.training.randomness import device_generator
 from lmodp.training.settings import TrainingSettings, build_optimizer
-from lmodp.training.step import in_precision
 
 CLIP_NORM = 1.0
 SETTINGS = TrainingSettings(learning_rate=1e-4)

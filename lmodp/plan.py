@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from lmodp.errors import given, require
-from lmodp.mechanisms import Noise
-from lmodp.vocabulary import ADJACENCY, CLIPPINGS, NOISE_SCHEDULE, PRIVACY_UNIT, SAMPLER
+from lmodp.mechanisms import DEFAULT, Noise, Releases, Schedule
+from lmodp.vocabulary import ADJACENCY, CLIPPINGS, PRIVACY_UNIT
 
-# Fields of which one value alone has an accountant and an engine.
-BUILT = {
-    "adjacency": ADJACENCY,
-    "sampler": SAMPLER,
-    "privacy_unit": PRIVACY_UNIT,
-    "releases_per_step": 1,
-    "noise_schedule": NOISE_SCHEDULE,
-}
+BUILT = {"adjacency": ADJACENCY, "privacy_unit": PRIVACY_UNIT}  # the one value that has an accountant and an engine
+
+
+class Phase(NamedTuple):
+    """Steps that are alike: factor of the noise relative to the sensitivity, sampling rate, and their number."""
+
+    noise: float
+    sampling_rate: float
+    steps: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class Plan:
     2. It sums the gradients of the sampled examples, each of L2 norm at most ``clip_norm``.
     3. It adds ``noise_scale`` times an independent draw of ``noise`` to every coordinate.
     4. It divides the noisy *sum* by the constant ``expected_batch_size``.
+
+    ``releases`` may change what a step releases and how the steps hang together (`lmodp.mechanisms.releases`).
 
     Args:
         noise: law of the noise in one coordinate; None for no noise.
@@ -50,9 +54,8 @@ class Plan:
             scale its noise: there it is 1.0.
         dataset_size: N, number of training examples; None if only the rate
             matters (as for ``lmodp account``).
-        adjacency, sampler, privacy_unit: what the accountants assume; other values are not supported.
-        releases_per_step: noisy sums per step; other numbers are not supported.
-        noise_schedule: "constant": noise and clip norm are the same at every step.
+        adjacency, privacy_unit: what the accountants assume; other values are not supported.
+        releases: what a step releases, and how the steps hang together.
 
     Raises:
         InvalidValue: a field is outside the range stated above.
@@ -67,10 +70,8 @@ class Plan:
     noise_scale: float | None = None
     dataset_size: int | None = None
     adjacency: str = ADJACENCY
-    sampler: str = SAMPLER
     privacy_unit: str = PRIVACY_UNIT
-    releases_per_step: int = 1
-    noise_schedule: str = NOISE_SCHEDULE
+    releases: Releases = DEFAULT
 
     def __post_init__(self) -> None:
         valid = 0 < self.sampling_rate <= 1
@@ -83,6 +84,9 @@ class Plan:
         self._require_sound_clipping()
         for name, only in BUILT.items():
             self._require(getattr(self, name) == only, name, f"must be {only!r}; nothing else is built")
+        largest = max(phase.sampling_rate for phase in self.phases)
+        rule = f"reaches {largest:.4g} within the run by its releases, must be at most 1"
+        self._require(largest <= 1, "sampling_rate", rule, "Use fewer bands or smaller batches.")
 
     def _require_sound_clipping(self) -> None:
         clips = self.clipping != "none"
@@ -92,6 +96,8 @@ class Plan:
         self._require(finite or not clips, "clip_norm", "must be finite if gradients are clipped")
         rule = "does not bound the sensitivity, so noise gives no privacy"
         self._require(clips or self.noise is None, "clipping", rule, "Use clipping 'flat'.")
+        plain = self.noise_scale is None or self.releases == DEFAULT
+        self._require(plain, "noise_scale", "must be left out with releases other than the default")
         remedy = "Leave it out to scale the noise by clip_norm."
         self._require(self.noise_scale is None or self.noise_scale > 0, "noise_scale", "must be above 0", remedy)
 
@@ -132,13 +138,48 @@ class Plan:
 
     @property
     def effective_noise_scale(self) -> float:
-        """The factor that multiplies the noise (``clip_norm`` unless stated)."""
-        return self.clip_norm if self.noise_scale is None else self.noise_scale
+        """The factor that multiplies the noise: the sensitivity of what a step releases, unless stated."""
+        return self.clip_norm * self.releases.sensitivity if self.noise_scale is None else self.noise_scale
 
     @property
     def relative_sensitivity(self) -> float:
         """Sensitivity of the sum divided by the factor of the noise: 1 for the suite's engine."""
         return 1.0 if self.noise_scale is None else self.clip_norm / self.noise_scale
+
+    @property
+    def relative_gradient(self) -> float:
+        """Length of a clipped gradient divided by the factor of the noise: less where a step releases more beside."""
+        return self.clip_norm / self.effective_noise_scale
+
+    @property
+    def sampler(self) -> str:
+        """How batches are drawn."""
+        return self.releases.correlation.sampler
+
+    @property
+    def releases_per_step(self) -> int:
+        """Noisy vectors that a step releases."""
+        return self.releases.per_step
+
+    @property
+    def noise_schedule(self) -> str:
+        """ "constant" where noise, clip norm and rate are those of the plan at every step."""
+        return "constant" if self.releases.schedule == Schedule() else "scheduled"
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """What the accountants compose: sampled releases of sensitivity 1, those that are alike together.
+
+        With b bands, T steps at rate q are ceil(T/b) releases at rate b q (`lmodp.mechanisms.releases.Banded`).
+        """
+        bands, schedule = self.releases.correlation.bands, self.releases.schedule
+        if schedule == Schedule():
+            return (Phase(1.0, bands * self.sampling_rate, -(-self.steps // bands)),)
+        counted: dict[tuple[float, float], int] = {}
+        for first, end in pairwise([*(start for start in schedule.starts if start < self.steps), self.steps]):
+            alike = schedule.at("noise", first), self.sampling_rate * schedule.at("batch", first)
+            counted[alike] = counted.get(alike, 0) + end - first
+        return tuple(Phase(*alike, number) for alike, number in counted.items())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON values (infinite clip norm as null)."""
@@ -156,4 +197,5 @@ class Plan:
             "privacy_unit": self.privacy_unit,
             "releases_per_step": self.releases_per_step,
             "noise_schedule": self.noise_schedule,
+            **({} if self.releases == DEFAULT else {"releases": self.releases.to_dict()}),
         }

@@ -10,6 +10,7 @@ from lmodp.accounting.claimed.lap2 import lap2_epsilon, lap2_scale
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step
 from lmodp.accounting.claimed.plrv_o import PlrvClaim, plrv_o_epsilon
 from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step, pure_scalar
+from lmodp.accounting.phases import rdp_upper_of, scale_to_plan, verified_plan
 from lmodp.accounting.verified import Verified, verified_run
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "PlrvClaim",
     "Verified",
     "account_mechanism",
+    "rdp_upper_of",
+    "scale_to_plan",
     "scale_to_target",
     "certificate_of",
     "published_claim",
@@ -28,6 +31,7 @@ __all__ = [
     "pure_scalar",
     "paper_bound_run",
     "paper_bound_step",
+    "verified_plan",
     "verified_run",
     "verified_upper",
 ]

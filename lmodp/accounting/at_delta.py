@@ -10,7 +10,7 @@ from typing import Any
 from lmodp.accounting.checks import Run, unit_noise
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step
 from lmodp.accounting.paper_bound import paper_bound_run
-from lmodp.accounting.verified import verified_run
+from lmodp.accounting.phases import run_of, verified_plan
 from lmodp.mechanisms import Noise
 from lmodp.plan import Plan
 
@@ -29,8 +29,8 @@ def accounts_at(
     """
     unit = unit_noise(plan)
     claim = unit if claim_noise is None else unit_noise(replace(plan, noise=claim_noise))
-    run: Run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": delta}
-    verified = verified_run(unit, **run)
+    run = run_of(plan.phases[0], delta) if len(plan.phases) == 1 else None
+    verified = verified_plan(plan, delta=delta)
     if own_claim:
         claimed, note = own_claim_at(own_claim, delta, stated_at=plan.given_delta)
     else:
@@ -38,12 +38,14 @@ def accounts_at(
     return {
         "claimed": claimed,
         "claimed_note": note,
-        "paper_bound": _finite(paper_bound_run(claim, **run).epsilon),
+        "paper_bound": _finite(paper_bound_run(claim, **run).epsilon) if run else None,
         "verified": {"lower": _finite(verified.lower), "upper": _finite(verified.upper)},
     }
 
 
-def _published_claim(noise: Noise, run: Run) -> tuple[float | None, str]:
+def _published_claim(noise: Noise, run: Run | None) -> tuple[float | None, str]:
+    if run is None:
+        return None, "the published formula is for steps that are alike"
     step = claimed_step(noise, delta=run["delta"])
     if not 0 < step.epsilon < math.inf:
         return None, step.reason or f"the published formula gives no epsilon above 0 at delta = {run['delta']:.3g}"

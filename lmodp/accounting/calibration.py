@@ -87,7 +87,7 @@ def scale_to_target(
     >>> round(noise.std, 2)
     1.23
     """
-    shape = _shape(noise)
+    shape = unit_shape(noise)
     scope = scope or ("step" if accountant == "claimed" else "run")
     _check(accountant, scope, epsilon, relative_sensitivity)
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta, dimension=dimension)
@@ -102,7 +102,8 @@ def scale_to_target(
     return shape.scaled(scale * relative_sensitivity)
 
 
-def _shape(noise: Noise | str) -> Noise:
+def unit_shape(noise: Noise | str) -> Noise:
+    """Return a law as it is, and a family of one parameter as its unit law."""
     if isinstance(noise, Noise):
         return noise
     require(

@@ -10,12 +10,13 @@ from lmodp.accounting.checks import Run, unit_noise
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step, classic_factor
 from lmodp.accounting.conversion import equivalent_mu, equivalent_zcdp
 from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step, pure_scalar
-from lmodp.accounting.verified import verified_run
+from lmodp.accounting.phases import run_of, verified_plan
 from lmodp.errors import Unsupported, require
-from lmodp.mechanisms import Noise
+from lmodp.mechanisms import DEFAULT, Noise
 from lmodp.plan import Plan
 
 COMMON_DELTA = 1e-5
+_UNLIKE = {"status": "unsupported", "reason": "the published formula is for steps that are alike"}
 NUMERICAL_ERROR = (
     "estimates of the numerical error of lower and upper (quadrature differences, rounding, FFT error) are added on "
     "the unfavourable side; they are no proven bounds of it; gaussian_limit is a limit, not a bound"
@@ -51,8 +52,7 @@ def certificate_of(
     [0.07, 0.08]
     """
     found = account_mechanism(plan, published_epsilon_step=published_epsilon_step, dimension=dimension, full=full)
-    unit, run = _asked(plan)
-    common = plain(_bounds(unit, {**run, "delta": COMMON_DELTA}, dimension, full))
+    common = plain(_bounds(plan, COMMON_DELTA, dimension, full))
     return {**found, "at_1e-5": {"delta": COMMON_DELTA, "verified": common}}
 
 
@@ -70,7 +70,8 @@ def account_mechanism(
     Args:
         plan: with noise and delta.
         published_epsilon_step: the epsilon of one step that was published for the noise, if any.
-        dimension: number of coordinates released; None for many. More coordinates never lower epsilon.
+        dimension: number of coordinates released; None for what the plan's releases say, mostly many. More
+            coordinates never lower epsilon.
         full: the narrowest interval that the suite can prove, in up to a minute; otherwise a quick one.
 
     Returns:
@@ -100,13 +101,14 @@ def account_mechanism(
     """
     require(dimension is None or dimension >= 1, "dimension", dimension, "must be at least 1, or left out for many")
     unit, run = _asked(plan)
+    dimension = dimension or plan.releases.dimension
     return plain(
         {
             "plan": _plan_facts(plan, dimension),
             "claimed": _claimed(unit, run, published_epsilon_step),
             "paper_bound": _paper_bound(unit, run),
             "pure_scalar": _pure(unit),
-            "verified": _verified(unit, run, dimension, full),
+            "verified": _verified(plan, dimension, full),
             "noise": _noise(plan.given_noise),
             "numerical_error": NUMERICAL_ERROR,
         }
@@ -125,15 +127,21 @@ def _plan_facts(plan: Plan, dimension: int | None) -> dict[str, Any]:
         "privacy_unit": plan.privacy_unit,
         "releases_per_step": plan.releases_per_step,
         "noise_schedule": plan.noise_schedule,
+        **({} if plan.releases == DEFAULT else {"releases": plan.releases.to_dict()}),
     }
 
 
-def _asked(plan: Plan) -> tuple[Noise, Run]:
-    """Return the noise at sensitivity 1, and the run."""
-    return unit_noise(plan), {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": plan.given_delta}
+def _asked(plan: Plan) -> tuple[Noise, Run | None]:
+    """Return the noise at sensitivity 1, and the run of equal releases; None where they are not alike."""
+    phase, unit = plan.phases[0], unit_noise(plan)
+    run = run_of(phase, plan.given_delta) if len(plan.phases) == 1 else None
+    return (unit if phase.noise == 1 else unit.scaled(phase.noise)), run
 
 
-def _claimed(unit: Noise, run: Run, published: float | None) -> dict[str, Any]:
+def _claimed(unit: Noise, run: Run | None, published: float | None) -> dict[str, Any]:
+    if run is None:
+        names = ("epsilon_step", "order", "order_in_domain", "sigma_classic", "epsilon_run", "published_epsilon_run")
+        return {**dict.fromkeys(names), "published_epsilon_step": published, **_UNLIKE}
     step = claimed_step(unit, delta=run["delta"])
     finite = 0 < step.epsilon < math.inf
     nothing = "" if step.epsilon > 0 else "the published formula gives no epsilon above 0 at so large a delta"
@@ -150,7 +158,9 @@ def _claimed(unit: Noise, run: Run, published: float | None) -> dict[str, Any]:
     }
 
 
-def _paper_bound(unit: Noise, run: Run) -> dict[str, Any]:
+def _paper_bound(unit: Noise, run: Run | None) -> dict[str, Any]:
+    if run is None:
+        return {**dict.fromkeys(("epsilon_step", "order", "epsilon_run", "order_run")), **_UNLIKE}
     step, whole = paper_bound_step(unit, delta=run["delta"]), paper_bound_run(unit, **run)
     return {
         "epsilon_step": step.epsilon,
@@ -167,24 +177,24 @@ def _pure(unit: Noise) -> dict[str, Any]:
     return {"epsilon_step": pure.epsilon, "status": "infinite" if pure.reason else "ok", "reason": pure.reason}
 
 
-def _verified(unit: Noise, run: Run, dimension: int | None, full: bool) -> dict[str, Any]:
-    found = verified_run(unit, dimension=dimension, full=full, **run)
-    return {**_bounds(unit, run, dimension, full), "gaussian_limit": found.gaussian_limit}
+def _verified(plan: Plan, dimension: int | None, full: bool) -> dict[str, Any]:
+    found = verified_plan(plan, dimension=dimension, full=full)
+    return {**_bounds(plan, plan.given_delta, dimension, full), "gaussian_limit": found.gaussian_limit}
 
 
-def _bounds(unit: Noise, run: Run, dimension: int | None, full: bool) -> dict[str, Any]:
-    found = verified_run(unit, dimension=dimension, full=full, **run)
+def _bounds(plan: Plan, delta: float, dimension: int | None, full: bool) -> dict[str, Any]:
+    found = verified_plan(plan, delta=delta, dimension=dimension, full=full)
     finite = math.isfinite(found.upper)
     return {
         "scope": "run",
-        "sigma_effective": unit.sigma_effective,
+        "sigma_effective": unit_noise(plan).sigma_effective,
         "worst_shift": found.worst_shift,
         "order": found.order,
         "lower": found.lower,
         "upper": found.upper,
         "upper_rdp": found.upper_rdp,
-        "mu": equivalent_mu(epsilon=found.upper, delta=run["delta"]) if finite else None,
-        "zcdp": equivalent_zcdp(epsilon=found.upper, delta=run["delta"]) if finite else None,
+        "mu": equivalent_mu(epsilon=found.upper, delta=delta) if finite else None,
+        "zcdp": equivalent_zcdp(epsilon=found.upper, delta=delta) if finite else None,
         "route": found.route,
         "answer": found.answer,
         "left_out": found.left_out,

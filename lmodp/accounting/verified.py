@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any, cast
@@ -72,28 +72,36 @@ class Verified:
 
 
 def rdp_upper(curve: RenyiCurve, *, sampling_rate: float, steps: int, delta: float) -> tuple[float, float, float]:
-    """Return (epsilon, order, worst_shift) from a Renyi curve: Poisson sampling, composition, conversion.
+    """Return (epsilon, order, worst_shift) from a Renyi curve: Poisson sampling, composition, conversion."""
+    return composed_upper([(curve, sampling_rate, steps)], delta=delta)
+
+
+def composed_upper(parts: Sequence[tuple[RenyiCurve, float, int]], *, delta: float) -> tuple[float, float, float]:
+    """Return (epsilon, order, worst_shift) of unlike releases: (curve, sampling rate, number) of each kind.
 
     Tries all computed orders that are no whole numbers and whole ones 10 % apart, then orders around the best one.
     Any choice of orders gives a valid bound.
     """
+    curve, _, _ = min(parts, key=lambda part: part[0].orders[-1])
     largest = int(curve.orders[-1])
     spaced = np.unique(np.round(2 * 1.1 ** np.arange(100)))
     coarse = np.unique(np.concatenate([curve.orders[curve.orders % 1 > 0], spaced[spaced < largest], [largest]]))
-    found = _best_order(curve, coarse, sampling_rate, steps, delta)
+    found = _best_order(parts, coarse, delta)
     if not math.isfinite(found[0]):
         return math.inf, math.nan, math.nan
     near = int(np.searchsorted(coarse, found[1]))
     fine = np.linspace(coarse[max(near - 1, 0)], coarse[min(near + 1, len(coarse) - 1)], _FINE)
-    found = min(found, _best_order(curve, fine, sampling_rate, steps, delta))
+    found = min(found, _best_order(parts, fine, delta))
     return *found, float(np.interp(found[1], curve.orders, curve.worst_shift))
 
 
-def _best_order(
-    curve: RenyiCurve, orders: Orders, sampling_rate: float, steps: int, delta: float
-) -> tuple[float, float]:
-    rdp = poisson_rdp(log_moments=curve.dense(), at_orders=curve.at(orders), sampling_rate=sampling_rate, orders=orders)
-    return epsilon_of_rdp(orders=orders, rdp=float(steps) * rdp, delta=delta)
+def _best_order(parts: Sequence[tuple[RenyiCurve, float, int]], orders: Orders, delta: float) -> tuple[float, float]:
+    rdp = [
+        float(steps)
+        * poisson_rdp(log_moments=curve.dense(), at_orders=curve.at(orders), sampling_rate=rate, orders=orders)
+        for curve, rate, steps in parts
+    ]
+    return epsilon_of_rdp(orders=orders, rdp=np.sum(rdp, axis=0), delta=delta)
 
 
 def rdp_curve(

@@ -73,15 +73,19 @@ def _set_fields(certified: Plan, ran: Mapping[str, Any]) -> Iterable[Check]:
     if certified.private:
         scale = certified.effective_noise_scale
         yield Check("noise_scale", scale, ran["noise_scale"], scale == ran["noise_scale"])
+    if "releases" in stated or ran.get("releases"):
+        what = stated.get("releases"), ran.get("releases")
+        yield Check("releases", *what, what[0] == what[1])
 
 
 def _drawn_fields(certified: Plan, ran: Mapping[str, Any], engine: str) -> Iterable[Check]:
     drawn, rate, size = ran["batches"], certified.sampling_rate, certified.dataset_size or 0
     yield Check("number of batches", certified.steps, drawn["steps"], drawn["steps"] == certified.steps)
     if drawn["steps"]:
+        bands = certified.releases.correlation.bands  # of groups that take turns each is smaller, its rate larger
         yield total_check(drawn, rate, size)
-        yield dispersion_check(drawn, rate, size)
-        yield repeats_check(drawn, rate, size)
+        yield dispersion_check(drawn, min(bands * rate, 1.0), round(size / bands))
+        yield repeats_check(drawn, min(bands * rate, 1.0), round(size / bands))
     if certified.private:
         yield from _noise_checks(ran["noise_measured"])
         if engine != OWN_ENGINE:

@@ -26,13 +26,12 @@ from lmodp.mechanisms import Gaussian
 from lmodp.plan import Plan
 from lmodp.training import Examples, PoissonSampler, TrainingResult, TrainingSettings
 from lmodp.training.examples import arranged
-from lmodp.training.losses import Loss
+from lmodp.training.losses import Loss, in_precision
 from lmodp.training.memory import peak_memory
 from lmodp.training.randomness import stream_key
 from lmodp.training.run_log import RunLog, StepReport
 from lmodp.training.sampling import micro_batches
 from lmodp.training.settings import build_optimizer
-from lmodp.training.step import in_precision
 
 
 class PrivateTransformersEngine:

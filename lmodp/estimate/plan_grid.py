@@ -129,17 +129,15 @@ def _verified(cell: Cell, grid: Grid, dimension: int | None) -> dict[str, Any]:
 
 @cache
 def _verified_of(mechanism_id: str, grid: Grid, dimension: int | None) -> dict[str, Any]:
-    from lmodp.accounting import verified_upper
-    from lmodp.mechanisms import noise_from_dict
+    from lmodp.accounting import rdp_upper_of
+    from lmodp.mechanisms import released
 
     spec = grid.mechanisms[mechanism_id]
     search = _search_of(spec.search.id, grid) if spec.search else None
     answer = calibrate_noise(spec, grid.methods[spec.method], search, dimension=dimension)
     if answer["noise"] is None:
         return {"reason": answer.get("reason")}
-    plan = spec.plan(noise_from_dict(answer["noise"]))
-    upper = verified_upper(plan.given_noise, sampling_rate=plan.sampling_rate, steps=plan.steps, delta=plan.given_delta)
-    return {"verified": upper}
+    return {"verified": rdp_upper_of(spec.plan(**released(answer)))}
 
 
 @cache

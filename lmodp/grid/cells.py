@@ -250,6 +250,7 @@ class Grid:
             **asdict(point),
             clipping=method.clipping,
             engine=method.engine,
+            after_noise=method.after_noise,
             dataset_size=self.config.cards[experiment.dataset].train_size,
             own_data=self.config.own_data.get(experiment.dataset),
             own_model=own_model,

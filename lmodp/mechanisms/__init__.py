@@ -8,25 +8,34 @@ from lmodp.mechanisms.mixture import Laplace, LaplaceMixture, RateMixture, mixtu
 from lmodp.mechanisms.noise import Noise
 from lmodp.mechanisms.parts import ExponentialPart, GammaPart, TruncatedNormalPart, UniformPart
 from lmodp.mechanisms.published import PUBLISHED, PublishedNoise, as_drawn, load_noise
-from lmodp.mechanisms.reading import noise_from_dict
+from lmodp.mechanisms.reading import noise_from_dict, released
+from lmodp.mechanisms.releases import DEFAULT, Banded, Differences, Gradient, Quantile, Releases, Schedule
 from lmodp.mechanisms.sampler_table import SamplerTable, sampler_table
 
 __all__ = [
+    "DEFAULT",
     "PUBLISHED",
+    "Banded",
+    "Differences",
     "ExponentialPart",
     "GammaPart",
     "Gaussian",
+    "Gradient",
     "Laplace",
     "LaplaceMixture",
     "Noise",
     "PublishedNoise",
+    "Quantile",
     "RateMixture",
+    "Releases",
     "SamplerTable",
+    "Schedule",
     "TruncatedNormalPart",
     "UniformPart",
     "as_drawn",
     "load_noise",
     "mixture_of",
     "noise_from_dict",
+    "released",
     "sampler_table",
 ]

@@ -42,6 +42,12 @@ def noise_from_dict(values: Mapping[str, Any]) -> Noise:
     return law(**{key: values[key]})
 
 
+def released(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a record says is released, as a spec's ``plan`` takes it: ``noise``, read, and ``releases``."""
+    law = record["noise"]
+    return {"noise": noise_from_dict(law) if law else None, "releases": record.get("releases")}
+
+
 def _mixture(rate: Mapping[str, Any]) -> LaplaceMixture:
     _mapping("rate", rate)
     _keys("rate", rate, known=tuple(PARTS), required=())

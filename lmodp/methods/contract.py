@@ -17,9 +17,13 @@ from lmodp.errors import FOREIGN_ERRORS, describe_error, given, one_line
 from lmodp.vocabulary import OWN_ENGINE
 
 if TYPE_CHECKING:
-    from lmodp.mechanisms import Noise
+    import torch
+
+    from lmodp.mechanisms import Noise, Releases
     from lmodp.methods.engine import Engine
+    from lmodp.plan import Plan
     from lmodp.specs import CellSpec, MechanismSpec
+    from lmodp.training import TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +73,7 @@ class Target:
         """``dimension``, for a method that sets ``needs_dimension``."""
         return given(self.dimension, "dimension", "is needed", "Set needs_dimension = True in the method.")
 
-    def calibrate(self, noise: Noise | str) -> Noise:
+    def calibrate(self, noise: Noise | str, releases: Releases | None = None) -> Noise:
         """Return a noise that reaches this target; rounding is to the private side.
 
         Under "claimed" the target is the epsilon of one step, by the published formula
@@ -78,12 +82,17 @@ class Target:
         Args:
             noise: a shape, which is multiplied by the smallest sufficient factor,
                 or the name of a family with one parameter: "gaussian", "laplace".
+            releases: those of the mechanism's answer, if it states any; only under "verified".
 
         Raises:
             Unsupported: the accountant has no answer for it.
         """
-        from lmodp.accounting import scale_to_target  # slow to import, and not needed to list methods
+        from lmodp.accounting import scale_to_plan, scale_to_target  # slow to import, and not needed to list methods
+        from lmodp.plan import Plan
 
+        if releases is not None:
+            plan = Plan(noise=None, sampling_rate=self.sampling_rate, steps=self.steps, releases=releases)
+            return scale_to_plan(noise, plan, epsilon=self.epsilon, delta=self.delta)
         return scale_to_target(
             noise,
             accountant=self.calibration,
@@ -127,8 +136,10 @@ class Mechanism:
     """The answer of a method: its noise and its claim.
 
     Args:
-        noise: law of the noise in one coordinate, relative to the clip norm; None
-            for no noise.
+        noise: law of the noise in one coordinate, relative to the sensitivity of what a step releases (the
+            clip norm, unless ``releases`` adds to it); None for no noise.
+        releases: what a step releases and how the steps hang together (`lmodp.mechanisms.releases`); None for one
+            independent noisy sum of clipped gradients a step.
         published_epsilon_step: the epsilon of one step that was published for this point, if it
             differs from the computed one.
         claim_noise: the law that the published claim was computed for, if it differs
@@ -139,6 +150,7 @@ class Mechanism:
     """
 
     noise: Noise | None
+    releases: Releases | None = None
     published_epsilon_step: float | None = None
     claim_noise: Noise | None = None
     claim: Claim | None = None
@@ -178,6 +190,8 @@ class Method:
         requires: optional packages, import name to install line.
         clipping: "flat", "automatic" or "none".
         trainable: the part it trains; None for the experiment's.
+        after_noise: in a few words, what the method does with the noisy gradient in place of the configured
+            optimiser, at no cost of privacy; None for nothing. See `build_optimizer`.
         engine: the engine that trains; "lmodp" unless the method *is* another engine.
         mechanism_of: name of the method whose mechanism it shares, so that the
             mechanism is found and certified once; None if it has its own.
@@ -197,6 +211,7 @@ class Method:
     requires: Mapping[str, str] = {}
     clipping: str = "flat"
     trainable: str | Mapping[str, Any] | None = None
+    after_noise: str | None = None
     engine: str = OWN_ENGINE
     mechanism_of: str | None = None
     noise_of: str | None = None
@@ -226,6 +241,15 @@ class Method:
     def published_points(self, *, dataset: str, dataset_size: int) -> Sequence[PublishedPoint]:
         """Return the method's own targets for a data set."""
         return ()
+
+    def build_optimizer(
+        self, parameters: list[torch.nn.Parameter], settings: TrainingSettings, plan: Plan
+    ) -> torch.optim.Optimizer:
+        """Return the optimiser, or filter, named by ``after_noise``; gradients come noisy and divided.
+
+        Learning rates are set by the suite before every step.
+        """
+        raise TypeError(f"{type(self).__name__} states after_noise and defines no build_optimizer()")
 
     def load_engine(self) -> Engine:
         """Return the engine named by ``engine``, if it is not the suite's own."""

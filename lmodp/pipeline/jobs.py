@@ -22,7 +22,6 @@ from lmodp.records.stage_table import stage_code
 
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
-    from lmodp.methods.engine import Engine
     from lmodp.pipeline.layout import Layout
     from lmodp.specs import ActivationsSpec
     from lmodp.stages.cell_runs import CellRuns
@@ -204,7 +203,7 @@ def _cell(job: Job) -> dict[str, Path]:
         inputs=needs,
         spec=cell.spec.to_dict(),
         method_file=job.layout.method_file("finetune_model", cell.spec.to_dict()),
-        work=lambda: finetune_model(cell, runs, certificate, load_engine=lambda: _engine(job, cell)),
+        work=lambda: finetune_model(cell, runs, certificate, method=job.layout.grid.methods[cell.spec.method]),
         is_complete=runs.has_all_weights,
     )
     runs.write_timing()
@@ -239,12 +238,6 @@ def runs_of(layout: Layout, cell: Cell) -> CellRuns:
         device=layout.config.device,
         long=expected > LONG and cell.spec.randomness == "seeded",  # a checkpoint holds the key of the noise
     )
-
-
-def _engine(job: Job, cell: Cell) -> Engine:
-    from lmodp.engines.foreign import load_engine
-
-    return load_engine(job.layout.grid.methods[cell.spec.method])
 
 
 def _audit_training(job: Job, trained: Mapping[str, Path]) -> None:

@@ -77,6 +77,7 @@ EVERY_LINE: Fields = {
     "retry": Field("flag", "the cause of the failure may go away, so the next start tries again"),
     "sha256": Field("text", "hash of the line's content, created_by left out"),
 }
+RELEASES = Field("object", "what a step releases, where it is not a noisy sum; see lmodp.mechanisms.releases")
 NOISE = "law of the noise relative to the clip norm, see lmodp.mechanisms; null for a method without privacy"
 VERIFIED: Fields = {
     "scope": Field("text", "step or run"),
@@ -145,6 +146,7 @@ RECORDS: dict[str, Fields] = {
     "calibrate_noise": {
         "epsilon_scope": Field("text?", "what the target epsilon is of: step or run"),
         "noise": Field("object?", NOISE),
+        "releases": RELEASES,
         "claim_noise": Field("object?", "the law that the claim was computed for, where it is another one"),
         "published_epsilon_step": Field("number?", "published epsilon of one step"),
         "claim": Field("object?", "the claim of the method's own publication"),
@@ -162,6 +164,7 @@ RECORDS: dict[str, Fields] = {
         "epsilon_scope": Field("text?", "what the target epsilon is of: step or run"),
         "rests_on": Field("text", "the number of training examples that the answers are for"),
         "noise": Field("object?", NOISE),
+        "releases": RELEASES,
         "certificate": Field("object?", "the answers; null where there is nothing to certify"),
         "certificate.plan": Field("object", "what is certified, see lmodp.plan"),
         "certificate.claimed": Field("object", "first answer: the published formula as published"),
@@ -339,6 +342,8 @@ LINES: dict[str, Fields] = {
         "clip_norm": Field("number?", "C; null without clipping"),
         "clipping": Field("text", "flat, automatic or none"),
         "noise": Field("object?", NOISE),
+        "releases": RELEASES,
+        "after_noise": Field("text", "what the method does with the noisy gradient, where it brings its own optimiser"),
         "noise_scale": Field("number?", "factor of the relative noise"),
         "noise_measured": Field("object?", "statistics of the noise that was drawn", PRIVATE),
         "released_law": Field("object?", "another engine's sums of zero gradients against the certified law", PRIVATE),

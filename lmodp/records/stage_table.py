@@ -180,7 +180,8 @@ def method_file_of(stage: str, spec: Mapping[str, object], method_files: Mapping
     """Return the method's file that a stage's result depends on, or None.
 
     A stage that asks the method for something depends on its file: calibrate_noise
-    for the noise, finetune_model where the method is an engine. The rest is in the spec.
+    for the noise, finetune_model where the method is an engine or follows the noise. The rest is in the spec.
     """
-    asks = stage == "calibrate_noise" or (stage == "finetune_model" and spec.get("engine", OWN_ENGINE) != OWN_ENGINE)
+    brings = spec.get("engine", OWN_ENGINE) != OWN_ENGINE or spec.get("after_noise")
+    asks = stage == "calibrate_noise" or (stage == "finetune_model" and brings)
     return method_files.get(str(spec.get("method", ""))) if asks else None

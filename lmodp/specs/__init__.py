@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
-from lmodp.mechanisms import Noise
+from lmodp.mechanisms import Noise, Releases
 from lmodp.plan import Plan
 from lmodp.records.record import short_hash
 from lmodp.specs.base import LATER, OPTIONAL, OfDataset, Spec
@@ -217,14 +217,18 @@ class MechanismSpec(Spec):
         """What ``epsilon`` is of: "step", "run", or None without a target."""
         return scope_of(self.calibration)
 
-    def plan(self, noise: Noise | None) -> Plan:
-        """Return the plan that is certified; the certificate holds at every clip norm."""
+    def plan(self, noise: Noise | None, releases: Mapping[str, Any] | None = None) -> Plan:
+        """Return the plan that is certified; the certificate holds at every clip norm.
+
+        Noise and releases are what the method answered; see `lmodp.mechanisms.released`.
+        """
         return Plan.for_batches(
             expected_batch_size=self.expected_batch_size,
             dataset_size=self.dataset_size,
             steps=self.steps,
             delta=self.delta,
             noise=noise,
+            releases=Releases.from_dict(releases),
         )
 
 
@@ -255,6 +259,7 @@ class CellSpec(Spec, OfDataset):
         experiment: key in the configuration.
         method, calibration, epsilon, delta, setting: as in `MechanismSpec`.
         clipping: "flat", "automatic" or "none".
+        after_noise: what the method does with the noisy gradient, in a few words; None for nothing of its own.
         engine: what trains it; "lmodp" for the suite's own engine.
         dataset_size: N.
         base_seed: of all random numbers.
@@ -295,6 +300,7 @@ class CellSpec(Spec, OfDataset):
     adjacency: str = field(default=ADJACENCY, metadata=LATER)
     randomness: str = field(default="seeded", metadata=LATER)
     public_scores: bool = field(default=False, metadata=LATER)
+    after_noise: str | None = field(default=None, metadata=OPTIONAL)
     own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
     own_model: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
@@ -322,14 +328,15 @@ class CellSpec(Spec, OfDataset):
         """What ``epsilon`` is of: "step", "run", or None without a target."""
         return scope_of(self.calibration)
 
-    def plan(self, noise: Noise | None) -> Plan:
-        """Return the plan of the cell's runs."""
+    def plan(self, noise: Noise | None, releases: Mapping[str, Any] | None = None) -> Plan:
+        """Return the plan of the cell's runs; noise and releases as in `MechanismSpec.plan`."""
         return Plan.for_batches(
             expected_batch_size=self.training.expected_batch_size,
             dataset_size=self.dataset_size,
             steps=self.training.steps,
             delta=self.delta,
             noise=noise,
+            releases=Releases.from_dict(releases),
             clipping=self.clipping,
             clip_norm=math.inf if self.clipping == "none" else self.training.clip_norm,
             privacy_unit=self.privacy_unit,

@@ -43,8 +43,8 @@ from lmodp.auditing.law import LAW, StepLaw
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.auditing.tradeoff import tradeoff_curves
 from lmodp.errors import nearest, require
-from lmodp.mechanisms import Noise, noise_from_dict
-from lmodp.plan import Plan
+from lmodp.mechanisms import Noise, noise_from_dict, released
+from lmodp.plan import Phase, Plan
 from lmodp.records.record import short_hash
 from lmodp.seeds import derive_seed
 from lmodp.specs import MechanismSpec
@@ -249,18 +249,30 @@ def _delta_note(asked: float, tested: float, trials: int) -> str:
 def scores_of_mechanism(
     plan: Plan, sampling: Sampling, *, drawn_noise: Noise | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores of transcripts with and without the canary, half of the trials each."""
-    score = CanaryScore(
-        noise=plan.given_noise,
-        relative_sensitivity=plan.relative_sensitivity,
-        coordinates=sampling.coordinates,
-        sampling_rate=plan.sampling_rate,
-    )
+    """Return the scores of transcripts with and without the canary, half of the trials each.
+
+    The log-likelihood ratios of unlike steps are added.
+    """
     if sampling.draw == "law":
         require(drawn_noise is None, "draw", "law", "draws the plan's own noise", "Draw coordinates to try another.")
-        law, generator = StepLaw(score), np.random.Generator(np.random.Philox(sampling.seed))
+    found = [_scores_of_phase(plan, phase, sampling, drawn_noise, number) for number, phase in enumerate(plan.phases)]
+    return np.sum([included for included, _ in found], axis=0), np.sum([excluded for _, excluded in found], axis=0)
+
+
+def _scores_of_phase(
+    plan: Plan, phase: Phase, sampling: Sampling, drawn_noise: Noise | None, number: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of steps that are alike."""
+    score = CanaryScore(
+        noise=plan.given_noise,
+        relative_sensitivity=plan.relative_sensitivity / phase.noise,
+        coordinates=min(sampling.coordinates, plan.releases.dimension or sampling.coordinates),
+        sampling_rate=phase.sampling_rate,
+    )
+    if sampling.draw == "law":
+        law, generator = StepLaw(score), np.random.Generator(np.random.Philox(sampling.seed + number))
         draws = [
-            law.draw(trials=sampling.trials // 2, steps=plan.steps, included=world, generator=generator)
+            law.draw(trials=sampling.trials // 2, steps=phase.steps, included=world, generator=generator)
             for world in (True, False)
         ]
     else:
@@ -268,12 +280,12 @@ def scores_of_mechanism(
             draw_scores(
                 drawn_noise or plan.given_noise,
                 shift=score.shift,
-                coordinates=sampling.coordinates,
-                sampling_rate=plan.sampling_rate,
-                steps=plan.steps,
+                coordinates=score.coordinates,
+                sampling_rate=phase.sampling_rate,
+                steps=phase.steps,
                 trials=sampling.trials // 2,
                 included=world,
-                key=stream_key(sampling.seed, randomness="seeded"),
+                key=stream_key(sampling.seed + number, randomness="seeded"),
                 of_coordinates=score.of_coordinates,
                 of_steps=score.of_steps,
             )
@@ -303,7 +315,7 @@ def audit_mechanism(
     if noise_record["noise"] is None:
         return {"audit": None}
     sampling = sampling_of(spec, settings, base_seed)
-    plan, claim = spec.plan(noise_from_dict(noise_record["noise"])), noise_record["claim_noise"]
+    plan, claim = spec.plan(**released(noise_record)), noise_record["claim_noise"]
     audit = audit_noise(
         plan,
         sampling,

@@ -36,7 +36,7 @@ from lmodp.accounting.at_delta import accounts_at
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.auditing.one_run import Guesses, bound_from_run, plan_guesses
 from lmodp.auditing.transcripts import STATISTICS, Reference, fit_to_reference, reference_scores, score_releases
-from lmodp.mechanisms import Noise, noise_from_dict
+from lmodp.mechanisms import Noise, noise_from_dict, released
 from lmodp.plan import Plan
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
@@ -91,7 +91,7 @@ class RunJudge:
         """Score of a canary with one coordinate of its own."""
         return CanaryScore(
             noise=self.plan.given_noise,
-            relative_sensitivity=self.plan.relative_sensitivity,
+            relative_sensitivity=self.plan.relative_gradient,
             coordinates=1,
             sampling_rate=self.plan.sampling_rate,
         )
@@ -162,10 +162,10 @@ def audit_training(
     _, evaluated = read_runs(cell_path(runs.root, cell.id, "evaluate_model"))
     spec = cell.spec.tuned(finetune["tuning"]["chosen"])
     coins = draw_coins(canaries, derive_seed(spec.base_seed, "sampling", audit="coins", cell=cell.id))
-    plan = spec.plan(noise_from_dict(noise_record["noise"]))
+    plan = spec.plan(**released(noise_record))
     plan = replace(plan, dataset_size=spec.dataset_size + len(coins))
     torch.set_num_threads(spec.threads)
-    released, scores = _train(spec, runs.task, plan, coins, seeds_of(cell.spec, 0))
+    sums, scores = _train(spec, runs.task, plan, coins, seeds_of(cell.spec, 0))
     claim = noise_from_dict(noise_record["claim_noise"]) if noise_record["claim_noise"] else None
     judge = RunJudge(
         plan=plan,
@@ -176,7 +176,7 @@ def audit_training(
         seed=derive_seed(spec.base_seed, "sampling", audit="reference", cell=cell.id),
     )
     utility = _utility(scores, evaluated[0])
-    return {"audit": {**judge.judge(released, coins), "run": cell.runs[0], "utility": utility}}
+    return {"audit": {**judge.judge(sums, coins), "run": cell.runs[0], "utility": utility}}
 
 
 def _utility(scores: Mapping[str, Any], without: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -194,7 +194,7 @@ def _train(
     """Return what the run released and its scores."""
     _, running, _ = task.model(seeds["head_init"])
     model = CanaryModel(running, len(coins))
-    recorder = ReleaseRecorder(model, scale=plan.effective_noise_scale)
+    recorder = ReleaseRecorder(model)
     train(
         model,
         plan=plan,

@@ -60,6 +60,7 @@ def calibrate_noise(
 def _content(answer: Mechanism, method: Method) -> dict[str, Any]:
     return {
         "noise": _law(answer.noise),
+        **({"releases": answer.releases.to_dict()} if answer.releases and answer.releases.to_dict() else {}),
         "claim_noise": _law(answer.claim_noise),
         "published_epsilon_step": answer.published_epsilon_step,
         "claim": asdict(answer.claim) if answer.claim else None,

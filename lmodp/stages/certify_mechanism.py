@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmodp import accounting
-from lmodp.mechanisms import noise_from_dict
+from lmodp.mechanisms import noise_from_dict, released
 from lmodp.specs import MechanismSpec
 
 
@@ -29,7 +29,7 @@ def certify_mechanism(spec: MechanismSpec, noise_record: Mapping[str, Any], *, f
         return {"certificate": None, "noise": None}
     published = noise_record["published_epsilon_step"]
     certificate = accounting.certificate_of(
-        spec.plan(noise_from_dict(noise_record["noise"])), published_epsilon_step=published, full=full
+        spec.plan(**released(noise_record)), published_epsilon_step=published, full=full
     )
     if noise_record["claim_noise"] is not None:
         certificate["claimed"] = accounting.published_claim(
@@ -40,6 +40,7 @@ def certify_mechanism(spec: MechanismSpec, noise_record: Mapping[str, Any], *, f
     return {
         "certificate": certificate,
         "noise": noise_record["noise"],
+        **({"releases": noise_record["releases"]} if "releases" in noise_record else {}),
         "epsilon_scope": spec.epsilon_scope,
         "rests_on": f"N = {spec.dataset_size} training examples: the sampling rate is {spec.expected_batch_size:g} / "
         f"{spec.dataset_size}, so N counts as public, and the certificate is for this N alone",

@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
-from lmodp.engines.foreign import train_foreign
+from lmodp.engines.foreign import load_engine, train_foreign
 from lmodp.errors import DamagedFile, LmodpError, MissingFile, Unsupported
-from lmodp.mechanisms import Noise, noise_from_dict
+from lmodp.mechanisms import released
 from lmodp.models.prepare_model import weights_hash
 from lmodp.records.record import failed, read_sealed, write_sealed
 from lmodp.seeds import run_seeds
@@ -31,25 +31,24 @@ from lmodp.training.examples import arranged
 from lmodp.training.losses import Loss
 from lmodp.training.memory import forget_peak_memory, set_up_training
 from lmodp.training.run_log import mean_clipped_share
+from lmodp.training.settings import AfterNoise
 from lmodp.vocabulary import OWN_ENGINE
 
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
-    from lmodp.methods.engine import Engine
+    from lmodp.methods.contract import Method
 
 PACKAGES = ("numpy", "torch", "transformers")
 
 
-def finetune_model(
-    cell: Cell, runs: CellRuns, certificate: Mapping[str, Any], *, load_engine: Callable[[], Engine]
-) -> dict[str, Any]:
+def finetune_model(cell: Cell, runs: CellRuns, certificate: Mapping[str, Any], *, method: Method) -> dict[str, Any]:
     """Train every repetition and return the content of the cell's ``training.jsonl``.
 
     Args:
         cell: what to train.
         runs: where its runs are.
         certificate: record of its mechanism's certificate.
-        load_engine: returns the engine of a method that is not trained by the suite's own.
+        method: its method, for the engine or the optimiser that it may bring.
 
     Returns:
         the plan, how rate and clip norm were chosen, what is trained, and one line per run. The cell's
@@ -59,9 +58,8 @@ def finetune_model(
     if certificate["status"] != "done":
         return _nothing_ran(cell, status=certificate["status"], reason=certificate["reason"])
     set_up_training(cell.spec.threads)
-    law = certificate["noise"]
     try:
-        trainer = _Trainer(runs, noise_from_dict(law) if law else None, load_engine)
+        trainer = _Trainer(runs, released(certificate), method)
         trainer.tune()
     except Unsupported as error:
         return _nothing_ran(cell, status="skipped", reason=str(error))
@@ -71,16 +69,16 @@ def finetune_model(
     summaries = [summary for line in lines if (summary := line.pop("trained", None))]
     trained = summaries[0] if summaries else runs.known_summary()
     again = {"retry": True} if any(line.get("retry") for line in lines) else {}
-    plan = trainer.spec.plan(trainer.noise)
-    released = {
+    plan = trainer.spec.plan(**trainer.released)
+    told = {
         "per_step": plan.releases_per_step,
-        "dimension": trained and trained["trainable"],
+        "dimension": plan.releases.step.dimension or (trained and trained["trainable"]),
         "noise_schedule": plan.noise_schedule,
     }
     return {
         **_facts(cell),
         "plan": plan.to_dict(),
-        "released": released,
+        "released": told,
         "device": str(runs.task.device.type),
         "tuning": trainer.tuning,
         "trained": trained,
@@ -124,6 +122,11 @@ def settings_of(spec: CellSpec) -> TrainingSettings:
     )
 
 
+def after_noise_of(method: Method) -> AfterNoise | None:
+    """Return what a method does with the noisy gradient, or None."""
+    return AfterNoise(method.after_noise, method.build_optimizer) if method.after_noise else None
+
+
 def seeds_of(spec: CellSpec, repetition: int) -> dict[str, int]:
     """Return the seeds of one repetition by purpose; the noise differs between any two specs."""
     return run_seeds(spec.base_seed, dataset=spec.dataset, model=spec.model, repetition=repetition, spec=spec.digits)
@@ -132,13 +135,15 @@ def seeds_of(spec: CellSpec, repetition: int) -> dict[str, int]:
 class _Trainer:
     """Trains single runs of a cell; what they share is loaded once, and only if a run is trained at all."""
 
-    def __init__(self, runs: CellRuns, noise: Noise | None, load_engine: Callable[[], Engine]):
-        self.runs, self.cell, self.noise = runs, runs.cell, noise
+    def __init__(self, runs: CellRuns, released: Mapping[str, Any], method: Method):
+        self.runs, self.cell, self.released = runs, runs.cell, released
         self.packages: tuple[str, ...] = PACKAGES
         self.train: Callable[..., Any] = train
         if self.cell.spec.engine != OWN_ENGINE:
-            engine = load_engine()
+            engine = load_engine(method)
             self.packages, self.train = (*PACKAGES, *engine.packages), partial(train_foreign, engine)
+        elif method.after_noise:
+            self.train = partial(train, after_noise=after_noise_of(method))
         self.spec: CellSpec = self.cell.spec
         self.tuning: dict[str, Any] = {}
         self._examples: Examples | None = None
@@ -176,7 +181,7 @@ class _Trainer:
         with tqdm(total=spec.training.steps, desc="steps", unit="step", leave=False) as bar:
             return self.train(
                 model,
-                plan=spec.plan(self.noise),
+                plan=spec.plan(**self.released),
                 examples=self.examples,
                 loss=self.runs.task.loss,
                 settings=settings_of(spec),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lmodp.auditing.conformance import compare_run
-from lmodp.mechanisms import noise_from_dict
+from lmodp.mechanisms import released
 from lmodp.plan import Plan
 from lmodp.specs import CellSpec, MechanismSpec
 from lmodp.stages.tuning import candidates
@@ -49,9 +49,8 @@ def certified_plan(spec: CellSpec, certificate: Mapping[str, Any], finetune: Map
     known = candidates(spec.training)
     chosen = (finetune.get("tuning") or {}).get("chosen")
     tuned = spec.tuned(chosen if chosen in known else known[0]).plan(None)
-    noise = noise_from_dict(certificate["noise"]) if certificate["noise"] else None
-    asked = MechanismSpec.from_dict(certificate["spec"]).plan(None)
-    return replace(asked, clip_norm=tuned.clip_norm, clipping=tuned.clipping, noise=noise)
+    asked = MechanismSpec.from_dict(certificate["spec"]).plan(**released(certificate))
+    return replace(asked, clip_norm=tuned.clip_norm, clipping=tuned.clipping)
 
 
 def _head(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from lmodp.training.memory import peak_memory
 from lmodp.training.outcome import snapshot, unmoved
 from lmodp.training.randomness import stream_key
 from lmodp.training.run_log import RunLog
-from lmodp.training.settings import TrainingSettings, build_optimizer
+from lmodp.training.settings import AfterNoise, TrainingSettings, build_optimizer
 from lmodp.training.step import PrivateStep, StepHook
 from lmodp.vocabulary import PURPOSES_OF_STEPS
 
@@ -56,6 +56,7 @@ def train(
     evaluate: Evaluate | None = None,
     progress: Callable[[int, int], None] | None = None,
     hooks: Sequence[StepHook] = (),
+    after_noise: AfterNoise | None = None,
 ) -> TrainingResult:
     """Train the model's trainable parameters under a plan.
 
@@ -71,6 +72,7 @@ def train(
         evaluate: ``evaluate(model)`` returns numbers; called in evaluation mode.
         progress: called with (steps done, steps) after every step.
         hooks: see `StepHook`.
+        after_noise: what a method does with the noisy gradient, in place of the optimiser that the settings name.
 
     Returns:
         record and timing; the trained weights are in the model.
@@ -87,13 +89,14 @@ def train(
         f"must be the number of training examples, {len(examples)}",
     )
     require_finite(model.named_parameters())
-    run = _Run(model, plan, examples, loss, settings, seeds, checkpoint_path, hooks)
+    run = _Run(model, plan, examples, loss, settings, seeds, checkpoint_path, hooks, after_noise)
+    schedule = plan.releases.schedule
     while run.step < plan.steps:
         model.train()
         report = run.private.run(run.step)  # draw, clip, sum, add noise, divide: the private gradient is in .grad
         for group in run.optimizer.param_groups:
-            group["lr"] = settings.rate_at(run.step, steps=plan.steps)
-        run.optimizer.step()
+            group["lr"] = settings.rate_at(run.step, steps=plan.steps) * schedule.at("learning_rate", run.step)
+        run.private.sums.apply(run.optimizer)  # the optimiser's step
         run.log.add(report)
         run.step += 1
         if evaluate is not None and run.is_due(settings.evaluate_every):
@@ -122,12 +125,14 @@ class _Run:
         seeds: Mapping[str, int],
         checkpoint_path: Path | str | None,
         hooks: Sequence[StepHook],
+        after_noise: AfterNoise | None,
     ):
         self.started = self.saved = time.perf_counter()
         self.plan, self.settings, self.path = plan, settings, checkpoint_path
         self.identity, held = {}, None
         if checkpoint_path is not None:
             self.identity = run_identity(model, plan, settings, seeds, examples, loss)
+            self.identity |= {"what follows the noise": after_noise.name} if after_noise else {}
             held = load_checkpoint(checkpoint_path, identity=self.identity)
         if held is None:
             keys = {name: stream_key(seeds[name], randomness=settings.randomness) for name in PURPOSES_OF_STEPS}
@@ -136,7 +141,10 @@ class _Run:
         self.private = PrivateStep(
             model, plan=plan, examples=examples, loss=loss, settings=settings, keys=keys, hooks=hooks
         )
-        self.optimizer = build_optimizer(settings, self.private.parameters)
+        self.after_noise, parameters = after_noise, self.private.parameters
+        self.optimizer = (
+            after_noise.build(parameters, settings, plan) if after_noise else build_optimizer(settings, parameters)
+        )
         self.log, self.step, self.before = RunLog(), 0, snapshot(self.private.parameters)
         if held is not None:
             self._restore(held)
@@ -163,8 +171,7 @@ class _Run:
             "parameters": [parameter.detach() for parameter in self.private.parameters],
             "optimizer": self.optimizer.state_dict(),
             "log": json.dumps(self.log.state()),
-            "meter": None if self.private.meter is None else self.private.meter.state(),
-            "hooks": [hook.state() for hook in self.private.hooks],
+            "private": self.private.state(),
         }
         save_checkpoint(self.path, state, identity=self.identity)
         self.saved = time.perf_counter()
@@ -175,10 +182,7 @@ class _Run:
                 parameter.copy_(value)
         self.optimizer.load_state_dict(held["optimizer"])
         self.log.restore(json.loads(held["log"]))
-        if self.private.meter is not None:
-            self.private.meter.restore(held["meter"])
-        for hook, state in zip(self.private.hooks, held["hooks"], strict=True):
-            hook.restore(state)
+        self.private.restore(held["private"])
         self.step = held["step"]
 
     def result(self) -> TrainingResult:
@@ -189,6 +193,8 @@ class _Run:
             meter=self.private.meter,
             trainable=sum(parameter.numel() for parameter in self.private.parameters),
         )
+        if self.after_noise is not None:
+            record["after_noise"] = self.after_noise.name
         timing = {
             "wall_seconds": time.perf_counter() - self.started,
             "steps_run": self.step - self.first_step,

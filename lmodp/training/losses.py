@@ -105,3 +105,15 @@ def _wide(logits: Tensor) -> Tensor:
 
 def _logits(output: Any) -> Tensor:
     return output if isinstance(output, Tensor) else output.logits
+
+
+def in_precision(loss: Loss, precision: str) -> Loss:
+    """Return the loss function under bfloat16 autocast, or as it is for float32."""
+    if precision == "float32":
+        return loss
+
+    def autocast_loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        with torch.autocast(next(iter(batch.values())).device.type, dtype=torch.bfloat16):
+            return loss(model, batch)
+
+    return autocast_loss

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
+from lmodp.mechanisms import DEFAULT
 from lmodp.plan import Plan
 from lmodp.training.noise import NoiseMeter
 from lmodp.training.outcome import fault_of_examples
@@ -90,6 +91,7 @@ class RunLog:
             "non_finite": {str(step): count for step, count in enumerate(self.non_finite, 1) if count},
             "diagnostics": {"private": False, "training_loss": [_four_digits(loss) for loss in self.losses]},
             "evaluations": self.evaluations,
+            **({"releases": plan.releases.to_dict()} if plan.releases != DEFAULT else {}),
         }
 
 

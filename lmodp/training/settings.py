@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from lmodp.errors import nearest, require
+from lmodp.plan import Plan
 from lmodp.vocabulary import RANDOMNESS
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
@@ -72,6 +74,17 @@ class TrainingSettings:
     def rate_at(self, step: int, *, steps: int) -> float:
         """Return the learning rate of a step, counted from 0."""
         return self.learning_rate * (1 - step / steps if self.schedule == "linear" else 1)
+
+
+@dataclass(frozen=True)
+class AfterNoise:
+    """What a method does with the noisy gradient, at no cost of privacy: a torch optimiser, filters included.
+
+    ``build(parameters, settings, plan)`` returns it; ``name`` says in a few words what it is.
+    """
+
+    name: str
+    build: Callable[[list[torch.nn.Parameter], TrainingSettings, Plan], torch.optim.Optimizer]
 
 
 def build_optimizer(settings: TrainingSettings, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:

@@ -1,31 +1,31 @@
-"""One step: draw, clip and sum, add noise, divide. What leaves it is private."""
+"""One step: draw, clip and sum, add noise, divide. What leaves it is private.
+
+What is summed up, how the clip norm is set and how the noise of the steps hangs together are objects of
+`lmodp.training.releases`, chosen by the plan; the order of things is here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from lmodp.plan import Plan
-from lmodp.training.clipping.contributions import is_wide
-from lmodp.training.clipping.engine import ClippingEngine, PlainEngine
-from lmodp.training.clipping.guard import MOST
 from lmodp.training.examples import Examples, arranged
 from lmodp.training.losses import Loss
 from lmodp.training.noise import DeviceNoise, NoiseMeter
-from lmodp.training.randomness import device_generator, seed_dropout
+from lmodp.training.randomness import device_generator
+from lmodp.training.releases import NORMS, STREAMS, SUMS
 from lmodp.training.run_log import StepReport
 from lmodp.training.sampling import PoissonSampler, micro_batches
 from lmodp.training.settings import TrainingSettings
 
-LOOKED_AT = 64  # examples among which the guard finds some with a gradient; later ones are looked at as they are drawn
-
 
 class StepHook(Protocol):
-    """A seam for audits: sees, and may add to, the parameters' ``.grad`` within a step.
+    """A seam for audits: sees, and may add to, the ``.grad`` of what a step releases (the trained parameters, mostly).
 
     ``state`` and ``restore`` carry what the hook has gathered across a checkpoint,
     as tensors and plain values.
@@ -34,8 +34,8 @@ class StepHook(Protocol):
     def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
         """Called with the clipped sum; extra examples add their clipped gradients here."""
 
-    def after_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
-        """Called with the noisy sum, which is what the mechanism releases."""
+    def after_noise(self, step: int, parameters: Sequence[nn.Parameter], scale: float) -> None:
+        """Called with the noisy sum, which is what the mechanism releases, and the factor of its noise."""
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint needs."""
@@ -49,7 +49,7 @@ class PrivateStep:
 
     Guarantees:
         * In this order: Poisson draw; clipped gradients summed over all
-          micro-batches; noise of ``plan.noise`` times ``effective_noise_scale``
+          micro-batches; noise of ``plan.noise`` times the sensitivity of what is released
           added once to every coordinate of the sum; division by the constant
           ``expected_batch_size``.
         * The noise depends on (noise key, step) only, never on the batch drawn.
@@ -81,58 +81,58 @@ class PrivateStep:
         keys: dict[str, str],
         hooks: Sequence[StepHook] = (),
     ):
-        self.plan, self.settings, self.keys, self.hooks = plan, settings, keys, hooks
-        self.examples, self.loss = examples, in_precision(loss, settings.precision)
-        self.engine: ClippingEngine | PlainEngine
-        if plan.clipping == "none":
-            self.engine = PlainEngine(model)
-        else:
-            self.engine = ClippingEngine(model, clip_norm=plan.clip_norm, clipping=plan.clipping)
-            self._look(loss, self.engine)
+        self.plan, self.settings, self.keys, self.hooks, self.examples = plan, settings, keys, hooks, examples
+        self.device, parts = next(model.parameters()).device, plan.releases
+        run: dict[str, Any] = {"plan": plan, "examples": examples, "loss": loss, "settings": settings}
+        self.sums = SUMS[type(parts.step)](model, key=keys["dropout"], **run)
+        self.norm = NORMS[type(parts.clip)](parts.clip, clip_norm=plan.clip_norm, device=self.device)
         self.sampler = PoissonSampler(plan=plan, key=keys["sampling"])
-        self.device = next(model.parameters()).device
-        self.noise = None if plan.noise is None else DeviceNoise(plan.noise, self.device)
-        self.meter = None if plan.noise is None else NoiseMeter(plan.noise)
-
-    def _look(self, loss: Loss, engine: ClippingEngine) -> None:
-        """Let the guard look at the first examples with a gradient, in training mode; in float32 where possible."""
-        modes = {module: module.training for module in engine.model.modules()}
-        chosen = loss if all(map(is_wide, engine.model.parameters())) else self.loss
-        engine.model.train()
-        for piece in micro_batches(np.arange(min(LOOKED_AT, len(self.examples))), MOST):
-            if engine.check(chosen, lambda rows: self.examples.batch(np.asarray(rows)), piece.tolist()):
-                break
-        for module, training in modes.items():
-            module.training = training
+        self.noise = self.meter = None
+        if plan.noise is not None:
+            self.meter = NoiseMeter(plan.noise)
+            source = DeviceNoise(plan.noise, self.device)
+            self.noise = STREAMS[type(parts.correlation)](parts.correlation, source=source, meter=self.meter)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
         """The trainable parameters, in the model's order."""
-        return self.engine.parameters
+        return self.sums.parameters
+
+    @property
+    def released(self) -> list[nn.Parameter]:
+        """What a step releases, in their ``.grad``: the trainable parameters, mostly."""
+        return [*self.sums.released, *self.norm.released]
+
+    def clip_norm(self, step: int) -> float:
+        """Return the clip norm of a step."""
+        return self.norm.value * self.plan.releases.schedule.at("clip_norm", step)
+
+    def noise_scale(self, step: int) -> float:
+        """Return the factor of a step's noise."""
+        noise_factor = self.plan.releases.schedule.at("noise", step)
+        if self.plan.noise_scale is not None:
+            return self.plan.noise_scale
+        return self.clip_norm(step) * self.plan.releases.sensitivity * noise_factor
 
     def run(self, step: int) -> StepReport:
         """Leave the step's gradient estimate in ``.grad``; steps count from 0."""
         report = self.sum_clipped(step)
         for hook in self.hooks:
-            hook.before_noise(step, self.parameters)
+            hook.before_noise(step, self.released)
         self.add_noise(step)
         for hook in self.hooks:
-            hook.after_noise(step, self.parameters)
-        for parameter in self.parameters:
-            assert parameter.grad is not None  # sum_clipped leaves one in every parameter
-            parameter.grad.mul_(1 / self.plan.expected_batch_size)
+            hook.after_noise(step, self.released, self.noise_scale(step))
+        divisor = self.plan.expected_batch_size * self.plan.releases.schedule.at("batch", step)
+        self.norm.update(divisor, self.clip_norm(step))
+        self.sums.divide(divisor)
         return report
 
     def sum_clipped(self, step: int) -> StepReport:
-        """Leave the sum of the drawn examples' clipped gradients in ``.grad``."""
-        drawn = self.sampler.draw(step)
-        self.engine.zero_grad()
-        seed_dropout(self.keys["dropout"], step)
-        reports = [
-            self.engine.accumulate(self.loss, self.examples.batch(piece), len(piece))
-            for piece in micro_batches(arranged(self.examples, drawn), self.settings.micro_batch_size)
-        ]
-        self.engine.fill_missing()
+        """Leave the sum of the drawn examples' clipped gradients in the ``.grad`` of what is released."""
+        drawn, clip_norm = self.sampler.draw(step), self.clip_norm(step)
+        batches = _Batches(self.examples, arranged(self.examples, drawn), self.settings.micro_batch_size)
+        reports = self.sums.add_up(batches, step=step, clip_norm=clip_norm)
+        self.norm.count(reports, clip_norm)
         losses = sum(float(report.losses.sum()) for report in reports)
         return StepReport(
             batch_size=len(drawn),
@@ -143,23 +143,39 @@ class PrivateStep:
         )
 
     def add_noise(self, step: int) -> None:
-        """Add the step's noise to every coordinate of ``.grad``."""
+        """Add the step's noise to every coordinate of what is released."""
         if self.noise is None:
             return
         generator = device_generator(self.keys["noise"], "noise", step, self.device)
-        scale = self.plan.effective_noise_scale
-        for parameter in self.parameters:
-            assert parameter.grad is not None and self.meter is not None
-            self.noise.add_to(parameter.grad, scale=scale, generator=generator, meter=self.meter)
+        sums = [parameter.grad for parameter in self.released if parameter.grad is not None]
+        self.noise.add(sums, scale=self.noise_scale(step), generator=generator)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs."""
+        return {
+            "clip_norm": self.norm.value,
+            "noise": {} if self.noise is None else self.noise.state(),
+            "meter": None if self.meter is None else self.meter.state(),
+            "hooks": [hook.state() for hook in self.hooks],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a checkpoint's state."""
+        self.norm.value = state["clip_norm"]
+        if self.noise is not None and self.meter is not None:
+            self.noise.restore(state["noise"])
+            self.meter.restore(state["meter"])
+        for hook, held in zip(self.hooks, state["hooks"], strict=True):
+            hook.restore(held)
 
 
-def in_precision(loss: Loss, precision: str) -> Loss:
-    """Return the loss function under bfloat16 autocast, or as it is for float32."""
-    if precision == "float32":
-        return loss
+@dataclass(frozen=True)
+class _Batches:
+    """The drawn examples in micro-batches with their sizes, as often as they are gone through."""
 
-    def autocast_loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        with torch.autocast(next(iter(batch.values())).device.type, dtype=torch.bfloat16):
-            return loss(model, batch)
+    examples: Examples
+    drawn: np.ndarray
+    size: int
 
-    return autocast_loss
+    def __iter__(self) -> Iterator[tuple[Mapping[str, Tensor], int]]:
+        return ((self.examples.batch(piece), len(piece)) for piece in micro_batches(self.drawn, self.size))

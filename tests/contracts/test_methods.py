@@ -11,12 +11,13 @@ from functools import cache
 
 import pytest
 
-from lmodp.accounting import verified_upper
+from lmodp.accounting import rdp_upper_of
 from lmodp.auditing.conformance import compare_run
 from lmodp.data.cards import DATASETS
-from lmodp.mechanisms import Noise, noise_from_dict
+from lmodp.mechanisms import Noise, noise_from_dict, released
 from lmodp.methods.contract import OWN_ENGINE, Method, missing_package, why_left_out
 from lmodp.methods.discovery import check_method, find_methods, get_method
+from lmodp.specs import MechanismSpec
 from lmodp.stages.certify_mechanism import certify_mechanism
 from tests.contracts.small_world import ROOT, grid_of, noise_record, run_cell, steep_step, tiny_model
 
@@ -107,14 +108,9 @@ def test_a_verified_target_is_reached_from_the_private_side(method, answers):
     reached = [record for cell, record in answers if cell.spec.calibration == "verified" and record["noise"]]
     assert reached or "verified" not in method.calibrations
     for record in reached:
-        spec = record["spec"]
-        upper = verified_upper(
-            noise_from_dict(record["noise"]),
-            steps=spec["steps"],
-            delta=spec["delta"],
-            sampling_rate=spec["expected_batch_size"] / spec["dataset_size"],
-        )
-        assert 0.9 * spec["epsilon"] <= upper <= spec["epsilon"]
+        spec = MechanismSpec.from_dict(record["spec"])
+        upper = rdp_upper_of(spec.plan(**released(record)))
+        assert 0.9 * spec.epsilon <= upper <= spec.epsilon
 
 
 @pytest.fixture(scope="module")

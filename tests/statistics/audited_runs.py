@@ -57,7 +57,7 @@ def audited_run(noise: Noise, seed: int) -> dict:
     examples = TensorExamples({"inputs": inputs, "labels": (inputs[:, 0] > 0).long()})
     plan, coins = plan_of(noise), draw_coins(CANARIES, seed)
     model = CanaryModel(Net(), CANARIES)
-    recorder = ReleaseRecorder(model, scale=plan.effective_noise_scale)
+    recorder = ReleaseRecorder(model)
     train(
         model,
         plan=plan,
@@ -113,7 +113,7 @@ def divide_first(patch: pytest.MonkeyPatch) -> None:
             parameter.grad.mul_(1 / self.plan.expected_batch_size)
         self.add_noise(step)
         for hook in self.hooks:
-            hook.after_noise(step, self.parameters)
+            hook.after_noise(step, self.parameters, self.noise_scale(step))
         return report
 
     patch.setattr(PrivateStep, "run", run)

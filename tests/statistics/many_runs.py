@@ -111,9 +111,8 @@ class _Watcher:
     def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
         """Add nothing: the canary comes through the sampler."""
 
-    def after_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
+    def after_noise(self, step: int, parameters: Sequence[nn.Parameter], scale: float) -> None:
         """Score the noisy sum against the canary's clipped gradient at the present weights."""
-        scale = self.plan.effective_noise_scale
         released = _flat([parameter.grad for parameter in parameters])
         shift = self._clipped_gradient(parameters)
         noise = self.plan.noise

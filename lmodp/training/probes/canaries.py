@@ -97,20 +97,19 @@ class ReleaseRecorder:
 
     Args:
         model: the canaries' model.
-        scale: the noise scale; sums are kept in units of it.
     """
 
-    def __init__(self, model: CanaryModel, *, scale: float):
-        self.weight, self.scale = model.canaries.weight, scale
+    def __init__(self, model: CanaryModel):
+        self.weight = model.canaries.weight
         self._steps: list[np.ndarray] = []
 
     def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
         """Add nothing: the canaries come through the sampler."""
 
-    def after_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
+    def after_noise(self, step: int, parameters: Sequence[nn.Parameter], scale: float) -> None:
         """Keep what the step releases."""
         assert self.weight.grad is not None
-        self._steps.append(self.weight.grad.detach().flatten().cpu().numpy().astype(np.float64) / self.scale)
+        self._steps.append(self.weight.grad.detach().flatten().cpu().numpy().astype(np.float64) / scale)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint needs."""

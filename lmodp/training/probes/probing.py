@@ -62,7 +62,7 @@ class _Capture:
     def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
         """Nothing is added."""
 
-    def after_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
+    def after_noise(self, step: int, parameters: Sequence[nn.Parameter], scale: float) -> None:
         """Copy the noisy sum."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         self.released = torch.cat([gradient.reshape(-1) for gradient in gradients]).cpu().numpy()

@@ -127,7 +127,7 @@ def test_a_name_defined_twice_is_neither_of_the_two(site):
         (method_text("odd", body="calibrations = ('hoped',)"), "calibrations = ('hoped',): may hold claimed, verified"),
         (
             method_text("odd", body="optimizer = 'adam_bc'"),
-            "not a method: optimizer = 'adam_bc': is not in the contract and would be ignored. Known: architectures, ",
+            "optimizer = 'adam_bc': is not in the contract and would be ignored. Did you mean 'build_optimizer'?",
         ),
         (
             method_text("odd", body="clip = 'flat'"),

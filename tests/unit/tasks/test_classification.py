@@ -21,7 +21,7 @@ from lmodp.tasks.accuracy import unpack_correct
 from lmodp.tasks.classification import ClassificationTask, predict
 from lmodp.training import TrainingSettings, train
 from lmodp.training.clipping.engine import ClippingEngine
-from lmodp.training.step import in_precision
+from lmodp.training.losses import in_precision
 
 SPEC = {"dataset": "made_up", "model": "tiny_roberta", "source": "embedded", "max_length": 12}
 TASK = TaskSpec(dataset="made_up", trainable="head", pooling="mean", batch_size=7)
@@ -147,7 +147,8 @@ class Dtypes:
     def before_noise(self, step, parameters):
         self.seen |= {value.grad.dtype for value in parameters}
 
-    after_noise = before_noise
+    def after_noise(self, step, parameters, scale):
+        self.before_noise(step, parameters)
 
     def state(self):
         return {}

@@ -287,7 +287,7 @@ def test_hooks_see_the_sum_before_and_after_noise():
         def before_noise(self, step, parameters):
             self.before.append(torch.cat([value.grad.reshape(-1) for value in parameters]))
 
-        def after_noise(self, step, parameters):
+        def after_noise(self, step, parameters, scale):
             self.after.append(torch.cat([value.grad.reshape(-1) for value in parameters]))
 
     watch = Watch()

@@ -12,8 +12,7 @@ from lmodp.errors import InvalidValue, Unsupported
 from lmodp.training.clipping.contributions import Explicit
 from lmodp.training.clipping.engine import ClippingEngine, clip_factors
 from lmodp.training.clipping.rules import RULES, full_name, layer_rule
-from lmodp.training.losses import classification_loss
-from lmodp.training.step import in_precision
+from lmodp.training.losses import classification_loss, in_precision
 from tests.oracles.clipping_models import build, make_batch
 from tests.unit.training.small import make_examples, make_model
 

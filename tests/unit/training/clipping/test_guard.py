@@ -10,7 +10,7 @@ from torch import nn
 from lmodp.errors import Unsupported
 from lmodp.training import ClippingEngine, PrivateStep, TensorExamples, TokenColumns, classification_loss
 from lmodp.training.clipping.engine import rows_of
-from lmodp.training.step import LOOKED_AT
+from lmodp.training.releases.sums import LOOKED_AT
 from tests.oracles.clipping_models import BUILDERS, build, explicit_gradients, joint_norm, make_batch
 from tests.unit.training.small import Classifier, make_examples, make_model, make_plan, make_settings
 

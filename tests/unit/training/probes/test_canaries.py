@@ -82,7 +82,7 @@ def run(net, examples, *, canaries: int, noise=NOISE):
     coins = np.arange(canaries) % 2 == 0
     model = CanaryModel(net, canaries)
     plan = Plan(noise=noise, sampling_rate=0.5, steps=6, clip_norm=CLIP, noise_scale=0.2, dataset_size=REAL + canaries)
-    recorder = ReleaseRecorder(model, scale=plan.effective_noise_scale)
+    recorder = ReleaseRecorder(model)
     train(
         model,
         plan=plan,
@@ -112,8 +112,8 @@ def test_the_releases_carry_the_plans_noise(net, examples):
 
 def test_the_recorder_survives_a_checkpoint(net):
     model = CanaryModel(net, 3)
-    recorder, other = (ReleaseRecorder(model, scale=2.0) for _ in range(2))
+    recorder, other = (ReleaseRecorder(model) for _ in range(2))
     model.canaries.weight.grad = torch.tensor([[1.0], [2.0], [4.0]])
-    recorder.after_noise(0, [])
+    recorder.after_noise(0, [], 2.0)
     other.restore(recorder.state())
     assert other.released.tolist() == [[0.5, 1.0, 2.0]]

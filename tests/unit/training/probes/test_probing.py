@@ -36,7 +36,7 @@ def test_hooks_carry_their_state_over_a_checkpoint(tmp_path):
         def before_noise(self, step, parameters):
             pass
 
-        def after_noise(self, step, parameters):
+        def after_noise(self, step, parameters, scale):
             self.sums.append(float(parameters[0].grad.sum()))
 
         def state(self):

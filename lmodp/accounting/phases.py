@@ -1,0 +1,123 @@
+"""The verified answer for a plan: steps that are alike as one run, unlike ones composed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.optimize import brentq
+
+from lmodp.accounting.calibration import scale_to_target, unit_shape
+from lmodp.accounting.checks import Run, require_run, unit_noise
+from lmodp.accounting.verified import Verified, composed_upper, rdp_curve, verified_run
+from lmodp.errors import Unsupported, require
+from lmodp.mechanisms import Noise
+from lmodp.plan import Phase, Plan
+
+UNLIKE = (
+    "for steps that are not alike: the exact accounting of a Gaussian, and a lower end that counts all steps in full"
+)
+_PRECISION, _SAFE = 1e-6, 1 + 1e-5
+_LARGEST = 1e9
+
+
+def run_of(phase: Phase, delta: float) -> Run:
+    """Return what the accountants of one kind of steps take."""
+    return {"sampling_rate": phase.sampling_rate, "steps": phase.steps, "delta": delta}
+
+
+def verified_plan(
+    plan: Plan, *, delta: float | None = None, dimension: int | None = None, full: bool = False
+) -> Verified:
+    """Return the verified interval of a plan, at its delta or another one.
+
+    Steps that are not alike are composed by their Renyi divergences. The lower end is the largest of those of each
+    kind of steps alone, and of all steps at the largest noise and the smallest rate; both are less than the run.
+
+    Args:
+        plan: with noise.
+        delta: in place of the plan's.
+        dimension: coordinates of a release; None for what the plan's releases say.
+        full: as in `verified_run`.
+    """
+    delta = plan.given_delta if delta is None else delta
+    unit, dimension = unit_noise(plan), dimension or plan.releases.dimension
+    if len(plan.phases) == 1:
+        return verified_run(_at(unit, plan.phases[0]), dimension=dimension, full=full, **run_of(plan.phases[0], delta))
+    alone = [verified_run(_at(unit, phase), dimension=dimension, **run_of(phase, delta)) for phase in plan.phases]
+    least = Phase(max(p.noise for p in plan.phases), min(p.sampling_rate for p in plan.phases), plan.steps)
+    lower = max(
+        found.lower for found in (*alone, verified_run(_at(unit, least), dimension=dimension, **run_of(least, delta)))
+    )
+    upper, order, shift = _composed(unit, plan, delta, dimension)
+    return Verified(
+        lower=lower,
+        upper=upper,
+        upper_rdp=upper,
+        order=order,
+        worst_shift=shift,
+        route="rdp",
+        answer=alone[0].answer,
+        left_out=UNLIKE,
+        status="ok" if math.isfinite(upper) else "infinite",
+        reason=""
+        if math.isfinite(upper)
+        else "no Renyi order gives a finite epsilon: the noise is too weak for doubles",
+        find_limit=lambda: math.nan,
+    )
+
+
+def rdp_upper_of(plan: Plan, *, delta: float | None = None) -> float:
+    """Return the RDP upper bound of a plan, by which all families are compared."""
+    delta = plan.given_delta if delta is None else delta
+    return _composed(unit_noise(plan), plan, delta, plan.releases.dimension)[0]
+
+
+def scale_to_plan(noise: Noise | str, plan: Plan, *, epsilon: float, delta: float) -> Noise:
+    """Return the given shape times the smallest scale found at which a plan's RDP bound is within ``epsilon``.
+
+    Args:
+        noise: a law, of which the shape is kept, or the family "gaussian" or "laplace".
+        plan: rate, steps and releases; its noise is not looked at.
+
+    Raises:
+        InvalidValue: a value is outside its range.
+        Unsupported: no scale reaches the target.
+    """
+    shape, dimension = unit_shape(noise), plan.releases.dimension
+    if len(plan.phases) == 1:
+        phase = plan.phases[0]
+        run = run_of(phase, delta)
+        found = scale_to_target(shape, accountant="verified", epsilon=epsilon, dimension=dimension, **run)
+        return found.scaled(1 / phase.noise) if phase.noise != 1 else found
+    require(0 < epsilon < math.inf, "epsilon", epsilon, "must be finite and above 0")
+
+    def excess(log_scale: float) -> float:
+        return _composed(shape.scaled(math.exp(log_scale)), plan, delta, dimension)[0] - epsilon
+
+    low = high = -math.log(shape.sigma_effective)
+    while excess(high) > 0:
+        high += 1
+        if high > math.log(_LARGEST):
+            raise Unsupported(f"epsilon = {epsilon!r} cannot be reached at delta = {delta!r} by any scale")
+    while excess(low) <= 0:
+        low -= 1
+    scale = math.exp(brentq(excess, low, high, xtol=_PRECISION)) * _SAFE
+    while excess(math.log(scale)) > 0:
+        scale *= _SAFE
+    return shape.scaled(scale)
+
+
+def _at(unit: Noise, phase: Phase) -> Noise:
+    return unit if phase.noise == 1 else unit.scaled(phase.noise)
+
+
+def _composed(unit: Noise, plan: Plan, delta: float, dimension: int | None) -> tuple[float, float, float]:
+    """Return (epsilon, order, worst_shift) of the composed Renyi curves."""
+    with np.errstate(over="ignore", divide="ignore"):
+        parts = []
+        for phase in plan.phases:
+            run = run_of(phase, delta)
+            require_run(dimension=dimension, **run)
+            parts.append((rdp_curve(_at(unit, phase), dimension=dimension, **run), phase.sampling_rate, phase.steps))
+        return composed_upper(parts, delta=delta)

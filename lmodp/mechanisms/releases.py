@@ -1,0 +1,290 @@
+"""What a step releases and how the steps of a run hang together: plain data that every room reads.
+
+A `Releases` has four parts: what a step releases, how the noise of its steps is correlated, how the clip norm is set,
+and how a schedule changes the steps. Each part is a frozen value with a JSON form and says what the accountants need;
+`lmodp.training.releases` holds what the engine does for it. A part at its default is not written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from itertools import accumulate
+from typing import Any, ClassVar, Self
+
+from lmodp.errors import Fault, InvalidValue, nearest, require
+
+Pieces = tuple[tuple[int, float], ...]  # (first step, factor), ascending from step 0
+CONSTANT: Pieces = ((0, 1.0),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of `Releases`: its ``kind`` names it in records."""
+
+    kind: ClassVar[str] = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the part as plain JSON values."""
+        return {"kind": self.kind, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the part that `to_dict` wrote, of this class or of one derived from it.
+
+        Raises:
+            InvalidValue: an unknown kind or key.
+        """
+        kinds = {found.kind: found for found in (cls, *_descendants(cls)) if found.kind}
+        kind = str(values.get("kind"))
+        require(kind in kinds, "kind", kind, "is not known", nearest(kind, kinds))
+        given = {key: _frozen(value) for key, value in values.items() if key != "kind"}
+        unknown = set(given) - {item.name for item in fields(kinds[kind])}
+        require(not unknown, kind, sorted(unknown), "has keys that are not known")
+        found: Self = kinds[kind](**given)
+        return found
+
+
+def _descendants(kind: type[Part]) -> list[type[Any]]:
+    return [found for child in kind.__subclasses__() for found in (child, *_descendants(child))]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradient(Part):
+    """A step releases the sum of clipped gradients: as many numbers as weights are trained."""
+
+    kind: ClassVar[str] = "gradient"
+
+    @property
+    def dimension(self) -> int | None:
+        """Numbers released; None for as many as are trained."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differences(Gradient):
+    """A step releases K sums of loss differences along public random directions (zeroth order).
+
+    Each example's K differences are clipped together, as one vector.
+
+    Args:
+        directions: K >= 1.
+        smoothing: mu > 0; a difference is (loss(w + mu z) - loss(w - mu z)) / (2 mu), z standard normal.
+
+    References:
+        Tang et al., arXiv 2401.04343; Zhang et al., arXiv 2310.09639 (one number); DP-AggZO (a vector).
+    """
+
+    kind: ClassVar[str] = "differences"
+    directions: int = 1
+    smoothing: float = 1e-3
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.directions, int) and self.directions >= 1
+        require(whole, "directions", self.directions, "must be a whole number of at least 1")
+        require(self.smoothing > 0, "smoothing", self.smoothing, "must be above 0")
+
+    @property
+    def dimension(self) -> int | None:
+        """K."""
+        return self.directions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Independent(Part):
+    """Each step has noise of its own, and every example is sampled at every step."""
+
+    kind: ClassVar[str] = "independent"
+    sampler: ClassVar[str] = "poisson"
+
+    @property
+    def bands(self) -> int:
+        """Steps that one participation of an example touches."""
+        return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Banded(Independent):
+    """Noise that is correlated over b steps, and sampling in b groups that take turns (DP-BandMF).
+
+    The noise of a run is C^-1 Z, with C lower triangular and Toeplitz and Z independent. Every example belongs to one
+    of b groups, drawn for it alone; group t mod b is sampled at step t at b times the rate. A participation
+    adds (c_0 g, ..., c_(b-1) g) to b rows of C G + Z that no other participation of the example touches: one shift of
+    norm at most C, in a release of b times the dimension. So T steps at rate q lose what ceil(T/b) steps at
+    rate b q lose, whatever the law of Z.
+
+    Args:
+        coefficients: c_0 ... c_(b-1), the first above 0, of norm at most 1.
+
+    References:
+        Choquette-Choo et al., arXiv 2306.08153.
+    """
+
+    kind: ClassVar[str] = "banded"
+    sampler: ClassVar[str] = "cyclic_poisson"
+    coefficients: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        sound = len(self.coefficients) >= 1 and self.coefficients[0] > 0
+        require(sound, "coefficients", self.coefficients, "must be one or more, the first above 0")
+        norm = math.hypot(*self.coefficients)
+        require(norm <= 1 + 1e-12, "coefficients", self.coefficients, f"have norm {norm:.6g}, must be at most 1")
+
+    @property
+    def bands(self) -> int:
+        """b."""
+        return len(self.coefficients)
+
+    @classmethod
+    def square_root(cls, bands: int) -> Banded:
+        """Return the first coefficients of the square root of the matrix of prefix sums, scaled to norm 1."""
+        found = list(accumulate(range(1, bands), lambda c, k: c * (2 * k - 1) / (2 * k), initial=1.0))
+        norm = math.hypot(*found) * (1 + 1e-15)
+        return cls(coefficients=tuple(c / norm for c in found))
+
+    def prefix_error(self, steps: int) -> float:
+        """Return the root mean square of the noise in prefix sums over ``steps`` steps, for Z of unit variance."""
+        inverse: list[float] = []
+        for step in range(steps):
+            known = zip(self.coefficients[1 : step + 1], reversed(inverse), strict=False)
+            inverse.append(((step == 0) - sum(c * x for c, x in known)) / self.coefficients[0])
+        variances = accumulate(value**2 for value in accumulate(inverse))
+        return math.sqrt(sum(variances) / steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed(Part):
+    """The clip norm is the plan's at every step."""
+
+    kind: ClassVar[str] = "fixed"
+
+    @property
+    def share(self) -> float:
+        """Length of what a step releases beside the sum, for one example and in clip norms."""
+        return 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantile(Fixed):
+    """The clip norm follows a private quantile of the norms: a step also releases a noisy count.
+
+    An example adds +1 to the count if its norm is within the clip norm, and -1 if not. The count, times ``share``
+    clip norms, is one more coordinate of the released vector, whose sensitivity is then sqrt(1 + share^2) clip norms.
+    The next clip norm is this one times exp(-rate (fraction - quantile)), with the noisy fraction within it.
+
+    Args:
+        quantile: aimed at, in (0, 1).
+        rate: of the updates, above 0.
+        share: above 0. The noise of the fraction has noise_multiplier / (2 share B) as standard deviation; the
+            gradient's grows by sqrt(1 + share^2).
+
+    References:
+        Andrew et al., arXiv 1905.03871 (Theorem 1 is this for Gaussian noise).
+    """
+
+    kind: ClassVar[str] = "quantile"
+    quantile: float = 0.5
+    rate: float = 0.2
+    share: float = 0.1
+
+    def __post_init__(self) -> None:
+        require(0 < self.quantile < 1, "quantile", self.quantile, "must be in (0, 1)")
+        for name in ("rate", "share"):
+            require(0 < getattr(self, name) < math.inf, name, getattr(self, name), "must be finite and above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Part):
+    """How steps differ, known in advance: factors from a step on, counted from 0.
+
+    Args:
+        noise: of the noise relative to the clip norm.
+        clip_norm, batch, learning_rate: of the plan's clip norm, expected batch size and learning rate.
+    """
+
+    kind: ClassVar[str] = "schedule"
+    noise: Pieces = CONSTANT
+    clip_norm: Pieces = CONSTANT
+    batch: Pieces = CONSTANT
+    learning_rate: Pieces = CONSTANT
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            pieces = getattr(self, item.name)
+            ordered = [first for first, _ in pieces] == sorted({first for first, _ in pieces}) and pieces[0][0] == 0
+            require(ordered, item.name, pieces, "must give factors at ascending steps, the first at step 0")
+            require(all(0 < factor < math.inf for _, factor in pieces), item.name, pieces, "has a factor not above 0")
+
+    def at(self, name: str, step: int) -> float:
+        """Return the factor of ``name`` at a step."""
+        pieces: Pieces = getattr(self, name)
+        return next(factor for first, factor in reversed(pieces) if first <= step)
+
+    @property
+    def starts(self) -> list[int]:
+        """Steps at which something that a certificate depends on may change."""
+        return sorted({first for first, _ in (*self.noise, *self.batch)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Releases:
+    """What the steps of a run release; see the module.
+
+    Args:
+        step: what one step releases.
+        correlation: of the noise of different steps, with the sampler that goes with it.
+        clip: how the clip norm is set.
+        schedule: how steps differ.
+
+    Raises:
+        InvalidValue: parts that do not go together.
+    """
+
+    step: Gradient = field(default_factory=Gradient)
+    correlation: Independent = field(default_factory=Independent)
+    clip: Fixed = field(default_factory=Fixed)
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def __post_init__(self) -> None:
+        if self.correlation.bands > 1 and (self.clip != Fixed() or self.schedule != Schedule()):
+            rule = "correlates the noise of steps, which must then be alike"
+            raise InvalidValue(str(Fault("correlation", self.correlation.kind, rule, "Leave out clip and schedule.")))
+
+    @property
+    def dimension(self) -> int | None:
+        """Coordinates of the vector that one participation of an example shifts; None for many."""
+        inner = self.step.dimension
+        return None if inner is None else (inner + (self.clip.share > 0)) * self.correlation.bands
+
+    @property
+    def sensitivity(self) -> float:
+        """L2 sensitivity of what a step releases, in clip norms."""
+        return math.hypot(1.0, self.clip.share)
+
+    @property
+    def per_step(self) -> int:
+        """Noisy vectors that a step releases."""
+        return 1 + (self.clip.share > 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parts that are not at their default, as plain JSON values."""
+        parts = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: part.to_dict() for name, part in parts.items() if part != getattr(DEFAULT, name)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any] | None) -> Releases:
+        """Return the releases that `to_dict` wrote; None for the default."""
+        bases: dict[str, type[Part]] = {"step": Gradient, "correlation": Independent, "clip": Fixed}
+        bases["schedule"] = Schedule
+        for name in values or {}:
+            require(name in bases, "releases", name, "is not a part", nearest(name, bases))
+        parts: dict[str, Any] = {name: bases[name].from_dict(part) for name, part in (values or {}).items()}
+        return cls(**parts)
+
+
+DEFAULT = Releases()
