@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import product
 from typing import Any, TypeVar
 
 from lmodp.errors import InvalidValue, nearest
-from lmodp.grid.sections import Config, Experiment
+from lmodp.grid.sections import Config, Experiment, under
 from lmodp.methods.contract import Method, points_of, why_left_out
 from lmodp.methods.discovery import load_methods
 from lmodp.specs import (
@@ -200,7 +199,7 @@ class Grid:
         privacy = experiment.privacy or self.config.privacy
         wanted = privacy.published_points
         return [
-            *(Point(*target) for target in product(privacy.calibrations, privacy.epsilon, privacy.delta)),
+            *(Point(*target) for target in privacy.targets()),
             *(
                 Point(point.calibration, point.epsilon, point.delta or privacy.delta[0], point.setting)
                 for point in self._own_points[name].get(experiment.dataset, ())
@@ -211,15 +210,15 @@ class Grid:
     def _cell(self, name: str, method: Method, point: Point) -> Cell:
         experiment = self.config.experiments[name]
         spec = self._spec(name, experiment, method, point)
-        prefix = activations_of(spec)
+        prefix, repetitions = activations_of(spec), under(experiment.repetitions, point.calibration)
         left_out = why_left_out(
             method, spec, task=spec.card.task, architecture=self.config.model_cards[experiment.model].architecture
         )
         return Cell(
             id=spec.id,
             spec=spec,
-            repetitions=experiment.repetitions,
-            runs=tuple(map(spec.run_id, range(experiment.repetitions))),
+            repetitions=repetitions,
+            runs=tuple(map(spec.run_id, range(repetitions))),
             mechanism=self.mechanism_of(spec).id,
             dataset=spec.needed_dataset.id,
             model=spec.needed_model.id,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lmodp.data.cards import DATASETS
 from lmodp.data.layouts import LAYOUTS
 from lmodp.errors import Fault, nearest
 from lmodp.grid import own
-from lmodp.grid.sections import Config
+from lmodp.grid.sections import Config, Privacy, under
 from lmodp.methods.contract import points_of
 from lmodp.methods.discovery import load_methods, method_paths
 from lmodp.models.cards import MODELS
@@ -20,6 +20,8 @@ FILES = LAYOUTS["plain"]
 
 def contradictions(config: Config) -> list[Fault]:
     """Return all broken rules of a configuration whose single values are sound."""
+    if faults := _uneven_calibrations(config):
+        return faults  # what follows needs a value for each calibration
     faults = [
         *_too_many(config),
         *_unusable_places(config),
@@ -37,14 +39,27 @@ def contradictions(config: Config) -> list[Fault]:
     ]
 
 
+def _uneven_calibrations(config: Config) -> list[Fault]:
+    """What is given by calibration is given for each one that runs, and for no other."""
+    given: dict[str, tuple[object, Privacy]] = {"privacy.epsilon": (config.privacy.epsilon, config.privacy)}
+    for key, item in config.experiments.items():
+        privacy = item.privacy or config.privacy
+        given[f"experiments.{key}.repetitions"] = (item.repetitions, privacy)
+        given[f"experiments.{key}.privacy.epsilon"] = (privacy.epsilon if item.privacy else None, privacy)
+    return [
+        Fault(place, sorted(value), f"must name the calibrations that run: {', '.join(privacy.calibrations)}")
+        for place, (value, privacy) in given.items()
+        if isinstance(value, Mapping) and set(value) != set(privacy.calibrations)
+    ]
+
+
 def _too_many(config: Config) -> list[Fault]:
     """Count cells and runs before there are any: a grid that is too large is refused at once."""
     cells = runs = 0
     for item in config.experiments.values():
         privacy = item.privacy or config.privacy
-        targets = len(privacy.calibrations) * len(privacy.epsilon) * len(privacy.delta)
-        count = len(item.methods or config.methods) * targets
-        cells, runs = cells + count, runs + count * item.repetitions
+        count = len(item.methods or config.methods) * len(privacy.targets())
+        cells, runs = cells + count, runs + count * under(item.repetitions, None)
     many = (("cells", cells, MOST_CELLS), ("runs", runs, MOST_RUNS))
     return [
         Fault("experiments", count, f"is more {kind} than a grid may have, {most}", "Split it into several grids.")

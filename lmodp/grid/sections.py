@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +15,7 @@ from lmodp.data.cards import DATASETS, DatasetCard, card_of
 from lmodp.data.source_settings import OwnDataset, OwnModel, SourceSettings
 from lmodp.grid import own
 from lmodp.grid.types import (
+    ByCalibration,
     Calibration,
     Commit,
     Count,
@@ -41,12 +44,25 @@ class Section(BaseModel):
 class Privacy(Section):
     """The privacy targets: every epsilon at every delta under every calibration."""
 
-    epsilon: Several[Positive]
+    epsilon: ByCalibration[Several[Positive]] = Field(
+        ..., description="one list, or one list for each calibration: {claimed: [3], verified: [0.3, 3]}"
+    )
     delta: Several[Probability] = [1e-10]
     calibrations: Several[Calibration] = ["claimed", "verified"]
     published_points: Literal["all"] | list[str] = Field(
         "all", description="settings of the methods' own published points, which run in addition to these targets"
     )
+
+    def targets(self) -> list[tuple[Calibration, float, float]]:
+        """Return every target as (calibration, epsilon, delta)."""
+        return [(kind, *pair) for kind in self.calibrations for pair in product(under(self.epsilon, kind), self.delta)]
+
+
+def under(value: Any, calibration: str | None) -> Any:
+    """Return what holds under a calibration; without one, as for a method without privacy, the largest value."""
+    if not isinstance(value, Mapping):
+        return value
+    return max(value.values()) if calibration is None else value[calibration]
 
 
 class Search(Section):
@@ -156,7 +172,7 @@ class Experiment(Section):
         None, description="how a text becomes one vector; null for the way of the model's own class in transformers"
     )
     max_length: Annotated[Count, Field(ge=3)] = 64
-    repetitions: Count = 1
+    repetitions: ByCalibration[Count] = Field(1, description="one number, or one for each calibration")
     certify_only: bool = Field(False, description="certify and audit the mechanisms of this plan; train nothing")
     training: Training
     generation: Generation | None = Field(None, description="table-to-text only; null for the published search")

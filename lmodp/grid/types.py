@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 T = TypeVar("T")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)")
@@ -50,3 +50,8 @@ Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Source = Literal["embedded", "local", "hub"]
 Calibration = Literal["claimed", "verified"]
 Several = Annotated[list[T], Field(min_length=1, max_length=1000), AfterValidator(_distinct)]
+# One value, or one for each calibration.
+ByCalibration = Annotated[
+    Annotated[T, Tag("[one]")] | Annotated[dict[Calibration, T], Tag("[each]")],
+    Discriminator(lambda value: "[each]" if isinstance(value, dict) else "[one]"),
+]

@@ -15,7 +15,10 @@ def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
     """Return two sentences on data, model, training and metric of an experiment."""
     facts = results["experiments"][experiment]
     batch, size = facts["expected_batch_size"], facts["train_size"]
-    runs = f"mean over {facts['repetitions']} seeds" if facts["repetitions"] > 1 else "one seed"
+    most = facts["repetitions"]
+    fewest = min((cell["repetitions"] for cell in results["cells"] if cell["experiment"] == experiment), default=most)
+    seeds = f"{fewest} to {most}" if fewest < most else str(most)
+    runs = f"mean over {seeds} seeds" if most > 1 else "one seed"
     return (
         f"{facts['dataset']}, {count(size)} training examples; {facts['model']}, training "
         f"{trainable_words(facts['trainable'])} for {facts['steps']} steps with an expected batch of {count(batch)} "

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from lmodp.grid.cells import Cell, Grid
+from lmodp.grid.sections import under
 from lmodp.records.places import cell_path, cell_records, certificate_path, is_finished
 from lmodp.records.record import read_record, read_runs
 from lmodp.reporting.results.metrics import METRICS, metrics_of, summarise
@@ -219,7 +220,7 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
         "model": model.title,
         "trainable": experiment.model_dump(mode="json")["trainable"],
         "pooling": experiment.pooling,
-        "repetitions": experiment.repetitions,
+        "repetitions": under(experiment.repetitions, None),
         "metrics": list(metrics_of(card)),
         **{field: getattr(training, field) for field in TRAINING},
         "learning_rates": dict(experiment.learning_rates),

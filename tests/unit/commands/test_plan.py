@@ -76,7 +76,6 @@ def test_cached_layers_are_not_counted_again(plan):
     [
         ("smoke", "head", 0.545e9),
         ("quick", "head", 0.772e9),
-        ("quick", "last_layer", 2.15e9),
         ("quick", "gpt2", 1.30e9),
         ("quick", "llama", 1.52e9),
         ("reference", "sst2_head", 0.873e9),

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from lmodp.errors import ConfigError, MissingFile
+from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config, load_config, schema
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -124,3 +125,19 @@ def test_the_written_schema_is_the_types(values):
     written = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
     assert written == json.loads(json.dumps(schema())), "run `make schema`"
     assert written["additionalProperties"] is False
+
+
+def test_targets_and_repetitions_by_calibration(values):
+    values["privacy"] |= {
+        "epsilon": {"claimed": [3], "verified": [0.3, 3]},
+        "calibrations": ["claimed", "verified"],
+    }
+    head = values["experiments"]["head"]
+    values["experiments"] = {"head": {**head, "methods": ["nonprivate", "gaussian"], "privacy": None}}
+    values["experiments"]["head"]["repetitions"] = {"claimed": 2, "verified": 5}
+    cells = Grid(check_config({**values, "methods": ["nonprivate", "gaussian"]})).cells.values()
+    found = [(cell.spec.calibration, cell.spec.epsilon, cell.repetitions) for cell in cells]
+    assert found == [(None, None, 5), ("claimed", 3, 2), ("verified", 0.3, 5), ("verified", 3, 5)]
+    values["privacy"]["calibrations"] = ["verified"]
+    faults = faults_of({**values, "methods": ["nonprivate", "gaussian"]})
+    assert len(faults) == 2 and all("must name the calibrations that run: verified" in fault for fault in faults)
