@@ -19,12 +19,13 @@ from lmodp.accounting.pld.bounds import (
     SPREAD,
     Interval,
     best_split_lower,
+    cell_interval,
     scalar_interval,
     vector_lower,
 )
 from lmodp.accounting.rdp.supremum import RenyiCurve, equal_split_curve, finite_curve, vector_curve
-from lmodp.errors import Unsupported
-from lmodp.mechanisms import Gaussian, Noise, mixture_of
+from lmodp.errors import Unsupported, require
+from lmodp.mechanisms import Gaussian, Noise, RateMixture, Spherical, mixture_of
 from lmodp.mechanisms.arrays import Orders
 
 SMALLEST_ORDER, LARGEST_ORDER = 128, 4096
@@ -165,23 +166,22 @@ def verified_run(
 @lru_cache(maxsize=256)
 def _quick(noise: Noise, dimension: int | None, **values: Any) -> Verified:
     run = cast(Run, values)
-    curve = rdp_curve(noise, dimension=dimension, **run)
-    upper, order, at = rdp_upper(curve, **run)
+    upper, order, at, refused = _by_rdp(noise, run, dimension)
     if run["steps"] * run["sampling_rate"] <= run["delta"]:  # the example is never used, with this probability
         upper = 0.0
     interval = _by_losses(noise, run, dimension) if upper > 0 else Interval(0.0, 0.0)
-    by_losses = dimension == 1 and not isinstance(noise, Gaussian) and interval.upper < upper
+    by_losses = not isinstance(noise, Gaussian) and interval.upper < upper
     best = interval.upper if by_losses else upper
     return Verified(
         lower=interval.lower,
         upper=best,
-        upper_rdp=upper,
+        upper_rdp=upper if math.isfinite(upper) else best,
         order=None if by_losses else order,
         worst_shift=1.0 if by_losses else at,
         route="pld" if by_losses else "rdp",
         left_out="" if by_losses else QUICK,
-        find_limit=partial(_gaussian, noise.sigma_effective, run),
-        **_status(interval.lower, best),
+        find_limit=partial(_gaussian, noise, run),
+        **_status(interval.lower, best, refused),
     )
 
 
@@ -190,7 +190,7 @@ def _full(noise: Noise, dimension: int | None, **values: Any) -> Verified:
     """Return the quick answer with each end replaced by a better one, if there is one."""
     run = cast(Run, values)
     quick = replace(_quick(noise, dimension, **values), answer="full", left_out="")
-    if dimension == 1 or quick.upper == 0:
+    if dimension == 1 or quick.upper == 0 or not isinstance(noise, (Gaussian, RateMixture)):
         return quick
     if isinstance(noise, Gaussian):
         lower, variance, route, refused = quick.lower, 1 / noise.variance, "pld", ""
@@ -215,14 +215,34 @@ def _dominating(noise: Noise) -> tuple[float, str]:
         return math.inf, f"domination by a Gaussian: {error}"
 
 
+def _by_rdp(noise: Noise, run: Run, dimension: int | None) -> tuple[float, float | None, float | None, str]:
+    """Return (epsilon, order, worst shift) by Renyi divergences; infinite with the reason where no curve is proven."""
+    if isinstance(noise, Spherical):
+        return math.inf, None, None, ""
+    try:
+        return *rdp_upper(rdp_curve(noise, dimension=dimension, **run), **run), ""
+    except Unsupported as error:
+        return math.inf, None, None, str(error)
+
+
 def _by_losses(noise: Noise, run: Run, dimension: int | None) -> Interval:
     """Return the interval by privacy loss distributions; infinite above where only the lower end is of that kind."""
-    if isinstance(noise, Gaussian) or dimension == 1:
+    known = isinstance(noise, (Gaussian, RateMixture))
+    if isinstance(noise, Gaussian) or (known and dimension == 1):
         return _scalar(noise, run)
-    return Interval(vector_lower(noise, coordinates=min(dimension or SPREAD, SPREAD), **run), math.inf)
+    if isinstance(noise, Spherical):
+        require(dimension in (None, noise.dimension), "dimension", dimension, f"is {noise.dimension} in the noise")
+        return cell_interval(noise, **run)
+    single = Interval(0.0, math.inf) if known else cell_interval(noise, **run)
+    if dimension == 1:
+        return single
+    spread = vector_lower(noise, coordinates=min(dimension or SPREAD, SPREAD), **run)
+    return Interval(max(spread, single.lower), math.inf)
 
 
-def _status(lower: float, upper: float) -> dict[str, Any]:
+def _status(lower: float, upper: float, refused: str = "") -> dict[str, Any]:
+    if math.isinf(upper) and refused:
+        return {"status": "unsupported", "reason": refused}
     if math.isinf(upper):
         reason = "no Renyi order gives a finite epsilon: the noise is too weak for doubles"
         return {"status": "infinite", "reason": reason}
@@ -230,11 +250,12 @@ def _status(lower: float, upper: float) -> dict[str, Any]:
     return {"status": "ok", "reason": unresolved if lower == 0 < upper else ""}
 
 
-def _gaussian(sigma: float, run: Run) -> float:
-    """Return the Gaussian's epsilon, to about 1e-4; NaN where doubles do not resolve it."""
-    if run["steps"] > MOST_STEPS:
+def _gaussian(noise: Noise, run: Run) -> float:
+    """Return the epsilon of the Gaussian of ``sigma_effective``, to about 1e-4; NaN where doubles do not resolve it or
+    there is none."""
+    if run["steps"] > MOST_STEPS or noise.sigma_effective == 0:
         return math.nan
-    found = _scalar(Gaussian(std=sigma), run)
+    found = _scalar(Gaussian(std=noise.sigma_effective), run)
     return found.upper if found.lower > 0 or found.upper == 0 else math.nan
 
 

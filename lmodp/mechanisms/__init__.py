@@ -4,6 +4,8 @@ Nothing here knows of privacy or of torch.
 """
 
 from lmodp.mechanisms.gaussian import Gaussian
+from lmodp.mechanisms.gaussian_mixture import GaussianMixture
+from lmodp.mechanisms.histogram import Histogram
 from lmodp.mechanisms.mixture import Laplace, LaplaceMixture, RateMixture, mixture_of
 from lmodp.mechanisms.noise import Noise
 from lmodp.mechanisms.parts import ExponentialPart, GammaPart, TruncatedNormalPart, UniformPart
@@ -11,6 +13,7 @@ from lmodp.mechanisms.published import PUBLISHED, PublishedNoise, as_drawn, load
 from lmodp.mechanisms.reading import noise_from_dict, released
 from lmodp.mechanisms.releases import DEFAULT, Banded, Differences, Gradient, Quantile, Releases, Schedule
 from lmodp.mechanisms.sampler_table import SamplerTable, sampler_table
+from lmodp.mechanisms.spherical import Spherical
 
 __all__ = [
     "DEFAULT",
@@ -20,7 +23,9 @@ __all__ = [
     "ExponentialPart",
     "GammaPart",
     "Gaussian",
+    "GaussianMixture",
     "Gradient",
+    "Histogram",
     "Laplace",
     "LaplaceMixture",
     "Noise",
@@ -30,6 +35,7 @@ __all__ = [
     "Releases",
     "SamplerTable",
     "Schedule",
+    "Spherical",
     "TruncatedNormalPart",
     "UniformPart",
     "as_drawn",

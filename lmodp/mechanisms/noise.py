@@ -88,6 +88,15 @@ class Noise(ABC):
         found: Floats = np.exp(self.log_density(x))
         return found
 
+    @property
+    def knots(self) -> tuple[float, ...]:
+        """Points x > 0 where the density jumps; accountants of one number cut there."""
+        return ()
+
+    def log_density_bounds(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+        """Return bounds of log p on [``low``, ``high``], 0 <= low <= high with no knot between: p does not rise."""
+        return self.log_density(high), self.log_density(low)
+
     def quantile(self, probability: FloatLike) -> Floats:
         """Return the x with P(X <= x) = ``probability`` in (0, 1)."""
         p = np.asarray(probability, dtype=np.float64)

@@ -8,15 +8,16 @@ from typing import Any
 
 from lmodp.errors import Fault, InvalidValue, nearest, require
 from lmodp.mechanisms.gaussian import Gaussian
+from lmodp.mechanisms.gaussian_mixture import GaussianMixture
+from lmodp.mechanisms.histogram import Histogram
 from lmodp.mechanisms.mixture import Laplace, LaplaceMixture
 from lmodp.mechanisms.noise import Noise
 from lmodp.mechanisms.parts import PARTS, RatePart
+from lmodp.mechanisms.spherical import Spherical
 
-_NUMBERS: dict[str, tuple[type[Gaussian] | type[Laplace], str]] = {
-    Gaussian.family: (Gaussian, "std"),
-    Laplace.family: (Laplace, "scale"),
-}
-FAMILIES = (*_NUMBERS, LaplaceMixture.family)
+# Families whose fields are the keys; lists are read as tuples.
+_PLAIN: dict[str, type[Any]] = {law.family: law for law in (Gaussian, Laplace, GaussianMixture, Histogram, Spherical)}
+FAMILIES = (*_PLAIN, LaplaceMixture.family)
 
 
 def noise_from_dict(values: Mapping[str, Any]) -> Noise:
@@ -26,7 +27,7 @@ def noise_from_dict(values: Mapping[str, Any]) -> Noise:
         values: ``{"family": "gaussian", "std": ...}``, ``{"family": "laplace", "scale": ...}`` or
             ``{"family": "laplace_mixture", "rate": {part: {"weight": ..., ...}}}`` with the parts
             gamma (shape, scale), truncated_normal (mean, std, low, high), exponential (rate) and
-            uniform (low, high).
+            uniform (low, high); or one of `GaussianMixture`, `Histogram` and `Spherical`, with their fields.
 
     Raises:
         InvalidValue: an unknown or missing key, or a value outside its range.
@@ -37,9 +38,15 @@ def noise_from_dict(values: Mapping[str, Any]) -> Noise:
     if family == LaplaceMixture.family:
         _keys("noise", values, known=("family", "rate"), required=("rate",))
         return _mixture(values["rate"])
-    law, key = _NUMBERS[family]
-    _keys("noise", values, known=("family", key), required=(key,))
-    return law(**{key: values[key]})
+    keys = tuple(field.name for field in fields(_PLAIN[family]))
+    _keys("noise", values, known=("family", *keys), required=keys)
+    read: Noise = _PLAIN[family](**{key: _hashable(key, values[key]) for key in keys})
+    return read
+
+
+def _hashable(key: str, value: Any) -> Any:
+    require(not isinstance(value, Mapping), key, value, "must be a number or a list of numbers")
+    return tuple(value) if isinstance(value, list) else value
 
 
 def released(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from lmodp.accounting.checks import Run
+from lmodp.accounting.pld.cells import cells_of
 from lmodp.accounting.pld.convolution import Power, TooLong, log_generating, tilted_mean, tilted_power
-from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge, merge_mirrored
-from lmodp.accounting.pld.profile import largest_loss, positive_cells, reach_of, unbounded_mass
-from lmodp.mechanisms import Gaussian, Noise
+from lmodp.accounting.pld.lattice import LatticePair, connect_dots, lower_losses, merge, merge_mirrored
+from lmodp.accounting.pld.profile import largest_loss, positive_cells, reach_of, sampled_loss, unbounded_mass
+from lmodp.mechanisms import Gaussian, Noise, RateMixture
 from lmodp.mechanisms.arrays import Floats
 
 SPREAD, FULL_SPREAD = 1000, 1_000_000  # coordinates of the direction behind the lower end; more cost 0.5 s
@@ -35,6 +36,7 @@ _LARGEST_LOSS = 500.0  # of one step, in the lower bound; exp of it is still a d
 # delta by far less than this, relatively.
 _ROUNDING = 1e-6
 _TILTS, _SETTLED = 5, 1e-5  # tilts tried until the FFT's error is negligible in epsilon
+_COLLAPSED = 10.0
 # A lattice a hair finer than an atom's loss: the atom then lies above its slope and merges into it.
 _BELOW_ATOM = 1 - 1e-5
 _FEW = 10  # powers of two below 2**10 are tried as numbers of coordinates
@@ -56,6 +58,10 @@ def consistent(p: Floats, q: Floats, bounds: Floats) -> tuple[Floats, Floats, Fl
 
 def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
     """Return a dominated, self-mirrored lattice pair of one coordinate shifted by ``shift``."""
+    if not isinstance(noise, RateMixture):  # a shift by v of noise is a shift by 1 of noise 1/v times as large
+        pair = cells_of(noise.scaled(1 / shift), outside=_UNNOTICED**2)
+        p, q, loss = pair.half().dominated()
+        return merge_mirrored(p, q, loss, step=pair.width(float(loss[0]), MOST_STEPS) * _BELOW_ATOM)
     top = largest_loss(noise, shift)
     bounds = _cuts(top)
     p, q, loss = consistent(*positive_cells(noise, shift, bounds), bounds)
@@ -107,16 +113,6 @@ def _tilts(spread: float) -> Floats:
     loss's standard deviations apart, and where that is too dense to reach them, on both themselves."""
     near = -0.5 + _TILT_POINTS / spread
     return near if spread < 1 else np.concatenate([near, np.arange(-2.0, 3.0) / 2])
-
-
-def sampled_loss(loss: Floats, sampling_rate: float) -> Floats:
-    """Return log(1 - q + q exp(loss)); the loss itself at q = 1, where 1 - q + q exp(loss) may round to 0."""
-    if sampling_rate == 1:
-        return loss
-    # Of large losses in logarithms: q exp(loss) may lie on either side of 1.
-    log_odds = np.maximum(loss, 1.0) + np.log(sampling_rate)
-    large = np.where(log_odds > 30, log_odds, np.log1p(np.exp(np.minimum(log_odds, 30.0))))
-    return np.where(loss > 30, large, np.log1p(sampling_rate * np.expm1(np.minimum(loss, 30.0))))
 
 
 def sampled_cells(
@@ -194,7 +190,8 @@ def _composed_epsilon(pair: LatticePair, steps: int, delta: float, upper: bool) 
         power = tilted_power(pair, steps, tilt=tilt)
         found.append(_solve(_directed(power, upper, steps), power.losses, delta - infinite, ceiling, upper))
         centre = _solve(np.minimum(power.log_masses, 0.0), power.losses, delta - infinite, ceiling, upper)
-        if centre <= 0 or (math.isfinite(centre) and abs(found[-1] - centre) <= _SETTLED * ceiling):
+        collapsed = tilt * pair.step > _COLLAPSED and len(found) == 1  # onto one cell: no other mass is seen
+        if centre <= 0 or (math.isfinite(centre) and abs(found[-1] - centre) <= _SETTLED * ceiling and not collapsed):
             break
         tilt = saddle_tilt(pair, centre, steps) if math.isfinite(centre) else tilt / 4
     return min(found) if upper else max(found)
@@ -276,6 +273,8 @@ def best_split_lower(
 def _resolved(noise: Noise) -> Noise:
     """Return the noise, scaled up to the weakest that doubles resolve. More noise never raises epsilon: with the noise
     c times as large, the shifts of norm 1 are those of norm 1/c."""
+    if not isinstance(noise, (Gaussian, RateMixture)):
+        return noise
     score = 10 / noise.std if isinstance(noise, Gaussian) else noise.score_maximum
     return noise if score <= _WEAKEST else noise.scaled(score / _WEAKEST)
 
@@ -327,6 +326,20 @@ def scalar_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
     falling = (cell[::-1] for cell in consistent(p, q, bounds))
     merged = merge(*falling, step=_BELOW_ATOM * step)
     return Interval(composed_epsilon(merged, steps=steps, delta=delta, upper=False), upper)
+
+
+def cell_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: float) -> Interval:
+    """Return both ends of epsilon for one number with noise of any law, or a vector with spherical noise; both
+    adjacency directions."""
+    sampled, found = cells_of(noise, outside=_LOST * delta / steps).sampled(sampling_rate), Interval(0.0, 0.0)
+    for pair in (sampled, sampled.swapped()):
+        p, q, loss = pair.dominated()
+        step, fewer = _BELOW_ATOM * pair.width(max(float(loss[0]), 0.0), steps), min(steps, MOST_STEPS)
+        dominated = (make(p, q, loss, step=step) for make in (merge, lower_losses))
+        lower = max(composed_epsilon(each, steps=fewer, delta=delta, upper=False) for each in dominated)
+        upper = composed_epsilon(pair.dominating(steps), steps=steps, delta=delta, upper=True)
+        found = Interval(max(found.lower, lower), max(found.upper, upper))
+    return found
 
 
 @lru_cache(maxsize=4)

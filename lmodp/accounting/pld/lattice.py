@@ -132,6 +132,14 @@ def _lowered(rests: list[tuple[float, float]], step: float) -> list[tuple[int, f
     return [(k, math.exp(log_p + k * step)) for (log_p, _), k in zip(full, indices, strict=True)]
 
 
+def lower_losses(p: Floats, q: Floats, loss: Floats, *, step: float) -> LatticePair:
+    """Return a pair dominated in the direction of Q from P: Q masses lowered until each loss is on the lattice.
+
+    Better than `merge` for one release of a law with few losses, far apart; of first order in ``step``.
+    """
+    return _dense(np.floor(loss / step).astype(np.int64), q * np.exp(np.floor(loss / step) * step - loss), step)
+
+
 def merge_mirrored(p: Floats, q: Floats, loss: Floats, *, step: float) -> LatticePair:
     """Return a dominated pair of a pair that is its own mirror image, in both directions: nothing is lowered.
 

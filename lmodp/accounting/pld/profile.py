@@ -42,6 +42,16 @@ def largest_loss(noise: Noise, shift: float, reach: float = USUAL_REACH) -> floa
     return float(right_loss(noise, shift, np.zeros(1))[0])
 
 
+def sampled_loss(loss: Floats, sampling_rate: float) -> Floats:
+    """Return log(1 - q + q exp(loss)); the loss itself at q = 1, where 1 - q + q exp(loss) may round to 0."""
+    if sampling_rate == 1:
+        return loss
+    # Of large losses in logarithms: q exp(loss) may lie on either side of 1.
+    log_odds = np.maximum(loss, 1.0) + np.log(sampling_rate)
+    large = np.where(log_odds > 30, log_odds, np.log1p(np.exp(np.minimum(log_odds, 30.0))))
+    return np.where(loss > 30, large, np.log1p(sampling_rate * np.expm1(np.minimum(loss, 30.0))))
+
+
 def reach_of(steps: int, delta: float) -> float:
     """Return the standard deviations beyond which a Gaussian's tails have less than a millionth of ``delta`` in
     ``steps`` releases: 2 Phi(-z) <= exp(-z^2/2)."""
@@ -66,28 +76,28 @@ def positive_cells(noise: Noise, shift: float, bounds: Floats) -> tuple[Floats, 
     y = _right_end(noise, shift, bounds)  # descending
     half = shift / 2
     u = _middle_end(noise, shift, bounds) / 2  # ascending, u / 2 in [0, v / 2]
-    q = _mass(noise, y[1:], y[:-1]) + _mass(noise, half - u[1:], half - u[:-1])
-    p = _mass(noise, y[1:] + shift, y[:-1] + shift) + _mass(noise, half + u[:-1], half + u[1:])
+    q = mass_between(noise, y[1:], y[:-1]) + mass_between(noise, half - u[1:], half - u[:-1])
+    p = mass_between(noise, y[1:] + shift, y[:-1] + shift) + mass_between(noise, half + u[:-1], half + u[1:])
     return p, q
 
 
 def _gaussian_cells(noise: Gaussian, shift: float, bounds: Floats) -> tuple[Floats, Floats]:
     """Cells of the loss shift (x - shift/2) / std^2, which rises in x without a bound."""
     x = shift / 2 + noise.variance / shift * bounds
-    p = _mass(noise, x[:-1], x[1:])
+    p = mass_between(noise, x[:-1], x[1:])
     inner, outer = x[:-1] - shift, x[1:] - shift
-    q = np.where(inner >= 0, _mass(noise, inner, outer), _signed_mass(noise, inner, outer))
+    q = np.where(inner >= 0, mass_between(noise, inner, outer), _signed_mass(noise, inner, outer))
     return p, q
 
 
 def _signed_mass(noise: Noise, low: Floats, high: Floats) -> Floats:
     """Return P(low < X <= high) for low < 0."""
     zero = np.zeros_like(low)
-    left = _mass(noise, np.maximum(-high, 0), np.maximum(-low, 0))
-    return left + _mass(noise, zero, np.maximum(high, 0))
+    left = mass_between(noise, np.maximum(-high, 0), np.maximum(-low, 0))
+    return left + mass_between(noise, zero, np.maximum(high, 0))
 
 
-def _mass(noise: Noise, low: Floats, high: Floats) -> Floats:
+def mass_between(noise: Noise, low: Floats, high: Floats) -> Floats:
     """Return P(low < X <= high) for 0 <= low <= high without cancellation; ``high`` may be infinite."""
     ends = np.isinf(high)
     log_low, log_high = noise.log_survival(low), noise.log_survival(np.where(ends, low, high))

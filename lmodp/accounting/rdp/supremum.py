@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from lmodp.accounting.rdp.divergence import Quadrature, quadrature, ratio_bound
-from lmodp.mechanisms import Gaussian, Noise, RateMixture, mixture_of
+from lmodp.mechanisms import Gaussian, GaussianMixture, Noise, RateMixture, mixture_of
 from lmodp.mechanisms.arrays import Floats, Integers, Orders
 
 # Relative slack of the bound: the limit v -> 0 is the supremum; it lies inside; finite dimension.
@@ -25,6 +25,7 @@ _LEVELS, _MOST_INTERVALS = 40, 2**15
 FRACTIONS = np.concatenate([1 + 0.9 * 2.0 ** (-np.arange(30, -1, -1) / 5), 2 + np.arange(16) / 4])
 FRACTIONS = FRACTIONS[FRACTIONS % 1 > 0]
 _CHUNK = 1024
+CLOSED = (Gaussian, GaussianMixture)  # curves in closed form; the worst shift of a mixture is in one coordinate
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +62,11 @@ def renyi_orders(largest: int) -> Floats:
 @lru_cache(maxsize=64)
 def vector_curve(noise: Noise, *, largest_order: int) -> RenyiCurve:
     """Return the bound for any number of dimensions, at sensitivity 1."""
-    if isinstance(noise, Gaussian):
+    if isinstance(noise, CLOSED):
         orders = np.unique(np.concatenate([FRACTIONS, np.arange(2.0, largest_order + 1)]))
-        return RenyiCurve(orders, orders * (orders - 1) / (2 * noise.variance), np.zeros(len(orders)))
+        half, single = orders * (orders - 1) / 2, isinstance(noise, GaussianMixture)
+        moments = noise.log_precision_mgf(half) if isinstance(noise, GaussianMixture) else half / noise.variance
+        return RenyiCurve(orders, moments, np.full(len(orders), float(single)))
     return _search(mixture_of(noise), renyi_orders(largest_order))
 
 
@@ -153,7 +156,7 @@ def finite_curve(noise: Noise, *, dimension: int, largest_order: int) -> RenyiCu
     sum s_i <= 1. For every slope m >= 0 that is at most m + d sup_s (R(s) - m s); the slope of R at
     the equal split 1/d makes it tight where R is concave. One dimension is R(1), as R increases.
     """
-    if isinstance(noise, Gaussian):
+    if isinstance(noise, CLOSED):
         return vector_curve(noise, largest_order=largest_order)
     if dimension == 1:
         return equal_split_curve(noise, dimension=1, largest_order=largest_order)
@@ -172,7 +175,7 @@ def equal_split_curve(noise: Noise, *, dimension: int | None, largest_order: int
 
     Exact for one dimension and for a Gaussian; otherwise what `finite_curve` is where R is concave, no bound.
     """
-    if isinstance(noise, Gaussian):
+    if isinstance(noise, CLOSED):
         return vector_curve(noise, largest_order=largest_order)
     mixture, orders = mixture_of(noise), renyi_orders(largest_order)
     s = 1 / dimension if dimension else 0.0

@@ -1,0 +1,173 @@
+"""Both ends of epsilon for pairs known by cells: one number with noise of any law, and spherical noise.
+
+The outcomes of a pair (P, Q) are cut into cells of known masses, and log(Q/P) is known to lie in a range within each.
+Moving each cell's masses to the two ends of its range, rounded outwards to a lattice, gives a pair that dominates;
+taking each cell as one outcome gives one that is dominated (docs/verified_bounds.md, "Cells").
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from lmodp.accounting.pld.lattice import LatticePair
+from lmodp.accounting.pld.profile import mass_between, sampled_loss
+from lmodp.accounting.pld.spherical import RELATIVE_ERROR, largest_spherical_loss, spherical_cells
+from lmodp.mechanisms import Noise, Spherical
+from lmodp.mechanisms.arrays import Floats
+
+_LARGEST_LOSS = 500.0
+_LEVELS, _SINGLE, _LARGEST_LATTICE = 48, 4096, 2**16  # lattice values a deviation, and of a single release
+_COARSE, _FINEST, _PER_DEVIATION = 2**11, 2**18, 64  # cells of any law: those tried first, the most, and how fine
+_SPHERICAL_CELLS = 48, 2**14  # per standard deviation of the loss, and the most
+_BARE = 1e-40  # masses of P below it are not known: then Q's mass and the range of the loss say what they can be
+_OUTWARDS = 1e-13  # rounding of a loss
+_BESIDE = 1e-9  # the largest loss lies so far, relatively, below a lattice value
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A pair (P, Q) in cells.
+
+    Args:
+        p, q: masses, shape (n,), each within a relative ``error``.
+        low, high: log(q/p) of every part of a cell lies between them, shape (n,).
+        lost: largest mass of either law outside the cells.
+    """
+
+    p: Floats
+    q: Floats
+    low: Floats
+    high: Floats
+    lost: float
+    error: float = 0.0
+
+    def half(self) -> Cells:
+        """Return the cells of positive loss of a whole pair made by `mirrored`."""
+        n = len(self.p) // 2
+        return replace(self, p=self.p[:n], q=self.q[:n], low=self.low[:n], high=self.high[:n])
+
+    def mirrored(self) -> Cells:
+        """Return the whole pair of a law symmetric about its centre from its half of positive loss."""
+        other = self.swapped()
+        return replace(
+            self,
+            p=np.concatenate([self.p, other.p]),
+            q=np.concatenate([self.q, other.q]),
+            low=np.concatenate([self.low, other.low]),
+            high=np.concatenate([self.high, other.high]),
+        )
+
+    def sampled(self, rate: float) -> Cells:
+        """Return (P, (1-q)P + qQ)."""
+        low, high = sampled_loss(self.low, rate), sampled_loss(self.high, rate)
+        return replace(self, q=(1 - rate) * self.p + rate * self.q, low=low, high=high)
+
+    def swapped(self) -> Cells:
+        """Return (Q, P)."""
+        return replace(self, p=self.q, q=self.p, low=-self.high, high=-self.low)
+
+    def deviation(self) -> float:
+        """Return the root mean square of the loss, under the mean of P and Q."""
+        middle = np.clip((self.low + self.high) / 2, -_LARGEST_LOSS, _LARGEST_LOSS)
+        return math.sqrt(float((self.p + self.q) @ middle**2) / 2)
+
+    def width(self, largest: float, steps: int) -> float:
+        """Return a lattice width for the loss, of which ``largest`` is a multiple: mass may lie there."""
+        width = max(self.deviation() / max(_LEVELS, _SINGLE // steps), largest / _LARGEST_LATTICE)
+        return largest / math.ceil(largest / width) if width > 0 and largest > 0 else 1.0
+
+    def dominating(self, steps: int) -> LatticePair:
+        """Return a pair on a lattice that dominates; losses above 500 count as infinite."""
+        largest = min(float(np.max(np.abs([self.low, self.high]))), _LARGEST_LOSS)
+        step = self.width(largest, steps) * (1 + _BESIDE)
+        top = int(_LARGEST_LOSS / step)
+        q, known = self.q * (1 + self.error), self.p * (1 - self.error)
+        low, high = (end + sign * _OUTWARDS * (1 + np.abs(end)) for end, sign in ((self.low, -1), (self.high, 1)))
+        first = np.floor(np.clip(low / step, -top, top + 1)).astype(np.int64)
+        last = np.maximum(np.ceil(np.clip(high / step, -top, top + 1)).astype(np.int64), first + 1)
+        p = np.where(self.p < _BARE, 0.0, known)
+        beyond = last > top
+        share = np.where(beyond, 1.0, -np.expm1(np.maximum((first - last) * step, -_LARGEST_LOSS)))
+        up = np.clip((q - p * np.exp(first * step)) / share, 0.0, q)
+        up = np.where(first > top, q, up)
+        start = int(first.min())
+        masses = np.zeros(max(int(last[~beyond].max(initial=start)), int(first.max())) - start + 2)
+        np.add.at(masses, first - start, q - up)
+        np.add.at(masses, last[~beyond] - start, up[~beyond])
+        return LatticePair(masses, start, step, self.lost + float(up[beyond].sum()))
+
+    def dominated(self) -> tuple[Floats, Floats, Floats]:
+        """Return (p, q, loss) of one outcome a cell, losses falling: a pair that is dominated.
+
+        Losses above 500 count as 500, and outcomes below -500 are left out.
+        """
+        there = (self.q > 0) & (self.high > -_LARGEST_LOSS)
+        q, p = self.q[there] * (1 - self.error), self.p[there] * (1 + self.error)
+        low, high = self.low[there], self.high[there]
+        with np.errstate(divide="ignore"):
+            loss = np.where(p < _BARE, low, np.clip(np.log(q) - np.log(p), low, high))
+        loss = np.clip(loss - _OUTWARDS * (1 + np.abs(loss)), -_LARGEST_LOSS, _LARGEST_LOSS)
+        order = np.argsort(-loss, kind="stable")
+        q, loss = q[order], loss[order]
+        return q * np.exp(-loss), q, loss
+
+
+@lru_cache(maxsize=16)
+def cells_of(noise: Noise, *, outside: float) -> Cells:
+    """Return the pair of a law and its shift by 1: of one number, or of a vector with spherical noise.
+
+    Args:
+        noise: density symmetric about 0 and not rising on x > 0, or falling with the norm.
+        outside: mass that may be left out; it counts as infinite loss in the upper end.
+    """
+    return _spherical(noise, outside) if isinstance(noise, Spherical) else _one_number(noise, outside)
+
+
+def _spherical(noise: Spherical, outside: float) -> Cells:
+    top = largest_spherical_loss(noise, 1.0, outside)
+
+    def cut(count: int) -> Cells:
+        bounds = np.linspace(0, top, count + 1)
+        p, q = spherical_cells(noise, 1.0, bounds)
+        return Cells(np.maximum(p, 0), np.maximum(q, 0), bounds[:-1], bounds[1:], outside, RELATIVE_ERROR)
+
+    per_deviation, most = _SPHERICAL_CELLS
+    coarse = cut(per_deviation).mirrored()
+    return cut(min(math.ceil(per_deviation * top / coarse.deviation()), most)).mirrored()
+
+
+def _one_number(noise: Noise, outside: float) -> Cells:
+    coarse = _cut(noise, outside, _COARSE)
+    low, high = (np.clip(end, -_LARGEST_LOSS, _LARGEST_LOSS) for end in (coarse.low, coarse.high))
+    width = float((high - low) @ (coarse.p + coarse.q)) / 2
+    finer = width / coarse.deviation() * _PER_DEVIATION * _COARSE
+    return coarse if finer <= _COARSE else _cut(noise, outside, min(math.ceil(finer), _FINEST))
+
+
+def _cut(noise: Noise, outside: float, count: int) -> Cells:
+    """Cut the half line x >= 1/2, on which the loss log p(x - 1) - log p(x) is not negative.
+
+    Beyond x = 1, cells lie between points that divide -log P(|X| > x - 1) evenly; below, there are such from
+    either centre. Within a cell both densities are monotone, so their values at its ends give the loss's range.
+    """
+    y = noise.inverse_log_survival(np.linspace(0, -math.log(outside), count + 1))
+    y, knots = y[np.isfinite(y)], np.asarray(noise.knots, dtype=np.float64)
+    y = np.unique(np.concatenate([[0.0], y, knots[knots < y[-1]]]))
+    right = np.unique(np.concatenate([y, knots[(knots > 1) & (knots < 1 + y[-1])] - 1]))
+    near = np.concatenate([[0.5], y, 1 - y, np.linspace(0, 0.5, _LEVELS)])
+    left = np.unique(near[(near >= 0) & (near <= 0.5)])
+    near_low, near_high = np.concatenate([right[:-1], left[:-1]]), np.concatenate([right[1:], left[1:]])
+    far_low = np.concatenate([right[:-1] + 1, 1 - left[1:]])
+    far_high = np.concatenate([right[1:] + 1, 1 - left[:-1]])
+    q, p = mass_between(noise, near_low, near_high), mass_between(noise, far_low, far_high)
+    (q_low, q_high), (p_low, p_high) = (
+        noise.log_density_bounds(a, b) for a, b in ((near_low, near_high), (far_low, far_high))
+    )
+    there = (q > 0) | (p > 0)
+    with np.errstate(invalid="ignore"):
+        low, high = np.fmax(q_low - p_high, 0.0)[there], np.fmax(q_high - p_low, 0.0)[there]
+    return Cells(p[there], q[there], low, high, outside).mirrored()

@@ -1,0 +1,112 @@
+"""Gaussian noise of random size, drawn anew for each coordinate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.special import log_ndtr, logsumexp
+
+from lmodp.errors import Unsupported, require
+from lmodp.mechanisms.arrays import FloatLike, Floats
+from lmodp.mechanisms.noise import Noise, number, positive, require_factor
+
+_RANGE, _BISECTIONS = (1e-90, 1e90), 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianMixture(Noise):
+    """A scale mixture of centred normal laws.
+
+    Args:
+        stds: standard deviations, finite and above 0, shape (n,).
+        weights: their probabilities, above 0, summing to 1, shape (n,).
+    """
+
+    family: ClassVar[str] = "gaussian_mixture"
+    stds: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        require(len(self.stds) == len(self.weights) > 0, "weights", self.weights, "must be as many as stds, at least 1")
+        object.__setattr__(self, "stds", tuple(positive("stds", each, *_RANGE) for each in self.stds))
+        object.__setattr__(self, "weights", tuple(number("weights", each) for each in self.weights))
+        sound = min(self.weights) > 0 and math.isclose(sum(self.weights), 1, rel_tol=1e-12)
+        require(sound, "weights", self.weights, "must be above 0 and sum to 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{"family": "gaussian_mixture", "stds": [...], "weights": [...]}``."""
+        return {"family": self.family, "stds": list(self.stds), "weights": list(self.weights)}
+
+    def scaled(self, factor: float) -> Self:
+        """Return the mixture of std ``factor`` times each."""
+        require_factor(factor)
+        return type(self)(stds=tuple(factor * std for std in self.stds), weights=self.weights)
+
+    def log_precision_mgf(self, t: Floats) -> Floats:
+        """Return log E[exp(t / std^2)], std random; convex in t, shape of t."""
+        terms = np.asarray(t, dtype=np.float64)[..., None] / np.square(self.stds) + np.log(self.weights)
+        found: Floats = logsumexp(terms, axis=-1)
+        return found
+
+    def _parts(self, x: FloatLike) -> tuple[Floats, Floats]:
+        """Return x/std and the log weighted density of each part, shape (..., n)."""
+        z = np.asarray(x, dtype=np.float64)[..., None] / np.array(self.stds)
+        return z, np.log(self.weights) - z * z / 2 - np.log(np.array(self.stds) * math.sqrt(2 * math.pi))
+
+    def log_survival(self, x: FloatLike) -> Floats:
+        """Return log P(|X| > x)."""
+        z, _ = self._parts(np.maximum(np.asarray(x, dtype=np.float64), 0.0))
+        found: Floats = np.minimum(logsumexp(log_ndtr(-z) + np.log(self.weights), axis=-1) + math.log(2), 0.0)
+        return found
+
+    def log_density(self, x: FloatLike) -> Floats:
+        """Return log p(x)."""
+        found: Floats = logsumexp(self._parts(x)[1], axis=-1)
+        return found
+
+    def score(self, x: FloatLike) -> Floats:
+        """Return x E[1/std^2 | X = x]."""
+        _, log_parts = self._parts(x)
+        share = np.exp(log_parts - logsumexp(log_parts, axis=-1, keepdims=True))
+        found: Floats = np.asarray(x, dtype=np.float64) * (share @ np.array(self.stds) ** -2.0)
+        return found
+
+    def inverse_log_survival(self, exponent: FloatLike) -> Floats:
+        """Return the x with -log P(|X| > x) = ``exponent``, by bisection."""
+        target = np.asarray(exponent, dtype=np.float64)
+        low, high = np.zeros_like(target), max(self.stds) * np.sqrt(2 * target)  # P(|X| > x) <= exp(-x^2/2)
+        for _ in range(_BISECTIONS):
+            centre = (low + high) / 2
+            below = -self.log_survival(centre) < target
+            low, high = np.where(below, centre, low), np.where(below, high, centre)
+        return high
+
+    @property
+    def variance(self) -> float:
+        """The mean of std^2."""
+        return float(np.dot(self.weights, np.square(self.stds)))
+
+    @property
+    def mean_abs(self) -> float:
+        """The mean of std, times sqrt(2/pi)."""
+        return float(np.dot(self.weights, self.stds)) * math.sqrt(2 / math.pi)
+
+    @property
+    def entropy(self) -> float:
+        """No closed form is known, and nothing needs it."""
+        raise Unsupported("entropy: has no closed form for a mixture of Gaussians")
+
+    @property
+    def fisher_information(self) -> float:
+        """The mean of score^2, by the trapezoidal rule over log x."""
+        log_x = np.linspace(math.log(min(self.stds)) - 20, math.log(max(self.stds)) + math.log(40), 4001)
+        x = np.exp(log_x)
+        return float(2 * np.sum(self.density(x) * self.score(x) ** 2 * x) * (log_x[1] - log_x[0]))
+
+    @property
+    def score_maximum(self) -> float:
+        """``inf``: the score grows without bound."""
+        return math.inf
