@@ -8,7 +8,7 @@ operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from lmodp.estimate.shapes import Shape, shape_of
@@ -80,7 +80,7 @@ def cell_seconds(cell: Cell, grid: Grid, *, audited: bool = False) -> float:
     noise = PER_WEIGHT * trained * (0 if spec.clipping == "none" else 1) * (GPU_WEIGHT if gpu else 1.0)
     per_example = PER_EXAMPLE + passes * forward / rate
     step = PER_STEP + noise + training.expected_batch_size * per_example * (1 if spec.engine == OWN_ENGINE else 2)
-    run = training.steps * step * _trials(training.tuning)
+    run = training.steps * step
     scored = spec.card.evaluation_size * forward / rate + PER_RUN * shape.parameters
     if generates:
         generation = spec.generation or {}
@@ -88,17 +88,8 @@ def cell_seconds(cell: Cell, grid: Grid, *, audited: bool = False) -> float:
         token = PER_TOKEN + generation.get("num_beams", 5) * forward / length / rate
         scored += SCORING + token * records * generation.get("max_new_tokens", 64)
     audit = run + scored + PER_CANARY * grid.config.audit.canaries if audited else 0.0
-    return float(cell.repetitions * (run + scored) + audit)
-
-
-def _trials(tuning: Mapping[str, Any] | None) -> int:
-    """How often a run is trained where settings are searched; one more than the candidates."""
-    if not tuning:
-        return 1
-    count = 1
-    for values in tuning.values():
-        count *= max(1, len(values or ()))
-    return count + 1 if count > 1 else 1
+    tried = len(training.candidates) if len(training.candidates) > 1 else 0  # once for all repetitions
+    return float(cell.repetitions * (run + scored) + tried * run + audit)
 
 
 def trained_part(part: Any, shape: Shape, *, cached: bool) -> tuple[int, float, float]:

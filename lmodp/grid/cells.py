@@ -250,7 +250,7 @@ class Grid:
             clipping=method.clipping,
             engine=method.engine,
             after_noise=method.after_noise,
-            dataset_size=self.config.cards[experiment.dataset].train_size,
+            dataset_size=self.config.cards[experiment.dataset].train_size - experiment.training.held_out,
             own_data=self.config.own_data.get(experiment.dataset),
             own_model=own_model,
             base_seed=self.config.base_seed,

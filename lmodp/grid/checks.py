@@ -110,10 +110,14 @@ def _unknown_names(config: Config) -> list[Fault]:
 def _impossible_batches(config: Config) -> list[Fault]:
     faults = []
     for key, item in config.experiments.items():
-        batch, card = item.training.expected_batch_size, config.cards[item.dataset]
-        if batch > card.train_size:
-            rule = f"is a sampling rate of {batch / card.train_size:.4g}, which must be at most 1"
-            remedy = f"{item.dataset} has {card.train_size} training examples."
+        training, size = item.training, config.cards[item.dataset].train_size
+        batch, held_out = training.expected_batch_size, training.held_out
+        if held_out >= size:
+            rule = f"leaves no training example of {size}"
+            faults.append(Fault(f"experiments.{key}.training.tuning.held_out", held_out, rule))
+        elif batch > size - held_out:
+            rule = f"is a sampling rate of {batch / (size - held_out):.4g}, which must be at most 1"
+            remedy = f"{item.dataset} has {size - held_out} training examples."
             faults.append(Fault(f"experiments.{key}.training.expected_batch_size", batch, rule, remedy))
     return faults
 
@@ -166,19 +170,21 @@ def _impossible_tasks(config: Config) -> list[Fault]:
 
 
 def _impossible_tuning(config: Config) -> list[Fault]:
-    """Tuning is scored on a validation part, which a user's own data may lack."""
-    return [
-        Fault(
-            f"experiments.{key}.training.tuning",
-            "...",
-            f"needs a validation part, which {item.dataset} lacks",
-            f"Give datasets.{item.dataset}.files.validation, or split_off: {{validation: 0.1}}.",
+    """Candidates are compared on examples that no run trains on, and never on the split that is scored."""
+    faults = []
+    for key, item in config.experiments.items():
+        if item.training.tuning is None or item.training.held_out:
+            continue
+        own, scored = config.own_data.get(item.dataset), config.cards[item.dataset].evaluation_split
+        rule = (
+            f"chooses on the validation split, and {item.dataset} is scored on it"
+            if scored == "validation"
+            else f"needs a validation part, which {item.dataset} lacks"
         )
-        for key, item in config.experiments.items()
-        if item.training.tuning
-        and item.dataset in config.own_data
-        and "validation" not in config.own_data[item.dataset]["sha256"]
-    ]
+        if scored == "validation" or (own is not None and "validation" not in own["sha256"]):
+            remedy = "Give held_out, a number of training examples that choose instead."
+            faults.append(Fault(f"experiments.{key}.training.tuning", "...", rule, remedy))
+    return faults
 
 
 def _unknown_points(config: Config) -> list[Fault]:

@@ -119,13 +119,16 @@ Trainable = Literal["full", "head", "bitfit"] | LastLayers | LoraPart
 
 
 class Tuning(Section):
-    """The choice of hyper-parameters for every method: each pair is tried once, the least validation loss wins.
+    """The choice of hyper-parameters for every method: each pair is tried once, the least loss on unseen examples wins.
 
     The privacy cost of tuning is not accounted for, for any method.
     """
 
     learning_rate: Several[Rate] | None = Field(None, description="null for the experiment's")
     clip_norm: Several[Positive] | None = Field(None, description="null for the experiment's")
+    held_out: Count | None = Field(
+        None, description="training examples that choose and that N leaves out; null for the validation split"
+    )
 
 
 class Training(Section):
@@ -144,6 +147,11 @@ class Training(Section):
     tuning: Tuning | None = Field(None, description="null for one setting for all methods")
     evaluate_every: Count | None = None
     checkpoint_every: Count | None = None
+
+    @property
+    def held_out(self) -> int:
+        """Number of training examples that no run trains on."""
+        return (self.tuning.held_out if self.tuning else None) or 0
 
 
 class Generation(Section):

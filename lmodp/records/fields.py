@@ -263,7 +263,6 @@ RECORDS: dict[str, Fields] = {
         "tuning.budget": Field("count", "pairs that were tried"),
         "tuning.criterion": Field("text", "what was compared"),
         "tuning.trials": Field("list", "each pair with its validation loss", DATA),
-        "tuning.scored_on_the_same_split": Field("flag", "whether the scored split chose the pair"),
         "tuning.privacy_cost": Field("text", "what the certificate says of the choice"),
         "trained": Field("object?", "names and numbers of the trained parameters"),
     },

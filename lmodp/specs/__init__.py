@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from itertools import product
 from typing import Any, Self
 
 from lmodp.mechanisms import Noise, Releases
@@ -250,6 +251,19 @@ class TrainingSpec(Spec):
     evaluate_every: int | None = None
     checkpoint_every: int | None = None
 
+    @property
+    def held_out(self) -> int:
+        """Number of training examples that choose among candidates, and that no run trains on."""
+        return (self.tuning or {}).get("held_out") or 0
+
+    @property
+    def candidates(self) -> list[dict[str, float]]:
+        """Pairs that every method tries, the first the configuration's own where nothing is searched."""
+        tuning = self.tuning or {}
+        rates = tuning.get("learning_rate") or [self.learning_rate]
+        norms = tuning.get("clip_norm") or [self.clip_norm]
+        return [{"learning_rate": rate, "clip_norm": norm} for rate, norm in product(rates, norms)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellSpec(Spec, OfDataset):
@@ -261,7 +275,7 @@ class CellSpec(Spec, OfDataset):
         clipping: "flat", "automatic" or "none".
         after_noise: what the method does with the noisy gradient, in a few words; None for nothing of its own.
         engine: what trains it; "lmodp" for the suite's own engine.
-        dataset_size: N.
+        dataset_size: N, without the examples that tuning holds out.
         base_seed: of all random numbers.
         threads: of one run.
         dataset, model, source, model_source, layers: what is trained, and where data and model come from.

@@ -45,6 +45,7 @@ from lmodp.specs import CellSpec
 from lmodp.stages.audit_mechanism import CONFIDENCE, verdict
 from lmodp.stages.cell_runs import CellRuns, Task
 from lmodp.stages.finetune_model import seeds_of, settings_of
+from lmodp.stages.tuning import training_examples
 from lmodp.training import train
 from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 
@@ -198,7 +199,7 @@ def _train(
     train(
         model,
         plan=plan,
-        examples=CanaryExamples(task.examples("train"), coins),
+        examples=CanaryExamples(training_examples(spec, task), coins),
         loss=canary_loss(task.loss, clip_norm=plan.clip_norm),
         settings=settings_of(spec),
         seeds=seeds,

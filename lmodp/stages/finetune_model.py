@@ -25,7 +25,7 @@ from lmodp.records.record import failed, read_sealed, write_sealed
 from lmodp.seeds import run_seeds
 from lmodp.specs import CellSpec
 from lmodp.stages.cell_runs import CellRuns, Task
-from lmodp.stages.tuning import REPETITION, SPLIT, tune
+from lmodp.stages.tuning import REPETITION, choosing_examples, training_examples, tune
 from lmodp.training import Examples, TrainingSettings, train
 from lmodp.training.examples import arranged
 from lmodp.training.losses import Loss
@@ -152,7 +152,7 @@ class _Trainer:
     def examples(self) -> Examples:
         """The training examples, loaded once."""
         if self._examples is None:
-            self._examples = self.runs.task.examples("train")
+            self._examples = training_examples(self.cell.spec, self.runs.task)
         return self._examples
 
     def tune(self) -> None:
@@ -170,12 +170,12 @@ class _Trainer:
         self.spec = self.cell.spec.tuned(self.tuning["chosen"])
 
     def _attempt(self, candidate: Mapping[str, float]) -> float:
-        """Train with a candidate and return the mean loss on the validation split."""
+        """Train with a candidate and return the mean loss on examples that it has not seen."""
         spec, task = self.cell.spec.tuned(candidate), self.runs.task
         seeds = seeds_of(spec, REPETITION)
         _, running, _ = task.model(seeds["head_init"])
         self._run(running, spec, seeds, checkpoint_path=None, evaluate=None)
-        return mean_loss(running, task.examples(SPLIT), task.loss, spec.training.micro_batch_size)
+        return mean_loss(running, choosing_examples(spec, task), task.loss, spec.training.micro_batch_size)
 
     def _run(self, model: nn.Module, spec: CellSpec, seeds: Mapping[str, int], **options: Any) -> Any:
         with tqdm(total=spec.training.steps, desc="steps", unit="step", leave=False) as bar:

@@ -1,8 +1,9 @@
 """The search for learning rate and clip norm: the same budget for every method, stated in the record.
 
 Every pair of the configuration's lists is trained once, under the plan and with the
-noise of the cell but with seeds of its own, and the pair of least mean loss on the
-validation split is used for all repetitions. What the search itself costs in
+noise of the cell but with seeds of its own, and the pair of least mean loss on examples
+that no run trains on is used for all repetitions: training examples that are held out, the
+same for all methods, or else the validation split. What the search itself costs in
 privacy is not counted, for no method, and the record says so.
 """
 
@@ -10,22 +11,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from itertools import product
 from typing import Any
 
-from lmodp.specs import CellSpec, TrainingSpec
+import numpy as np
+
+from lmodp.seeds import derive_seed
+from lmodp.specs import CellSpec
+from lmodp.stages.cell_runs import Task
+from lmodp.training.examples import Examples, SomeExamples
 
 SPLIT = "validation"
 REPETITION = -1  # of the trials' seeds, which no run has
 PRIVACY_COST = "not counted, for no method"
 
 
-def candidates(training: TrainingSpec) -> list[dict[str, float]]:
-    """Return the pairs that every method tries; the configuration's own pair where nothing is searched."""
-    tuning = training.tuning or {}
-    rates = tuning.get("learning_rate") or [training.learning_rate]
-    norms = tuning.get("clip_norm") or [training.clip_norm]
-    return [{"learning_rate": rate, "clip_norm": norm} for rate, norm in product(rates, norms)]
+def training_examples(spec: CellSpec, task: Task) -> Examples:
+    """Return the N examples that a cell's runs train on: all of the training split but those held out."""
+    examples = task.examples("train")
+    return SomeExamples(examples, _parts(spec)[0]) if spec.training.held_out else examples
+
+
+def choosing_examples(spec: CellSpec, task: Task) -> Examples:
+    """Return the examples whose loss chooses a candidate."""
+    if not spec.training.held_out:
+        return task.examples(SPLIT)
+    return SomeExamples(task.examples("train"), _parts(spec)[1])
+
+
+def _parts(spec: CellSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the training split for training and for the choice, ascending: alike for all methods and repetitions."""
+    rows = np.random.default_rng(derive_seed(spec.base_seed, "split", dataset=spec.dataset, held_out=True)).permutation(
+        spec.dataset_size + spec.training.held_out
+    )
+    return np.sort(rows[: spec.dataset_size]), np.sort(rows[spec.dataset_size :])
 
 
 def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], float]) -> dict[str, Any]:
@@ -33,8 +51,8 @@ def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], float]) -> dic
 
     Args:
         spec: of the cell.
-        attempt: trains with a candidate and returns the mean loss on the validation
-            split; NaN or infinite where training diverged.
+        attempt: trains with a candidate and returns the mean loss on `choosing_examples`;
+            NaN or infinite where training diverged.
 
     Returns:
         ``budget`` (number of candidates), ``trials``, ``chosen`` and how it was
@@ -42,7 +60,7 @@ def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], float]) -> dic
 
     Edge cases: the first of equals is taken; if every candidate diverges, the first.
     """
-    known = candidates(spec.training)
+    known = spec.training.candidates
     losses = [attempt(candidate) for candidate in known] if len(known) > 1 else [math.nan]
     ranked = [loss if math.isfinite(loss) else math.inf for loss in losses]
     return {
@@ -54,9 +72,12 @@ def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], float]) -> dic
         if len(known) > 1
         else [],
         "chosen": known[ranked.index(min(ranked))],
-        "criterion": f"least mean loss on the {SPLIT} split"
+        "criterion": f"least mean loss on {_told(spec.training.held_out)}"
         if len(known) > 1
         else "one setting for all methods, from the configuration",
-        "scored_on_the_same_split": len(known) > 1 and spec.card.evaluation_split == SPLIT,
         "privacy_cost": PRIVACY_COST,
     }
+
+
+def _told(held_out: int) -> str:
+    return f"{held_out} training examples that are held out" if held_out else f"the {SPLIT} split"

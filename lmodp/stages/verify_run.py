@@ -10,7 +10,6 @@ from lmodp.auditing.conformance import compare_run
 from lmodp.mechanisms import released
 from lmodp.plan import Plan
 from lmodp.specs import CellSpec, MechanismSpec
-from lmodp.stages.tuning import candidates
 
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
@@ -46,7 +45,7 @@ def certified_plan(spec: CellSpec, certificate: Mapping[str, Any], finetune: Map
     Rate, steps and noise are the certificate's. Its noise is relative to the clip norm, so that it holds for
     whichever pair of learning rate and clip norm was chosen, if that pair is one that could be chosen.
     """
-    known = candidates(spec.training)
+    known = spec.training.candidates
     chosen = (finetune.get("tuning") or {}).get("chosen")
     tuned = spec.tuned(chosen if chosen in known else known[0]).plan(None)
     asked = MechanismSpec.from_dict(certificate["spec"]).plan(**released(certificate))

@@ -89,6 +89,29 @@ class TokenColumns:
         return {name: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for name, value in found.items()}
 
 
+class SomeExamples:
+    """Some examples of others.
+
+    Args:
+        examples: to choose from.
+        rows: which, ascending.
+    """
+
+    def __init__(self, examples: Examples, rows: np.ndarray):
+        self.examples, self.rows = examples, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def arrange(self, indices: np.ndarray) -> np.ndarray:
+        """Return the indices in the order in which the others prefer to be cut."""
+        return np.searchsorted(self.rows, arranged(self.examples, self.rows[indices]))
+
+    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """Return the others' batch of these rows."""
+        return self.examples.batch(self.rows[indices])
+
+
 class TensorExamples:
     """Examples held as tensors whose first dimension is N (cached activations, labels).
 

@@ -214,7 +214,7 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
         "dataset_name": experiment.dataset,
         "model_name": experiment.model,
         "dataset": card.title,
-        "train_size": card.train_size,
+        "train_size": card.train_size - training.held_out,
         "evaluation_split": card.evaluation_split,
         "evaluation_size": card.evaluation_size,
         "model": model.title,

@@ -147,7 +147,10 @@ def test_ones_own_data_need_a_name_of_their_own_and_a_validation_part_for_tuning
     head = copy.deepcopy({**SMOKE["experiments"]["head"], "dataset": "mine"})
     head["training"]["tuning"] = {"learning_rate": [1e-3, 1e-2]}
     values = {"datasets": {"mine": OWN}, "experiments": {"head": head}, "data_root": str(tmp_path)}
-    assert "needs a validation part, which mine lacks. Give datasets.mine.files.validation" in told(**values)
+    assert "needs a validation part, which mine lacks. Give held_out" in told(**values)
+    head["training"]["tuning"]["held_out"] = 400
+    assert "experiments.head.training.tuning.held_out = 400: leaves no training example of" in told(**values)
+    head["training"]["tuning"] = {"learning_rate": [1e-3, 1e-2]}
     head["training"]["expected_batch_size"] = 500
     assert "is a sampling rate of 1.3" in told(**values)
     head["training"]["expected_batch_size"] = 40

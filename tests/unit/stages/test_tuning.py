@@ -1,15 +1,20 @@
 """Every method tries the same pairs, the least validation loss wins, and the record says what it cost."""
 
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
+from lmodp.errors import ConfigError
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
-from lmodp.stages.tuning import candidates, tune
+from lmodp.stages.tuning import choosing_examples, training_examples, tune
+from lmodp.training.examples import SomeExamples, TensorExamples, TokenColumns
 from tests.contracts.small_world import ROOT
 from tests.contracts.whole_grid import run_grid
 
@@ -53,12 +58,35 @@ def test_if_every_pair_diverges_the_first_is_taken():
 
 
 def test_one_list_alone_keeps_the_other_value():
-    assert candidates(spec_of({"clip_norm": [0.5]}).training) == [{"learning_rate": 1e-3, "clip_norm": 0.5}]
+    assert spec_of({"clip_norm": [0.5]}).training.candidates == [{"learning_rate": 1e-3, "clip_norm": 0.5}]
     assert spec_of(None).tuned({"clip_norm": 0.5}).training.clip_norm == 0.5
 
 
-def test_a_tuned_cell_runs_with_what_was_chosen_and_is_verified_by_it(tmp_path):
-    values = configuration({"learning_rate": [1e-9, 1e-2], "clip_norm": [0.5, 2.0]})
+def test_the_split_that_is_scored_chooses_nothing():
+    values = configuration({"learning_rate": [1e-3, 1e-2]})
+    values["experiments"]["head"] |= {"dataset": "sst2", "source": "local"}
+    with pytest.raises(ConfigError, match="chooses on the validation split, and sst2 is scored on it. Give held_out"):
+        check_config(values)
+
+
+def test_examples_that_choose_are_no_training_examples():
+    spec = spec_of({"learning_rate": [1e-3, 1e-2], "held_out": 50})
+    whole = spec_of(None)
+    assert spec.dataset_size == whole.dataset_size - 50 == spec.plan(None).dataset_size
+    task = SimpleNamespace(examples=lambda split: TensorExamples({"row": torch.arange(whole.dataset_size)}))
+    trained, held_out = training_examples(spec, task), choosing_examples(spec, task)
+    rows = [set(part.batch(np.arange(len(part)))["row"].tolist()) for part in (trained, held_out)]
+    assert (len(rows[0]), len(rows[1])) == (spec.dataset_size, 50) and not rows[0] & rows[1]
+    assert len(training_examples(whole, task)) == whole.dataset_size
+    lengths = TokenColumns({"ids": [[7] * (1 + n % 5) for n in range(40)]}, padding={"ids": 0})
+    some = SomeExamples(lengths, np.arange(0, 40, 3))
+    ordered = some.arrange(np.array([9, 2, 5, 2]))
+    assert sorted(ordered) == [2, 2, 5, 9] and np.all(np.diff(lengths.lengths[some.rows[ordered]]) >= 0)
+
+
+@pytest.mark.parametrize("held_out", [None, 100])
+def test_a_tuned_cell_runs_with_what_was_chosen_and_is_verified_by_it(tmp_path, held_out):
+    values = configuration({"learning_rate": [1e-9, 1e-2], "clip_norm": [0.5, 2.0], "held_out": held_out})
     layout, results = run_grid(
         {**values, "results_root": str(tmp_path / "results"), "cache_root": str(tmp_path / "cache")}
     )
