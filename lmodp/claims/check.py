@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from lmodp.claims.mechanism import lacking, mechanism_of
-from lmodp.claims.routes import Route, routes_of
-from lmodp.claims.verdict import FATAL, NOT_DP, UNSUPPORTED, Verdict, common, judged
+from lmodp.claims.routes import routes_of
+from lmodp.claims.verdict import FATAL, NOT_DP, UNSUPPORTED, Verdict, common, judged, judged_shuffled
 from lmodp.errors import InvalidValue, Unsupported
 
 if TYPE_CHECKING:
@@ -35,43 +35,47 @@ def check_claim(readings: Mapping[str, Claim]) -> dict[str, Any]:
 
 
 def _reading(claim: Claim) -> dict[str, Any]:
-    verdict, settings, routes = _judged(claim)
-    proven = routes[0] if routes else None
+    found: dict[str, Any] = {"settings": None, "lower": None, "upper": None, "routes": [], "as_poisson": []}
+    if refused := _refused(claim):
+        verdict = refused
+    else:
+        try:
+            verdict = _computed(claim, found)
+        except (Unsupported, InvalidValue) as error:
+            verdict = Verdict(UNSUPPORTED, str(error))
+    claimed = claim.claimed
     return {
-        "epsilon": claim.claimed.epsilon,
-        "delta": claim.claimed.delta,
-        "settings": settings,
-        "lower": proven.lower if proven else None,
-        "upper": proven.upper if proven else None,
-        "routes": [asdict(route) for route in routes],
-        "verdict": verdict.verdict,
-        "because": verdict.reason,
+        **{"epsilon": claimed.epsilon, "delta": claimed.delta, **found},
+        **{"verdict": verdict.verdict, "because": verdict.reason},
     }
 
 
-def _judged(claim: Claim) -> tuple[Verdict, dict[str, Any] | None, list[Route]]:
+def _refused(claim: Claim) -> Verdict | None:
+    """Return the verdict where there is nothing to compute."""
     fatal = [FATAL[item.finding] for item in claim.checks if item.finding in FATAL]
     if claim.about == "code" and fatal:
-        return Verdict(NOT_DP, "; ".join(fatal)), None, []
+        return Verdict(NOT_DP, "; ".join(fatal))
     if missing := lacking(claim):
-        return Verdict(UNSUPPORTED, f"not written in any source that was found: {', '.join(missing)}"), None, []
+        return Verdict(UNSUPPORTED, f"not written in any source that was found: {', '.join(missing)}")
     if claim.noise and claim.noise.origin == "calibrated_here":
-        reason = "the noise scale was calibrated to the claimed epsilon here, which proves nothing about the source"
-        return Verdict(UNSUPPORTED, reason), None, []
+        return Verdict(UNSUPPORTED, "the noise scale was calibrated to the claimed epsilon here, which proves nothing")
     if claim.release.clipping != "example":
-        return Verdict(UNSUPPORTED, "nothing bounds the share of one example: examples are not clipped"), None, []
-    try:
-        asked = mechanism_of(claim)
-        routes = routes_of(asked)
-    except (Unsupported, InvalidValue) as error:
-        return Verdict(UNSUPPORTED, str(error)), None, []
-    settings = {
+        return Verdict(UNSUPPORTED, "nothing bounds the share of one example: examples are not clipped")
+    return None
+
+
+def _computed(claim: Claim, found: dict[str, Any]) -> Verdict:
+    """Return the verdict from the routes, and enter into ``found`` what they find."""
+    asked, claimed = mechanism_of(claim), claim.claimed
+    found["settings"] = {
         "noise": [asked.weak.to_dict(), asked.strong.to_dict()],
-        "sampling_rate": asked.run["sampling_rate"],
-        "steps": asked.run["steps"],
-        "dimension": asked.dimension,
-        "sampler": asked.sampler,
-        "adjacency": asked.adjacency,
-        "group_size": asked.group_size,
+        **asked.run,
+        **{name: getattr(asked, name) for name in ("dimension", "sampler", "adjacency", "group_size", "further")},
     }
-    return judged(claim.claimed.epsilon, routes, rounded_to=claim.claimed.rounded_to), settings, routes
+    routes = routes_of(asked)
+    found |= {"routes": [asdict(route) for route in routes], "lower": routes[0].lower, "upper": routes[0].upper}
+    if asked.sampler != "shuffled":
+        return judged(claimed.epsilon, routes, rounded_to=claimed.rounded_to)
+    poisson = routes_of(replace(asked, sampler="poisson"))
+    found["as_poisson"] = [asdict(route) for route in poisson]
+    return judged_shuffled(claimed.epsilon, routes, poisson, rounded_to=claimed.rounded_to)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
+from typing import Any
 
 import numpy as np
+from scipy.stats import binom
 
+from lmodp.accounting.neighbours import group_epsilon, replaced_interval
+from lmodp.accounting.shuffling import epoch_steps, shuffled_interval
 from lmodp.accounting.verified import verified_run
 from lmodp.auditing.bounds import bound_from_scores
 from lmodp.auditing.law import StepLaw
@@ -19,6 +23,7 @@ from lmodp.mechanisms import Gaussian, Noise
 LIBRARY = "dp-accounting, privacy loss distribution"
 _TRIALS, _MOST_DRAWS = 100_000, 100_000_000
 _COORDINATES = 16
+_COARSE = 2e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +51,31 @@ def routes_of(asked: Mechanism) -> list[Route]:
     Raises:
         Unsupported: no sound bound is known here for what is asked.
     """
-    known = {"sampler": ("poisson", "full_batch"), "adjacency": ("add_or_remove_one",), "group_size": (1,)}
-    for name, values in known.items():
-        if getattr(asked, name) not in values:
-            raise Unsupported(f"{name} = {getattr(asked, name)!r}: no bound is built in yet")
     gaussian = isinstance(asked.weak, Gaussian)
-    if asked.further:
-        if not gaussian:
-            raise Unsupported("further: releases of another kind are composed with Gaussian noise only")
-        return [library_route(asked), library_renyi_route(asked)]
+    replaced, group = asked.adjacency == "replace_one", asked.group_size > 1
+    if asked.further or group or asked.sampler == "shuffled" or (replaced and asked.sampler != "full_batch"):
+        return _gaussian_routes(asked, replaced)
+    if replaced or asked.sampler == "fixed_size":
+        # The sum moves by up to 2: two examples change places with the one that leaves a fixed-size batch.
+        asked = replace(asked, weak=asked.weak.scaled(0.5), strong=asked.strong.scaled(0.5))
     second = library_route(asked) if gaussian else audit_route(asked)
     return [suite_route(asked), *([] if gaussian else [renyi_route(asked)]), second]
+
+
+def _gaussian_routes(asked: Mechanism, replaced: bool) -> list[Route]:
+    special = [bool(asked.further), asked.group_size > 1, replaced or asked.sampler not in ("poisson", "full_batch")]
+    if not isinstance(asked.weak, Gaussian) or sum(special) > 1:
+        parts = [f"noise = {asked.weak.family}", f"sampler = {asked.sampler}", f"adjacency = {asked.adjacency}"]
+        parts += [f"group_size = {asked.group_size}", f"further = {len(asked.further)}"]
+        raise Unsupported(f"{', '.join(parts)}: no sound bound is known here for these together")
+    if asked.further:
+        return [library_route(asked), library_renyi_route(asked)]
+    if asked.group_size > 1:
+        return [library_route(asked), group_chain_route(asked, asked.group_size)]
+    if asked.sampler == "shuffled":
+        return [shuffled_route(asked), epochs_route(asked)]
+    second = without_replacement_route(asked) if asked.sampler == "fixed_size" else group_chain_route(asked, 2)
+    return [replaced_route(asked), second]
 
 
 def suite_route(asked: Mechanism) -> Route:
@@ -75,10 +94,75 @@ def renyi_route(asked: Mechanism) -> Route:
 
 
 def library_route(asked: Mechanism) -> Route:
-    """Return both ends by the accounting library, for Gaussian noise."""
-    delta, how = asked.run["delta"], "connected dots above, buckets rounded down below"
-    lower = _by_library(_releases(asked, asked.strong), delta, upper=False)
-    return Route(name=LIBRARY, how=how, lower=lower, upper=_by_library(_releases(asked, asked.weak), delta, upper=True))
+    """Return both ends by the accounting library, for Gaussian noise.
+
+    How many of a group are sampled is binomial, and this mixture of Gaussians dominates (Ganesh, arXiv 2401.10294).
+    """
+    delta, size = asked.run["delta"], asked.group_size
+    lower, upper = (
+        _by_library(_releases(asked, noise), delta, upper=end, group=size)
+        for noise, end in ((asked.strong, False), (asked.weak, True))
+    )
+    return Route(name=LIBRARY, how="connected dots above, buckets rounded down below", lower=lower, upper=upper)
+
+
+def group_chain_route(asked: Mechanism, size: int) -> Route:
+    """Return the upper end for several changes from that for one: a replacement is a removal and an addition."""
+
+    rate, steps = asked.run["sampling_rate"], asked.run["steps"]
+
+    def one(delta: float) -> float:
+        return verified_run(asked.weak, full=True, sampling_rate=rate, steps=steps, delta=delta).upper
+
+    found = group_epsilon(one, size=size, delta=asked.run["delta"])
+    return Route(name="lmodp, chain", how=f"{size} additions or removals, one by one", lower=None, upper=_finite(found))
+
+
+def replaced_route(asked: Mechanism) -> Route:
+    """Return both ends where an example is replaced."""
+    fixed = asked.sampler == "fixed_size"
+    lower, upper = (
+        replaced_interval(_gaussian(noise), fixed_size=fixed, **asked.run) for noise in (asked.strong, asked.weak)
+    )
+    how = "privacy loss on a lattice, one example replaced"
+    return Route(name="lmodp, neighbours", how=how, lower=lower.lower, upper=_finite(upper.upper))
+
+
+def shuffled_route(asked: Mechanism) -> Route:
+    """Return what is known of shuffled batches."""
+    swap = asked.adjacency == "replace_one"
+    lower, upper = (
+        shuffled_interval(_gaussian(noise), replace_one=swap, **asked.run) for noise in (asked.strong, asked.weak)
+    )
+    how = "upper end without amplification, lower end by the largest sum of each epoch"
+    return Route(name="lmodp, shuffling", how=how, lower=lower.lower, upper=_finite(upper.upper))
+
+
+def epochs_route(asked: Mechanism) -> Route:
+    """Return the upper end of shuffled batches by the library: an example enters one sum an epoch."""
+    epochs = math.ceil(asked.run["steps"] / epoch_steps(asked.run["sampling_rate"]))
+    std = asked.weak.std / (2 if asked.adjacency == "replace_one" else 1)
+    upper = _by_library([(std, 1.0, epochs)], asked.run["delta"], upper=True)
+    return Route(name=LIBRARY, how=f"{epochs} releases without sampling", lower=None, upper=upper)
+
+
+def without_replacement_route(asked: Mechanism) -> Route:
+    """Return the library's upper end for batches without replacement (Wang, Balle, Kasiviswanathan 2019)."""
+    from dp_accounting import GaussianDpEvent, NeighboringRelation, SampledWithoutReplacementDpEvent
+    from dp_accounting.rdp import RdpAccountant
+
+    known = RdpAccountant(neighboring_relation=NeighboringRelation.REPLACE_ONE)
+    parts = 10**9
+    batch = math.ceil(asked.run["sampling_rate"] * parts)
+    event = SampledWithoutReplacementDpEvent(parts, batch, GaussianDpEvent(asked.weak.std / 2))
+    known.compose(event, asked.run["steps"])
+    upper = _finite(known.get_epsilon(asked.run["delta"]))
+    return Route(name="dp-accounting, Rényi", how="sampling without replacement", lower=None, upper=upper)
+
+
+def _gaussian(noise: Noise) -> Gaussian:
+    assert isinstance(noise, Gaussian)
+    return noise
 
 
 def library_renyi_route(asked: Mechanism) -> Route:
@@ -98,22 +182,26 @@ def _releases(asked: Mechanism, noise: Noise) -> list[tuple[float, float, int]]:
     return [(noise.std, asked.run["sampling_rate"], asked.run["steps"]), *asked.further]
 
 
-def _by_library(releases: list[tuple[float, float, int]], delta: float, upper: bool) -> float | None:
+def _by_library(releases: list[tuple[float, float, int]], delta: float, *, upper: bool, group: int = 1) -> float | None:
+    """Return the library's epsilon of Gaussian releases (noise multiplier, sampling rate, steps) composed."""
     from dp_accounting.pld import privacy_loss_distribution as library
 
-    width = _interval(sum(steps for *_, steps in releases), upper)
-    losses = (
-        library.from_gaussian_mechanism(
-            multiplier,
-            pessimistic_estimate=upper,
-            value_discretization_interval=width,
-            sampling_prob=rate,
-            use_connect_dots=upper,
-        ).self_compose(steps)
-        for multiplier, rate, steps in releases
-    )
-    composed = reduce(lambda one, other: one.compose(other), losses)
-    return _finite(composed.get_epsilon_for_delta(delta))
+    settings: dict[str, Any] = {
+        "pessimistic_estimate": upper,
+        "value_discretization_interval": _interval(sum(steps for *_, steps in releases), upper),
+        "use_connect_dots": upper,
+    }
+    composed = []
+    if group > 1:  # each loss of a mixture is a root, which takes a hundred times as long
+        settings["value_discretization_interval"] = _COARSE
+    for std, rate, steps in releases:
+        if group == 1:
+            loss = library.from_gaussian_mechanism(std, sampling_prob=rate, **settings)
+        else:
+            shifts = range(group + 1)
+            loss = library.from_mixture_gaussian_mechanism(std, shifts, binom.pmf(shifts, group, rate), **settings)
+        composed.append(loss.self_compose(steps))
+    return _finite(reduce(lambda one, other: one.compose(other), composed).get_epsilon_for_delta(delta))
 
 
 def _interval(steps: int, upper: bool) -> float:

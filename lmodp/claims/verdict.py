@@ -57,6 +57,29 @@ def judged(claimed: float, routes: list[Route], *, rounded_to: float | None = No
     return Verdict(BROKEN, f"epsilon is proven to be at least {at_least(lower, 6)}{rounding}")
 
 
+def judged_shuffled(
+    claimed: float, routes: list[Route], poisson: list[Route], *, rounded_to: float | None = None
+) -> Verdict:
+    """Return the verdict on shuffled batches, which the claim accounts as Poisson samples.
+
+    Args:
+        claimed, rounded_to: as in `judged`.
+        routes: to the epsilon of shuffled batches.
+        poisson: to the epsilon that Poisson samples would have.
+    """
+    found, assumed = (judged(claimed, item, rounded_to=rounded_to) for item in (routes, poisson))
+    if found.verdict != OPEN:
+        return found
+    if assumed.verdict != HOLDS:
+        return Verdict(OPEN, f"of shuffled batches {_known(routes[0])}")
+    return Verdict(POISSON_ONLY, f"for Poisson samples {assumed.reason}; of shuffled batches {_known(routes[0])}")
+
+
+def _known(route: Route) -> str:
+    """Return what is known of an epsilon, in words."""
+    return f"epsilon is known to be at least {at_least(route.lower, 6)} and at most {at_most(route.upper, 6)}"
+
+
 def contradiction(routes: list[Route]) -> str:
     """Return in which way two routes contradict each other; empty if none do."""
     for above in routes:

@@ -322,6 +322,7 @@ RECORDS: dict[str, Fields] = {
         "readings.*.lower": Field("number?", "epsilon is proven to be at least this"),
         "readings.*.upper": Field("number?", "epsilon is proven to be at most this"),
         "readings.*.routes": Field("list", "what each route finds, see lmodp.claims.routes"),
+        "readings.*.as_poisson": Field("list", "the same for Poisson samples, where batches are shuffled"),
         **dict.fromkeys(
             ("readings.*.name", "readings.*.verdict", "readings.*.because"), Field("text", "of the reading")
         ),

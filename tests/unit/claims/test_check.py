@@ -5,7 +5,7 @@ import pytest
 from lmodp.claims.check import check_claim
 from lmodp.claims.routes import Route
 from lmodp.claims.schema import Claim, merged, readings_of
-from lmodp.claims.verdict import BROKEN, HOLDS, NOT_DP, OPEN, UNSUPPORTED, judged
+from lmodp.claims.verdict import BROKEN, HOLDS, NOT_DP, OPEN, POISSON_ONLY, UNSUPPORTED, judged
 
 PLACE = {"paper": "table 1"}
 # Few steps, because they take a tenth of the time: epsilon is .2717.
@@ -106,3 +106,37 @@ def test_releases_of_another_kind_are_composed():
     both = checked(run={"sampler": "full_batch", "steps": 1}, noise={"noise_multiplier": 20.0}, further=[other])
     low, high = ([item["readings"][0][end] for item in (alone, both)] for end in ("lower", "upper"))
     assert max(low) <= min(high) and high[1] < 1.02 * high[0] and low[1] > 0.9 * low[0]
+
+
+def test_a_claim_on_shuffled_batches_holds_only_for_poisson_sampling():
+    found = checked(about="code", run={"sampler": "shuffled", "steps": 100}, claimed={"epsilon": 3.0})
+    assert found["verdict"] == BROKEN  # already one epoch is known to need more than 3
+    found = checked(about="code", run={"sampler": "shuffled", "steps": 100}, claimed={"epsilon": 3.6})
+    assert found["verdict"] == POISSON_ONLY
+    (reading,) = found["readings"]
+    assert reading["lower"] < 3.6 < reading["upper"] and reading["as_poisson"][0]["upper"] < 3.6
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"run": {"sampler": "fixed_size"}, "claimed": {"adjacency": "replace_one"}},
+        {"claimed": {"adjacency": "replace_one"}},
+        {"claimed": {"group_size": 2}, "run": {"steps": 2}},
+    ],
+)
+def test_other_samplers_and_neighbours_have_two_routes_that_agree(changes):
+    found = checked(**changes)["readings"][0]
+    assert len(found["routes"]) == 2 and 0 < found["lower"] <= found["upper"], found
+    assert found["verdict"] in (HOLDS, BROKEN, OPEN)
+
+
+def test_what_has_no_sound_bound_is_unsupported():
+    mixture = {"point": "lmo-0.3", "noise_multiplier": None}
+    for changes in (
+        {"noise": mixture, "run": {"sampler": "shuffled"}},
+        {"claimed": {"group_size": 2}, "run": {"sampler": "fixed_size"}},
+        {"release": {"clipping": "none"}},
+        {"claimed": {"delta": 0}},
+    ):
+        assert checked(**changes)["verdict"] == UNSUPPORTED, changes

@@ -1,0 +1,165 @@
+"""Gaussian noise where an example is replaced, or batches have a fixed size: both ends of epsilon.
+
+Noise is at sensitivity 1: one example's share of a sum has norm at most 1, so replacing it moves the sum by up to 2.
+Statements and proofs are in docs/verified_bounds.md, "Other samplers and neighbours".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr
+
+from lmodp.accounting.checks import require_run
+from lmodp.accounting.pld.bounds import (
+    MOST_STEPS,
+    Interval,
+    composed_epsilon,
+    consistent,
+    sampled_loss,
+    scalar_interval,
+)
+from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge
+from lmodp.mechanisms import Gaussian
+from lmodp.mechanisms.arrays import Floats
+
+_CELLS, _COARSE, _LEVELS = 2**15, 2**11, 96
+_LEFT_OUT = 1e-4  # share of delta, over all steps, that losses beyond the lattice may cost
+_DEVIATIONS = 12.0
+_HALVINGS = 6
+
+
+def both_directions(noise: Gaussian, **run: Any) -> Interval:
+    """Return both ends for Poisson sampling, one example added or removed: the larger of both directions."""
+    found = [scalar_interval(noise, removal=removal, **run) for removal in (True, False)]
+    return Interval(max(each.lower for each in found), max(each.upper for each in found))
+
+
+def replaced_interval(noise: Gaussian, *, sampling_rate: float, steps: int, delta: float, fixed_size: bool) -> Interval:
+    """Return both ends of epsilon where one example is replaced by another.
+
+    Args:
+        noise: at sensitivity 1.
+        sampling_rate: q; with ``fixed_size`` the batch over the data set.
+        steps, delta: of the run.
+        fixed_size: batches of a fixed size, each drawn anew without replacement; else Poisson samples.
+
+    Raises:
+        InvalidValue: an argument is outside its range.
+
+    Guarantees:
+        * The upper end holds for any data and any gradients of norm at most 1.
+        * Some gradients attain at least the lower end.
+    """
+    require_run(sampling_rate=sampling_rate, steps=steps, delta=delta)
+    run: Any = {"steps": steps, "delta": delta}
+    pair = _dominating(noise.std, sampling_rate, fixed_size, steps, delta)
+    upper = composed_epsilon(pair, upper=True, **run) if steps <= MOST_STEPS else math.inf
+    if fixed_size:
+        lower = both_directions(noise.scaled(0.5), sampling_rate=sampling_rate, **run).lower
+    else:
+        lower = composed_epsilon(_opposed(noise.std, sampling_rate), upper=False, **run)
+    return Interval(lower, upper)
+
+
+def group_epsilon(epsilon_at: Callable[[float], float], *, size: int, delta: float) -> float:
+    """Return an upper end for neighbours that differ in ``size`` examples, from the one for a single example.
+
+    A mechanism with (e, d) for one example has (k e, d (exp(k e) - 1) / (exp(e) - 1)) for k of them.
+
+    Args:
+        epsilon_at: upper end for one example as a function of delta, falling.
+        size: k.
+        delta: of the group.
+    """
+
+    def excess(log_share: float) -> float:
+        share = delta * math.exp(log_share)
+        epsilon = epsilon_at(share)
+        factor = math.expm1(size * epsilon) / math.expm1(epsilon) if 0 < epsilon < 700 / size else size
+        return math.log(factor) + log_share if epsilon < 700 / size else math.inf
+
+    low, high = -40.0, -math.log(size)
+    for _ in range(_HALVINGS):
+        centre = (low + high) / 2
+        low, high = (centre, high) if excess(centre) <= 0 else (low, centre)
+    return size * epsilon_at(delta * math.exp(low)) if excess(low) <= 0 else math.inf
+
+
+def _dominating(std: float, rate: float, fixed_size: bool, steps: int, delta: float) -> LatticePair:
+    """Return a pair that dominates a step in both directions: the bound on hockey sticks from loss 0 on, mirrored."""
+    top = _top(std, rate, fixed_size, _LEFT_OUT * delta / steps)
+    for width in (top / _COARSE, top / _CELLS):
+        losses: Floats = np.arange(math.ceil(top / width) + 1, dtype=np.float64) * width
+        beyond_p, beyond_q = _survivals(losses, std, rate, fixed_size)
+        p, q = -np.diff(beyond_p), -np.diff(beyond_q)
+        deviation = math.sqrt(2 * float(p @ losses[1:] ** 2))
+        if width <= deviation / _LEVELS:
+            break
+    if not (p >= 0).all() and not fixed_size:
+        return _dominating(std, rate, True, steps, delta)  # not convex: the coarser bound, which is
+    # the mirror image, then what is left of both laws, at loss 0
+    pair = connect_dots(
+        np.concatenate([q[::-1], p]),
+        np.concatenate([p[::-1], q]),
+        first=-len(p),
+        step=width,
+        infinite=float(beyond_q[-1]),
+    )
+    pair.masses[len(p)] += max(0.0, 1 - float(beyond_p[0] + beyond_q[0]))
+    return pair
+
+
+def _survivals(losses: Floats, std: float, rate: float, fixed_size: bool) -> tuple[Floats, Floats]:
+    """Return the P and Q masses of the losses above each one of ``losses`` >= 0, (n,) each.
+
+    With a' = exp(loss) = 1 - q + q a and h_s the hockey stick of a shift s at a, the bound on the sampled hockey
+    stick at a' is q h_2 for batches of a fixed size, and q (1 - a'/a) h_1 + q (a'/a) h_2 for Poisson samples. The
+    P mass above is minus its derivative in a'.
+    """
+    a = 1 + np.expm1(losses) / rate
+    (p1, h1), (p2, h2) = (_stick(std, shift, a) for shift in (1.0, 2.0))
+    if fixed_size:
+        beyond_p, bound = p2, rate * h2
+    else:
+        share = (1 - rate) / a + rate  # a'/a
+        beyond_p = (1 - share) * p1 + share * p2 + (1 - rate) * (h2 - h1) / a**2
+        bound = rate * ((1 - share) * h1 + share * h2)
+    return beyond_p, bound + np.exp(losses) * beyond_p
+
+
+def _stick(std: float, shift: float, a: Floats) -> tuple[Floats, Floats]:
+    """Return (P mass above the threshold, hockey stick) of N(shift) from N(0) at ``a``."""
+    threshold = std**2 * np.log(a) / shift + shift / 2
+    p = ndtr(-threshold / std)
+    return p, np.maximum(ndtr((shift - threshold) / std) - a * p, 0.0)
+
+
+def _top(std: float, rate: float, fixed_size: bool, mass: float) -> float:
+    """Return a loss above which Q has at most ``mass``."""
+    top = 1e-3
+    while _survivals(np.array([top]), std, rate, fixed_size)[1][0] > mass:
+        top *= 1.1
+    return top
+
+
+def _opposed(std: float, rate: float) -> LatticePair:
+    """Return a dominated pair of one Poisson-sampled step: all other gradients zero, one of 1 against one of -1."""
+    x = np.linspace(-1 - _DEVIATIONS * std, 1 + _DEVIATIONS * std, _CELLS + 1)
+    bounds = sampled_loss((x - 0.5) / std**2, rate) - sampled_loss((-x - 0.5) / std**2, rate)
+    still, up, down = (_masses(x, shift, std) for shift in (0.0, 1.0, -1.0))
+    p, q = (1 - rate) * still + rate * down, (1 - rate) * still + rate * up
+    cells = consistent(p, q, bounds)
+    deviation = math.sqrt(float(cells[0] @ cells[2] ** 2))
+    falling = (cell[::-1] for cell in cells)
+    return merge(*falling, step=max(deviation / _LEVELS, float(np.ptp(bounds)) / 2**16))
+
+
+def _masses(x: Floats, shift: float, std: float) -> Floats:
+    """Return the masses of N(shift, std^2) between neighbours of ``x``, each from its own tail."""
+    z = (x - shift) / std
+    found: Floats = np.where(z[1:] <= 0, np.diff(ndtr(z)), -np.diff(ndtr(-z)))
+    return found

@@ -1,0 +1,95 @@
+"""Replaced examples, batches of a fixed size, shuffled batches and groups, against integrals that share no code."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from lmodp.accounting.neighbours import both_directions, group_epsilon, replaced_interval
+from lmodp.accounting.shuffling import shuffled_interval
+from lmodp.mechanisms import Gaussian
+
+X = np.linspace(-60.0, 60.0, 400_001)
+
+
+def law(weights, std):
+    """Density of a mixture of normal laws, given as weight by mean."""
+    return sum(weight * norm.pdf(X, mean, std) for mean, weight in weights.items())
+
+
+def epsilon_of(p, q, delta):
+    """Epsilon at delta of one pair of densities, the larger of both directions, by bisection on the integral."""
+
+    def delta_at(epsilon):
+        step = X[1] - X[0]
+        return max(np.maximum(a - math.exp(epsilon) * b, 0).sum() * step for a, b in ((p, q), (q, p)))
+
+    low, high = 0.0, 60.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if delta_at(middle) > delta else (low, middle)
+    return high
+
+
+@pytest.mark.parametrize(("std", "rate"), [(1.3, 0.05), (0.7, 0.4), (3.0, 1.0)])
+def test_one_step_of_fixed_size_batches_is_what_the_attained_pair_gives(std, rate):
+    """All others at -1, one at 1 or at -1: sums differ by 2 where the example is drawn (Balle et al. 2018, tight)."""
+    exact = epsilon_of(law({2.0: rate, 0.0: 1 - rate}, std), law({0.0: 1.0}, std), 1e-4)
+    found = replaced_interval(Gaussian(std=std), sampling_rate=rate, steps=1, delta=1e-4, fixed_size=True)
+    assert found.lower <= exact * (1 + 1e-6) and exact <= found.upper * (1 + 1e-6)
+    assert found.lower > 0.98 * exact and found.upper < 1.02 * exact
+
+
+@pytest.mark.parametrize(("std", "rate"), [(1.3, 0.05), (0.7, 0.4)])
+def test_no_replacement_in_poisson_samples_exceeds_the_upper_end_and_the_opposed_one_attains_the_lower(std, rate):
+    found = replaced_interval(Gaussian(std=std), sampling_rate=rate, steps=1, delta=1e-4, fixed_size=False)
+    exact = {
+        (g, other): epsilon_of(law({g: rate, 0.0: 1 - rate}, std), law({other: rate, 0.0: 1 - rate}, std), 1e-4)
+        for g, other in ((1.0, -1.0), (1.0, -0.99), (1.0, 0.0), (1.0, 0.7))
+    }
+    assert max(exact.values()) <= found.upper
+    assert 0.98 * exact[1.0, -1.0] < found.lower <= exact[1.0, -1.0] * (1 + 1e-6)
+
+
+def test_without_sampling_a_replacement_is_a_shift_of_two():
+    run = {"sampling_rate": 1.0, "steps": 5, "delta": 1e-6}
+    shift = both_directions(Gaussian(std=10.0), **run)
+    for fixed_size in (True, False):
+        found = replaced_interval(Gaussian(std=20.0), fixed_size=fixed_size, **run)
+        assert found.lower == pytest.approx(shift.lower, rel=1e-3) and found.upper == pytest.approx(
+            shift.upper, rel=1e-3
+        )
+
+
+def test_two_shuffled_batches_lie_between_what_a_plane_integral_and_one_release_give():
+    """One epoch of two batches: the example's sum is +2 and without it +1, in either batch."""
+    std, delta = 1.0, 1e-3
+    axis = np.linspace(-8.0, 10.0, 1201)
+    first, second = np.meshgrid(axis, axis)
+    cell = (axis[1] - axis[0]) ** 2
+
+    def plane(shift):
+        at, still = ((norm.pdf(x, shift, std), norm.pdf(y, 0, std)) for x, y in ((first, second), (second, first)))
+        return (at[0] * at[1] + still[0] * still[1]) / 2
+
+    p, q = plane(2.0), plane(1.0)
+    found = shuffled_interval(Gaussian(std=std), sampling_rate=0.5, steps=2, delta=delta)
+    below = np.maximum(p - math.exp(found.lower) * q, 0).sum() * cell
+    above = np.maximum(p - math.exp(found.upper) * q, 0).sum() * cell
+    assert above <= delta <= below and 0.5 * found.upper < found.lower
+
+
+def test_shuffling_is_far_from_poisson_where_it_is_known_to_be():
+    """Chua et al. (2403.17673): at small noise and one epoch shuffled batches need a much larger epsilon."""
+    run = {"sampling_rate": 0.01, "steps": 100, "delta": 1e-5}
+    assert shuffled_interval(Gaussian(std=1.1), **run).lower > 5 * both_directions(Gaussian(std=1.1), **run).upper
+
+
+def test_a_group_is_bounded_by_its_chain():
+    run = {"sampling_rate": 1.0, "steps": 1}
+    chain = group_epsilon(
+        lambda delta: both_directions(Gaussian(std=30.0), delta=delta, **run).upper, size=3, delta=1e-6
+    )
+    exact = both_directions(Gaussian(std=10.0), delta=1e-6, **run).lower
+    assert exact < chain < 1.5 * exact
