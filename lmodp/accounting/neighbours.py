@@ -19,10 +19,10 @@ from lmodp.accounting.pld.bounds import (
     Interval,
     composed_epsilon,
     consistent,
-    sampled_loss,
     scalar_interval,
 )
 from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge
+from lmodp.accounting.pld.profile import sampled_loss
 from lmodp.mechanisms import Gaussian
 from lmodp.mechanisms.arrays import Floats
 
