@@ -11,6 +11,7 @@ ADJACENCY = "add_or_remove_one"
 PRIVACY_UNIT = "example"
 PURPOSES = ("split", "head_init", "sampling", "dropout", "noise")  # of random numbers
 PURPOSES_OF_STEPS = ("sampling", "dropout", "noise")  # those that every step of a run draws for
+UNTRAINED = "none"  # the trained part of a method that trains nothing
 OWN_ENGINE = "lmodp"  # the suite's own engine, lmodp.training
 RANDOMNESS = ("seeded", "entropy")  # a benchmark that anybody can repeat; a release
 STATUSES = ("done", "skipped", "failed", "diverged")

@@ -58,7 +58,17 @@ def compare_run(certified: Plan, ran: Mapping[str, Any], *, engine: str = OWN_EN
         fewer steps drawn   a disagreement in ``steps``
         ==================  ====================================================
     """
-    checks = [*_set_fields(certified, ran), *_drawn_fields(certified, ran, engine)]
+    return _judged([*_set_fields(certified, ran), *_drawn_fields(certified, ran, engine)])
+
+
+def compare_untrained(ran: Mapping[str, Any]) -> dict[str, Any]:
+    """Hold a run that trains nothing to it: no step, no example drawn, no number that could have changed."""
+    counts = {name: ran[name] for name in ("steps", "trainable_parameters")}
+    counts["examples drawn"] = ran["batches"]["examples"]
+    return _judged([Check(name, 0, count, count == 0) for name, count in counts.items()])
+
+
+def _judged(checks: list[Check]) -> dict[str, Any]:
     wrong = next((check for check in checks if not check.agrees), None)
     reason = None if wrong is None else f"{wrong.name}: certified {wrong.certified!r}, ran {wrong.ran!r}"
     return {"conforms": wrong is None, "reason": reason, "checks": [asdict(check) for check in checks]}

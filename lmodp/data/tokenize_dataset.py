@@ -13,10 +13,11 @@ from safetensors.numpy import save_file
 from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
+from lmodp.data.prompts import prompt_rows, word_tokens
 from lmodp.data.table_to_text import group_references
 from lmodp.data.tables import load_splits
 from lmodp.data.tokens import TokenizedSplit, load_tokenizer, plain_tokens, prompt_tokens
-from lmodp.errors import require
+from lmodp.errors import DamagedFile, require
 from lmodp.records.record import write_json
 
 
@@ -29,7 +30,7 @@ def tokenize_dataset(
     tokens of the evaluation splits, so that scoring needs no other file.
 
     Args:
-        spec: ``max_length`` counts the special tokens.
+        spec: ``max_length`` counts the special tokens; ``head`` has a prompt, where the classes are words.
         dataset_folder: output of prepare_dataset.
         model_folder: output of prepare_model; holds the tokenizer.
         folder: where the files are written.
@@ -53,11 +54,16 @@ def tokenize_dataset(
     folder.mkdir(parents=True, exist_ok=True)
     facts = {}
     for name, rows in splits.items():
-        split = _tokenize(tokenizer, rows, spec["max_length"], token_types=types > 1)
+        head = spec.get("head")
+        if head is None:
+            split = _tokenize(tokenizer, rows, spec["max_length"], token_types=types > 1)
+        else:
+            split = _tokenize_prompts(tokenizer, rows, spec["max_length"], head)
         if "record" in rows.column_names and name != "train":
             write_json(folder / f"{name}.references.json", group_references(rows))
-        arrays = {key: getattr(split, key) for key in ("tokens", "starts", "labels", "target_starts", "token_types")}
-        save_file({key: value for key, value in arrays.items() if value is not None}, folder / f"{name}.safetensors")
+        arrays = {key: value for key, value in vars(split).items() if isinstance(value, np.ndarray)}
+        save_file(arrays, folder / f"{name}.safetensors")
+        _check_words(tokenizer, split)
         facts[name] = _facts(split)
     return {"splits": facts, "pad_token_id": tokenizer.pad_token_id, "vocabulary": len(tokenizer)}
 
@@ -70,6 +76,16 @@ def _check_room(tokenizer: Any, columns: list[str], max_length: int) -> None:
     marks = tokenizer.num_special_tokens_to_add(pair=texts == 2)
     rule = f"must be at least {marks + texts}: {marks} special tokens and {texts} of text"
     require(max_length >= marks + texts, "max_length", max_length, rule)
+
+
+def _check_words(tokenizer: Any, split: TokenizedSplit) -> None:
+    """Raise `DamagedFile` if all texts read the same, as under a tokenizer that knows no word of them."""
+    rows = split.rows()
+    if len(rows) > 1 and all(np.array_equal(row, rows[0]) for row in rows):
+        raise DamagedFile(
+            f"tokenizer = {type(tokenizer).__name__}: all {len(rows)} texts become the same {len(rows[0])} tokens. "
+            "Save the folder's tokenizer as the class that transformers has for this model, and with its words."
+        )
 
 
 def position_limit(config: PretrainedConfig) -> int:
@@ -100,6 +116,19 @@ def _tokenize(tokenizer: Any, rows: Any, max_length: int, *, token_types: bool) 
         labels=np.array(rows["label"], dtype=np.int64),
         token_types=_flat(found["token_type_ids"]) if typed else None,
         truncated=sum(len(long) > len(short) for long, short in zip(full, kept, strict=True)),
+    )
+
+
+def _tokenize_prompts(tokenizer: Any, rows: Any, max_length: int, head: Mapping[str, Any]) -> TokenizedSplit:
+    word_tokens(tokenizer, head["words"])  # refused before anything is trained
+    columns = [list(rows[name]) for name in ("sentence", "sentence2") if name in rows.column_names]
+    kept, masks, truncated = prompt_rows(tokenizer, head["prompt"], columns, max_length)
+    return TokenizedSplit(
+        tokens=_flat(kept),
+        starts=_starts(kept),
+        labels=np.array(rows["label"], dtype=np.int64),
+        masks=None if masks is None else np.array(masks, dtype=np.int64),
+        truncated=truncated,
     )
 
 

@@ -38,6 +38,7 @@ class TokenizedSplit:
             (N,), int64; None for classification.
         token_types: 0 in the first and 1 in the second sentence, shape as ``tokens``;
             None if the model has only one type, or examples have only one sentence.
+        masks: place of the masked word in each example, shape (N,), int64; None without one.
         truncated: number of examples that were cut at the limit.
     """
 
@@ -46,6 +47,7 @@ class TokenizedSplit:
     labels: np.ndarray | None = None
     target_starts: np.ndarray | None = None
     token_types: np.ndarray | None = None
+    masks: np.ndarray | None = None
     truncated: int = 0
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from lmodp.grid.cells import Cell, Grid
 from lmodp.grid.sections import Config
 from lmodp.models.pretraining_settings import PretrainingSettings
 from lmodp.specs import ActivationsSpec, CellSpec
-from lmodp.vocabulary import OWN_ENGINE
+from lmodp.vocabulary import OWN_ENGINE, UNTRAINED
 
 RATE = 80e9  # operations per second of one core of the reference machine in layers of `FULL_WIDTH` and more
 FULL_WIDTH = 192  # narrower layers reach less of it
@@ -95,6 +95,8 @@ def cell_seconds(cell: Cell, grid: Grid, *, audited: bool = False) -> float:
 def trained_part(part: Any, shape: Shape, *, cached: bool) -> tuple[int, float, float]:
     """Layers that run, trained weights, and forward passes that one step's work equals."""
     kind = part if isinstance(part, str) else next(iter(part))
+    if kind == UNTRAINED:
+        return (0 if cached else shape.layers), 0.0, 0.0
     if kind == "head":
         return (0 if cached else shape.layers), shape.width**2, 2.0 if cached else 1.0
     if kind == "last_layers":

@@ -45,7 +45,7 @@ def cell_memory(cell: Cell, grid: Grid) -> tuple[int, int | None]:
 
 def activations_bytes(spec: CellSpec | ActivationsSpec, shape: Shape) -> int:
     """Return the size of the cached outputs of frozen layers, over the training examples."""
-    states = spec.card.train_size * (1 if spec.trainable == "head" else length_of(spec))
+    states = spec.card.train_size * (1 if isinstance(spec.trainable, str) else length_of(spec))
     return 4 * states * shape.width
 
 

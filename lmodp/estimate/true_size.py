@@ -23,6 +23,7 @@ from lmodp.errors import Unsupported
 from lmodp.estimate.shapes import known_config
 from lmodp.models.cards import ModelCard
 from lmodp.models.classifier import SequenceClassifier, transformers_model
+from lmodp.models.label_words import unloaded_prompted
 from lmodp.models.trainable import set_trainable
 from lmodp.training.clipping.recording import tapped_layers
 
@@ -71,6 +72,8 @@ def build_at_true_size(card: ModelCard, *, classes: int | None, pooling: str, la
     with torch.device("meta"):
         if classes is None:
             return AutoModelForCausalLM.from_config(config)
+        if pooling == "mask":
+            return SequenceClassifier(unloaded_prompted(config, classes), pooling)
         config.num_labels = classes
         return SequenceClassifier(AutoModelForSequenceClassification.from_config(config), pooling)
 

@@ -29,6 +29,7 @@ from lmodp.specs import (
     TokensSpec,
     TrainingSpec,
 )
+from lmodp.vocabulary import UNTRAINED
 
 NOT_IN_SPEC = {"title", "repetitions", "methods", "privacy", "certify_only", "learning_rates"}
 S = TypeVar("S", DatasetSpec, ModelSpec, TokensSpec, ActivationsSpec)
@@ -238,9 +239,7 @@ class Grid:
         if own_model is not None:
             values["model_source"] = "hub" if self.config.models[experiment.model].revision else "local"
         if values["pooling"] is None:
-            card = self.config.cards[experiment.dataset]
-            model = self.config.model_cards[experiment.model]
-            values["pooling"] = model.native_pooling if card.task == "classification" else "first"
+            values["pooling"] = self._pooling(experiment)
         if method.name in experiment.learning_rates:
             training["learning_rate"] = experiment.learning_rates[method.name]
         return CellSpec(
@@ -262,6 +261,13 @@ class Grid:
             training=TrainingSpec(**training),
         )
 
+    def _pooling(self, experiment: Experiment) -> str:
+        model = self.config.model_cards[experiment.model]
+        if experiment.head is not None:
+            return "last" if model.generates else "mask"
+        classifies = self.config.cards[experiment.dataset].task == "classification"
+        return model.native_pooling if classifies else "first"
+
 
 def activations_of(spec: CellSpec) -> ActivationsSpec | None:
     """Return the frozen prefix's outputs over the cell's data set, where they can be cached.
@@ -269,7 +275,7 @@ def activations_of(spec: CellSpec) -> ActivationsSpec | None:
     Only a frozen *and* deterministic prefix can: the head and the last layers
     leave one, dropout in it would not be deterministic.
     """
-    part = spec.trainable
+    part = "head" if spec.trainable == UNTRAINED else spec.trainable  # the same outputs
     if not (part == "head" or (isinstance(part, Mapping) and "last_layers" in part)) or spec.training.dropout > 0:
         return None
     if spec.card.task != "classification":
@@ -280,7 +286,11 @@ def activations_of(spec: CellSpec) -> ActivationsSpec | None:
 def counted_of(spec: CellSpec) -> CountedSpec:
     """Return what decides how many coordinates a step of a cell releases."""
     return CountedSpec(
-        model=spec.needed_model.id, dataset=spec.dataset, trainable=spec.trainable, own_data=spec.own_data
+        model=spec.needed_model.id,
+        dataset=spec.dataset,
+        trainable=spec.trainable,
+        head=spec.head,
+        own_data=spec.own_data,
     )
 
 

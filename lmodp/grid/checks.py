@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from lmodp.data.cards import DATASETS
+from lmodp.data.cards import DATASETS, DatasetCard
 from lmodp.data.layouts import LAYOUTS
+from lmodp.data.prompts import MASK, TEXTS
 from lmodp.errors import Fault, nearest
 from lmodp.grid import own
-from lmodp.grid.sections import Config, Privacy, under
+from lmodp.grid.sections import Config, Head, Privacy, under
 from lmodp.methods.contract import points_of
 from lmodp.methods.discovery import load_methods, method_paths
-from lmodp.models.cards import MODELS
+from lmodp.models.cards import MODELS, ModelCard
 
 MOST_CELLS, MOST_RUNS = 5_000, 100_000  # of a grid; the paper's has 500 cells
 FILES = LAYOUTS["plain"]
@@ -162,11 +163,34 @@ def _impossible_tasks(config: Config) -> list[Fault]:
                     "Leave it out.",
                 )
             )
+        if item.head is not None:
+            faults += _impossible_prompt(f"experiments.{key}", item.head, item.pooling, data, model)
         if item.layers is not None and not model.depth:
             faults.append(
                 Fault(f"experiments.{key}.layers", item.layers, f"model {item.model} is used whole", "Leave it out.")
             )
     return faults
+
+
+def _impossible_prompt(
+    place: str, head: Head, pooling: str | None, data: DatasetCard, model: ModelCard
+) -> Iterator[Fault]:
+    """Label words: one per class, and places that the model can read."""
+    if data.task != "classification":
+        yield Fault(f"{place}.head", "...", f"is for classification, {data.name} is not", "Leave it out.")
+    elif len(head.words) != len(data.labels):
+        classes = ", ".join(data.labels)
+        rule = f"must have one word for each of the {len(data.labels)} classes of {data.name}: {classes}"
+        yield Fault(f"{place}.head.words", head.words, rule)
+    if pooling is not None:
+        yield Fault(f"{place}.pooling", pooling, "is decided by the prompt", "Leave it out.")
+    if head.prompt.count(TEXTS[0]) != 1 or head.prompt.count(TEXTS[1]) > 1:
+        yield Fault(f"{place}.head.prompt", head.prompt, "must hold {text} once, and {text2} once for pairs")
+    masks = 0 if model.generates else 1
+    if head.prompt.count(MASK) != masks:
+        rule = "must hold {mask} once, where a masked model puts the word"
+        rule = rule if masks else "must hold no {mask}: a causal model puts the word at the end"
+        yield Fault(f"{place}.head.prompt", head.prompt, rule)
 
 
 def _impossible_tuning(config: Config) -> list[Fault]:

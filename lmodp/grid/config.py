@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
@@ -115,12 +115,20 @@ def _is_branch(part: Any) -> bool:
 
 def _keys_at(path: list[Any], top: type[Section]) -> list[str]:
     """The keys allowed at a place of the file."""
-    found: list[type[Section]] = [top]
+    found: list[Any] = [top]
     for part in path:
-        inner = [section.model_fields[part].annotation for section in found if part in section.model_fields]
-        if inner:  # otherwise it is a name that the user chose, such as an experiment's
-            found = [section for annotation in inner for section in _sections(annotation)]
-    return [field.alias or name for section in found for name, field in section.model_fields.items()]
+        found = [inner for annotation in found for inner in _inside(annotation, part)]
+    sections = [section for annotation in found for section in _sections(annotation)]
+    return [field.alias or name for section in sections for name, field in section.model_fields.items()]
+
+
+def _inside(annotation: Any, part: Any) -> list[Any]:
+    """The types of what a part of a path leads to: a section's key, or a name that the user chose."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation.model_fields[part].annotation] if part in annotation.model_fields else []
+    if get_origin(annotation) is dict:
+        return [get_args(annotation)[1]]
+    return [inner for one in get_args(annotation) for inner in _inside(one, part)]
 
 
 def _sections(annotation: Any) -> list[type[Section]]:

@@ -166,6 +166,15 @@ class Generation(Section):
     records: Count | None = Field(None, description="how many distinct records are scored; null for all")
 
 
+class Head(Section):
+    """A classifier by label words in place of a new head."""
+
+    prompt: Annotated[str, Field(min_length=1, max_length=10_000)] = Field(
+        description="holds {text}, for pairs {text2}, and for a masked model {mask}"
+    )
+    words: Several[Label] = Field(description="one per class, in the order of the classes, each one token of the model")
+
+
 class Experiment(Section):
     """One comparison: a data set, a model and a trainable part, over methods and targets."""
 
@@ -179,6 +188,7 @@ class Experiment(Section):
     pooling: Literal["first", "mean", "last"] | None = Field(
         None, description="how a text becomes one vector; null for the way of the model's own class in transformers"
     )
+    head: Head | None = Field(None, description="label words in place of a new head; the prompt decides the pooling")
     max_length: Annotated[Count, Field(ge=3)] = 64
     repetitions: ByCalibration[Count] = Field(1, description="one number, or one for each calibration")
     certify_only: bool = Field(False, description="certify and audit the mechanisms of this plan; train nothing")

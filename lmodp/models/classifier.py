@@ -12,39 +12,42 @@ from transformers.modeling_outputs import BaseModelOutput
 from lmodp.errors import given, nearest, require
 from lmodp.models.architectures import TransformersModel, architecture_of, at_path, head_modules
 
-POOLINGS = ("first", "mean", "last")
+POOLINGS = ("first", "mean", "last", "mask")
 
 
-def pool(hidden: Tensor, mask: Tensor | None, pooling: str) -> Tensor:
+def pool(hidden: Tensor, mask: Tensor | None, pooling: str, places: Tensor | None = None) -> Tensor:
     """Return one vector per example: (B, T, H), (B, T) -> (B, H).
 
     "first" takes the first position, "mean" the mean over positions with mask 1, and
-    "last" the last position with mask 1.
+    "last" the last position with mask 1. "mask" takes ``places`` (B,), those of the masked words.
 
     Edge cases: for an example without any token, "mean" gives zero and "last" gives
     its first position.
     """
     if pooling == "first":
         return hidden[:, 0]
+    rows = torch.arange(len(hidden), device=hidden.device)
+    if pooling == "mask":
+        return hidden[rows, given(places, "masks", "are needed to pool by 'mask'")]
     mask = given(mask, "attention_mask", f"is needed to pool by {pooling!r}")
     if pooling == "mean":
         weight = mask.to(hidden.dtype)
         return torch.bmm(weight[:, None], hidden)[:, 0] / weight.sum(1, keepdim=True).clamp_min(1)
     positions = torch.arange(mask.shape[1], device=mask.device)
     last = (positions * (mask > 0)).argmax(1)
-    return hidden[torch.arange(len(hidden), device=hidden.device), last]
+    return hidden[rows, last]
 
 
 class SequenceClassifier(nn.Module):
-    """A transformers sequence classifier whose head reads a pooled hidden state.
+    """A transformers model whose head reads a pooled hidden state: a sequence classifier, or one of label words.
 
     With the architecture's native pooling the logits equal those of the
     transformers model (tested to the bit where the operations are the same).
 
     Args:
-        model: an encoder's or a decoder's ``...ForSequenceClassification``. BERT's pooler
-            counts as head.
-        pooling: "first", "mean" or "last"; None for the native one.
+        model: an encoder's or a decoder's ``...ForSequenceClassification``, or a masked model from
+            `lmodp.models.label_words`. BERT's pooler counts as head.
+        pooling: "first", "mean", "last" or "mask"; None for the native one.
     """
 
     model: TransformersModel
@@ -77,13 +80,13 @@ class SequenceClassifier(nn.Module):
             pooled = self.pooled_state(input_ids=input_ids, attention_mask=attention_mask, **inputs)
         return self.head(pooled)
 
-    def pooled_state(self, *, attention_mask: Tensor | None, **inputs: Any) -> Tensor:
+    def pooled_state(self, *, attention_mask: Tensor | None, masks: Tensor | None = None, **inputs: Any) -> Tensor:
         """Return the input of the head, (B, H)."""
         backbone = getattr(self.model, architecture_of(self.model).backbone)
         if architecture_of(self.model).native_pooling == "last":  # a decoder
             inputs["use_cache"] = False
         hidden = backbone(attention_mask=attention_mask, **inputs).last_hidden_state
-        return pool(hidden, attention_mask, self.pooling)
+        return pool(hidden, attention_mask, self.pooling, masks)
 
     def head(self, pooled: Tensor) -> Tensor:
         """Return the logits of the model's own head on a pooled state (B, H).
@@ -92,6 +95,8 @@ class SequenceClassifier(nn.Module):
         """
         kind = self.model.config.model_type
         pooled = pooled.to(next(value.dtype for module in head_modules(self.model) for value in module.parameters()))
+        if getattr(self.model, "label_words", False):
+            return self._own_head(pooled)[:, 0]
         if kind == "roberta":
             return self.model.classifier(pooled[:, None])
         if kind == "bert":

@@ -10,20 +10,26 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from lmodp.data.cards import DatasetCard
+from lmodp.models.label_words import unloaded_prompted
 from lmodp.models.trainable import set_trainable
 
 
-def trained_parameters(model_folder: Path, *, card: DatasetCard, part: str | Mapping[str, Any]) -> int:
+def trained_parameters(
+    model_folder: Path, *, card: DatasetCard, part: str | Mapping[str, Any], prompted: bool = False
+) -> int:
     """Return the number of trained parameters.
 
     Args:
         model_folder: of a prepared model; its configuration is read.
         card: of the data set; says whether the model is a classifier, and of how many classes, or a language model.
         part: the trained part, see `set_trainable`.
+        prompted: whether the classes are label words.
     """
     config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
     with torch.device("meta"):
-        if card.task == "classification":
+        if prompted:
+            model = unloaded_prompted(config, len(card.labels))
+        elif card.task == "classification":
             config.num_labels = len(card.labels)
             model = AutoModelForSequenceClassification.from_config(config)
         else:

@@ -62,10 +62,14 @@ def identity_of(own: OwnModel, *, cache_root: Path, data_root: Path | None) -> t
     kind = config.get("model_type") if isinstance(config, dict) else None
     if not isinstance(kind, str):
         raise DamagedFile(f"file = {str(folder / CONFIG)!r}: names no model_type. Save the model with transformers.")
-    causal = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    identity = {"architecture": kind, "causal": causal, "content": own.revision or content_of(folder)}
+    identity = {"architecture": kind, "causal": is_causal(kind), "content": own.revision or content_of(folder)}
     values = {name: value for name, value in config.items() if name not in ("model_type", "architectures")}
     return identity, card_of(own.name, identity, config=values)
+
+
+def is_causal(kind: str) -> bool:
+    """Whether transformers has an architecture as a causal language model, and not as a masked one."""
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
 def content_of(folder: Path) -> str:

@@ -163,7 +163,7 @@ def _forwards(
     for start in range(0, len(order), batch_size):
         indices = order[start : start + batch_size]
         batch = examples.batch(indices)
-        inputs = {name: value for name, value in batch.items() if name not in ("labels", *examples.values)}
+        inputs = {name: value for name, value in batch.items() if name != "labels"}
         with torch.no_grad():
             with explained(model, inputs):
                 states = _states(model, inputs, prefixes)
@@ -196,7 +196,7 @@ def _states(model: Any, inputs: dict[str, Tensor], prefixes: Sequence[Prefix]) -
         if to_the_top:
             hidden[0] = model.pooled_state(**inputs)
         else:
-            getattr(inner, parts.backbone)(**inputs)
+            getattr(inner, parts.backbone)(**{name: value for name, value in inputs.items() if name != "masks"})
     except _Reached:
         pass
     finally:

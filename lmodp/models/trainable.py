@@ -12,6 +12,7 @@ from transformers.pytorch_utils import Conv1D
 from lmodp.errors import InvalidValue, Unsupported, nearest, require
 from lmodp.models.architectures import TransformersModel, architecture_of, at_path, head_modules
 from lmodp.models.classifier import transformers_model
+from lmodp.vocabulary import UNTRAINED
 
 LORA_DEFAULTS: Mapping[str, Any] = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
 
@@ -25,7 +26,7 @@ def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int)
 
     Args:
         model: a transformers model or a `SequenceClassifier` around one.
-        part: "full", "head", "bitfit" (all bias terms), ``{"last_layers": k}`` (the
+        part: "full", "head", "none", "bitfit" (all bias terms), ``{"last_layers": k}`` (the
             last k blocks and the final norm), or ``{"lora": {"rank", "alpha",
             "dropout", "targets"}}``, each key optional.
         seed: for the initial values of the adapters.
@@ -45,7 +46,7 @@ def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int)
     for _, value in trained:
         if value.dtype.itemsize < 4:  # sums, noise and Adam's moments need float32
             value.data = value.data.float()
-    if not trained:
+    if not trained and name != UNTRAINED:
         raise Unsupported(f"trainable_part = {part!r}: the model has nothing to train there. Choose another part.")
     return {
         "part": part
@@ -87,9 +88,9 @@ def _head(model: TransformersModel, options: None, seed: int) -> None:
 
 
 def _new_head(model: TransformersModel) -> None:
-    """Train the head of the task, if the model has one."""
+    """Train the head of the task, if the model has one; one of label words is such a head."""
     for module in head_modules(model):
-        if module is not model.get_output_embeddings():
+        if module is not model.get_output_embeddings() or getattr(model, "label_words", False):
             module.requires_grad_(True)
 
 
@@ -171,6 +172,7 @@ def _bitfit(model: nn.Module, options: None, seed: int) -> None:
 
 PARTS: dict[str, Callable[[nn.Module, Any, int], None]] = {
     "full": _full,
+    UNTRAINED: lambda model, options, seed: None,
     "head": _head,
     "last_layers": _last_layers,
     "lora": _lora,

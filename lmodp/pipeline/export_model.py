@@ -21,8 +21,9 @@ from lmodp.models.architectures import architecture_of
 from lmodp.models.cards import MODELS
 from lmodp.models.classifier import SequenceClassifier, transformers_model
 from lmodp.models.folders import scratch_folder
+from lmodp.models.label_words import with_words
 from lmodp.models.trainable import lora_config
-from lmodp.pipeline import jobs
+from lmodp.pipeline.runs import runs_of
 from lmodp.records.places import cell_path, certificate_path
 from lmodp.records.record import read_record, read_runs, write_json
 from lmodp.reporting.model_card import model_card
@@ -52,7 +53,7 @@ def export_model(layout: Layout, cell: Cell, folder: Path, *, repetition: int = 
     """
     free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     require(free, "folder", str(folder), "is there already", "Name a new one.")
-    runs = jobs.runs_of(layout, cell)
+    runs = runs_of(layout, cell)
     path = runs.weights(checked_line(cell, runs, repetition)["run"])
     if not path.is_file():
         raise MissingFile(f"weights = {str(path)!r}: are not there. Run the grid again; finished records are kept.")
@@ -62,6 +63,8 @@ def export_model(layout: Layout, cell: Cell, folder: Path, *, repetition: int = 
         weights = {name.removeprefix("model."): value for name, value in weights.items()}
         model.config.id2label = dict(enumerate(task.card.labels))
         model.config.label2id = {name: number for number, name in enumerate(task.card.labels)}
+    if cell.spec.head is not None and cell.spec.pooling == "mask":
+        model, weights = with_words(task.model_folder, cell.spec.head["words"], weights)
     tokenizer = load_tokenizer(task.model_folder)
     tokenizer.model_max_length = cell.spec.max_length
     base, name = _base(layout, cell)
@@ -104,7 +107,7 @@ def checked_line(cell: Cell, runs: CellRuns, repetition: int = 0) -> dict[str, A
 
 def _fitting(model: Any) -> Any:
     """The transformers model of a task, if its own class pools as the task does."""
-    if isinstance(model, SequenceClassifier):
+    if isinstance(model, SequenceClassifier) and model.pooling != "mask":
         native = architecture_of(model.model).native_pooling
         if model.pooling != native:
             raise Unsupported(

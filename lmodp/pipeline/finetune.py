@@ -28,6 +28,7 @@ from lmodp.pipeline.bundles import Bundles, Task
 from lmodp.pipeline.export_model import checked_line, export_model
 from lmodp.pipeline.job import Job
 from lmodp.pipeline.layout import Layout
+from lmodp.pipeline.runs import runs_of
 from lmodp.records.places import cell_path, certificate_path
 from lmodp.records.record import read_record, read_runs
 from lmodp.stages.cell_runs import CellRuns
@@ -57,7 +58,7 @@ class FineTuned:
 
     @cached_property
     def _runs(self) -> CellRuns:
-        return jobs.runs_of(self.layout, self.cell)
+        return runs_of(self.layout, self.cell)
 
     @cached_property
     def model(self) -> Any:
@@ -121,6 +122,7 @@ def finetune(
     label: str | None = "label",
     source: str | None = None,
     target: str | None = None,
+    head: Mapping[str, Any] | None = None,
     trainable: str | Mapping[str, Any] = "full",
     peft_config: Any = None,
     max_length: int = 128,
@@ -158,6 +160,7 @@ def finetune(
         eval_dataset: held-out examples; without them the share ``test_size`` of the data is held out.
         text, label: columns of a classification set; ``text`` may name two.
         source, target: columns of a table-to-text set; they replace ``text`` and ``label``.
+        head: label words in place of a new head: {"prompt": "{text} It was", "words": [" bad", " good"]}.
         trainable: "full", "head", "bitfit", {"last_layers": k} or {"lora": {"rank": r, "alpha": a, "targets": [...]}}.
         peft_config: a `peft.LoraConfig` in place of ``trainable``.
         max_length: tokens of an example; longer ones are cut.
@@ -206,6 +209,7 @@ def finetune(
                 "title": RUN,
                 "dataset": DATA,
                 "model": model if isinstance(model, str) and model in MODELS else MODEL,
+                "head": None if head is None else dict(head),
                 "trainable": trainable if peft_config is None else {"lora": _lora(peft_config)},
                 "max_length": max_length,
                 "generation": generation,
@@ -315,7 +319,7 @@ def _run(config: Config) -> FineTuned:
     made: set[Task] = set()
     _make(Bundles(layout), Task("finetune_model", cell.id), made)
     found = FineTuned(layout, cell)
-    checked_line(cell, jobs.runs_of(layout, cell))
+    checked_line(cell, runs_of(layout, cell))
     return found
 
 

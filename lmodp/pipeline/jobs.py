@@ -12,22 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmodp.estimate.seconds import cell_seconds, slowness
 from lmodp.methods.discovery import get_method
 from lmodp.pipeline.job import Job
+from lmodp.pipeline.runs import CELL_INPUTS, runs_of
 from lmodp.records.artefacts import damage
 from lmodp.records.record import answered, read_record
-from lmodp.records.reuse import input_hashes
-from lmodp.records.stage_table import stage_code
 
 if TYPE_CHECKING:
-    from lmodp.grid.cells import Cell
-    from lmodp.pipeline.layout import Layout
     from lmodp.specs import ActivationsSpec
-    from lmodp.stages.cell_runs import CellRuns
 
-CELL_INPUTS = ("certificate", "dataset", "model", "tokens", "activations")
-LONG = 600.0  # expected seconds of a run from which on it keeps checkpoints
 CELL_STAGES = ("finetune_model", "evaluate_model", "verify_run")
 
 
@@ -220,24 +213,6 @@ def _cell(job: Job) -> dict[str, Path]:
         work=lambda: verify_run(cell, runs, certificate),
     )
     return {"finetune": record["finetune_model"], "evaluate": record["evaluate_model"], **needs}
-
-
-def runs_of(layout: Layout, cell: Cell) -> CellRuns:
-    """Return the runs of a cell, made from the inputs that are there now."""
-    from lmodp.stages.cell_runs import CellRuns
-
-    needs = Job.of_stage(layout, "finetune_model", cell.id).records(*CELL_INPUTS)
-    expected = cell_seconds(cell, layout.grid) * slowness(layout.config) / cell.repetitions
-    return CellRuns(
-        cell=cell,
-        root=layout.results,
-        cache=layout.cache,
-        code=stage_code("finetune_model", layout.method_file("finetune_model", cell.spec.to_dict())),
-        inputs=input_hashes(layout.results, needs.values()),
-        any_code=layout.keeps("finetune_model"),
-        device=layout.config.device,
-        long=expected > LONG and cell.spec.randomness == "seeded",  # a checkpoint holds the key of the noise
-    )
 
 
 def _audit_training(job: Job, trained: Mapping[str, Path]) -> None:

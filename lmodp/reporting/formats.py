@@ -70,9 +70,12 @@ def plain_list(items: list[str], last: str = "and") -> str:
 def trainable_words(part: Any) -> str:
     """Return what is trained, in words, from the configuration's value."""
     if isinstance(part, str):
-        return {"full": "all parameters", "head": "the classification head", "bitfit": "biases and the head"}.get(
-            part, part
-        )
+        return {
+            "full": "all parameters",
+            "head": "the classification head",
+            "bitfit": "biases and the head",
+            "none": "nothing",
+        }.get(part, part)
     if "last_layers" in part:
         layers = part["last_layers"]
         return f"the last {'layer' if layers == 1 else f'{layers} layers'} and the head"

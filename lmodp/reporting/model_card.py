@@ -38,7 +38,7 @@ def model_card(cell: Cell, finetuned: Mapping[str, Any], certificate: Mapping[st
     lines = [
         "---",
         "library_name: transformers",
-        f"pipeline_tag: {'text-classification' if classifier else 'text-generation'}",
+        f"pipeline_tag: {_pipeline(spec, classifier)}",
         "tags: [differential-privacy, lmodp]",
         "---",
         "",
@@ -54,9 +54,22 @@ def model_card(cell: Cell, finetuned: Mapping[str, Any], certificate: Mapping[st
     return "\n".join(lines)
 
 
+def _pipeline(spec: CellSpec, classifier: bool) -> str:
+    return "fill-mask" if spec.pooling == "mask" else "text-classification" if classifier else "text-generation"
+
+
 def _use(spec: CellSpec, classifier: bool) -> str:
-    kind = "AutoModelForSequenceClassification" if classifier else "AutoModelForCausalLM"
-    return (
+    masked, head = spec.pooling == "mask", spec.head
+    kind = "AutoModelForMaskedLM" if masked else "AutoModelForSequenceClassification"
+    kind = kind if classifier else "AutoModelForCausalLM"
+    prompt = ""
+    if head is not None:
+        words = ", ".join(
+            f"`{word}` for `{label}`" for word, label in zip(head["words"], spec.card.labels, strict=True)
+        )
+        where = "the words' scores at the mask" if masked else "the scores of the classes at the prompt's end"
+        prompt = f"It reads `{head['prompt']}` and answers with {where}: {words}. "
+    return prompt + (
         f"Load it with `{kind}.from_pretrained(FOLDER)` and `AutoTokenizer.from_pretrained(FOLDER)`. It was trained "
         f"on texts of at most {spec.max_length} tokens."
     )

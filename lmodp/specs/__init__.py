@@ -62,6 +62,7 @@ class TokensSpec(Spec, OfDataset):
     model_source: str | None
     layers: int | None
     max_length: int
+    head: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
     own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
     own_model: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
@@ -98,6 +99,7 @@ class TaskSpec(OfDataset):
         precision: "float32" or "bfloat16".
         batch_size: examples per forward pass when a model is scored.
         generation: settings of beam search; None for the published ones.
+        head: ``prompt`` and ``words`` of a head of label words (`lmodp.data.prompts`); None for a new head.
         own_data: see `OfDataset`.
     """
 
@@ -108,6 +110,7 @@ class TaskSpec(OfDataset):
     precision: str = "float32"
     batch_size: int = 64
     generation: Mapping[str, Any] | None = None
+    head: Mapping[str, Any] | None = None
     own_data: Mapping[str, Any] | None = None
 
 
@@ -124,6 +127,7 @@ class ActivationsSpec(Spec, OfDataset):
     trainable: Any
     pooling: str
     threads: int
+    head: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
     own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
     own_model: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
@@ -146,7 +150,8 @@ class ActivationsSpec(Spec, OfDataset):
     @property
     def task(self) -> TaskSpec:
         """The task that splits the model into prefix and trained part; only a prefix without dropout is cached."""
-        return TaskSpec(dataset=self.dataset, trainable=self.trainable, pooling=self.pooling, own_data=self.own_data)
+        names = ("dataset", "trainable", "pooling", "head", "own_data")
+        return TaskSpec(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +179,7 @@ class CountedSpec(Spec, OfDataset):
     model: str
     dataset: str
     trainable: Any
+    head: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
     own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
 
@@ -286,6 +292,7 @@ class CellSpec(Spec, OfDataset):
         privacy_unit, adjacency: who is protected, and which data sets are neighbours.
         randomness: "seeded" for a benchmark; "entropy" for a release.
         public_scores: whether the scored split is public, so that a release may tell its scores.
+        head: see `TaskSpec`.
         own_data, own_model: see `OfDataset` and `ModelSpec`.
     """
 
@@ -315,6 +322,7 @@ class CellSpec(Spec, OfDataset):
     randomness: str = field(default="seeded", metadata=LATER)
     public_scores: bool = field(default=False, metadata=LATER)
     after_noise: str | None = field(default=None, metadata=OPTIONAL)
+    head: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
     own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
     own_model: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
@@ -372,6 +380,7 @@ class CellSpec(Spec, OfDataset):
             precision=self.training.precision,
             batch_size=self.training.micro_batch_size,
             generation=self.generation,
+            head=self.head,
             own_data=self.own_data,
         )
 

@@ -96,4 +96,5 @@ def _dimension(spec: MechanismSpec, model_folder: Path | None) -> int | None:
         return None
     from lmodp.models.counting import trained_parameters  # torch, for the methods that ask only
 
-    return trained_parameters(model_folder, card=spec.released.card, part=spec.released.trainable)
+    asked, prompted = spec.released, spec.released.head is not None
+    return trained_parameters(model_folder, card=asked.card, part=asked.trainable, prompted=prompted)

@@ -26,13 +26,13 @@ from lmodp.seeds import run_seeds
 from lmodp.specs import CellSpec
 from lmodp.stages.cell_runs import CellRuns, Task
 from lmodp.stages.tuning import REPETITION, choosing_examples, training_examples, tune
-from lmodp.training import Examples, TrainingSettings, train
+from lmodp.training import Examples, TrainingResult, TrainingSettings, train
 from lmodp.training.examples import arranged
 from lmodp.training.losses import Loss
 from lmodp.training.memory import forget_peak_memory, set_up_training
-from lmodp.training.run_log import mean_clipped_share
+from lmodp.training.run_log import RunLog, mean_clipped_share
 from lmodp.training.settings import AfterNoise
-from lmodp.vocabulary import OWN_ENGINE
+from lmodp.vocabulary import OWN_ENGINE, UNTRAINED
 
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
@@ -226,6 +226,9 @@ class _Trainer:
 
     def _resumed(self, model: nn.Module, run: str, seeds: Mapping[str, int]) -> Any:
         """Train from the run's checkpoint, if it can be used; a damaged or foreign one is thrown away."""
+        if self.spec.trainable == UNTRAINED:
+            plan, settings = self.spec.plan(None), settings_of(self.spec)
+            return TrainingResult(RunLog().record(plan=plan, settings=settings, meter=None, trainable=0), timing={})
         training = self.cell.spec.training
         checkpoint = self.runs.checkpoint(run) if training.checkpoint_every or self.runs.long else None
         evaluate = self._scores if training.evaluate_every else None

@@ -19,6 +19,7 @@ from lmodp.seeds import derive_seed
 from lmodp.specs import CellSpec
 from lmodp.stages.cell_runs import Task
 from lmodp.training.examples import Examples, SomeExamples
+from lmodp.vocabulary import UNTRAINED
 
 SPLIT = "validation"
 REPETITION = -1  # of the trials' seeds, which no run has
@@ -60,7 +61,7 @@ def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], float]) -> dic
 
     Edge cases: the first of equals is taken; if every candidate diverges, the first.
     """
-    known = spec.training.candidates
+    known = spec.training.candidates[: 1 if spec.trainable == UNTRAINED else None]
     losses = [attempt(candidate) for candidate in known] if len(known) > 1 else [math.nan]
     ranked = [loss if math.isfinite(loss) else math.inf for loss in losses]
     return {

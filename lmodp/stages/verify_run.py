@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lmodp.auditing.conformance import compare_run
+from lmodp.auditing.conformance import compare_run, compare_untrained
 from lmodp.mechanisms import released
 from lmodp.plan import Plan
 from lmodp.specs import CellSpec, MechanismSpec
+from lmodp.vocabulary import UNTRAINED
 
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
@@ -32,7 +33,7 @@ def verify_run(cell: Cell, runs: CellRuns, certificate: Mapping[str, Any]) -> di
         why = {"status": certificate["status"], "reason": certificate["reason"]}
         return {"runs": [{**_head(line), **why, "conforms": None} for line in lines], **why}
     plan = certified_plan(cell.spec, certificate, finetune)
-    compared = [_compare(line, plan, cell.spec.engine) for line in lines]
+    compared = [_compare(line, plan, cell.spec) for line in lines]
     wrong = next((run for run in compared if run["status"] != "done"), None)
     if wrong is None:
         return {"runs": compared}
@@ -56,10 +57,11 @@ def _head(line: Mapping[str, Any]) -> dict[str, Any]:
     return {name: line[name] for name in ("run", "repetition", "status", "reason")}
 
 
-def _compare(line: Mapping[str, Any], plan: Plan, engine: str) -> dict[str, Any]:
+def _compare(line: Mapping[str, Any], plan: Plan, spec: CellSpec) -> dict[str, Any]:
     if line["status"] != "done":
         return {**_head(line), "conforms": None}
-    result = compare_run(plan, line, engine=engine)
+    untrained = spec.trainable == UNTRAINED
+    result = compare_untrained(line) if untrained else compare_run(plan, line, engine=spec.engine)
     why = {"status": "done", "reason": None}
     if not result["conforms"]:
         why = {"status": "failed", "reason": f"what ran is not what was certified: {result['reason']}"}

@@ -25,6 +25,7 @@ from lmodp.errors import given
 from lmodp.models.activations import CachedActivations
 from lmodp.models.architectures import dropouts_of
 from lmodp.models.classifier import SequenceClassifier
+from lmodp.models.label_words import load_prompted
 from lmodp.models.prefix import find_prefix, suffix_of
 from lmodp.models.trainable import set_trainable
 from lmodp.specs import TaskSpec
@@ -73,15 +74,18 @@ class ClassificationTask:
         """
         logging.set_verbosity_error()  # it warns that the head is new, which is intended
         logging.disable_progress_bar()
+        options = {"dtype": frozen_dtype(self.spec), **dropout_options(self.model_folder, self.spec.dropout)}
+        if self.spec.head is not None:
+            inner = load_prompted(self.model_folder, self.spec.head["words"], **options)
+            return SequenceClassifier(inner, self.spec.pooling).to(self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             inner = AutoModelForSequenceClassification.from_pretrained(
                 self.model_folder,
                 local_files_only=True,
-                dtype=frozen_dtype(self.spec),
                 num_labels=len(self.card.labels),
                 ignore_mismatched_sizes=True,
-                **dropout_options(self.model_folder, self.spec.dropout),
+                **options,
             )
         return SequenceClassifier(inner, self.spec.pooling).to(self.device)
 
@@ -92,7 +96,8 @@ class ClassificationTask:
         prefix; both share their parameters.
         """
         model = copy.deepcopy(self.pretrained)
-        initialise_head(model, seed)
+        if self.spec.head is None:
+            initialise_head(model, seed)
         summary = set_trainable(model, self.spec.trainable, seed=seed)
         if self.activations_folder is None:
             return model, model, summary
@@ -114,10 +119,11 @@ class ClassificationTask:
     def tokens(self, split: str) -> TokenColumns:
         """Return a split's tokens and labels, activations or not."""
         found = load_tokens(self.tokens_folder, split)
+        labels = given(found.labels, "labels", "is in tokens of a classification data set only")
         return TokenColumns(
             found.columns(),
             padding={"input_ids": self.pretrained.config.pad_token_id},
-            values={"labels": given(found.labels, "labels", "is in tokens of a classification data set only")},
+            values={"labels": labels} if found.masks is None else {"labels": labels, "masks": found.masks},
             device=self.device,
         )
 

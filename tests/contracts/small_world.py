@@ -29,11 +29,13 @@ FOLDER = TemporaryDirectory(prefix="lmodp-tiny-")
 SEEDS = {"sampling": 11, "dropout": 12, "noise": 13}
 
 
-def grid_of(methods, *, folder=None, **privacy):
+def grid_of(methods, *, folder=None, prompt=None, **privacy):
     """The smoke grid with other methods."""
     values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
     values |= {"methods": list(methods), "methods_folder": folder and str(folder)}
     values["experiments"] = {"head": {**next(iter(values["experiments"].values())), "methods": None, "privacy": None}}
+    if prompt:
+        values["experiments"]["head"] |= {"head": prompt, "pooling": None}
     values["privacy"] = {"epsilon": [3], "delta": [1e-6], "calibrations": ["claimed", "verified"], **privacy}
     return Grid(check_config(values))
 

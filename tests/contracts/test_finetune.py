@@ -9,29 +9,20 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, Value
 from peft import LoraConfig
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 import lmodp
 from lmodp.cli import main
-from lmodp.data.venues import load_venues
 from lmodp.errors import ConfigError, InvalidValue, Unsupported
-from lmodp.models.tiny import tiny_tokenizer
 from lmodp.stages.finetune_model import load_trained, seeds_of
 from lmodp.tasks.table_to_text import TableToTextTask
 from tests.contracts.test_own_data import values_of, write_csv, write_model
+from tests.contracts.tiny_models import build, tokenizer_of, write
 from tests.contracts.whole_grid import run_grid
 
-SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
-SIZES |= {"num_key_value_heads": 1, "max_position_embeddings": 64}
-SPECIAL = {"vocab_size": 300, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 SMALL = {"expected_batch_size": 64, "max_steps": 6, "learning_rate": 1e-2, "max_length": 16}
 TARGET = {"epsilon": 8, "delta": 1e-5}
 COLUMNS = {"text": "review", "label": "stars"}
-
-
-def qwen():
-    torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model("qwen2", **SIZES, **SPECIAL)).eval()
 
 
 def rows_of(path):
@@ -55,8 +46,7 @@ def trained(result):
 @pytest.mark.parametrize("part", ["full", {"lora": {"rank": 2}}], ids=str)
 def test_a_folder_and_a_csv_become_a_model_that_transformers_loads(tmp_path, part):
     write_csv(tmp_path / "a.csv")
-    qwen().save_pretrained(tmp_path / "qwen")
-    tiny_tokenizer().save_pretrained(tmp_path / "qwen")
+    write(tmp_path / "qwen", "qwen2")
     out = tmp_path / "out"
     found = lmodp.finetune(
         tmp_path / "qwen", tmp_path / "a.csv", **COLUMNS, trainable=part, output_dir=out, **TARGET, **SMALL
@@ -115,32 +105,38 @@ def test_objects_of_other_libraries_are_taken(tmp_path):
     }
     data = Dataset.from_dict({name: list(values) for name, values in columns.items()}, features=features)
     config = LoraConfig(r=3, lora_alpha=6, target_modules=["q_proj"])
-    same = {**COLUMNS, **TARGET, **SMALL, "randomness": "seeded", "peft_config": config, "tokenizer": tiny_tokenizer()}
-    first = lmodp.finetune(qwen(), data, **same, output_dir=tmp_path / "one")
+    same = {
+        **COLUMNS,
+        **TARGET,
+        **SMALL,
+        "randomness": "seeded",
+        "peft_config": config,
+        "tokenizer": tokenizer_of("qwen2"),
+    }
+    first = lmodp.finetune(build("qwen2"), data, **same, output_dir=tmp_path / "one")
     spec = first.cell.spec
     assert spec.card.labels == ("bad", "good", "so so")
     assert spec.trainable == {"lora": {"rank": 3, "alpha": 6.0, "targets": ["q_proj"]}}
     frame = pd.DataFrame(rows, columns=["review", "stars"])
-    second = lmodp.finetune(qwen(), {"train": frame}, **same, output_dir=tmp_path / "two")
+    second = lmodp.finetune(build("qwen2"), {"train": frame}, **same, output_dir=tmp_path / "two")
     assert second.cell.id == first.cell.id and second.record["sha256"] == first.record["sha256"]
     assert "This model is not private" in (tmp_path / "one/model/README.md").read_text() if first.model else False
 
 
 def test_a_language_model_with_adapters_is_an_adapter_of_peft(tmp_path, monkeypatch):
     monkeypatch.setattr(TableToTextTask, "score", lambda self, model: {"perplexity": 1.0})  # needs Java, and seconds
-    venues = load_venues()
-    columns = {"from": venues.columns["record"][:120], "to": venues.columns["text"][:120]}
+    columns = {"from": [f"film | {number % 40}" for number in range(120)], "to": ["it shines", "it drags"] * 60}
     out = tmp_path / "out"
     found = lmodp.finetune(
-        qwen(),
+        build("qwen2"),
         pd.DataFrame(columns),
-        tokenizer=tiny_tokenizer(),
+        tokenizer=tokenizer_of("qwen2"),
         source="from",
         target="to",
         trainable={"lora": {"rank": 2}},
         output_dir=out,
         **TARGET,
-        **{**SMALL, "max_steps": 2, "max_length": 40},
+        **{**SMALL, "max_steps": 2, "max_length": 32},
     )
     found.save(tmp_path / "saved")
     assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= {
@@ -150,7 +146,7 @@ def test_a_language_model_with_adapters_is_an_adapter_of_peft(tmp_path, monkeypa
     ids = torch.arange(3, 20)[None]
     with torch.no_grad():
         assert torch.equal(model(ids).logits, trained(found)(ids).logits)
-        assert not torch.equal(model(ids).logits, qwen()(ids).logits)
+        assert not torch.equal(model(ids).logits, build("qwen2")(ids).logits)
 
 
 def test_a_cell_of_a_grid_is_exported(tmp_path, capsys):
@@ -192,8 +188,7 @@ WRONG = [
 @pytest.mark.parametrize(("changes", "error", "message"), WRONG, ids=[next(iter(item[0])) for item in WRONG])
 def test_what_is_wrong_is_told_by_the_arguments_name(tmp_path, changes, error, message):
     write_csv(tmp_path / "a.csv")
-    qwen().save_pretrained(tmp_path / "qwen")
-    tiny_tokenizer().save_pretrained(tmp_path / "qwen")
+    write(tmp_path / "qwen", "qwen2")
     arguments = {**COLUMNS, **TARGET, **SMALL, "output_dir": tmp_path / "out", **changes}
     with pytest.raises(error, match=message):
         lmodp.finetune(tmp_path / "qwen", tmp_path / "a.csv", **arguments)
@@ -201,7 +196,7 @@ def test_what_is_wrong_is_told_by_the_arguments_name(tmp_path, changes, error, m
 
 def test_models_and_tables_that_are_none(tmp_path):
     with pytest.raises(InvalidValue, match="tokenizer = None: is needed with a model object. Give its tokenizer"):
-        lmodp.finetune(qwen(), "a.csv", **TARGET, output_dir=tmp_path)
+        lmodp.finetune(build("qwen2"), "a.csv", **TARGET, output_dir=tmp_path)
     with pytest.raises(InvalidValue, match="model = 'Linear': is no model of transformers. Give its folder"):
         lmodp.finetune(torch.nn.Linear(2, 2), "a.csv", **TARGET, output_dir=tmp_path)
     with pytest.raises(InvalidValue, match="data = list: is no table. Give a file"):

@@ -25,6 +25,7 @@ from lmodp.reporting.results.metrics import (
     leading_score,
     nonprivate_cell,
     reach,
+    untrained_cell,
 )
 
 LEAST_NOISE = 2**0.5  # of a mixture of Laplaces in many dimensions, × Gaussian
@@ -183,7 +184,11 @@ def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]
     """The reference scores: non-private training and, for accuracy, the majority class."""
     metric, plain = leading_metric(results, name), nonprivate_cell(results, name)
     majority = results["experiments"][name]["majority_accuracy"]
-    found = {"non-private": _score(plain) if plain and leading_score(plain)["mean"] is not None else None}
+    cells = {"non-private": plain, "prompt, ε = 0": untrained_cell(results, name)}
+    found = {
+        label: _score(cell) if cell and leading_score(cell)["mean"] is not None else None
+        for label, cell in cells.items()
+    }
     found["majority class"] = None if majority is None or metric.name != "accuracy" else metric.factor * majority
     return {label: value for label, value in found.items() if value is not None}
 

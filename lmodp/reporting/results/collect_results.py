@@ -21,6 +21,7 @@ from lmodp.records.record import read_record, read_runs
 from lmodp.reporting.results.metrics import METRICS, metrics_of, summarise
 from lmodp.reporting.results.paired import answers_of, compare_cells, pooled_contrasts
 from lmodp.reporting.results.privacy_columns import audit_columns, mechanism_facts, privacy_columns
+from lmodp.vocabulary import UNTRAINED
 
 PENDING = {"status": "pending", "reason": "not computed yet: there are no records"}
 TARGET = ("experiment", "method", "calibration", "epsilon", "delta", "setting")
@@ -125,6 +126,8 @@ def _collect_cell(
     certificate = certificate_path(root, cell.mechanism)
     known = read_record(certificate)["certificate"] if certificate.is_file() else None
     privacy = {**privacy_columns(known), **audit_columns(audited.get(cell.mechanism))}
+    if cell.spec.trainable == UNTRAINED:
+        privacy |= {"verified_lower": 0.0, "verified_upper": 0.0}  # nothing depends on the training data
     if not is_finished(root, cell.id):
         return {**row, **PENDING, **privacy, **_scores([], metrics)}, []
     (_, trained), (evaluate, evaluated), (verify, verified) = map(read_runs, cell_records(root, cell.id))
@@ -219,7 +222,7 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
         "evaluation_size": card.evaluation_size,
         "model": model.title,
         "trainable": experiment.model_dump(mode="json")["trainable"],
-        "pooling": experiment.pooling,
+        "pooling": cell.spec.pooling if cell else experiment.pooling,
         "repetitions": under(experiment.repetitions, None),
         "metrics": list(metrics_of(card)),
         **{field: getattr(training, field) for field in TRAINING},

@@ -162,10 +162,18 @@ def leading_score(cell: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def nonprivate_cell(results: Mapping[str, Any], experiment: str) -> Mapping[str, Any] | None:
-    """Return the experiment's cell without privacy, if there is one."""
-    return next(
-        (cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is None), None
-    )
+    """Return the experiment's cell of training without privacy, if there is one."""
+    return next((cell for cell in _without_target(results, experiment) if cell["verified_upper"] != 0), None)
+
+
+def untrained_cell(results: Mapping[str, Any], experiment: str) -> Mapping[str, Any] | None:
+    """Return the experiment's cell that trains nothing, if there is one."""
+    return next((cell for cell in _without_target(results, experiment) if cell["verified_upper"] == 0), None)
+
+
+def _without_target(results: Mapping[str, Any], experiment: str) -> list[Mapping[str, Any]]:
+    cells: list[Mapping[str, Any]] = results["cells"]
+    return [cell for cell in cells if cell["experiment"] == experiment and cell["calibration"] is None]
 
 
 def missing_scores(cell: Mapping[str, Any]) -> str:

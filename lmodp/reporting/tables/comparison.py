@@ -24,7 +24,15 @@ from lmodp.reporting.results.against import (
     targets,
     title_of,
 )
-from lmodp.reporting.results.metrics import FEWEST_SEEDS, METRICS, NO_SCORE, Metric, metrics_in, nonprivate_cell
+from lmodp.reporting.results.metrics import (
+    FEWEST_SEEDS,
+    METRICS,
+    NO_SCORE,
+    Metric,
+    metrics_in,
+    nonprivate_cell,
+    untrained_cell,
+)
 from lmodp.reporting.results.paired import best_cells
 from lmodp.reporting.tables.render import Bold, Notes, Page, Table
 
@@ -132,17 +140,22 @@ def _values(cell: Cell, results: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> list[str]:
-    """Return the reference scores: the majority class's accuracy, and the non-private scores."""
+    """Return the reference scores: of the majority class, of a prompt without training, and of non-private training."""
     majority, plain = results["experiments"][experiment]["majority_accuracy"], nonprivate_cell(results, experiment)
     accuracy = METRICS["accuracy"]
     found = [] if majority is None else [f"majority class: {accuracy.title} {accuracy.text(majority)}{accuracy.sign}"]
+    if (prompt := untrained_cell(results, experiment)) is not None:
+        found.append(f"{prompt['method_title']}: {_reference(prompt, results, experiment, notes)}")
     if plain is None:
         return [*found, f"non-private: {NOTHING} (not among its methods)"]
-    if plain["status"] != "done":
-        return [*found, f"non-private: {NOTHING} ({plain['status']}: {plain['reason']})"]
-    texts = scores(plain, metrics_in(results, experiment), notes)
-    shown = (f"{METRICS[name].title} {text}{METRICS[name].sign}" for name, text in texts.items())
-    return [*found, f"non-private: {', '.join(shown)}"]
+    return [*found, f"non-private: {_reference(plain, results, experiment, notes)}"]
+
+
+def _reference(cell: Cell, results: Mapping[str, Any], experiment: str, notes: Notes) -> str:
+    if cell["status"] != "done":
+        return f"{NOTHING} ({cell['status']}: {cell['reason']})"
+    texts = scores(cell, metrics_in(results, experiment), notes)
+    return ", ".join(f"{METRICS[name].title} {text}{METRICS[name].sign}" for name, text in texts.items())
 
 
 def scores(cell: Cell, metrics: Sequence[Metric], notes: Notes) -> dict[str, str]:

@@ -10,6 +10,7 @@ from lmodp.auditing.conformance import (
     FALSE_ALARM,
     _chance_of_sum,
     compare_run,
+    compare_untrained,
     dispersion_check,
     repeats_check,
     total_check,
@@ -127,3 +128,12 @@ def test_a_run_without_privacy_is_compared_too(honest):
     ran = {**honest, "clip_norm": None, "clipping": "none", "noise": None, "noise_measured": None, "noise_scale": None}
     assert compare_run(plan, ran)["conforms"]
     assert compare_run(plan, {**ran, "steps": 3})["reason"].startswith("steps")
+
+
+@pytest.mark.parametrize("name", ["steps", "trainable_parameters", "examples"])
+def test_a_run_that_claims_to_train_nothing_is_held_to_it(name):
+    ran = {"steps": 0, "trainable_parameters": 0, "batches": {"examples": 0}}
+    assert compare_untrained(ran)["conforms"]
+    ran["batches" if name == "examples" else name] = {"examples": 1} if name == "examples" else 1
+    found = compare_untrained(ran)
+    assert not found["conforms"] and found["reason"].endswith("certified 0, ran 1")

@@ -177,3 +177,9 @@ def test_a_tokenizer_with_more_tokens_than_the_model_has_rows(tmp_path):
                 DamagedFile, match="8 tokens up to number 7: the model has embeddings for 7, numbers 0 to 6"
             ):
                 load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_that_makes_all_texts_alike_is_refused(tmp_path):
+    places = prepared(tmp_path, tiny_tokenizer(), BertConfig(pad_token_id=0), sentence=["Zug", "Gleis"], label=[0, 1])
+    with pytest.raises(DamagedFile, match="tokenizer = .*: all 2 texts become the same 3 tokens. Save the folder's"):
+        tokenize_dataset({"max_length": 9}, **places)

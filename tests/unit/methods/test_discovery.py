@@ -16,6 +16,7 @@ from tests.contracts.third_party import install, method_text, write
 
 TABLE = {
     "nonprivate",
+    "public_prompt",
     "gaussian",
     "laplace",
     "lmo_dp",

@@ -60,7 +60,7 @@ def test_the_head_reads_a_cached_pooled_state(name):
 
 def test_unknown_pooling_and_model_are_refused():
     model, _, _ = build("bert")
-    with pytest.raises(InvalidValue, match="pooling = 'max'.*Known: first, last, mean"):
+    with pytest.raises(InvalidValue, match="pooling = 'max'.*Known: first, last, mask, mean"):
         SequenceClassifier(model, "max")
     with pytest.raises(Unsupported, match="model_type = 'Linear'.*architectures.py"):
         SequenceClassifier(torch.nn.Linear(1, 1))

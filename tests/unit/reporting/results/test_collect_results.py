@@ -28,6 +28,7 @@ class Grid(SimpleNamespace):
             setting=None,
             dataset="venues",
             card=DATASETS["venues"],
+            trainable="full",
         )
         cell = Cell(
             id="c",
