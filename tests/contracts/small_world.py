@@ -13,12 +13,12 @@ from transformers import RobertaConfig, RobertaForSequenceClassification
 from lmodp.engines.foreign import load_engine, train_foreign
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config
-from lmodp.mechanisms import PUBLISHED, Gaussian, noise_from_dict
+from lmodp.mechanisms import PUBLISHED, Gaussian, released
 from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.trainable import set_trainable
 from lmodp.records.runs import run_line
 from lmodp.stages.calibrate_noise import calibrate_noise
-from lmodp.stages.finetune_model import settings_of
+from lmodp.stages.finetune_model import after_noise_of, settings_of
 from lmodp.stages.verify_run import certified_plan
 from lmodp.training import TokenColumns, TrainingSettings, classification_loss, train
 from lmodp.vocabulary import OWN_ENGINE
@@ -91,31 +91,45 @@ def tiny_examples(size, distinct=None):
     return TokenColumns({"input_ids": rows}, padding={"input_ids": 0}, values={"labels": labels})
 
 
+class Lengths:
+    """A step hook that keeps the length of what the last step releases."""
+
+    def before_noise(self, step, parameters):
+        pass
+
+    def after_noise(self, step, parameters, scale):
+        self.length = float(torch.stack([value.grad.norm() for value in parameters]).norm())
+
+
 def steep_step(grid, cell, record):
-    """How far one step moves the weights if all examples are one and its loss is steep, and how far it may."""
-    law = Gaussian(std=1e-6) if record["noise"] else None
-    method, plan = grid.methods[cell.spec.method], replace(cell.spec.plan(law), steps=1)
-    model = tiny_model(cell.spec.trainable)
+    """How long the sum of one step is if all examples are one and its loss is steep, and how long it may be.
+
+    Of another engine it is seen by how far plain SGD moves the weights.
+    """
+    law, part = Gaussian(std=1e-6) if record["noise"] else None, cell.spec.trainable
+    method, plan = grid.methods[cell.spec.method], replace(cell.spec.plan(law, record.get("releases")), steps=1)
+    model, watch, own = tiny_model(part), Lengths(), cell.spec.engine == OWN_ENGINE
     before = [value.detach().clone() for value in model.parameters()]
-    result = (train if method.engine == OWN_ENGINE else load_engine(method).train)(
+    result = (train if own else load_engine(method).train)(
         model,
         plan=plan,
         examples=tiny_examples(plan.dataset_size, distinct=1),
         loss=lambda model, batch: 1e4 * classification_loss(model, batch),
         settings=TrainingSettings(optimizer="sgd", learning_rate=1.0),
         seeds=SEEDS,
+        **({"hooks": [watch]} if own else {}),
     )
     moved = [(new.detach() - old).norm() for old, new in zip(before, model.parameters(), strict=True)]
-    most = result.record["batch_sizes"][0] * cell.spec.training.clip_norm / plan.expected_batch_size
-    return float(torch.stack(moved).norm()), most
+    length = watch.length if own else float(torch.stack(moved).norm()) * plan.expected_batch_size
+    return length, result.record["batch_sizes"][0] * cell.spec.training.clip_norm * plan.releases.sensitivity
 
 
 def run_cell(grid, cell, record):
     """Train a cell for its steps; return the model, the conformance record and the certified plan."""
-    law = noise_from_dict(record["noise"]) if record["noise"] else None
-    method, plan = grid.methods[cell.spec.method], cell.spec.plan(law)
+    method, plan = grid.methods[cell.spec.method], cell.spec.plan(**released(record))
     model = tiny_model(cell.spec.trainable)
-    trainer = train if method.engine == OWN_ENGINE else partial(train_foreign, load_engine(method))
+    own = partial(train, after_noise=after_noise_of(method))
+    trainer = own if method.engine == OWN_ENGINE else partial(train_foreign, load_engine(method))
     result = trainer(
         model,
         plan=plan,
@@ -124,5 +138,5 @@ def run_cell(grid, cell, record):
         settings=settings_of(cell.spec),
         seeds=SEEDS,
     )
-    certified = certified_plan(cell.spec, {"noise": record["noise"], "spec": record["spec"]}, {})
+    certified = certified_plan(cell.spec, record, {})
     return model, run_line(result.record, per_step=True), certified

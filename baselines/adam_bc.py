@@ -1,0 +1,61 @@
+"""Adam whose second moment is corrected for the noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmodp.baselines.gaussian import GaussianVariant
+
+if TYPE_CHECKING:
+    import torch
+
+    from lmodp.plan import Plan
+    from lmodp.training import TrainingSettings
+
+FLOOR = 0.1  # of the noise's variance: a smaller corrected second moment is within its own sampling error; our choice
+
+
+class AdamBc(GaussianVariant):
+    """DP-AdamBC: the noise's variance is taken off Adam's second moment, before the root.
+
+    An update is m / sqrt(max(v - Phi, FLOOR Phi)), Phi = (noise_multiplier C / B)^2 (algorithm 1). All of it follows
+    the noise, so the mechanism is that of ``gaussian``.
+    """
+
+    name = "adam_bc"
+    title = "Gaussian, AdamBC"
+    reference = "Tang, Shpilevskiy, Lécuyer, arXiv 2312.14334"
+    after_noise = "Adam with the noise's variance taken off its second moment"
+
+    def build_optimizer(
+        self, parameters: list[torch.nn.Parameter], settings: TrainingSettings, plan: Plan
+    ) -> torch.optim.Optimizer:
+        """Return the corrected Adam for the plan's noise."""
+        import torch
+
+        class CorrectedAdam(torch.optim.Optimizer):
+            """One optimiser state for each parameter: step, m and v."""
+
+            @torch.no_grad()
+            def step(self, closure: None = None) -> None:
+                """Move every parameter by the corrected update."""
+                for group in self.param_groups:
+                    for parameter in group["params"]:
+                        self._move(parameter, group)
+
+            def _move(self, parameter: torch.nn.Parameter, group: dict) -> None:
+                state, gradient = self.state[parameter], parameter.grad
+                if not state:
+                    state.update(step=0, m=torch.zeros_like(parameter), v=torch.zeros_like(parameter))
+                state["step"] += 1
+                for name, value, beta in zip("mv", (gradient, gradient**2), group["betas"], strict=True):
+                    state[name].lerp_(value, 1 - beta)
+                m, v = (
+                    state[name] / (1 - beta ** state["step"]) for name, beta in zip("mv", group["betas"], strict=True)
+                )
+                below = max(FLOOR * group["phi"], settings.adam_epsilon**2)
+                parameter.mul_(1 - group["lr"] * settings.weight_decay)
+                parameter.addcdiv_(m, (v - group["phi"]).clamp_min(below).sqrt(), value=-group["lr"])
+
+        std = plan.given_noise.std * plan.effective_noise_scale / plan.expected_batch_size
+        return CorrectedAdam(parameters, {"lr": settings.learning_rate, "betas": settings.betas, "phi": std**2})
