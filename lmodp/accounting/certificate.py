@@ -9,7 +9,7 @@ from typing import Any
 from lmodp.accounting.checks import Run, unit_noise
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step, classic_factor
 from lmodp.accounting.conversion import equivalent_mu, equivalent_zcdp
-from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step, pure_scalar
+from lmodp.accounting.paper_bound import NO_FORMULA, paper_bound_run, paper_bound_step, pure_scalar
 from lmodp.accounting.phases import run_of, verified_plan
 from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import DEFAULT, Noise
@@ -174,7 +174,8 @@ def _paper_bound(unit: Noise, run: Run | None) -> dict[str, Any]:
 
 def _pure(unit: Noise) -> dict[str, Any]:
     pure = pure_scalar(unit)
-    return {"epsilon_step": pure.epsilon, "status": "infinite" if pure.reason else "ok", "reason": pure.reason}
+    kind = "unsupported" if pure.reason == NO_FORMULA else "infinite" if pure.reason else "ok"
+    return {"epsilon_step": pure.epsilon, "status": kind, "reason": pure.reason}
 
 
 def _verified(plan: Plan, dimension: int | None, full: bool) -> dict[str, Any]:

@@ -56,6 +56,9 @@ def scalar_log_moments(noise: RateMixture, orders: Orders) -> Floats:
     return np.where(valid, np.logaddexp(up, down) - np.log(2 * inside - 1), np.inf)
 
 
+NO_FORMULA = "the published formulas are for Gaussian noise and Laplace noise with a random rate"
+
+
 def best_step(rdp: Floats, *, delta: float, orders: Orders = ORDERS) -> tuple[Floats, Floats]:
     """Return (epsilon, order index) of rdp + log1p(-1/a) - log(delta a)/(a-1), least over the last axis.
 
@@ -73,6 +76,8 @@ def paper_bound_step(noise: Noise, *, delta: float) -> StepEpsilon:
 
     A Gaussian is outside the paper's bound: its own Renyi curve a/(2 std^2) is used at the same orders.
     """
+    if not isinstance(noise, (Gaussian, RateMixture)):
+        return StepEpsilon(math.inf, reason=NO_FORMULA)
     rdp = scalar_rdp(noise)
     if not np.isfinite(rdp).any():
         return StepEpsilon(math.inf, reason="no integer order from 2 to 128 lies inside the MGF's domain")
@@ -94,6 +99,8 @@ def pure_scalar(noise: Noise) -> StepEpsilon:
     """
     if isinstance(noise, Gaussian):
         return StepEpsilon(math.inf, reason="a Gaussian has no epsilon at delta = 0")
+    if not isinstance(noise, RateMixture):
+        return StepEpsilon(math.inf, reason=NO_FORMULA)
     return StepEpsilon(float(noise.log_density(0.0) - noise.log_density(1.0)))
 
 
@@ -129,6 +136,8 @@ def paper_bound_run(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
         InvalidValue: an argument is outside its range.
     """
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta)
+    if not isinstance(noise, (Gaussian, RateMixture)):
+        return RunEpsilon(math.inf, "unsupported", NO_FORMULA)
     rdp = scalar_rdp(noise)
     valid = ORDERS[np.isfinite(rdp)]
     if len(valid) < 2:

@@ -17,6 +17,7 @@ finds badly:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ from lmodp.auditing.checks import fair_coins, finite_scores
 from lmodp.auditing.law import StepLaw
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.errors import require
-from lmodp.mechanisms.arrays import Booleans, Floats
+from lmodp.mechanisms.arrays import Booleans, Floats, Integers
 
 STATISTICS = ("likelihood", "repeats", "largest")
 REFERENCE = 20_000
@@ -49,6 +50,25 @@ def score_releases(released: Floats, score: CanaryScore) -> Floats:
     change = np.abs(np.diff(released, axis=0))
     repeats = (np.abs(change - score.shift) < _TOLERANCE * score.shift).sum(axis=0)
     return np.stack([likelihood, repeats.astype(np.float64), np.abs(released).max(axis=0)], axis=1)
+
+
+def participations(released: Floats, coefficients: Sequence[float], groups: Integers) -> Floats:
+    """Return what banded releases show of each participation of each canary, (participations, m).
+
+    C times the released sums has independent noise and a canary's (c_0, ..., c_(b-1)) in the b rows of a participation;
+    the sum of these rows weighted by c has the law of one row where the noise is Gaussian, and the canary's gradient.
+    Participations that the run's end cuts short are left out; what is left shows less, so that a bound holds.
+
+    Args:
+        released: noisy sums in the canaries' directions, (T, m), in units of the noise's factor.
+        coefficients: c, shape (b,).
+        groups: the group of each canary, shape (m,).
+    """
+    bands, count = len(coefficients), (len(released) - len(coefficients) + 1) // len(coefficients)
+    rows = np.stack([np.convolve(column, coefficients)[: len(released)] for column in released.T], axis=1)
+    first = groups + bands * np.arange(count)[:, None]
+    found: Floats = sum(c * rows[first + j, np.arange(len(groups))] for j, c in enumerate(coefficients))
+    return found
 
 
 @dataclass(frozen=True, eq=False)

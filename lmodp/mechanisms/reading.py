@@ -15,9 +15,8 @@ from lmodp.mechanisms.noise import Noise
 from lmodp.mechanisms.parts import PARTS, RatePart
 from lmodp.mechanisms.spherical import Spherical
 
-# Families whose fields are the keys; lists are read as tuples.
-_PLAIN: dict[str, type[Any]] = {law.family: law for law in (Gaussian, Laplace, GaussianMixture, Histogram, Spherical)}
-FAMILIES = (*_PLAIN, LaplaceMixture.family)
+# The fields of a family are its keys (those of a Laplace mixture are its parts); lists are read as tuples.
+FAMILIES = tuple(law.family for law in (Gaussian, Laplace, GaussianMixture, Histogram, Spherical, LaplaceMixture))
 
 
 def noise_from_dict(values: Mapping[str, Any]) -> Noise:
@@ -27,20 +26,23 @@ def noise_from_dict(values: Mapping[str, Any]) -> Noise:
         values: ``{"family": "gaussian", "std": ...}``, ``{"family": "laplace", "scale": ...}`` or
             ``{"family": "laplace_mixture", "rate": {part: {"weight": ..., ...}}}`` with the parts
             gamma (shape, scale), truncated_normal (mean, std, low, high), exponential (rate) and
-            uniform (low, high); or one of `GaussianMixture`, `Histogram` and `Spherical`, with their fields.
+            uniform (low, high); or one of `GaussianMixture`, `Histogram` and `Spherical`, or a law of one's own, with
+            their fields.
 
     Raises:
         InvalidValue: an unknown or missing key, or a value outside its range.
     """
     _mapping("noise", values)
     family = str(values.get("family"))
-    require(family in FAMILIES, "family", values.get("family"), "is not a noise family", nearest(family, FAMILIES))
+    remedy = f"{nearest(family, FAMILIES)} A method's own family is known once its file is among the methods."
+    require(family in {*FAMILIES, *Noise.laws}, "family", values.get("family"), "is not a noise family", remedy)
     if family == LaplaceMixture.family:
         _keys("noise", values, known=("family", "rate"), required=("rate",))
         return _mixture(values["rate"])
-    keys = tuple(field.name for field in fields(_PLAIN[family]))
+    law: type[Any] = Noise.laws[family]
+    keys = tuple(field.name for field in fields(law))
     _keys("noise", values, known=("family", *keys), required=keys)
-    read: Noise = _PLAIN[family](**{key: _hashable(key, values[key]) for key in keys})
+    read: Noise = law(**{key: _hashable(key, values[key]) for key in keys})
     return read
 
 

@@ -103,7 +103,7 @@ def sampler_table(noise: Noise) -> SamplerTable:
             return table
     raise Unsupported(
         f"no sampler table of {_FINEST} bits a unit reaches a relative error of "
-        f"{TARGET_ERROR:.1e} for {noise.to_dict()}: its tail is too heavy"
+        f"{TARGET_ERROR:.1e} for {noise.to_dict()}: its tail is too heavy, or its density not smooth at 0"
     )
 
 

@@ -35,8 +35,16 @@ import torch
 from lmodp.accounting.at_delta import accounts_at
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.auditing.one_run import Guesses, bound_from_run, plan_guesses
-from lmodp.auditing.transcripts import STATISTICS, Reference, fit_to_reference, reference_scores, score_releases
-from lmodp.mechanisms import Noise, noise_from_dict, released
+from lmodp.auditing.transcripts import (
+    STATISTICS,
+    Reference,
+    fit_to_reference,
+    participations,
+    reference_scores,
+    score_releases,
+)
+from lmodp.errors import given
+from lmodp.mechanisms import Banded, Gaussian, Noise, noise_from_dict, released
 from lmodp.plan import Plan
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
@@ -46,8 +54,9 @@ from lmodp.stages.audit_mechanism import CONFIDENCE, verdict
 from lmodp.stages.cell_runs import CellRuns, Task
 from lmodp.stages.finetune_model import seeds_of, settings_of
 from lmodp.stages.tuning import training_examples
-from lmodp.training import train
+from lmodp.training import PoissonSampler, train
 from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
+from lmodp.training.randomness import stream_key
 
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
@@ -69,6 +78,7 @@ class RunJudge:
         seed: of the reference draws.
         claim_noise: noise that the claim was computed for, where it is not the plan's.
         own_claim: the method's own claim, see `lmodp.stages.audit_mechanism.accounts_at`.
+        steps: releases that are looked at; None for all of the plan's.
     """
 
     plan: Plan
@@ -77,6 +87,7 @@ class RunJudge:
     seed: int = 0
     claim_noise: Noise | None = None
     own_claim: Mapping[str, Any] | None = None
+    steps: int | None = None
 
     @property
     def delta(self) -> float:
@@ -94,13 +105,13 @@ class RunJudge:
             noise=self.plan.given_noise,
             relative_sensitivity=self.plan.relative_gradient,
             coordinates=1,
-            sampling_rate=self.plan.sampling_rate,
+            sampling_rate=self.plan.phases[0].sampling_rate,
         )
 
     @cached_property
     def reference(self) -> Reference:
         """Scores of the mechanism as certified."""
-        return reference_scores(self.score, steps=self.plan.steps, seed=self.seed)
+        return reference_scores(self.score, steps=self.steps or self.plan.phases[0].steps, seed=self.seed)
 
     @cached_property
     def guesses(self) -> list[Guesses]:
@@ -165,8 +176,12 @@ def audit_training(
     coins = draw_coins(canaries, derive_seed(spec.base_seed, "sampling", audit="coins", cell=cell.id))
     plan = spec.plan(**released(noise_record))
     plan = replace(plan, dataset_size=spec.dataset_size + len(coins))
+    if unlike := not_audited(plan):
+        return {"audit": None, "status": "skipped", "reason": unlike}
     torch.set_num_threads(spec.threads)
-    sums, scores = _train(spec, runs.task, plan, coins, seeds_of(cell.spec, 0))
+    seeds = seeds_of(cell.spec, 0)
+    sums, scores = _train(spec, runs.task, plan, coins, seeds)
+    sums = shown(sums, plan, seeds["sampling"])
     claim = noise_from_dict(noise_record["claim_noise"]) if noise_record["claim_noise"] else None
     judge = RunJudge(
         plan=plan,
@@ -175,9 +190,33 @@ def audit_training(
         claim_noise=claim,
         own_claim=noise_record["claim"],
         seed=derive_seed(spec.base_seed, "sampling", audit="reference", cell=cell.id),
+        steps=len(sums),
     )
     utility = _utility(scores, evaluated[0])
     return {"audit": {**judge.judge(sums, coins), "run": cell.runs[0], "utility": utility}}
+
+
+def not_audited(plan: Plan) -> str | None:
+    """Return why one run with canaries cannot be judged under a plan, or None."""
+    bands = plan.releases.correlation.bands
+    if plan.releases.step.dimension is not None:
+        return "all canaries of a run would share the few numbers that a step releases"
+    if len(plan.phases) > 1:
+        return "canaries are scored for steps that are alike"
+    if bands > 1 and not isinstance(plan.noise, Gaussian):
+        return "with banded noise that is not Gaussian the rows of a participation have no known sum"
+    if plan.steps < 2 * bands - 1:
+        return f"{plan.steps} steps hold no whole participation of {bands} bands for every group"
+    return None
+
+
+def shown(released: np.ndarray, plan: Plan, seed: int) -> np.ndarray:
+    """Return what a run's releases show of each participation of each canary: with independent noise, each step."""
+    correlation = plan.releases.correlation
+    if not isinstance(correlation, Banded):
+        return released
+    groups = given(PoissonSampler(plan=plan, key=stream_key(seed, randomness="seeded")).groups, "groups", "are drawn")
+    return participations(released, correlation.coefficients, groups[-released.shape[1] :])
 
 
 def _utility(scores: Mapping[str, Any], without: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -82,7 +82,7 @@ def test_nonsense_is_refused(place, value, message):
 
 def test_a_grid_that_is_too_large_is_refused_by_counting():
     many = [1 + number / 1000 for number in range(900)]
-    assert "experiments = 13504: is more cells than a grid may have, 5000" in told(privacy__epsilon=many)
+    assert "experiments = 18904: is more cells than a grid may have, 5000" in told(privacy__epsilon=many)
     assert "more runs" in told(experiments__head__repetitions=10**9)
     assert "at most 1000 items" in told(privacy__epsilon=[1 + number / 1000 for number in range(3000)])
 

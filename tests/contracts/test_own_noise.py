@@ -1,0 +1,83 @@
+"""A noise law of one's own, written as baselines/README.md shows it: what is said of it follows from what it is."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from lmodp.accounting import verified_run
+from lmodp.auditing.conformance import compare_run
+from lmodp.errors import InvalidValue
+from lmodp.mechanisms import Gaussian, Noise, load_noise, noise_from_dict, released, sampler_table
+from lmodp.methods import discovery
+from lmodp.stages.audit_mechanism import audit_mechanism
+from lmodp.stages.certify_mechanism import certify_mechanism
+from tests.contracts.small_world import ROOT, grid_of, noise_record, run_cell
+
+pytestmark = pytest.mark.contract
+RUN = {"sampling_rate": 0.1, "steps": 10, "delta": 1e-6}
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """The grid of the README's example, its cell and what calibrate_noise answers."""
+    folder = tmp_path_factory.mktemp("methods")
+    text = (ROOT / "baselines/README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (folder / "cubic.py").write_text(example, encoding="utf-8")
+    discovery.find_methods.cache_clear()
+    grid = grid_of(["cubic"], folder=folder)
+    (cell,) = grid.active
+    yield grid, cell, noise_record(grid, cell)
+    discovery.find_methods.cache_clear()
+    del Noise.laws["cubic"]
+
+
+@pytest.fixture(scope="module")
+def law(shown):
+    return released(shown[2])["noise"]
+
+
+def test_density_survival_and_sampler_are_of_one_law(law):
+    x = np.linspace(-8, 8, 200_001) * law.std
+    assert np.trapezoid(law.density(x), x) == pytest.approx(1, abs=1e-9)
+    inner = np.array([0.1, 0.7, 2.0]) * law.std
+    between = [np.trapezoid(law.density(part), part) for part in (np.linspace(-a, a, 20_001) for a in inner)]
+    assert 1 - law.survival(inner) == pytest.approx(between, rel=1e-6)
+    exponent = np.array([1e-6, 0.2, 3.0, 36.0])
+    assert -law.log_survival(law.inverse_log_survival(exponent)) == pytest.approx(exponent, rel=1e-9)
+    assert sampler_table(law).invert(exponent) == pytest.approx(law.inverse_log_survival(exponent), rel=1e-7)
+    assert noise_from_dict(json.loads(json.dumps(law.to_dict()))) == law
+
+
+@pytest.mark.parametrize("name", ["variance", "mean_abs", "entropy", "fisher_information"])
+def test_moments_that_are_not_stated_are_computed(name):
+    for known in (Gaussian(std=1.7), load_noise("lmo-0.3")):
+        assert getattr(Noise, name).fget(known) == pytest.approx(getattr(known, name), rel=1e-5)
+
+
+def test_its_row_shows_all_but_the_upper_end(shown):
+    grid, cell, record = shown
+    spec = grid.mechanisms[cell.mechanism]
+    found = {"status": "done", "reason": None, **certify_mechanism(spec, record)}
+    verified = found["certificate"]["verified"]
+    assert verified["status"] == "unsupported" and verified["upper"] is None and "cubic" in verified["reason"]
+    assert verified["lower"] > 0.1 and found["certificate"]["claimed"]["epsilon_run"] > 0
+    settings = {"trials": 2000, "sampler_trials": 200, "coordinates": 4, "confidence": 0.95}
+    audit = audit_mechanism(spec, record, found, settings=settings, base_seed=1)["audit"]
+    assert audit["consistent_with_verified"] is True and audit["refutes_claimed"] is False
+    _, ran, certified = run_cell(grid, cell, record)
+    assert compare_run(certified, ran)["conforms"]
+
+
+def test_one_number_has_both_ends(law):
+    found = verified_run(law, dimension=1, **RUN)
+    assert found.status == "ok" and 0 < found.lower <= found.upper <= 1.01 * found.lower
+
+
+def test_a_family_has_one_law():
+    with pytest.raises(InvalidValue, match="family = 'gaussian': is the family of lmodp.mechanisms.gaussian.Gaussian"):
+        type("Mine", (Noise,), {"family": "gaussian"})
+    with pytest.raises(InvalidValue, match="is not a noise family. Did you mean 'gaussian'?"):
+        noise_from_dict({"family": "gausian", "std": 1.0})
