@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lmodp.baselines.gaussian import GaussianVariant
 
@@ -37,14 +37,15 @@ class AdamBc(GaussianVariant):
             """One optimiser state for each parameter: step, m and v."""
 
             @torch.no_grad()
-            def step(self, closure: None = None) -> None:
+            def step(self, closure: Any = None) -> None:
                 """Move every parameter by the corrected update."""
                 for group in self.param_groups:
                     for parameter in group["params"]:
                         self._move(parameter, group)
 
-            def _move(self, parameter: torch.nn.Parameter, group: dict) -> None:
+            def _move(self, parameter: torch.nn.Parameter, group: dict[str, Any]) -> None:
                 state, gradient = self.state[parameter], parameter.grad
+                assert gradient is not None
                 if not state:
                     state.update(step=0, m=torch.zeros_like(parameter), v=torch.zeros_like(parameter))
                 state["step"] += 1
