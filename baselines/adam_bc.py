@@ -37,23 +37,21 @@ class AdamBc(GaussianVariant):
             """One optimiser state for each parameter: step, m and v."""
 
             @torch.no_grad()
-            def step(self, closure: Any = None) -> None:
+            def step(self, closure: Any = None) -> None:  # type: ignore[override]
                 """Move every parameter by the corrected update."""
                 for group in self.param_groups:
                     for parameter in group["params"]:
                         self._move(parameter, group)
 
             def _move(self, parameter: torch.nn.Parameter, group: dict[str, Any]) -> None:
-                state, gradient = self.state[parameter], parameter.grad
-                assert gradient is not None
+                state, gradient = self.state[parameter], torch.as_tensor(parameter.grad)
                 if not state:
                     state.update(step=0, m=torch.zeros_like(parameter), v=torch.zeros_like(parameter))
                 state["step"] += 1
-                for name, value, beta in zip("mv", (gradient, gradient**2), group["betas"], strict=True):
-                    state[name].lerp_(value, 1 - beta)
-                m, v = (
-                    state[name] / (1 - beta ** state["step"]) for name, beta in zip("mv", group["betas"], strict=True)
-                )
+                beta1, beta2 = group["betas"]
+                state["m"].lerp_(gradient, 1 - beta1)
+                state["v"].lerp_(gradient**2, 1 - beta2)
+                m, v = state["m"] / (1 - beta1 ** state["step"]), state["v"] / (1 - beta2 ** state["step"])
                 below = max(FLOOR * group["phi"], settings.adam_epsilon**2)
                 parameter.mul_(1 - group["lr"] * settings.weight_decay)
                 parameter.addcdiv_(m, (v - group["phi"]).clamp_min(below).sqrt(), value=-group["lr"])
