@@ -365,6 +365,7 @@ LINES: dict[str, Fields] = {
         "correct": Field("text", "which answers were right, one bit per example", DATA),
         "perplexity": Field("number?", "of the targets", DATA),
         "target_tokens": Field("count", "tokens of the targets", DATA),
+        "losses": Field("text", "summed loss and target tokens of each example, pairs of float32", DATA),
         **{name: Field("number?", f"{name.upper()} of the outputs", DATA) for name in ("bleu", "nist", "meteor")},
         **{name: Field("number?", f"{name.upper()} of the outputs", DATA) for name in ("rouge_l", "cider")},
         "reasons": Field("object", "why a metric is null", DATA),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
+
+from lmodp.tasks.packing import pack_correct
 
 
 def score_classification(logits: np.ndarray, labels: np.ndarray, *, f1: bool = False) -> dict[str, Any]:
@@ -43,13 +44,3 @@ def f1_score(predicted: np.ndarray, labels: np.ndarray) -> float:
     hits = int(((predicted == 1) & (labels == 1)).sum())
     total = int((predicted == 1).sum() + (labels == 1).sum())
     return 2 * hits / total if total else 0.0
-
-
-def pack_correct(correct: np.ndarray) -> str:
-    """Return booleans (N,) as base64 text."""
-    return base64.b64encode(np.packbits(correct).tobytes()).decode()
-
-
-def unpack_correct(text: str, examples: int) -> np.ndarray:
-    """Return the booleans (N,) that `pack_correct` wrote."""
-    return np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8), count=examples).astype(bool)

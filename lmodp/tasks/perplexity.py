@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lmodp.tasks.packing import pack_losses
 from lmodp.training.examples import Examples, arranged
 from lmodp.training.losses import IGNORED, causal_lm_loss
 
@@ -26,23 +27,26 @@ def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict
 
     Returns:
         ``perplexity`` (None if it is too large for a number), ``loss`` in nats per
-        token, ``target_tokens``, and ``reasons`` if there is no perplexity.
+        token, ``target_tokens``, ``losses`` of the examples (`pack_losses`) for paired
+        comparisons, and ``reasons`` if there is no perplexity.
     """
     model.eval()
-    total, count = 0.0, 0
+    found = np.zeros((2, len(examples)))
     with torch.no_grad():
         order = arranged(examples, np.arange(len(examples)))
         for start in range(0, len(order), batch_size):
-            batch = examples.batch(order[start : start + batch_size])
+            rows = order[start : start + batch_size]
+            batch = examples.batch(rows)
             targets = (batch["labels"][:, 1:] != IGNORED).sum(1)
-            total += float((causal_lm_loss(model, batch).double() * targets).sum())
-            count += int(targets.sum())
+            found[:, rows] = torch.stack([causal_lm_loss(model, batch).double() * targets, targets]).cpu().numpy()
+    total, count = float(found[0].sum()), int(found[1].sum())
     mean = total / count if count else math.nan
     finite = math.isfinite(mean) and mean < 700  # exp(710) is too large for a double
     return {
         "perplexity": math.exp(mean) if finite else None,
         "loss": mean if math.isfinite(mean) else None,
         "target_tokens": count,
+        "losses": pack_losses(found),
         "reasons": {} if finite else {"perplexity": _why_none(mean, count)},
     }
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from lmodp.tasks.packing import unpack_losses
 from lmodp.tasks.perplexity import perplexity
 from lmodp.training import TokenColumns
 
@@ -38,10 +39,14 @@ def test_perplexity(batch_size):
     assert found["target_tokens"] == count == 8
     assert found["loss"] == pytest.approx(total / count, rel=1e-5)
     assert found["perplexity"] == pytest.approx(math.exp(total / count), rel=1e-5)
+    losses, tokens = unpack_losses(found["losses"])
+    assert tokens.sum() == count and losses.sum() == pytest.approx(total, rel=1e-5) and len(tokens) == len(ROWS)
 
 
 def test_no_targets_no_number():
-    assert perplexity(small_model(), examples([[1, 2]], [2]), batch_size=1) == {
+    found = perplexity(small_model(), examples([[1, 2]], [2]), batch_size=1)
+    assert unpack_losses(found.pop("losses")).tolist() == [[0.0], [0.0]]
+    assert found == {
         "perplexity": None,
         "loss": None,
         "target_tokens": 0,

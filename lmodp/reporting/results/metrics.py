@@ -53,7 +53,16 @@ class Metric:
 
     def head(self, where: str = "") -> str:
         """Return the head of a column or an axis: ``accuracy on test, %``, ``perplexity (lower is better)``."""
-        return f"{self.title}{where}{', %' if self.share else ''}{' (lower is better)' if self.lower_is_better else ''}"
+        return f"{self.title}{where}{', %' if self.share else ''}{self._direction}"
+
+    @property
+    def named(self) -> str:
+        """``accuracy``, ``perplexity (lower is better)``."""
+        return f"{self.title}{self._direction}"
+
+    @property
+    def _direction(self) -> str:
+        return " (lower is better)" if self.lower_is_better else ""
 
     def text(self, value: float | None) -> str:
         """Return a value as it is shown, without its sign."""
@@ -117,7 +126,7 @@ METRICS: dict[str, Metric] = {
 }
 _OF_TASK = {
     "classification": ("accuracy",),
-    "table_to_text": ("bleu", "nist", "meteor", "rouge_l", "cider", "perplexity"),
+    "table_to_text": ("perplexity", "bleu", "nist", "meteor", "rouge_l", "cider"),
 }
 
 

@@ -1,10 +1,10 @@
 """Paired comparisons of methods, in the main metric.
 
 At equal repetition all methods have the same split, initial weights and Poisson
-samples, and all are scored on the same examples. So accuracies are compared run by
-run and example by example. For the interval, seeds and examples are resampled with
+samples, and all are scored on the same examples. So accuracies and perplexities are compared
+run by run and example by example. For the interval, seeds and examples are resampled with
 replacement, independently of each other (crossed bootstrap). A score of a whole
-corpus, such as BLEU, is not a mean over examples. Such scores are compared run by run,
+corpus, such as BLEU, cannot be had for a part of the examples. Such scores are compared run by run,
 with Student's interval over seeds.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,15 @@ from scipy.special import ndtri, stdtrit
 
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
-from lmodp.reporting.results.metrics import CONFIDENCE, FEWEST_SEEDS, leading_score
-from lmodp.tasks.accuracy import unpack_correct
+from lmodp.reporting.results.metrics import CONFIDENCE, FEWEST_SEEDS, METRICS, leading_score
+from lmodp.tasks.packing import unpack_correct, unpack_losses
 
 DRAWS = 2000
 BLOCK = 100  # of draws held in memory at once
 
 
 Answers = Mapping[str, Mapping[int, np.ndarray]]
+Scorer = Callable[[np.ndarray], np.ndarray]  # weights of examples (draws, N) -> a score of each seed (draws, seeds)
 
 
 def answers_of(
@@ -37,7 +38,8 @@ def answers_of(
 ) -> dict[str, dict[int, np.ndarray]]:
     """Return, for each cell, what each finished repetition scored.
 
-    That is 0 or 1 on every example, shape (N,), or one score of the whole corpus, shape (1,).
+    That is 0 or 1 on every example, shape (1, N), summed loss and tokens of every example, shape (2, N), or one
+    score of the whole corpus, shape (1, 1).
 
     Args:
         rows: one per cell, as in ``results.json``.
@@ -104,12 +106,29 @@ def pooled_contrasts(
 
 def _pooled(pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]], answers: Answers, name: str) -> dict[str, Any]:
     """The mean over pairs of their differences, seed by seed and example by example."""
-    shared = set.intersection(*(set(answers[cell["cell"]]) for pair in pairs for cell in pair))
-    differences = [
-        np.mean([1.0 * answers[a["cell"]][seed] - answers[b["cell"]][seed] for a, b in pairs], axis=0)
-        for seed in sorted(shared)
-    ]
-    return _facts(np.array(differences), zlib.crc32(name.encode()), 1)
+    shared = sorted(set.intersection(*(set(answers[cell["cell"]]) for pair in pairs for cell in pair)))
+    scorers = [_difference(answers[a["cell"]], answers[b["cell"]], shared) for a, b in pairs]
+    some = answers[pairs[0][0]["cell"]]
+    return _facts(lambda weights: np.mean([score(weights) for score in scorers], axis=0), some, shared, name, 1)
+
+
+def _difference(first: Mapping[int, np.ndarray], second: Mapping[int, np.ndarray], seeds: Sequence[int]) -> Scorer:
+    """The difference of two cells' scores."""
+    a, b = (np.array([answers[seed] for seed in seeds], dtype=np.float64) for answers in (first, second))
+    return lambda weights: _score(a, weights) - _score(b, weights)
+
+
+def _score(answers: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted share of right answers, or the perplexity, of each seed.
+
+    Args:
+        answers: shape (seeds, 1 or 2, N).
+        weights: shape (draws, N), each row with the sum 1.
+    """
+    seeds, kinds, examples = answers.shape
+    sums = (weights @ answers.reshape(-1, examples).T).reshape(-1, seeds, kinds)
+    with np.errstate(over="ignore"):
+        return sums[..., 0] if kinds == 1 else np.exp(sums[..., 0] / sums[..., 1])
 
 
 def _turned(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,39 +153,51 @@ def _answers(row: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], root: Pa
     lines = read_runs(cell_path(root, row["cell"], "evaluate_model"))[1] if finished else []
     for line in (line for line in lines if line["run"] in finished):
         if "correct" in line:
-            found[line["repetition"]] = unpack_correct(line["correct"], line["examples"]).astype(np.int8)
+            found[line["repetition"]] = unpack_correct(line["correct"], line["examples"])[None]
         elif line.get(row["metric"]) is not None:
-            found[line["repetition"]] = np.array([line[row["metric"]]])
+            whole = np.array([[line[row["metric"]]]])
+            found[line["repetition"]] = unpack_losses(line["losses"]) if "losses" in line else whole
     return found
 
 
 def _compare(first: Mapping[str, Any], second: Mapping[str, Any], answers: Answers, comparisons: int) -> dict[str, Any]:
     a, b = answers[first["cell"]], answers[second["cell"]]
-    differences = np.array([a[number] - b[number] for number in sorted(a.keys() & b.keys())])
-    # Every pair of one target uses the same resamples, so that verdicts do not contradict each other by chance.
-    seed = zlib.crc32(repr(_target(first)).encode())
+    shared = sorted(a.keys() & b.keys())
     return {
         "cell": first["cell"],
         "against_cell": second["cell"],
         **{name: first[name] for name in ("experiment", "calibration", "epsilon", "delta")},
         "method": first["method"],
         "against": second["method"],
-        **_facts(differences, seed, comparisons),
+        # Every pair of one target uses the same resamples, so that verdicts do not contradict each other by chance.
+        **_facts(_difference(a, b, shared), a, shared, repr(_target(first)), comparisons),
     }
 
 
-def _facts(differences: np.ndarray, seed: int, comparisons: int) -> dict[str, Any]:
-    """Mean and interval of differences, shape (seeds, examples), and how many comparisons it is adjusted for."""
-    seeds = len(differences)
+def _facts(
+    score: Scorer, answers: Mapping[int, np.ndarray], shared: Sequence[int], name: str, comparisons: int
+) -> dict[str, Any]:
+    """Mean and interval of a difference, and how many comparisons it is adjusted for.
+
+    Args:
+        score: the difference under weights of examples.
+        answers: of one of the cells; they tell how many examples there are.
+        shared: seeds that all cells have.
+        name: from which the draws' seed is made.
+        comparisons: how many comparisons share the error probability.
+    """
+    seeds, examples = len(shared), answers[shared[0]].shape[1] if shared else 0
+    plain = score(np.full((1, examples), 1 / examples))[0] if seeds else np.empty(0)
     ends = None
-    if seeds >= FEWEST_SEEDS and differences.shape[1] > 1:
-        ends = paired_interval(differences, seed=seed, comparisons=comparisons)
+    if seeds >= FEWEST_SEEDS and examples > 1:
+        draws = zlib.crc32(name.encode())
+        ends = paired_interval(score, seeds=seeds, examples=examples, seed=draws, comparisons=comparisons)
     elif seeds >= FEWEST_SEEDS:
-        ends = seeds_interval(differences, comparisons=comparisons)
+        ends = seeds_interval(plain, comparisons=comparisons)
     return {
         "seeds": seeds,
-        "examples": int(differences.shape[1]) if seeds else 0,
-        "difference": float(differences.mean()) if seeds else None,
+        "examples": examples,
+        "difference": float(plain.mean()) if seeds else None,
         "lower": None if ends is None else ends[0],
         "upper": None if ends is None else ends[1],
         "confidence": CONFIDENCE,
@@ -174,14 +205,17 @@ def _facts(differences: np.ndarray, seed: int, comparisons: int) -> dict[str, An
     }
 
 
-def paired_interval(differences: np.ndarray, *, seed: int, comparisons: int = 1) -> tuple[float, float]:
-    """Return the percentile interval of the mean difference.
+def paired_interval(
+    score: Scorer, *, seeds: int, examples: int, seed: int, comparisons: int = 1
+) -> tuple[float, float]:
+    """Return the percentile interval of a difference's mean over seeds.
 
     For one of several comparisons, both arms are longer by the ratio of the normal quantiles: so far out,
     percentiles would need a hundred times as many draws.
 
     Args:
-        differences: shape (seeds, examples), values between -1 and 1.
+        score: the difference under weights of the examples.
+        seeds, examples: their numbers.
         seed: of the draws.
         comparisons: how many comparisons share the error probability.
 
@@ -189,16 +223,16 @@ def paired_interval(differences: np.ndarray, *, seed: int, comparisons: int = 1)
         Owen (2007), The pigeonhole bootstrap: resampling both factors of a crossed
         design gives an interval that is, if anything, too wide.
     """
-    seeds, examples = differences.shape
     generator = np.random.default_rng(seed)
     means = []
     for _ in range(DRAWS // BLOCK):
         of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=BLOCK) / seeds
         of_examples = generator.multinomial(examples, np.full(examples, 1 / examples), size=BLOCK) / examples
-        means.append(((of_seeds @ differences) * of_examples).sum(axis=1))
+        means.append((of_seeds * score(of_examples)).sum(axis=1))
     tail = (1 - CONFIDENCE) / 2
     longer = float(ndtri(tail / comparisons) / ndtri(tail))
-    middle, (lower, upper) = differences.mean(), np.quantile(np.concatenate(means), [tail, 1 - tail])
+    middle = float(score(np.full((1, examples), 1 / examples)).mean())
+    lower, upper = np.quantile(np.concatenate(means), [tail, 1 - tail])
     return float(middle - longer * (middle - lower)), float(middle + longer * (upper - middle))
 
 
@@ -206,7 +240,7 @@ def seeds_interval(differences: np.ndarray, *, comparisons: int = 1) -> tuple[fl
     """Return Student's interval of the mean difference, for a metric with one score per run.
 
     Args:
-        differences: shape (seeds, 1).
+        differences: shape (seeds,).
         comparisons: how many comparisons share the error probability.
     """
     seeds = len(differences)
@@ -219,7 +253,7 @@ def best_cells(rows: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[
     """Return the cells that are significantly the best of their target.
 
     A cell is bold only if its paired interval against every other method of the
-    target is above zero. With fewer than five seeds no cell is bold.
+    target is on the better side of zero. With fewer than five seeds no cell is bold.
     """
     against: dict[str, list[Mapping[str, Any]]] = {}
     for item in comparisons:
@@ -231,5 +265,12 @@ def best_cells(rows: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[
     return {
         cell
         for cell, items in against.items()
-        if len(items) == rivals.get(cell) and all(item["lower"] is not None and item["lower"] > 0 for item in items)
+        if len(items) == rivals.get(cell) and all(_is_better(item, scored[cell]["metric"]) for item in items)
     }
+
+
+def _is_better(item: Mapping[str, Any], metric: str) -> bool:
+    """Whether the whole interval is on the better side."""
+    if item["lower"] is None:
+        return False
+    return bool(item["upper"] < 0 if METRICS[metric].lower_is_better else item["lower"] > 0)

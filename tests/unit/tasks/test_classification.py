@@ -17,7 +17,7 @@ from lmodp.models.tiny import tiny_tokenizer
 from lmodp.plan import Plan
 from lmodp.specs import ActivationsSpec, TaskSpec
 from lmodp.stages.cache_activations import cache_activations
-from lmodp.tasks.accuracy import unpack_correct
+from lmodp.tasks.packing import unpack_correct
 from lmodp.tasks.classification import ClassificationTask, predict
 from lmodp.training import TrainingSettings, train
 from lmodp.training.clipping.engine import ClippingEngine

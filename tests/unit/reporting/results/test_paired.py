@@ -14,7 +14,7 @@ from lmodp.reporting.results.paired import (
     pooled_contrasts,
     seeds_interval,
 )
-from lmodp.tasks.accuracy import pack_correct
+from lmodp.tasks.packing import pack_correct, pack_losses, unpack_losses
 from tests.lines import write_lines
 
 EXAMPLES = 400
@@ -84,7 +84,7 @@ def test_the_width_is_that_of_the_standard_error(factor):
     """Independent differences: the standard error is known, and 2/3 or 3/2 of it is told apart."""
     generator = np.random.default_rng(11)
     differences = generator.choice([-1, 0, 1], p=[0.15, 0.6, 0.25], size=(20, 500)).astype(np.int8)
-    lower, upper = paired_interval(differences, seed=3)
+    lower, upper = paired_interval(lambda weights: weights @ differences.T, seeds=20, examples=500, seed=3)
     # Resampling seeds and examples independently counts the noise of single answers in both factors and once together.
     expected = 2 * 1.96 * factor * np.sqrt(3 * differences.var() / differences.size)
     assert (abs((upper - lower) / expected - 1) < 0.15) == (factor == 1.0)
@@ -118,12 +118,35 @@ def test_scores_of_a_corpus_are_compared_run_by_run(tmp_path, seeds):
     assert (backward["lower"] is None) is (seeds < FEWEST_SEEDS)
 
 
+def test_perplexities_are_compared_over_seeds_and_examples(tmp_path):
+    """The exponential of a mean over tokens: long examples count more, and resampling weighs whole examples."""
+    generator = np.random.default_rng(4)
+    tokens = generator.integers(3, 60, size=200)
+    rows, runs, expected = [], [], {}
+    for method, level in (("a", 1.2), ("b", 1.1)):
+        facts = {"experiment": "e", "calibration": "verified", "epsilon": 1.0, "delta": 1e-6, "metric": "perplexity"}
+        rows.append({"cell": method, "method": method, **facts, "scores": {"perplexity": {"mean": 3.0}}})
+        lines = []
+        for number in range(6):
+            losses = tokens * (level + 0.01 * number + 0.1 * generator.standard_normal(200))
+            packed = pack_losses(np.stack([losses, tokens]))
+            expected.setdefault(method, []).append(np.exp(losses.sum() / tokens.sum()))
+            runs.append({"cell": method, "run": f"{method}-{number}", "repetition": number, "status": "done"})
+            lines.append({"run": f"{method}-{number}", "perplexity": expected[method][-1], "losses": packed})
+        write_lines(tmp_path, method, "evaluate_model", lines)
+    forward, backward = compared(rows, runs, tmp_path)
+    assert backward["difference"] == pytest.approx(np.mean(np.subtract(expected["b"], expected["a"])), rel=1e-5)
+    assert (backward["seeds"], backward["examples"]) == (6, 200) and backward["upper"] < 0 < forward["lower"]
+    assert best_cells(rows, [forward, backward]) == {"b"}  # the lower perplexity is the better one
+    assert unpack_losses(packed) == pytest.approx(np.stack([losses, tokens]), rel=1e-6)
+
+
 @pytest.mark.parametrize(("factor", "covers"), [(1.0, True), (2 / 3, False), (3 / 2, False)])
 def test_the_interval_over_seeds_covers_as_often_as_it_says(factor, covers):
     generator = np.random.default_rng(8)
     hits = 0
     for _ in range(2000):
-        differences = generator.normal(0.0, 2.0, size=(6, 1))
+        differences = generator.normal(0.0, 2.0, size=6)
         lower, upper = seeds_interval(differences)
         middle, reach = (lower + upper) / 2, factor * (upper - lower) / 2
         hits += abs(middle) <= reach
@@ -182,7 +205,7 @@ def test_a_family_is_what_a_reader_sees_together(tmp_path):
 
 @pytest.mark.parametrize("comparisons", [1, 8])
 def test_the_interval_over_seeds_is_adjusted_too(comparisons):
-    differences = np.array([[1.0], [2.0], [4.0], [0.5], [3.0]])
+    differences = np.array([1.0, 2.0, 4.0, 0.5, 3.0])
     lower, upper = seeds_interval(differences, comparisons=comparisons)
-    reach = stats.t.ppf(1 - 0.025 / comparisons, 4) * stats.sem(differences[:, 0])
+    reach = stats.t.ppf(1 - 0.025 / comparisons, 4) * stats.sem(differences)
     assert (lower, upper) == (pytest.approx(2.1 - reach), pytest.approx(2.1 + reach))

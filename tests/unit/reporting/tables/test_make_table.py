@@ -48,21 +48,21 @@ def test_a_place_without_a_number_has_a_reason_under_the_table(results):
 
 def test_every_score_of_generated_sentences_is_a_column_or_has_its_reason(results, tmp_path):
     page = comparison_pages(results)[2]
-    assert page.tables[0].rows[0][1] == "40.9" and page.tables[0].heads[1] == "BLEU ± 95 %"
+    assert page.tables[0].rows[0][1] == "4.40" and page.tables[0].heads[1] == "perplexity (lower is better) ± 95 %"
     table = page.tables[-1]
-    heads = ("method", "target ε", "BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr", "perplexity (lower is better)")
+    heads = ("method", "target ε", "perplexity (lower is better)", "BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr")
     assert table.title == "All scores" and table.heads == heads
-    assert table.rows[0][2:] == ("40.9", "4.09", "– (1)", "– (1)", "– (1)", "4.40")
+    assert table.rows[0][2:] == ("4.40", "40.9", "4.09", "– (1)", "– (1)", "– (1)")
     assert page.notes.texts[0] == "needs Java, which is not installed"
-    assert table.values[0][2] == pytest.approx(40.92)
+    assert table.values[0][3] == pytest.approx(40.92)
     assert page.before == (
-        "non-private: BLEU 44.0, NIST 4.40, METEOR – (1), ROUGE-L – (1), CIDEr – (1), perplexity 4.09",
+        "non-private: perplexity 4.09, BLEU 44.0, NIST 4.40, METEOR – (1), ROUGE-L – (1), CIDEr – (1)",
     )
     assert "sentences for 200 distinct records; perplexity over 800 examples" in page.caption
     assert "one seed" in page.caption
     make_table(results, tmp_path)
     row = pd.read_csv(tmp_path / "comparison.csv").query("experiment == 'sentences' and method == 'gaussian'").iloc[0]
-    assert (row.metric, row.bleu, row.nonprivate) == ("bleu", pytest.approx(40.92), pytest.approx(43.98))
+    assert (row.metric, row.bleu, row.nonprivate) == ("perplexity", pytest.approx(40.92), pytest.approx(4.09, abs=0.01))
     assert pd.isna(row.accuracy) and pd.isna(row.meteor)
     assert "no METEOR, ROUGE-L or CIDEr: needs Java" in row.missing_scores
     status = (tmp_path / "status.md").read_text()
