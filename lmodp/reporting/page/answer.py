@@ -184,7 +184,8 @@ def _score(results: Mapping[str, Any], experiment: str) -> str:
         verdict = score_verdict(item)
         judged = verdict if verdict in (NO_DIFFERENCE, FEW_SEEDS) else f"{asked} is {verdict}"
         told.append(f"{where} {contrast_words(results, item)}, {judged}")
-    return f"Mean difference in {leading_metric(results, experiment).named} over all ε, {asked} minus {standard}: {'; '.join(told)}."
+    metric = leading_metric(results, experiment).named
+    return f"Mean difference in {metric} over all ε, {asked} minus {standard}: {'; '.join(told)}."
 
 
 def _bounds(cells: Sequence[Cell]) -> str:
