@@ -27,7 +27,7 @@ class Part:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the part as plain JSON values."""
-        return {"kind": self.kind, **asdict(self)}
+        return {"kind": self.kind, **{name: _plain(value) for name, value in asdict(self).items()}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -48,6 +48,10 @@ class Part:
 
 def _descendants(kind: type[Part]) -> list[type[Any]]:
     return [found for child in kind.__subclasses__() for found in (child, *_descendants(child))]
+
+
+def _plain(value: Any) -> Any:
+    return list(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def _frozen(value: Any) -> Any:
