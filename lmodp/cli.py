@@ -25,6 +25,7 @@ COMMANDS = {
     "claims": "check published epsilons: write a claim, check it, show what was found",
     "methods": "list the methods and whether they can be used",
     "new-method": "start a method of your own from the template",
+    "models": "say which parts of a model can be trained, with the measured error of its clipping",
     "plan": "check a configuration, and list its cells with their cost",
     "fetch": "fetch data and weights pinned in data.lock",
     "summary": "print a grid's main table and where its figures are",

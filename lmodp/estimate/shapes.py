@@ -55,6 +55,8 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "intermediate_size": 11008,
     },
 }
+_GATED = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "olmo2", "phi3", "smollm3", "modernbert")
+_NAMES = ("hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size", "vocab_size")
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,14 @@ def known_config(card: ModelCard) -> dict[str, Any]:
     return dict(values)
 
 
+def _named_alike(card: ModelCard) -> dict[str, Any]:
+    """The sizes in the configuration of a user's own model; transformers knows what each architecture calls them."""
+    from transformers import AutoConfig  # most grids name no such model
+
+    config = AutoConfig.for_model(card.architecture, **known_config(card))
+    return {name: getattr(config, name, None) for name in (*_NAMES, "num_key_value_heads", "head_dim", "hidden_dim")}
+
+
 def shape_of(card: ModelCard, *, layers: int | None = None) -> Shape:
     """Return a model's shape.
 
@@ -114,12 +124,13 @@ def shape_of(card: ModelCard, *, layers: int | None = None) -> Shape:
         card: of the model.
         layers: the first layers only; None for all.
     """
-    values = {**_DEFAULTS.get(card.architecture, _BASE | {"vocab_size": 30522}), **known_config(card)}
+    known = card.architecture in _DEFAULTS
+    values = {**_DEFAULTS[card.architecture], **known_config(card)} if known else _named_alike(card)
     width = values.get("hidden_size") or values.get("n_embd", 768)
     heads = values.get("num_attention_heads") or values.get("n_head", 12)
-    inner = values.get("intermediate_size") or values.get("n_inner") or 4 * width
-    gated = card.architecture == "llama"
-    pairs = values.get("num_key_value_heads", heads) / heads
-    block = round((2 + 2 * pairs) * width**2) + (3 if gated else 2) * width * inner
+    inner = values.get("intermediate_size") or values.get("n_inner") or values.get("hidden_dim") or 4 * width
+    pairs = (values.get("num_key_value_heads") or heads) / heads
+    of_heads = heads * (values.get("head_dim") or width // heads)
+    block = round((2 + 2 * pairs) * width * of_heads) + (3 if card.architecture in _GATED else 2) * width * inner
     depth = layers or values.get("num_hidden_layers") or values.get("n_layer", 12)
     return Shape(width=width, layers=depth, block=block, heads=heads, vocabulary=values["vocab_size"])

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from lmodp.data.hub import MODEL_FILES, hub_files
@@ -58,13 +59,26 @@ def identity_of(own: OwnModel, *, cache_root: Path, data_root: Path | None) -> t
         LmodpError: see `own_folder`.
     """
     folder = own_folder(own, cache_root=cache_root, data_root=data_root, files={"config": CONFIG})
-    config = read_json(folder / CONFIG)
+    facts, values = read_config(folder / CONFIG)
+    identity = {**facts, "content": own.revision or content_of(folder)}
+    return identity, card_of(own.name, identity, config=values)
+
+
+def read_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return architecture and kind of a model, and the values of its configuration, from its ``config.json``.
+
+    Raises:
+        MissingFile, DamagedFile: it is not there, is damaged, or names no architecture that transformers has.
+    """
+    config = read_json(path)
     kind = config.get("model_type") if isinstance(config, dict) else None
     if not isinstance(kind, str):
-        raise DamagedFile(f"file = {str(folder / CONFIG)!r}: names no model_type. Save the model with transformers.")
-    identity = {"architecture": kind, "causal": is_causal(kind), "content": own.revision or content_of(folder)}
+        raise DamagedFile(f"file = {str(path)!r}: names no model_type. Save the model with transformers.")
+    if kind not in CONFIG_MAPPING:
+        rule = f"model_type is {kind!r}, which transformers does not have"
+        raise DamagedFile(f"file = {str(path)!r}: {rule}. Models with code of their own are not loaded.")
     values = {name: value for name, value in config.items() if name not in ("model_type", "architectures")}
-    return identity, card_of(own.name, identity, config=values)
+    return {"architecture": kind, "causal": is_causal(kind)}, values
 
 
 def is_causal(kind: str) -> bool:

@@ -1,15 +1,24 @@
 """Models at their true size, without weights: counts with a source, clipping rules and work."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 from torch import nn
 from transformers import AutoModel
 
 from lmodp.estimate import true_size as module
+from lmodp.estimate.plan_grid import plan_grid
 from lmodp.estimate.shapes import shape_of
 from lmodp.estimate.true_size import build_at_true_size, training_flops, true_size
-from lmodp.models.cards import MODELS
+from lmodp.grid.cells import Grid
+from lmodp.grid.config import check_config
+from lmodp.models.cards import MODELS, ModelCard
+from lmodp.models.own import is_causal
 
+ROOT = Path(__file__).resolve().parents[3]
 ADAPTERS = {"lora": {"rank": 8, "alpha": 16}}
 
 
@@ -99,3 +108,55 @@ def test_the_shape_without_torch_is_the_model_s(name):
     assert (shape.layers, shape.block) == (len(blocks), weights)
     assert shape.heads == model.config.num_attention_heads
     assert model.get_input_embeddings().weight.shape == (shape.vocabulary, shape.width)
+
+
+# As the models' own config.json say; parameters of the language model, of an encoder with a head for two classes.
+OWN = {
+    "distilbert": ({"dim": 768, "hidden_dim": 3072, "n_layers": 6, "n_heads": 12, "vocab_size": 30522}, 66955010),
+    "xlm-roberta": ({"vocab_size": 250002, "max_position_embeddings": 514, "type_vocab_size": 1}, 278045186),
+    "modernbert": ({"vocab_size": 50368, "hidden_size": 768, "intermediate_size": 1152}, 149606402),
+    "gpt_neox": (
+        {"vocab_size": 50304, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
+        | {"intermediate_size": 3072},
+        162322944,
+    ),
+    "qwen2": (
+        {"vocab_size": 151936, "hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14}
+        | {"num_key_value_heads": 2, "intermediate_size": 4864, "tie_word_embeddings": True},
+        494032768,
+    ),
+    "gemma": (
+        {"vocab_size": 256000, "hidden_size": 2048, "num_hidden_layers": 18, "num_attention_heads": 8}
+        | {"num_key_value_heads": 1, "head_dim": 256, "intermediate_size": 16384},
+        2506172416,
+    ),
+    "phi": (
+        {"vocab_size": 51200, "hidden_size": 2560, "num_hidden_layers": 32, "num_attention_heads": 32}
+        | {"intermediate_size": 10240},
+        2779683840,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_a_users_own_model_is_known_from_its_configuration_alone(kind):
+    """The counts are the published ones: DistilBERT-base, XLM-R-base, ModernBERT-base, Pythia-160M, Qwen2-0.5B, ..."""
+    values, parameters = OWN[kind]
+    card = ModelCard(name="own", title="own", architecture=kind, causal=is_causal(kind), config=values)
+    classes = None if card.generates else 2
+    found = true_size(card, classes=classes, trainable="full", pooling=card.native_pooling, max_length=100)
+    assert found.parameters == parameters and found.problem is None
+    assert shape_of(card).parameters == pytest.approx(parameters, rel=0.25)  # one embedding of two, where untied
+
+
+def test_a_grid_of_a_users_own_model_is_planned_from_its_configuration_alone(tmp_path):
+    values, _ = OWN["qwen2"]
+    (tmp_path / "qwen").mkdir()
+    (tmp_path / "qwen/config.json").write_text(json.dumps({"model_type": "qwen2", **values}))
+    grid = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+    head = {**grid["experiments"]["head"], "model": "own", "pooling": None, "methods": ["gaussian"]}
+    places = {"results_root": str(tmp_path / "r"), "cache_root": str(tmp_path / "c")}
+    models = {"own": {"from": str(tmp_path / "qwen")}}
+    plan = plan_grid(Grid(check_config({**grid, **places, "models": models, "experiments": {"head": head}})))
+    assert plan["models"][0]["parameters"] == 494032768 + 2 * 896  # a head in place of the tied output matrix
+    assert all(cell["seconds"] > 0 and cell["memory_bytes"] > 4 * 494032768 for cell in plan["cells"])
