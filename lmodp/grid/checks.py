@@ -15,7 +15,7 @@ from lmodp.methods.contract import points_of
 from lmodp.methods.discovery import load_methods, method_paths
 from lmodp.models.cards import MODELS, ModelCard
 
-MOST_CELLS, MOST_RUNS = 5_000, 100_000  # of a grid; the paper's has 500 cells
+MOST_CELLS, MOST_RUNS = 20_000, 200_000  # of a grid; the paper's has 500 cells
 FILES = LAYOUTS["plain"]
 
 

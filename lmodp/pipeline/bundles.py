@@ -79,6 +79,7 @@ class Bundles:
 
     def __init__(self, layout: Layout):
         self.layout = layout
+        self._inputs: dict[Task, list[Path]] = {}
 
     @cached_property
     def tasks(self) -> list[Task]:
@@ -118,7 +119,10 @@ class Bundles:
 
     def inputs(self, task: Task) -> list[Path]:
         """Return the files that a task needs."""
-        return [path for paths in self.layout.needs.inputs(task.job, task.thing).values() for path in paths]
+        if task not in self._inputs:
+            found = self.layout.needs.inputs(task.job, task.thing).values()
+            self._inputs[task] = [path for paths in found for path in paths]
+        return self._inputs[task]
 
     def records(self, task: Task) -> list[Path]:
         """Return the records that a task makes."""

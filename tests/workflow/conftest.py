@@ -26,12 +26,17 @@ class Workflow:
         self.configfile = self.folder / "config.yaml"
         self.configfile.write_text(yaml.safe_dump(self.values))
 
-    def run(self, *options, check=True):
-        command = [sys.executable, "-m", "snakemake", "--configfile", str(self.configfile), "--cores", "2", *options]
+    def started(self, options, cores):
+        command = [sys.executable, "-m", "snakemake", "--configfile", str(self.configfile), "--cores", cores, *options]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(self.repository), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            command, cwd=self.repository, env=environment, capture_output=True, text=True, check=False
-        )
+        return {"args": command, "cwd": self.repository, "env": environment, "text": True}
+
+    def start(self, *options, cores="2"):
+        with (self.folder / "log.txt").open("w") as log:
+            return subprocess.Popen(**self.started(options, cores), stdout=log, stderr=log)
+
+    def run(self, *options, check=True, cores="2"):
+        done = subprocess.run(**self.started(options, cores), capture_output=True, check=False)
         done.text = done.stdout + done.stderr
         assert not check or done.returncode == 0, done.text[-6000:]
         return done

@@ -1,0 +1,137 @@
+"""The smoke grid through SLURM, and jobs that SLURM ends: the same bytes as without a cluster."""
+
+import json
+import re
+import time
+
+import pytest
+
+from lmodp.records.places import timings_of
+from tests.cluster.slurm import asked, jobs, until
+from tests.workflow.conftest import ROOT, Workflow
+
+STEPS = 3000
+SLURM = ("--workflow-profile", "profiles/slurm", "--slurm-status-command", "squeue")
+SUBMITTED = re.compile(r"has been submitted with SLURM jobid (\d+)")
+
+
+def through_slurm(workflow, *options, **more):
+    """Run a grid by the kept profile; return what happened and how long it took."""
+    begun = time.perf_counter()
+    done = workflow.run(*SLURM, "--default-resources", "slurm_partition=main", *options, cores="100000", **more)
+    return done, time.perf_counter() - begun
+
+
+def processor_seconds(workflow):
+    """What the bundles themselves have used, by name."""
+    files = (workflow.folder / "cache/bundles" / workflow.values["grid"]).glob("*.json")
+    return {path.stem: json.loads(path.read_text()) for path in files}
+
+
+def test_the_smoke_grid_has_the_same_bytes(slurm, tmp_path_factory, told):
+    here, there = (Workflow(tmp_path_factory.mktemp(name), "smoke") for name in ("here", "there"))
+    begun = time.perf_counter()
+    here.run()
+    local = time.perf_counter() - begun
+    done, cluster = through_slurm(there)
+    assert here.records() == there.records()
+    submitted = SUBMITTED.findall(done.text)
+    bundles = processor_seconds(there)
+    assert len(submitted) == len(bundles) and {jobs()[number] for number in submitted} == {"COMPLETED"}
+    requested = [asked("scontrol", "show", "job", number) for number in submitted]
+    sizes = {re.search(r"mem=(\S+?),", text)[1] for text in requested}
+    assert len(sizes) > 1, "not one size for all jobs"
+    elapsed = sum(map(run_time, requested))
+    inside = sum(item["processor_seconds"] for item in bundles.values())
+    told(f"{len(submitted)} jobs, {len(sizes)} sizes of memory ({', '.join(sorted(sizes))})")
+    told(f"wall time: {local:.0f} s on two cores, {cluster:.0f} s through SLURM on the same machine")
+    told(f"the jobs ran {elapsed:.0f} s together, {inside:.0f} s of processor time of the bundles themselves")
+    told(f"overhead: {(elapsed - inside) / len(submitted):.1f} s a job within SLURM's own time")
+    largest = max(item["peak_memory_bytes"] for item in bundles.values())
+    told(f"largest resident set of a bundle: {largest / 1e6:.0f} MB")
+    done, _ = through_slurm(there)
+    assert "Nothing to be done" in done.text
+
+
+def run_time(text):
+    """Seconds that a job ran, as SLURM tells."""
+    hours, minutes, seconds = map(int, re.search(r"RunTime=(\d+):(\d+):(\d+)", text).groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+@pytest.fixture
+def misbehaving(tmp_path_factory):
+    """A function that makes the grid of some methods of `methods/misbehaves.py`, each in an experiment of its own."""
+
+    def made(*methods):
+        workflow = Workflow(tmp_path_factory.mktemp("grid"), "smoke")
+        head = workflow.values["experiments"]["head"]
+        training = {**head["training"], "steps": STEPS, "checkpoint_every": STEPS // 10}
+        changed = {**head, "training": training, "repetitions": 1}
+        workflow.values |= {
+            "methods": list(methods),
+            "methods_folder": str(ROOT / "tests/cluster/methods"),
+            "experiments": {f"with_{name}": {**changed, "methods": [name]} for name in methods},
+        }
+        workflow.write()
+        return workflow
+
+    return made
+
+
+def steps_run(workflow, method):
+    """How many steps the last process of a method's only run has done."""
+    (cell,) = (path.name for path in (workflow.results / "cells").glob(f"with_{method}-*"))
+    (timing,) = timings_of(workflow.results, cell)
+    return timing["steps_run"]
+
+
+def targets(*methods):
+    return [f"only_with_{name}" for name in methods]
+
+
+def test_jobs_that_are_killed_for_time_and_memory_go_on_with_more(slurm, misbehaving, told):
+    methods = ("hangs", "greedy")
+    here, there = misbehaving(*methods), misbehaving(*methods)
+    here.run(*targets(*methods))
+    done, wall = through_slurm(there, *targets(*methods))
+    assert here.records() == there.records()
+    states = [jobs()[number] for number in SUBMITTED.findall(done.text)]
+    assert sorted(state for state in states if state != "COMPLETED") == ["OUT_OF_MEMORY", "TIMEOUT"], states
+    for method in methods:
+        assert steps_run(here, method) == STEPS and 0 < steps_run(there, method) < STEPS
+        told(f"{method}: the second job went on after step {STEPS - steps_run(there, method)} of {STEPS}")
+    sent = [asked("scontrol", "show", "job", number) for number in SUBMITTED.findall(done.text)]
+    for text in (text for text in sent if "finetune_model" in text):
+        facts = (
+            re.search(rf"{name}=(\S+)", text)[1].split(",")[0] for name in ("JobState", "TimeLimit", "RunTime", "mem")
+        )
+        told("a job that trains: state {}, time limit {}, ran {}, memory {}".format(*facts))
+    told(f"wall time {wall:.0f} s")
+
+
+def test_a_node_that_dies(slurm, misbehaving, told):
+    """SLURM itself starts the job again when the node is back; nothing is lost but the steps since the checkpoint."""
+    here, there = misbehaving("dies"), misbehaving("dies")
+    here.run(*targets("dies"))
+    process = there.start(*SLURM, "--default-resources", "slurm_partition=main", *targets("dies"), cores="100000")
+    until(lambda: list((there.folder / "cache/cells").glob("*/*.happened")), 300)
+    node = asked("sinfo", "--noheader", "--format=%n").strip()
+    asked("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    time.sleep(5)
+    asked("scontrol", "update", f"nodename={node}", "state=resume")
+    assert process.wait(timeout=600) == 0
+    assert here.records() == there.records()
+    assert 0 < steps_run(there, "dies") < STEPS
+    told(f"dies: the job that SLURM started again went on after step {STEPS - steps_run(there, 'dies')} of {STEPS}")
+
+
+def test_a_profile_without_a_partition_is_one_message(slurm, tmp_path):
+    workflow = Workflow(tmp_path, "smoke")
+    before = set(jobs())
+    done = workflow.run(*SLURM, check=False, cores="100000")
+    assert done.returncode and "slurm_partition = '': the profile names no partition" in done.text
+    done = workflow.run(*SLURM, "--default-resources", "slurm_partition=main", "--set-threads", "finetune_model=999",
+                        check=False, cores="100000")  # fmt: skip
+    assert done.returncode and "threads = 999: a job asks for 999, and the nodes of partition main offer" in done.text
+    assert set(jobs()) == before, "nothing was submitted"
