@@ -17,7 +17,7 @@ ifneq ($(shell mkdir -p "$(HOMES)" 2>/dev/null && test -w "$(HOMES)" && echo wri
 export XDG_CACHE_HOME := $(CURDIR)/.cache/home
 endif
 
-.PHONY: reproduce report lint docs test test-slow test-faults test-cluster smoke bench bench-accounting bench-grid setup readme lock
+.PHONY: reproduce report lint docs test test-slow test-faults test-cluster test-distributed smoke bench bench-accounting bench-grid setup readme lock
 .PHONY: schema clean
 
 reproduce: setup
@@ -59,7 +59,7 @@ test: setup
 
 test-slow: setup
 	$(BIN)/lmodp fetch
-	$(TEST) -m 'not faults and not cluster'
+	$(TEST) -m 'not faults and not cluster and not distributed'
 
 # Kills, damage and odd input, in half an hour; the counts become the table of reliability in the README.
 test-faults: setup
@@ -71,6 +71,10 @@ test-faults: setup
 # (LMODP_THROW_AWAY_MACHINE=yes). What is measured is added to build/cluster.txt.
 test-cluster: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m cluster tests/cluster
+
+# One run on several processes, by gloo: 2 minutes.
+test-distributed: setup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m distributed tests/distributed
 
 # Tables, figures and report from the existing records; cells without records are shown as pending. Nothing else runs.
 report: setup

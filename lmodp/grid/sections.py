@@ -147,6 +147,9 @@ class Training(Section):
     tuning: Tuning | None = Field(None, description="null for one setting for all methods")
     evaluate_every: Count | None = None
     checkpoint_every: Count | None = None
+    activation_checkpointing: bool = Field(
+        False, description="compute each block again in the backward pass: less memory, a third more time"
+    )
 
     @property
     def held_out(self) -> int:

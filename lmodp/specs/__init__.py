@@ -98,6 +98,7 @@ class TaskSpec(OfDataset):
         dropout: probability, in [0, 1).
         precision: "float32" or "bfloat16".
         batch_size: examples per forward pass when a model is scored.
+        activation_checkpointing: whether blocks are computed again in the backward pass, to save memory.
         generation: settings of beam search; None for the published ones.
         head: ``prompt`` and ``words`` of a head of label words (`lmodp.data.prompts`); None for a new head.
         own_data: see `OfDataset`.
@@ -109,6 +110,7 @@ class TaskSpec(OfDataset):
     dropout: float = 0.0
     precision: str = "float32"
     batch_size: int = 64
+    activation_checkpointing: bool = False
     generation: Mapping[str, Any] | None = None
     head: Mapping[str, Any] | None = None
     own_data: Mapping[str, Any] | None = None
@@ -256,6 +258,7 @@ class TrainingSpec(Spec):
     tuning: Mapping[str, Any] | None = None
     evaluate_every: int | None = None
     checkpoint_every: int | None = None
+    activation_checkpointing: bool = field(default=False, metadata=OPTIONAL)
 
     @property
     def held_out(self) -> int:
@@ -379,6 +382,7 @@ class CellSpec(Spec, OfDataset):
             dropout=self.training.dropout,
             precision=self.training.precision,
             batch_size=self.training.micro_batch_size,
+            activation_checkpointing=self.training.activation_checkpointing,
             generation=self.generation,
             head=self.head,
             own_data=self.own_data,

@@ -100,6 +100,7 @@ class ClassificationTask:
             initialise_head(model, seed)
         summary = set_trainable(model, self.spec.trainable, seed=seed)
         if self.activations_folder is None:
+            save_activations(model.model, self.spec)
             return model, model, summary
         prefix = find_prefix(model)
         return model, model if prefix.pooled else suffix_of(model, prefix.blocks), summary
@@ -133,6 +134,12 @@ class ClassificationTask:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             logits, labels = predict(model, self.examples(split), self.spec.batch_size)
         return score_classification(logits, labels, f1=self.card.f1)
+
+
+def save_activations(model: Any, spec: TaskSpec) -> None:
+    """Let a transformers model keep the inputs of its blocks alone, if the cell asks for it; needs training mode."""
+    if spec.activation_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def predict(model: nn.Module, examples: Examples, batch_size: int) -> tuple[np.ndarray, np.ndarray]:

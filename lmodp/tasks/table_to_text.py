@@ -18,7 +18,7 @@ from lmodp.data.tokens import NO_TARGET, load_references, load_tokenizer, load_t
 from lmodp.models.prepare_model import load_language_model
 from lmodp.models.trainable import set_trainable
 from lmodp.specs import TaskSpec
-from lmodp.tasks.classification import dropout_options, frozen_dtype
+from lmodp.tasks.classification import dropout_options, frozen_dtype, save_activations
 from lmodp.tasks.decoding import DecodingSettings, generate_sentences
 from lmodp.tasks.generation_scores import score_generation
 from lmodp.tasks.perplexity import perplexity
@@ -74,6 +74,7 @@ class TableToTextTask:
         """Return a freshly initialised model, the same model as the part that runs, and what is trained."""
         model = copy.deepcopy(self.pretrained)
         summary = set_trainable(model, self.spec.trainable, seed=seed)
+        save_activations(model, self.spec)
         return model, model, summary
 
     def examples(self, split: str) -> Examples:

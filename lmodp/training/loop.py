@@ -14,6 +14,7 @@ from torch import nn
 
 from lmodp.errors import require, require_finite
 from lmodp.plan import Plan
+from lmodp.records.fingerprint import code_fingerprint
 from lmodp.training.checkpoint import load_checkpoint, save_checkpoint
 from lmodp.training.examples import Examples
 from lmodp.training.identity import run_identity
@@ -21,6 +22,7 @@ from lmodp.training.losses import Loss
 from lmodp.training.memory import peak_memory
 from lmodp.training.outcome import snapshot, unmoved
 from lmodp.training.randomness import stream_key
+from lmodp.training.ranks import ranks
 from lmodp.training.run_log import RunLog
 from lmodp.training.settings import AfterNoise, TrainingSettings, build_optimizer
 from lmodp.training.step import PrivateStep, StepHook
@@ -81,6 +83,9 @@ def train(
         InvalidValue: a weight is not finite.
         Unsupported: a trainable layer cannot be clipped per example.
         DamagedFile: the checkpoint is damaged or belongs to another run.
+
+    Under ``torchrun``, after `lmodp.training.ranks.join`, all ranks call this alike; the first one scores, writes
+    checkpoints and reports progress. A checkpoint can be taken up by another number of ranks.
     """
     require(
         len(examples) == plan.dataset_size,
@@ -88,6 +93,7 @@ def train(
         plan.dataset_size,
         f"must be the number of training examples, {len(examples)}",
     )
+    ranks().require_work(plan.expected_batch_size)
     require_finite(model.named_parameters())
     run = _Run(model, plan, examples, loss, settings, seeds, checkpoint_path, hooks, after_noise)
     schedule = plan.releases.schedule
@@ -99,15 +105,16 @@ def train(
         run.private.sums.apply(run.optimizer)  # the optimiser's step
         run.log.add(report)
         run.step += 1
-        if evaluate is not None and run.is_due(settings.evaluate_every):
+        if evaluate is not None and run.ranks.is_first and run.is_due(settings.evaluate_every):
             model.eval()
             with torch.no_grad():
                 run.log.evaluations.append({"step": run.step, **evaluate(model)})
         if run.checkpoint_is_due():
             run.save()
-        if progress is not None:
+        if progress is not None and run.ranks.is_first:
             progress(run.step, plan.steps)
-    if checkpoint_path is not None:
+    run.agree_on_weights()
+    if checkpoint_path is not None and run.ranks.is_first:
         Path(checkpoint_path).unlink(missing_ok=True)
     return run.result()
 
@@ -129,13 +136,17 @@ class _Run:
     ):
         self.started = self.saved = time.perf_counter()
         self.plan, self.settings, self.path = plan, settings, checkpoint_path
-        self.identity, held = {}, None
-        if checkpoint_path is not None:
+        self.identity, held, self.ranks = {}, None, ranks()
+        if checkpoint_path is not None or self.ranks.count > 1:
             self.identity = run_identity(model, plan, settings, seeds, examples, loss)
             self.identity |= {"what follows the noise": after_noise.name} if after_noise else {}
+            self.ranks.agree({**self.identity, "code": code_fingerprint(__name__)})
+        if checkpoint_path is not None:
             held = load_checkpoint(checkpoint_path, identity=self.identity)
+            self.ranks.agree({"checkpoint": str(held and held["step"])})
         if held is None:
-            keys = {name: stream_key(seeds[name], randomness=settings.randomness) for name in PURPOSES_OF_STEPS}
+            own = {name: stream_key(seeds[name], randomness=settings.randomness) for name in PURPOSES_OF_STEPS}
+            keys = self.ranks.of_first(own)
         else:
             keys = held["keys"]
         self.private = PrivateStep(
@@ -160,11 +171,23 @@ class _Run:
             return False
         if self.settings.checkpoint_every is not None:
             return self.step % self.settings.checkpoint_every == 0
-        return time.perf_counter() - self.saved >= CHECKPOINT_SECONDS
+        return self.ranks.of_first(time.perf_counter() - self.saved >= CHECKPOINT_SECONDS)
+
+    def agree_on_weights(self) -> None:
+        """Make sure that all ranks have moved the weights alike.
+
+        Raises:
+            InvalidValue: they have not.
+        """
+        if self.ranks.count > 1:
+            self.ranks.agree({"trained weights": str([number for number, _ in snapshot(self.private.parameters)])})
 
     def save(self) -> None:
-        """Write a checkpoint."""
-        assert self.path is not None
+        """Write a checkpoint, for all ranks."""
+        self.agree_on_weights()
+        self.saved = time.perf_counter()
+        if self.path is None or not self.ranks.is_first:
+            return
         state = {
             "step": self.step,
             "keys": self.private.keys,
@@ -174,7 +197,6 @@ class _Run:
             "private": self.private.state(),
         }
         save_checkpoint(self.path, state, identity=self.identity)
-        self.saved = time.perf_counter()
 
     def _restore(self, held: dict[str, Any]) -> None:
         with torch.no_grad():
@@ -201,6 +223,7 @@ class _Run:
             "device": str(self.private.device),
             "threads": torch.get_num_threads(),
             **peak_memory(self.private.device),
+            **({"ranks": self.ranks.count} if self.ranks.count > 1 else {}),
         }
         fault = self.log.fault() or unmoved(self.before, self.private.parameters, self.plan.steps)
         return TrainingResult(record=record, timing=timing, fault=fault)

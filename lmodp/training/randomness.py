@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from lmodp.errors import require
+from lmodp.training.ranks import ranks
 from lmodp.vocabulary import RANDOMNESS
 
 MT19937_WORDS = 624
@@ -73,5 +74,7 @@ def _fill_mersenne_twister(generator: torch.Generator, data: bytes) -> None:
 
 
 def seed_dropout(key: str, step: int) -> None:
-    """Seed torch's global generators, which dropout masks are drawn from, for one step."""
-    torch.manual_seed(int.from_bytes(stream_bytes(key, "dropout", step, 8), "little") >> 1)
+    """Seed torch's global generators, which dropout masks are drawn from, for one step; differently on every rank."""
+    rank = ranks().rank
+    purpose = f"dropout of rank {rank}" if rank else "dropout"
+    torch.manual_seed(int.from_bytes(stream_bytes(key, purpose, step, 8), "little") >> 1)

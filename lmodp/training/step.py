@@ -18,6 +18,7 @@ from lmodp.training.examples import Examples, arranged
 from lmodp.training.losses import Loss
 from lmodp.training.noise import DeviceNoise, NoiseMeter
 from lmodp.training.randomness import device_generator
+from lmodp.training.ranks import ranks
 from lmodp.training.releases import NORMS, STREAMS, SUMS
 from lmodp.training.run_log import StepReport
 from lmodp.training.sampling import PoissonSampler, micro_batches
@@ -53,6 +54,8 @@ class PrivateStep:
           added once to every coordinate of the sum; division by the constant
           ``expected_batch_size``.
         * The noise depends on (noise key, step) only, never on the batch drawn.
+        * Several ranks (`lmodp.training.ranks`) make one draw, share its examples, add up their sums in the sums' own
+          precision, and add the same noise once. Sums differ by the order of additions, and by dropout masks.
 
     Edge cases:
         =========================  ==================================================
@@ -83,6 +86,7 @@ class PrivateStep:
     ):
         self.plan, self.settings, self.keys, self.hooks, self.examples = plan, settings, keys, hooks, examples
         self.device, parts = next(model.parameters()).device, plan.releases
+        self.ranks = ranks()
         run: dict[str, Any] = {"plan": plan, "examples": examples, "loss": loss, "settings": settings}
         self.sums = SUMS[type(parts.step)](model, key=keys["dropout"], **run)
         self.norm = NORMS[type(parts.clip)](parts.clip, clip_norm=plan.clip_norm, device=self.device)
@@ -130,17 +134,17 @@ class PrivateStep:
     def sum_clipped(self, step: int) -> StepReport:
         """Leave the sum of the drawn examples' clipped gradients in the ``.grad`` of what is released."""
         drawn, clip_norm = self.sampler.draw(step), self.clip_norm(step)
-        batches = _Batches(self.examples, arranged(self.examples, drawn), self.settings.micro_batch_size)
+        dealt = self.ranks.deal(arranged(self.examples, drawn))
+        batches = _Batches(self.examples, dealt, self.settings.micro_batch_size)
         reports = self.sums.add_up(batches, step=step, clip_norm=clip_norm)
         self.norm.count(reports, clip_norm)
-        losses = sum(float(report.losses.sum()) for report in reports)
-        return StepReport(
-            batch_size=len(drawn),
-            clipped=sum(report.clipped for report in reports),
-            non_finite=sum(report.non_finite for report in reports),
-            loss=losses / len(drawn) if len(drawn) and np.isfinite(losses) else None,
-            silent=sum(report.silent for report in reports),
-        )
+        self.ranks.add([parameter.grad for parameter in self.released if parameter.grad is not None])
+        counts = [(one.clipped, one.non_finite, one.silent, float(one.losses.sum())) for one in reports]
+        own = [float(sum(column)) for column in zip(*counts, strict=True)] or [0.0] * 4
+        *totals, losses = self.ranks.total(own)
+        clipped, non_finite, silent = map(int, totals)
+        loss = losses / len(drawn) if len(drawn) and np.isfinite(losses) else None
+        return StepReport(len(drawn), clipped, non_finite, loss, silent)
 
     def add_noise(self, step: int) -> None:
         """Add the step's noise to every coordinate of what is released."""

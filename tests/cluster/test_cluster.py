@@ -34,7 +34,7 @@ def test_the_smoke_grid_has_the_same_bytes(slurm, tmp_path_factory, told):
     here.run()
     local = time.perf_counter() - begun
     done, cluster = through_slurm(there)
-    assert here.records() == there.records()
+    assert unmeasured(here) == unmeasured(there)
     submitted = SUBMITTED.findall(done.text)
     bundles = processor_seconds(there)
     assert len(submitted) == len(bundles) and {jobs()[number] for number in submitted} == {"COMPLETED"}
@@ -51,6 +51,11 @@ def test_the_smoke_grid_has_the_same_bytes(slurm, tmp_path_factory, told):
     told(f"largest resident set of a bundle: {largest / 1e6:.0f} MB")
     done, _ = through_slurm(there)
     assert "Nothing to be done" in done.text
+
+
+def unmeasured(workflow):
+    """The records but those of measured times, and the page that shows them."""
+    return {name: data for name, data in workflow.records().items() if not name.startswith(("tables/cost", "report"))}
 
 
 def run_time(text):

@@ -6,11 +6,12 @@ import sys
 import textwrap
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from lmodp.errors import MissingDevice, may_pass
-from lmodp.training import device
+from lmodp.training import device, ranks
 
 
 def test_without_a_gpu_the_processor_trains_and_a_wanted_gpu_is_told():
@@ -78,3 +79,30 @@ def test_where_it_is_told_processes_share_a_gpu(two_gpus, tmp_path):
     for other in others:
         other.kill()
         other.wait()
+
+
+def test_ranks_that_want_gpus_are_told_before_work_starts(two_gpus, monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    with pytest.raises(MissingDevice, match="ranks = 3 on this machine: it has 2 GPUs; nccl needs one for each"):
+        ranks.join()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(MissingDevice, match="device = 'cuda': torch finds no GPU"):
+        ranks.join("cuda")
+
+
+def test_one_process_is_a_rank_of_its_own():
+    one = ranks.ranks()
+    assert (one.rank, one.count, one.is_first, one.of_first(5), one.total([1, 2])) == (0, 1, True, 5, [1, 2])
+    whole, total = np.arange(5), torch.ones(3)
+    one.add([total])
+    one.agree({"plan": "a"})
+    one.require_work(0.5)
+    assert np.array_equal(one.deal(whole), whole) and total.tolist() == [1, 1, 1]
+
+
+def test_examples_are_dealt_out_once_and_by_length():
+    order = np.arange(11)  # by length
+    parts = [ranks.Ranks(rank, 3).deal(order) for rank in range(3)]
+    assert sorted(np.concatenate(parts)) == list(order)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1 and np.ptp([part[:3].sum() for part in parts]) <= 6
