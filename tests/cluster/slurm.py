@@ -36,34 +36,39 @@ PartitionName=main Nodes={host} Default=YES MaxTime=60 State=UP
 """
 
 
+def as_root(*command, **options):
+    """Run a command as root."""
+    sudo = [] if os.getuid() == 0 else ["sudo", "--preserve-env=DEBIAN_FRONTEND"]
+    return subprocess.run([*sudo, *command], check=True, stdout=subprocess.DEVNULL, **options)
+
+
 def start(folder):
     """Install SLURM if it is not there, and start it with a configuration of its own."""
-    if not shutil.which("slurmctld"):
+    if not shutil.which("slurmctld", path=f"{os.environ['PATH']}:/usr/sbin"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update"], ["apt-get", "install", "--yes", *PACKAGES]):
-            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+        as_root("apt-get", "update", env=environment)
+        as_root("apt-get", "install", "--yes", *PACKAGES, env=environment)
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     host = socket.gethostname().partition(".")[0]
     text = CONF.format(host=host, folder=folder, cores=os.cpu_count(), memory=int(0.9 * memory))
-    Path("/etc/slurm").mkdir(exist_ok=True)
-    Path("/etc/slurm/slurm.conf").write_text(text)
+    as_root("mkdir", "-p", "/etc/slurm", "/run/munge")
+    as_root("tee", "/etc/slurm/slurm.conf", input=text.encode())
     if subprocess.run(["munge", "-n"], capture_output=True, check=False).returncode:
-        Path("/run/munge").mkdir(exist_ok=True)
-        shutil.chown("/run/munge", "munge")
-        subprocess.run(["runuser", "-u", "munge", "--", "munged"], check=True)
+        as_root("chown", "munge", "/run/munge")
+        as_root("runuser", "-u", "munge", "--", "munged")
     for program in ("slurmctld", "slurmd"):
-        subprocess.run([program], check=True)
+        as_root(program)
     until(lambda: "idle" in asked("sinfo", "--noheader"), 60)
 
 
 def stop(folder):
     """End both daemons, and with them whatever still runs."""
-    subprocess.run(["scancel", "--user", "root"], check=False)
+    as_root("scancel", "--partition", "main")
     for name in ("slurmd", "slurmctld"):
-        pid = int((folder / f"{name}.pid").read_text())
-        os.kill(pid, 15)
+        pid = (folder / f"{name}.pid").read_text().strip()
+        as_root("kill", pid)
         until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 60)
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lmodp.records.places import timings_of
-from tests.cluster.slurm import asked, jobs, until
+from tests.cluster.slurm import as_root, asked, jobs, until
 from tests.workflow.conftest import ROOT, Workflow
 
 STEPS = 3000
@@ -122,9 +122,9 @@ def test_a_node_that_dies(slurm, misbehaving, told):
     process = there.start(*SLURM, "--default-resources", "slurm_partition=main", *targets("dies"), cores="100000")
     until(lambda: list((there.folder / "cache/cells").glob("*/*.happened")), 300)
     node = asked("sinfo", "--noheader", "--format=%n").strip()
-    asked("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    as_root("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     time.sleep(5)
-    asked("scontrol", "update", f"nodename={node}", "state=resume")
+    as_root("scontrol", "update", f"nodename={node}", "state=resume")
     assert process.wait(timeout=600) == 0
     assert here.records() == there.records()
     assert 0 < steps_run(there, "dies") < STEPS

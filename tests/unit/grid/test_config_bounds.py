@@ -63,7 +63,7 @@ def told(**changes):
         ("experiments__head__training__weight_decay", float("inf"), "weight_decay = inf"),
         ("experiments__head__training__weight_decay", float("nan"), "weight_decay = nan"),
         ("experiments__head__training__clip_norm", 1e300, "clip_norm = 1e+300"),
-        ("experiments__head__repetitions", 10**6, "is more runs than a grid may have, 100000. Split it"),
+        ("experiments__head__repetitions", 10**6, "is more runs than a grid may have, 200000. Split it"),
         ("experiments__head__max_length", 2, "max_length = 2: input should be greater than or equal to 3"),
         ("grid", "g" * 300, "at most 64 characters"),
         ("experiments", {"x" * 250: SMOKE["experiments"]["head"]}, "at most 64 characters"),
@@ -81,8 +81,8 @@ def test_nonsense_is_refused(place, value, message):
 
 
 def test_a_grid_that_is_too_large_is_refused_by_counting():
-    many = [1 + number / 1000 for number in range(900)]
-    assert "experiments = 18904: is more cells than a grid may have, 5000" in told(privacy__epsilon=many)
+    many = [1 + number / 1000 for number in range(990)]
+    assert "experiments = 20794: is more cells than a grid may have, 20000" in told(privacy__epsilon=many)
     assert "more runs" in told(experiments__head__repetitions=10**9)
     assert "at most 1000 items" in told(privacy__epsilon=[1 + number / 1000 for number in range(3000)])
 
