@@ -18,7 +18,7 @@ export XDG_CACHE_HOME := $(CURDIR)/.cache/home
 endif
 
 .PHONY: reproduce report lint docs test test-slow test-faults test-cluster test-distributed smoke bench bench-accounting bench-grid setup readme lock
-.PHONY: schema clean
+.PHONY: schema clean claims check-claims
 
 reproduce: setup
 	@$(BIN)/snakemake --cores $(CORES) $(GRID) || { ls .snakemake/locks/* >/dev/null 2>&1 && \
@@ -46,6 +46,17 @@ lint: setup
 	$(BIN)/python workflow/lint.py
 
 # The documentation site, build/docs/index.html: a broken link or an unknown page is an error.
+# All published claims: records, the board and a page for each. Two minutes from nothing.
+claims: setup
+	$(BIN)/lmodp claims check all
+
+# The claim files that differ from BASE, each computed anew; a verdict other than the one kept is an error.
+BASE ?= origin/main
+check-claims: setup
+	@changed=$$(git diff --name-only --diff-filter=AMR $(BASE) -- 'claims/*.yaml'); for claim in $$changed; do \
+		name=$$(basename $$claim .yaml); rm -f results/claims/$$name.json; $(BIN)/lmodp claims check $$claim || exit 1; done
+	git diff --exit-code -G'"verdict"' -- results/claims
+
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: setup
 	$(BIN)/mkdocs build --strict --quiet

@@ -41,7 +41,7 @@ def shuffled_interval(
     """
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta)
     batches = epoch_steps(sampling_rate)
-    whole = steps // batches
+    whole = steps // math.ceil(1 / sampling_rate - 1e-9)  # an epoch may have one more step, on what is left
     shift = 2.0 if replace_one else 1.0
     run: Any = {"sampling_rate": 1.0, "steps": math.ceil(steps / batches), "delta": delta}
     upper = both_directions(noise.scaled(1 / shift), **run).upper

@@ -52,6 +52,15 @@ def checked(path: Path) -> dict[str, Any]:
     return record
 
 
+def kept_records() -> dict[str, dict[str, Any]]:
+    """Return the records of all claims by id, in the order of their names.
+
+    Raises:
+        MissingFile: a claim has none yet.
+    """
+    return {path.stem: read_record(record_path(path.stem)) for path in claim_files()}
+
+
 def _standing(path: Path, inputs: dict[str, str], code: str) -> dict[str, Any] | None:
     try:
         record = read_record(path)

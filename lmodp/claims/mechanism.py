@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # The orders of the widespread RDP accountants (TensorFlow Privacy, Opacus and what was derived from them).
 CUSTOMARY_ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(12, 64))
+_PRECISION = 1e-5  # of the logarithm of a noise scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +125,8 @@ def scales_by_code(
     if tolerance >= epsilon:
         raise Unsupported(f"noise.by_code.tolerance = {tolerance!r}: must be below epsilon = {epsilon!r}")
     targets = (epsilon + tolerance_above, epsilon - tolerance)
-    least, most = (brentq(excess, math.log(0.05), math.log(1e4), args=(t,), xtol=1e-7) for t in targets)
-    return math.exp(least - 1e-7), math.exp(most + 1e-7)
+    least, most = (brentq(excess, math.log(0.05), math.log(1e4), args=(t,), xtol=_PRECISION) for t in targets)
+    return math.exp(least - _PRECISION), math.exp(most + _PRECISION)
 
 
 def _epsilon_by_code(

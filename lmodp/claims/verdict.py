@@ -68,11 +68,12 @@ def judged_shuffled(
         poisson: to the epsilon that Poisson samples would have.
     """
     found, assumed = (judged(claimed, item, rounded_to=rounded_to) for item in (routes, poisson))
-    if found.verdict != OPEN:
+    known = f"of shuffled batches {_known(routes[0])}"
+    if found.verdict in (HOLDS, UNSUPPORTED):
         return found
-    if assumed.verdict != HOLDS:
-        return Verdict(OPEN, f"of shuffled batches {_known(routes[0])}")
-    return Verdict(POISSON_ONLY, f"for Poisson samples {assumed.reason}; of shuffled batches {_known(routes[0])}")
+    if assumed.verdict == HOLDS:
+        return Verdict(POISSON_ONLY, f"for Poisson samples {assumed.reason}; {known}")
+    return found if found.verdict == BROKEN else Verdict(OPEN, known)
 
 
 def _known(route: Route) -> str:

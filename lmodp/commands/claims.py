@@ -54,26 +54,33 @@ def _new(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from lmodp.claims.desk import checked, claim_files, find_claim
+    import logging
 
-    paths = claim_files() if arguments.claims == ["all"] else [find_claim(name) for name in arguments.claims]
+    from lmodp.claims.board import write_board
+    from lmodp.claims.desk import checked, claim_files, find_claim, kept_records
+
+    logging.getLogger("absl").setLevel(logging.ERROR)  # the library tells of orders that it leaves out
+    every = arguments.claims == ["all"]
+    paths = claim_files() if every else [find_claim(name) for name in arguments.claims]
     for path in paths:
         start = time.monotonic()
         record = checked(path)
         text = _row(path.stem, record) if len(paths) > 1 else "\n" + _text(record)
         print(text, f"({time.monotonic() - start:.0f} s)", flush=True)
+    if every:
+        print("wrote", ", ".join(str(path) for path in write_board(kept_records())[:2]), "and a page for each claim")
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from lmodp.claims.desk import claim_files, record_path
+    from lmodp.claims.desk import kept_records, record_path
     from lmodp.records.record import read_record
 
     if arguments.claim:
         record = read_record(record_path(arguments.claim))
         print(json.dumps(record, indent=1, ensure_ascii=False) if arguments.json else _text(record))
         return 0
-    records = {path.stem: read_record(record_path(path.stem)) for path in claim_files()}
+    records = kept_records()
     if arguments.json:
         print(json.dumps(records, indent=1, ensure_ascii=False))
     else:

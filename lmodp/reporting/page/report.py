@@ -50,24 +50,28 @@ def report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], ht
     """
     results, sentences = as_written(results), answer(results)
     cost = as_written(read_record(root / "tables" / "cost.json")["rows"])
-    script = _asset("report.js")
-    page = (
-        _environment()
-        .get_template("report.html")
-        .render(
-            title=results["title"] or results["grid"],
-            grid=results["grid"],
-            answer=sentences,
-            main=_figure(root, "comparison"),
-            parts=_parts(results, root, figures, cost),
-            provenance=[_provenance(cell, root, cost) for cell in results["cells"]],
-            style=_asset("report.css"),
-            script=script,
-            script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        )
+    page = render(
+        title=results["title"] or results["grid"],
+        grid=results["grid"],
+        answer=sentences,
+        main=_figure(root, "comparison"),
+        parts=_parts(results, root, figures, cost),
+        provenance=[_provenance(cell, root, cost) for cell in results["cells"]],
     )
     write_bytes(html, page.encode())
     return {"answer": sentences}
+
+
+def render(**content: Any) -> str:
+    """Return a page of the report's form: one file with its styles and its filter box.
+
+    Args:
+        content: ``title``, ``grid``, ``answer``, ``main`` (a figure or None), ``parts`` and ``provenance``.
+    """
+    script = _asset("report.js")
+    script_hash = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    template = _environment().get_template("report.html")
+    return template.render(**content, style=_asset("report.css"), script=script, script_hash=script_hash)
 
 
 def _parts(
