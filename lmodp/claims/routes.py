@@ -134,7 +134,7 @@ def shuffled_route(asked: Mechanism) -> Route:
     lower, upper = (
         shuffled_interval(_gaussian(noise), replace_one=swap, **asked.run) for noise in (asked.strong, asked.weak)
     )
-    how = "upper end without amplification, lower end by the largest sum of each epoch"
+    how = "upper end without amplification, lower end by the largest sum of each uniformly shuffled epoch"
     return Route(name="lmodp, shuffling", how=how, lower=lower.lower, upper=_finite(upper.upper))
 
 

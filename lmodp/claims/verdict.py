@@ -68,7 +68,7 @@ def judged_shuffled(
         poisson: to the epsilon that Poisson samples would have.
     """
     found, assumed = (judged(claimed, item, rounded_to=rounded_to) for item in (routes, poisson))
-    known = f"of shuffled batches {_known(routes[0])}"
+    known = f"of uniformly shuffled batches {_known(routes[0])}"
     if found.verdict in (HOLDS, UNSUPPORTED):
         return found
     if assumed.verdict == HOLDS:

@@ -111,7 +111,7 @@ def test_releases_of_another_kind_are_composed():
 def test_a_claim_on_shuffled_batches_holds_only_for_poisson_sampling():
     shuffled = {"sampler": "shuffled", "steps": 100}
     found = checked(about="code", run=shuffled, claimed={"epsilon": 3.6})
-    assert found["verdict"] == POISSON_ONLY and "of shuffled batches epsilon is known" in found["because"]
+    assert found["verdict"] == POISSON_ONLY and "of uniformly shuffled batches epsilon is known" in found["because"]
     (reading,) = found["readings"]
     assert reading["lower"] < 3.6 < reading["upper"] and reading["as_poisson"][0]["upper"] < 3.6
     assert checked(about="code", run=shuffled, claimed={"epsilon": 0.2})["verdict"] == BROKEN  # nor for Poisson samples
