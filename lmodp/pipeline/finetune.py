@@ -16,8 +16,10 @@ from typing import Any
 
 import torch
 
+from lmodp.data.tokenize_dataset import position_limit
 from lmodp.data.tokens import load_tokenizer
 from lmodp.errors import ConfigError, InvalidValue, Unsupported, require
+from lmodp.estimate.true_size import true_config
 from lmodp.grid.cells import Cell, Grid
 from lmodp.grid.config import check_config
 from lmodp.grid.sections import Config
@@ -125,9 +127,9 @@ def finetune(
     head: Mapping[str, Any] | None = None,
     trainable: str | Mapping[str, Any] = "full",
     peft_config: Any = None,
-    max_length: int = 128,
+    max_length: int | None = None,
     generation: Mapping[str, Any] | None = None,
-    expected_batch_size: float = 256,
+    expected_batch_size: float | None = None,
     num_train_epochs: float = 3,
     max_steps: int = -1,
     clip_norm: float = 1.0,
@@ -163,9 +165,9 @@ def finetune(
         head: label words in place of a new head: {"prompt": "{text} It was", "words": [" bad", " good"]}.
         trainable: "full", "head", "bitfit", {"last_layers": k} or {"lora": {"rank": r, "alpha": a, "targets": [...]}}.
         peft_config: a `peft.LoraConfig` in place of ``trainable``.
-        max_length: tokens of an example; longer ones are cut.
+        max_length: tokens of an example; longer ones are cut. The default is 128, at most the model's positions.
         generation: how sentences are made for the scores of a table-to-text set, see the configuration's key.
-        expected_batch_size: B; each step draws every example with probability B / N.
+        expected_batch_size: B; each step draws every example with probability B / N. The default is 256, at most N / 4.
         num_train_epochs, max_steps: steps are epochs times N / B, unless ``max_steps`` is positive.
         clip_norm: bound on the length of one example's gradient.
         learning_rate, weight_decay, lr_scheduler_type, optim: "constant" or "linear"; "adam", "adamw" or "sgd".
@@ -189,6 +191,7 @@ def finetune(
     given, home = dict(locals()), Path(output_dir)
     columns = {"source": source, "target": target} if source or target else {"text": text, "label": label}
     training = {key: given[name] for name, key in TRAINING.items()}
+    training |= {"expected_batch_size": 1.0} if expected_batch_size is None else {}  # until N is known
     training |= {"steps": max_steps if max_steps > 0 else 1, "precision": "bfloat16" if bf16 else "float32"}
     section = {**_data(data, eval_dataset, columns, home), "seed": seed}
     if "test" not in section["files"]:
@@ -211,13 +214,14 @@ def finetune(
                 "model": model if isinstance(model, str) and model in MODELS else MODEL,
                 "head": None if head is None else dict(head),
                 "trainable": trainable if peft_config is None else {"lora": _lora(peft_config)},
-                "max_length": max_length,
+                "max_length": max_length or 128,
                 "generation": generation,
                 "training": {**training, "optimizer": optim.removesuffix("_fused").removesuffix("_torch")},
             }
         },
     }
-    return _run(_checked(values, None if max_steps > 0 else num_train_epochs))
+    epochs = None if max_steps > 0 else num_train_epochs
+    return _run(_sized(_checked(values), expected_batch_size, epochs, max_length))
 
 
 def _data(data: Any, eval_dataset: Any, columns: dict[str, Any], home: Path) -> dict[str, Any]:
@@ -286,19 +290,28 @@ def _lora(config: Any) -> dict[str, Any]:
     return {"rank": config.r, "alpha": float(config.lora_alpha), "targets": sorted(targets) if targets else None}
 
 
-def _checked(values: dict[str, Any], epochs: float | None) -> Config:
-    """The checked configuration; its steps follow from epochs and N, which the data say."""
+def _checked(values: dict[str, Any]) -> Config:
+    """The checked configuration; faults have the names of the arguments."""
     try:
-        config = check_config(values, source=RUN)
+        return check_config(values, source=RUN)
     except ConfigError as error:
         raise ConfigError(RUN, [replace(fault, name=_argument(fault.name)) for fault in error.faults]) from None
-    if epochs is None:
-        return config
-    require(0 < epochs < math.inf, "num_train_epochs", epochs, "must be finite and above 0", "Or give max_steps.")
-    run = config.experiments[RUN]
-    steps = math.ceil(epochs * config.cards[DATA].train_size / run.training.expected_batch_size)
-    training = run.training.model_copy(update={"steps": steps})
-    return config.model_copy(update={"experiments": {RUN: run.model_copy(update={"training": training})}})
+
+
+def _sized(config: Config, batch: float | None, epochs: float | None, max_length: int | None) -> Config:
+    """The configuration with what follows from N, which the data say, and from the model's positions."""
+    size, run = config.cards[DATA].train_size, config.experiments[RUN]
+    batch = min(256.0, size / 4) if batch is None else batch
+    changes: dict[str, Any] = {"expected_batch_size": batch}
+    if epochs is not None:
+        require(0 < epochs < math.inf, "num_train_epochs", epochs, "must be finite and above 0", "Or give max_steps.")
+        changes["steps"] = math.ceil(epochs * size / batch)
+    training = run.training.model_copy(update=changes)
+    made: dict[str, Any] = {"training": training}
+    if max_length is None:
+        positions = position_limit(true_config(config.model_cards[run.model]))
+        made["max_length"] = min(run.max_length, positions)
+    return config.model_copy(update={"experiments": {RUN: run.model_copy(update=made)}})
 
 
 def _argument(name: str) -> str:

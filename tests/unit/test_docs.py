@@ -18,6 +18,8 @@ from lmodp.data.lockfile import locked_packages
 from lmodp.grid.config import check_config
 from lmodp.models.cards import MODELS
 from lmodp.records.fields import LINES, RECORDS
+from tests.contracts.test_own_data import write_csv
+from tests.contracts.tiny_models import write
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_WORDS = 35  # of a sentence
@@ -132,11 +134,17 @@ def resolves(package, name):
         return False
 
 
-def test_the_python_on_the_pages_runs():
+def test_the_python_on_the_pages_runs(tmp_path, monkeypatch):
     shown = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
     blocks = [block for text in shown for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
     assert blocks
-    for block in blocks:
+    for number, block in enumerate(blocks):
+        home = tmp_path / str(number)
+        home.mkdir()
+        if "reviews.csv" in block:  # what stands for the reader's own
+            write_csv(home / "reviews.csv", rows=60)
+            write(home / "my_models/distilbert", "distilbert")
+        monkeypatch.chdir(home)
         exec(block, {})
 
 

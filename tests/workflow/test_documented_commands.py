@@ -88,7 +88,7 @@ def commands():
 RULES = [
     (rf"({PROGRAMS})", "names_a_program"),
     (rf"lmodp ({'|'.join(COMMANDS)})", "explains_itself"),
-    (r"lmodp (fetch|readme).*", "is_understood"),
+    (r"lmodp (fetch|readme|export|models).*", "is_understood"),
     (r"lmodp (plan config/(paper|reference).yaml|check .* --recompute|audit .*000000 .*)", "runs_long"),
     (r"lmodp recheck .*", "is_understood"),
     (r"lmodp account .*--full.*", "is_understood"),
