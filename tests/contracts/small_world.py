@@ -10,7 +10,7 @@ import torch
 import yaml
 from transformers import RobertaConfig, RobertaForSequenceClassification
 
-from lmodp.engines.foreign import load_engine, train_foreign
+from lmodp.engines.foreign import load_engine, train_foreign, without_gradient
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config
 from lmodp.mechanisms import PUBLISHED, Gaussian, released
@@ -20,7 +20,7 @@ from lmodp.records.runs import run_line
 from lmodp.stages.calibrate_noise import calibrate_noise
 from lmodp.stages.finetune_model import after_noise_of, settings_of
 from lmodp.stages.verify_run import certified_plan
-from lmodp.training import TokenColumns, TrainingSettings, classification_loss, train
+from lmodp.training import TokenColumns, TrainingSettings, classification_loss, probe_step, train
 from lmodp.vocabulary import OWN_ENGINE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +99,19 @@ class Lengths:
 
     def after_noise(self, step, parameters, scale):
         self.length = float(torch.stack([value.grad.norm() for value in parameters]).norm())
+
+
+def zero_sums(grid, cell, record, seeds):
+    """What a step releases if all gradients are zero: the noise alone."""
+    method, plan, model = (
+        grid.methods[cell.spec.method],
+        cell.spec.plan(**released(record)),
+        tiny_model(cell.spec.trainable),
+    )
+    probe = probe_step if cell.spec.engine == OWN_ENGINE else load_engine(method).probe_step
+    loss = without_gradient(classification_loss)
+    run = {"examples": tiny_examples(plan.dataset_size), "settings": settings_of(cell.spec), "seeds": seeds}
+    return np.asarray(probe(model, plan=plan, loss=loss, **run))
 
 
 def steep_step(grid, cell, record):

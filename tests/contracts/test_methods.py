@@ -9,6 +9,7 @@ import subprocess
 import sys
 from functools import cache
 
+import numpy as np
 import pytest
 
 from lmodp.accounting import rdp_upper_of
@@ -20,7 +21,16 @@ from lmodp.methods.discovery import check_method, find_methods, get_method
 from lmodp.specs import MechanismSpec
 from lmodp.stages.certify_mechanism import certify_mechanism
 from lmodp.vocabulary import UNTRAINED
-from tests.contracts.small_world import ROOT, grid_of, noise_record, run_cell, steep_step, tiny_model
+from tests.contracts.small_world import (
+    ROOT,
+    SEEDS,
+    grid_of,
+    noise_record,
+    run_cell,
+    steep_step,
+    tiny_model,
+    zero_sums,
+)
 
 pytestmark = pytest.mark.contract
 PROMPT = {"prompt": "{text} {mask}", "words": ["bad", "good"]}  # of a method that trains nothing
@@ -142,6 +152,15 @@ def test_the_sum_of_a_step_is_bounded_however_steep_the_loss(method, grid, chose
     for cell, record in chosen.values():
         moved, most = steep_step(grid, cell, record)
         assert (moved == pytest.approx(most, rel=0.01)) is method.private
+
+
+def test_its_noise_comes_from_the_key_of_the_noise(method, grid, chosen):
+    """A public or repeated seed lets anybody subtract the noise: no number may be the same under another key."""
+    for cell, record in chosen.values():
+        if method.private:
+            keys = (SEEDS, {**SEEDS, "noise": SEEDS["noise"] + 1})
+            one, other = (zero_sums(grid, cell, record, seeds) for seeds in keys)
+            assert one.shape == other.shape and np.mean(one == other) < 1e-3
 
 
 def test_what_it_trains_with_is_what_was_certified(method, grid, chosen):
