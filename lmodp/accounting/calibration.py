@@ -18,10 +18,10 @@ from lmodp.accounting.checks import Run, require_run
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step
 from lmodp.accounting.domination.budget import dominate
 from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step
-from lmodp.accounting.rdp.supremum import RenyiCurve, equal_split_curve, vector_curve
+from lmodp.accounting.rdp.supremum import CLOSED, RenyiCurve, equal_split_curve, vector_curve
 from lmodp.accounting.verified import LARGEST_ORDER, rdp_curve, rdp_upper, verified_run
 from lmodp.errors import Unsupported, nearest, require
-from lmodp.mechanisms import Gaussian, Laplace, Noise, mixture_of
+from lmodp.mechanisms import Gaussian, Laplace, Noise, RateMixture, mixture_of
 from lmodp.mechanisms.arrays import Floats
 from lmodp.vocabulary import ACCOUNTANTS, SCOPES
 
@@ -33,6 +33,7 @@ _STRIDE = 0.7  # of the logarithm of a scale, when bracketing
 _REFINEMENTS = 8
 _SPLIT_PRECISION = 1e-6
 _FULL_PRECISION = 1e-6
+_EXACT_PRECISION, _SECANTS = 1e-4, 12
 _BACK = 5e-4  # a curve is computed at this factor below the expected scale
 
 
@@ -95,8 +96,11 @@ def scale_to_target(
     if accountant == "verified":
         if scope == "step":
             run = {"sampling_rate": 1.0, "steps": 1, "delta": delta}
-        scale = _verified_scale(shape, epsilon, run, dimension)
-        scale = _full_scale(shape, epsilon, run, dimension, scale) if full else scale
+        if not isinstance(shape, (*CLOSED, RateMixture)) or (full and dimension == 1):
+            scale = _exact_scale(shape, epsilon, run, dimension, full)
+        else:
+            scale = _verified_scale(shape, epsilon, run, dimension)
+            scale = _full_scale(shape, epsilon, run, dimension, scale) if full else scale
     else:
         scale = _scalar_scale(_account(accountant, scope, shape, run), epsilon, accountant)
     return shape.scaled(scale * relative_sensitivity)
@@ -194,6 +198,40 @@ def _verified_scale(shape: Noise, target: float, run: Run, dimension: int | None
     while verified_upper(shape.scaled(scale), dimension=dimension, **run) > target:
         scale *= 1 + _BACK / 10
     return scale
+
+
+def _exact_scale(shape: Noise, target: float, run: Run, dimension: int | None, full: bool) -> float:
+    """Return a scale for a law that is accounted for by its privacy losses; their upper end never rises with it.
+
+    Unless ``full``, the target is what a Gaussian within the Renyi bound has exactly: then no family gains by its
+    accountant.
+    """
+    gaussian = Gaussian(std=_verified_scale(Gaussian(std=1.0), target, run, dimension))
+    if not full:
+        target = min(target, verified_run(gaussian, full=True, **run).upper)
+
+    def gap(log_scale: float) -> float:
+        upper = verified_run(shape.scaled(math.exp(log_scale)), dimension=dimension, full=full, **run).upper
+        return math.log(min(max(upper / target, 1e-9), 1e9))
+
+    first = math.log(gaussian.std / (shape.sigma_effective or shape.std))
+    second = first + (gap(first) or _EXACT_PRECISION)  # epsilon falls about as 1/scale
+    near = root_scalar(gap, method="secant", x0=first, x1=second, xtol=_EXACT_PRECISION, maxiter=_SECANTS)
+    log_scale = near.root if near.converged else _bracketed(gap, first)
+    while gap(log_scale) > 0:
+        log_scale += _EXACT_PRECISION
+    return math.exp(log_scale)
+
+
+def _bracketed(gap: Callable[[float], float], first: float) -> float:
+    low = high = first
+    while gap(high) > 0:
+        high += _STRIDE
+        if high > math.log(_LARGEST):
+            raise Unsupported("the target is below what is proven for this noise at any scale")
+    while gap(low) <= 0:
+        low -= _STRIDE
+    return float(brentq(gap, low, high, xtol=_EXACT_PRECISION))
 
 
 def _full_scale(shape: Noise, target: float, run: Run, dimension: int | None, quick: float) -> float:

@@ -9,9 +9,10 @@ from scipy.optimize import brentq
 
 from lmodp.accounting.calibration import scale_to_target, unit_shape
 from lmodp.accounting.checks import Run, require_run, unit_noise
+from lmodp.accounting.rdp.supremum import CLOSED
 from lmodp.accounting.verified import Verified, composed_upper, rdp_curve, verified_run
 from lmodp.errors import Unsupported, require
-from lmodp.mechanisms import Noise
+from lmodp.mechanisms import Noise, RateMixture
 from lmodp.plan import Phase, Plan
 
 UNLIKE = (
@@ -42,6 +43,10 @@ def verified_plan(
     """
     delta = plan.given_delta if delta is None else delta
     unit, dimension = unit_noise(plan), dimension or plan.releases.dimension
+    if not unit.independent and plan.releases.correlation.bands > 1:
+        raise Unsupported(
+            f"no bound is proven for {unit.family!r} noise of which one participation touches several draws"
+        )
     if len(plan.phases) == 1:
         return verified_run(_at(unit, plan.phases[0]), dimension=dimension, full=full, **run_of(plan.phases[0], delta))
     alone = [verified_run(_at(unit, phase), dimension=dimension, **run_of(phase, delta)) for phase in plan.phases]
@@ -68,8 +73,10 @@ def verified_plan(
 
 
 def rdp_upper_of(plan: Plan, *, delta: float | None = None) -> float:
-    """Return the RDP upper bound of a plan, by which all families are compared."""
+    """Return the RDP upper bound of a plan, by which all families are compared; of a law without one the upper end."""
     delta = plan.given_delta if delta is None else delta
+    if not isinstance(plan.given_noise, (*CLOSED, RateMixture)):
+        return verified_plan(plan, delta=delta).upper
     return _composed(unit_noise(plan), plan, delta, plan.releases.dimension)[0]
 
 

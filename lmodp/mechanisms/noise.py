@@ -33,6 +33,7 @@ class Noise(ABC):
     """
 
     family: ClassVar[str]
+    independent: ClassVar[bool] = True  # whether the coordinates of a vector are independent draws
     laws: ClassVar[dict[str, type[Noise]]] = {}  # those defined so far, by family; records are read by it
 
     def __init_subclass__(cls, **options: Any) -> None:

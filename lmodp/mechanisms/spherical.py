@@ -39,6 +39,7 @@ class Spherical(Noise):
     """
 
     family: ClassVar[str] = "spherical"
+    independent: ClassVar[bool] = False
     dimension: int
     power: float
     scale: float

@@ -263,10 +263,11 @@ def _scores_of_phase(
     plan: Plan, phase: Phase, sampling: Sampling, drawn_noise: Noise | None, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of steps that are alike."""
+    many = sampling.coordinates if plan.given_noise.independent else 1  # the law of one coordinate is known
     score = CanaryScore(
         noise=plan.given_noise,
         relative_sensitivity=plan.relative_sensitivity / phase.noise,
-        coordinates=min(sampling.coordinates, plan.releases.dimension or sampling.coordinates),
+        coordinates=min(many, plan.releases.dimension or many),
         sampling_rate=phase.sampling_rate,
     )
     if sampling.draw == "law":

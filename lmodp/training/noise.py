@@ -17,14 +17,15 @@ complete down to P(|X| > x) = 2^-52, where E = 36.04. (A float32 uniform would e
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lmodp.errors import require
-from lmodp.mechanisms import Noise, SamplerTable, sampler_table
+from lmodp.errors import Unsupported, require
+from lmodp.mechanisms import Noise, SamplerTable, Spherical, sampler_table
 
 ROUNDINGS = 4.0  # of 2^-24, in addition to those of E; the most observed is 3.5
 CHUNK = 1 << 16  # numbers drawn at once on a CPU: every temporary stays in a core's cache
@@ -109,12 +110,63 @@ class DeviceNoise:
         ratio.mul_(position).view(torch.int32).bitwise_xor_(signs)
         return ratio
 
+    def add_to_all(
+        self, sums: Sequence[Tensor], *, scale: float, generator: torch.Generator, meter: NoiseMeter
+    ) -> None:
+        """Add ``scale`` times one draw of the law's vector to the coordinates of contiguous tensors."""
+        for total in sums:
+            self.add_to(total, scale=scale, generator=generator, meter=meter)
+
     def add_to(self, total: Tensor, *, scale: float, generator: torch.Generator, meter: NoiseMeter) -> None:
         """Add ``scale`` times fresh draws to every coordinate of a contiguous tensor."""
         for piece in total.view(-1).split(self.chunk):
             values = self.draw_chunk(piece.numel(), generator)
             piece.add_(values, alpha=scale)
             meter.take(values)
+
+
+class SphericalDeviceNoise:
+    """Draws of a spherical law: a normal vector, scaled to a norm of the law's own.
+
+    The vector is drawn twice from the same state of the generator, for its norm and to be added, so that no second
+    copy of the sums is held. In float64: a direction of few coordinates shows the end of float32's normal draws.
+
+    Raises:
+        InvalidValue: the sums have another number of coordinates than the law.
+    """
+
+    def __init__(self, noise: Spherical, device: torch.device | str = "cpu"):
+        self.noise, self.device = noise, torch.device(device)
+        self.chunk = CHUNK if self.device.type == "cpu" else CUDA_CHUNK
+
+    def add_to_all(
+        self, sums: Sequence[Tensor], *, scale: float, generator: torch.Generator, meter: NoiseMeter
+    ) -> None:
+        """Add ``scale`` times one draw of the law's vector to the coordinates of contiguous tensors."""
+        coordinates = sum(total.numel() for total in sums)
+        rule = f"is that of the noise, and {coordinates} coordinates are released"
+        require(coordinates == self.noise.dimension, "dimension", self.noise.dimension, rule)
+        uniform = float(torch.rand((), generator=generator, device=self.device, dtype=torch.float64))
+        norm, state = float(self.noise.norm_quantile(1 - uniform)), generator.get_state()
+        square = sum(float(values.square().sum()) for _, values in self._normals(sums, generator))
+        generator.set_state(state)
+        for piece, values in self._normals(sums, generator):
+            drawn = values.mul_(norm / math.sqrt(square)).to(piece.dtype)
+            piece.add_(drawn, alpha=scale)
+            meter.take(drawn)
+
+    def _normals(self, sums: Sequence[Tensor], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        for piece in (piece for total in sums for piece in total.view(-1).split(self.chunk)):
+            yield piece, torch.randn(piece.shape, generator=generator, device=self.device, dtype=torch.float64)
+
+
+def device_noise(noise: Noise, device: torch.device | str = "cpu") -> DeviceNoise | SphericalDeviceNoise:
+    """Return what draws a law on a device.
+
+    Raises:
+        Unsupported: as `DeviceNoise`.
+    """
+    return SphericalDeviceNoise(noise, device) if isinstance(noise, Spherical) else DeviceNoise(noise, device)
 
 
 def _cpu_words(size: int, generator: torch.Generator) -> Tensor:
@@ -187,7 +239,12 @@ def draw(
         noise: the law of one coordinate.
         shape: of the result.
         generator: a torch generator on ``device``.
+
+    Raises:
+        Unsupported: the law's coordinates are not independent.
     """
+    if not noise.independent:
+        raise Unsupported(f"noise = {noise.family!r}: its coordinates are no independent draws")
     source, found = DeviceNoise(noise, device), torch.empty(shape, device=device)
     for piece in found.view(-1).split(source.chunk):
         piece.copy_(source.draw_chunk(piece.numel(), generator))

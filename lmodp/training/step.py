@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lmodp.plan import Plan
 from lmodp.training.examples import Examples, arranged
 from lmodp.training.losses import Loss
-from lmodp.training.noise import DeviceNoise, NoiseMeter
+from lmodp.training.noise import NoiseMeter, device_noise
 from lmodp.training.randomness import device_generator
 from lmodp.training.ranks import ranks
 from lmodp.training.releases import NORMS, STREAMS, SUMS
@@ -94,7 +94,7 @@ class PrivateStep:
         self.noise = self.meter = None
         if plan.noise is not None:
             self.meter = NoiseMeter(plan.noise)
-            source = DeviceNoise(plan.noise, self.device)
+            source = device_noise(plan.noise, self.device)
             self.noise = STREAMS[type(parts.correlation)](parts.correlation, source=source, meter=self.meter)
 
     @property

@@ -126,7 +126,7 @@ def test_a_verified_target_is_reached_from_the_private_side(method, answers):
     for record in reached:
         spec = MechanismSpec.from_dict(record["spec"])
         upper = rdp_upper_of(spec.plan(**released(record)))
-        assert 0.9 * spec.epsilon <= upper <= spec.epsilon
+        assert 0.85 * spec.epsilon <= upper <= spec.epsilon  # exact accounting is held to what a Gaussian has exactly
 
 
 @pytest.fixture(scope="module")

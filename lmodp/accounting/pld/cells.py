@@ -22,7 +22,7 @@ from lmodp.mechanisms.arrays import Floats
 _LARGEST_LOSS = 500.0
 _LEVELS, _SINGLE, _LARGEST_LATTICE = 48, 4096, 2**16  # lattice values a deviation, and of a single release
 _COARSE, _FINEST, _PER_DEVIATION = 2**11, 2**18, 64  # cells of any law: those tried first, the most, and how fine
-_SPHERICAL_CELLS = 48, 2**14  # per standard deviation of the loss, and the most
+_PER_SPREAD, _MOST_SPHERICAL = 32, 2**13  # cells a standard deviation of the loss, about, and the most
 _BARE = 1e-40  # masses of P below it are not known: then Q's mass and the range of the loss say what they can be
 _OUTWARDS = 1e-13  # rounding of a loss
 _BESIDE = 1e-9  # the largest loss lies so far, relatively, below a lattice value
@@ -130,14 +130,11 @@ def cells_of(noise: Noise, *, outside: float) -> Cells:
 def _spherical(noise: Spherical, outside: float) -> Cells:
     top = largest_spherical_loss(noise, 1.0, outside)
 
-    def cut(count: int) -> Cells:
-        bounds = np.linspace(0, top, count + 1)
-        p, q = spherical_cells(noise, 1.0, bounds)
-        return Cells(np.maximum(p, 0), np.maximum(q, 0), bounds[:-1], bounds[1:], outside, RELATIVE_ERROR)
-
-    per_deviation, most = _SPHERICAL_CELLS
-    coarse = cut(per_deviation).mirrored()
-    return cut(min(math.ceil(per_deviation * top / coarse.deviation()), most)).mirrored()
+    count = min(math.ceil(_PER_SPREAD * max(1.0, top * noise.sigma_effective)), _MOST_SPHERICAL)
+    bounds = np.linspace(0, top, count + 1)
+    p, q = spherical_cells(noise, 1.0, bounds)
+    half = Cells(np.maximum(p, 0), np.maximum(q, 0), bounds[:-1], bounds[1:], outside, RELATIVE_ERROR)
+    return half.mirrored()
 
 
 def _one_number(noise: Noise, outside: float) -> Cells:

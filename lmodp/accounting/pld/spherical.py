@@ -22,17 +22,18 @@ RELATIVE_ERROR = 1e-8  # of the masses of cells: accountants raise and lower the
 _ESTIMATE = 2e-5  # largest difference from the rule with half the nodes: the error is about its square
 _TINY = 1e-45  # mass of norms that are left out on either side; masses near it are not looked at
 _NODES, _REACH = (128, 512), 3.4  # on either side of the tanh-sinh rule, and the end of its variable
-_BISECTIONS, _HALVINGS = 100, 60
+_BISECTIONS = 100
+_LESS, _TRIED = 0.85, 60  # largest losses tried
 _BLOCK = 1024
 _LARGE = 1e3  # of Gamma shapes: Stirling's series is then exact to doubles
 
 
 def largest_spherical_loss(noise: Spherical, shift: float, outside: float) -> float:
-    """Return a loss of Q over P that Q exceeds with at most probability ``outside``; at most twice the least."""
+    """Return a loss of Q over P that Q exceeds with at most probability ``outside``, hardly above the least."""
     v = shift / noise.scale
     most = float(noise.norm_quantile(outside / 2, upper=True)) / noise.scale
     largest = v**noise.power if noise.power <= 1 else float(_rise(np.array([most]), v, noise.power)[0])
-    tried: Floats = largest * 0.5 ** np.arange(_HALVINGS, dtype=np.float64)
+    tried: Floats = largest * _LESS ** np.arange(_TRIED, dtype=np.float64)
     mass = _at_least(noise, v, tried, True)
     return float(tried[np.flatnonzero(mass <= outside)[-1]]) if mass[0] <= outside else largest
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lmodp.mechanisms.releases import Banded, Independent
-from lmodp.training.noise import DeviceNoise, NoiseMeter
+from lmodp.training.noise import DeviceNoise, NoiseMeter, SphericalDeviceNoise
 
 
 class IndependentNoise:
@@ -21,13 +21,12 @@ class IndependentNoise:
         meter: measures what is drawn.
     """
 
-    def __init__(self, part: Independent, *, source: DeviceNoise, meter: NoiseMeter):
+    def __init__(self, part: Independent, *, source: DeviceNoise | SphericalDeviceNoise, meter: NoiseMeter):
         self.part, self.source, self.meter = part, source, meter
 
     def add(self, sums: Sequence[Tensor], *, scale: float, generator: torch.Generator) -> None:
         """Add a step's noise, ``scale`` times the law, to every coordinate of contiguous tensors."""
-        for total in sums:
-            self.source.add_to(total, scale=scale, generator=generator, meter=self.meter)
+        self.source.add_to_all(sums, scale=scale, generator=generator, meter=self.meter)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint needs beside the step's number."""
@@ -42,7 +41,7 @@ class BandedNoise(IndependentNoise):
 
     part: Banded
 
-    def __init__(self, part: Independent, *, source: DeviceNoise, meter: NoiseMeter):
+    def __init__(self, part: Independent, *, source: DeviceNoise | SphericalDeviceNoise, meter: NoiseMeter):
         super().__init__(part, source=source, meter=meter)
         self.past: deque[list[Tensor]] = deque(maxlen=part.bands - 1)
 
