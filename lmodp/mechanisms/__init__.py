@@ -11,7 +11,7 @@ from lmodp.mechanisms.noise import Noise
 from lmodp.mechanisms.parts import ExponentialPart, GammaPart, TruncatedNormalPart, UniformPart
 from lmodp.mechanisms.published import PUBLISHED, PublishedNoise, as_drawn, load_noise
 from lmodp.mechanisms.reading import noise_from_dict, released
-from lmodp.mechanisms.releases import DEFAULT, Banded, Differences, Gradient, Quantile, Releases, Schedule
+from lmodp.mechanisms.releases import DEFAULT, Banded, Differences, Gradient, Moments, Quantile, Releases, Schedule
 from lmodp.mechanisms.sampler_table import SamplerTable, sampler_table
 from lmodp.mechanisms.spherical import Spherical
 
@@ -28,6 +28,7 @@ __all__ = [
     "Histogram",
     "Laplace",
     "LaplaceMixture",
+    "Moments",
     "Noise",
     "PublishedNoise",
     "Quantile",

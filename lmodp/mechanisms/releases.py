@@ -100,6 +100,21 @@ class Differences(Gradient):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Moments(Gradient):
+    """A step releases the second moments of frozen features and their products with the labels (least squares).
+
+    With f an example's features and a constant, of norm 1, and y its one-hot label, it adds the vector
+    (f f^T, f y^T) / sqrt(2) clip norms; of the symmetric f f^T each pair of entries is one number, times sqrt(2). So
+    its norm is the clip norm.
+
+    References:
+        Mehta et al., arXiv 2211.13403 (DP-LS).
+    """
+
+    kind: ClassVar[str] = "moments"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Independent(Part):
     """Each step has noise of its own, and every example is sampled at every step."""
 

@@ -158,6 +158,7 @@ class PrivateStep:
         """Return what a checkpoint needs."""
         return {
             "clip_norm": self.norm.value,
+            "sums": self.sums.state(),
             "noise": {} if self.noise is None else self.noise.state(),
             "meter": None if self.meter is None else self.meter.state(),
             "hooks": [hook.state() for hook in self.hooks],
@@ -166,6 +167,7 @@ class PrivateStep:
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a checkpoint's state."""
         self.norm.value = state["clip_norm"]
+        self.sums.restore(state["sums"])
         if self.noise is not None and self.meter is not None:
             self.noise.restore(state["noise"])
             self.meter.restore(state["meter"])

@@ -6,12 +6,13 @@ A part of one's own needs an entry here.
 
 from __future__ import annotations
 
-from lmodp.mechanisms.releases import Banded, Differences, Fixed, Gradient, Independent, Part, Quantile
+from lmodp.mechanisms.releases import Banded, Differences, Fixed, Gradient, Independent, Moments, Part, Quantile
 from lmodp.training.releases.differences import DifferenceSums
+from lmodp.training.releases.moments import MomentSums
 from lmodp.training.releases.norms import FixedNorm, QuantileNorm
 from lmodp.training.releases.streams import BandedNoise, IndependentNoise
 from lmodp.training.releases.sums import ClippedSums
 
-SUMS: dict[type[Part], type[ClippedSums]] = {Gradient: ClippedSums, Differences: DifferenceSums}
+SUMS: dict[type[Part], type[ClippedSums]] = {Gradient: ClippedSums, Differences: DifferenceSums, Moments: MomentSums}
 NORMS: dict[type[Part], type[FixedNorm]] = {Fixed: FixedNorm, Quantile: QuantileNorm}
 STREAMS: dict[type[Part], type[IndependentNoise]] = {Independent: IndependentNoise, Banded: BandedNoise}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,6 +74,13 @@ class ClippedSums:
         for parameter in self.released:
             assert parameter.grad is not None  # add_up leaves one in every parameter
             parameter.grad.mul_(1 / divisor)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs beside the weights."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a checkpoint's state."""
 
     def apply(self, optimizer: torch.optim.Optimizer) -> None:
         """Move the weights by the estimate."""
