@@ -96,7 +96,8 @@ def scale_to_target(
     if accountant == "verified":
         if scope == "step":
             run = {"sampling_rate": 1.0, "steps": 1, "delta": delta}
-        if not isinstance(shape, (*CLOSED, RateMixture)) or (full and dimension == 1):
+        known = isinstance(shape, (*CLOSED, RateMixture))
+        if not known or (full and dimension == 1 and not isinstance(shape, Gaussian)):
             scale = _exact_scale(shape, epsilon, run, dimension, full)
         else:
             scale = _verified_scale(shape, epsilon, run, dimension)

@@ -30,6 +30,7 @@ from lmodp.mechanisms.arrays import Orders
 
 SMALLEST_ORDER, LARGEST_ORDER = 128, 4096
 _FINE = 65
+_LARGEST_STEP, _ROUNDED = 500.0, 1e-9  # of a pure epsilon of one step, beyond which sampling is left out
 QUICK = "the exact accounting of a Gaussian, as noise or as what dominates a step, and a lower end at full width"
 
 
@@ -42,7 +43,7 @@ class Verified:
         upper_rdp: the bound by RDP, used to compare families; equal to ``upper`` unless that is tighter.
         order: Renyi order of the upper bound; None if the bound does not come from RDP.
         worst_shift: s = v^2 of the Renyi supremum at that order; 0 for the limit v -> 0.
-        route: how ``upper`` was computed: "rdp", "pld", or "domination" (docs/verified_bounds.md).
+        route: how ``upper`` was computed: "rdp", "pld", "pure" or "domination" (docs/verified_bounds.md).
         answer: "quick" (half a second) or "full" (up to a minute for a noise that is new).
         left_out: what was not used, and could have made the interval narrower.
         status, reason: "ok", or "infinite"/"unsupported" and why; with "ok", why the lower end is 0.
@@ -170,15 +171,16 @@ def _quick(noise: Noise, dimension: int | None, **values: Any) -> Verified:
     if run["steps"] * run["sampling_rate"] <= run["delta"]:  # the example is never used, with this probability
         upper = 0.0
     interval = _by_losses(noise, run, dimension) if upper > 0 else Interval(0.0, 0.0)
-    by_losses = not isinstance(noise, Gaussian) and interval.upper < upper
-    best = interval.upper if by_losses else upper
+    pure = pure_run(noise, sampling_rate=run["sampling_rate"], steps=run["steps"], dimension=dimension)
+    by_losses = not isinstance(noise, Gaussian) and min(interval.upper, pure) < upper
+    best = min(interval.upper, pure) if by_losses else upper
     return Verified(
         lower=interval.lower,
         upper=best,
         upper_rdp=upper if math.isfinite(upper) else best,
         order=None if by_losses else order,
         worst_shift=1.0 if by_losses else at,
-        route="pld" if by_losses else "rdp",
+        route=("pure" if pure < interval.upper else "pld") if by_losses else "rdp",
         left_out="" if by_losses else QUICK,
         find_limit=partial(_gaussian, noise, run),
         **_status(interval.lower, best, refused),
@@ -190,7 +192,8 @@ def _full(noise: Noise, dimension: int | None, **values: Any) -> Verified:
     """Return the quick answer with each end replaced by a better one, if there is one."""
     run = cast(Run, values)
     quick = replace(_quick(noise, dimension, **values), answer="full", left_out="")
-    if dimension == 1 or quick.upper == 0 or not isinstance(noise, (Gaussian, RateMixture)):
+    exact = dimension == 1 and not isinstance(noise, Gaussian)
+    if exact or quick.upper == 0 or not isinstance(noise, (Gaussian, RateMixture)):
         return quick
     if isinstance(noise, Gaussian):
         lower, variance, route, refused = quick.lower, 1 / noise.variance, "pld", ""
@@ -213,6 +216,22 @@ def _dominating(noise: Noise) -> tuple[float, str]:
         return dominate(mixture_of(noise)).at(1.0), ""
     except Unsupported as error:
         return math.inf, f"domination by a Gaussian: {error}"
+
+
+def pure_run(noise: Noise, *, sampling_rate: float, steps: int, dimension: int | None) -> float:
+    """Return epsilon at delta = 0, infinite where none is known.
+
+    For a mixture of Laplaces the loss l(v) = log p(0) - log p(v) of a coordinate is concave in v, so l(sqrt(s)) is
+    concave in s, and the even split of a shift over d coordinates is the worst: d l(1/sqrt(d)).
+    """
+    step = math.inf
+    if isinstance(noise, RateMixture) and dimension is not None:
+        split = dimension**-0.5
+        step = dimension * float(noise.log_density(0.0) - noise.log_density(split))
+    elif isinstance(noise, Spherical) and noise.power <= 1:
+        step = noise.scale**-noise.power
+    step = step if sampling_rate == 1 or step > _LARGEST_STEP else math.log1p(sampling_rate * math.expm1(step))
+    return steps * step * (1 + _ROUNDED)
 
 
 def _by_rdp(noise: Noise, run: Run, dimension: int | None) -> tuple[float, float | None, float | None, str]:

@@ -82,7 +82,12 @@ def suite_route(asked: Mechanism) -> Route:
     """Return the verified interval (docs/verified_bounds.md)."""
     upper = verified_run(asked.weak, dimension=asked.dimension, full=True, **asked.run)
     lower = verified_run(asked.strong, dimension=asked.dimension, full=True, **asked.run)
-    words = {"rdp": "Rényi divergences", "pld": "privacy loss on a lattice", "domination": "a dominating Gaussian"}
+    words = {
+        "rdp": "Rényi divergences",
+        "pld": "privacy loss on a lattice",
+        "pure": "largest losses",
+        "domination": "a dominating Gaussian",
+    }
     how = f"upper end by {words[upper.route]}, lower end by privacy loss on a lattice"
     return Route(name="lmodp, verified", how=how, lower=lower.lower, upper=_finite(upper.upper))
 

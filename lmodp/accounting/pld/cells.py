@@ -81,24 +81,25 @@ class Cells:
         return largest / math.ceil(largest / width) if width > 0 and largest > 0 else 1.0
 
     def dominating(self, steps: int) -> LatticePair:
-        """Return a pair on a lattice that dominates; losses above 500 count as infinite."""
-        largest = min(float(np.max(np.abs([self.low, self.high]))), _LARGEST_LOSS)
+        """Return a pair on a lattice that dominates; losses above 500, or of a mass below `lost`, count as infinite."""
+        falling = np.argsort(-self.high, kind="stable")
+        noticed = self.high[falling[np.cumsum(self.q[falling]) > self.lost]]
+        largest = float(noticed[noticed <= _LARGEST_LOSS].max(initial=0.0))
         step = self.width(largest, steps) * (1 + _BESIDE)
-        top = int(_LARGEST_LOSS / step)
-        q, known = self.q * (1 + self.error), self.p * (1 - self.error)
-        low, high = (end + sign * _OUTWARDS * (1 + np.abs(end)) for end, sign in ((self.low, -1), (self.high, 1)))
-        first = np.floor(np.clip(low / step, -top, top + 1)).astype(np.int64)
-        last = np.maximum(np.ceil(np.clip(high / step, -top, top + 1)).astype(np.int64), first + 1)
-        p = np.where(self.p < _BARE, 0.0, known)
-        beyond = last > top
-        share = np.where(beyond, 1.0, -np.expm1(np.maximum((first - last) * step, -_LARGEST_LOSS)))
-        up = np.clip((q - p * np.exp(first * step)) / share, 0.0, q)
-        up = np.where(first > top, q, up)
-        start = int(first.min())
-        masses = np.zeros(max(int(last[~beyond].max(initial=start)), int(first.max())) - start + 2)
-        np.add.at(masses, first - start, q - up)
-        np.add.at(masses, last[~beyond] - start, up[~beyond])
-        return LatticePair(masses, start, step, self.lost + float(up[beyond].sum()))
+        top = math.ceil(largest / step)
+        q, p = self.q * (1 + self.error), np.where(self.p < _BARE, 0.0, self.p * (1 - self.error))
+        ends = (np.clip(end, -2 * _LARGEST_LOSS, 2 * _LARGEST_LOSS) for end in (self.low, self.high))
+        low, high = (end + sign * _OUTWARDS * (1 + np.abs(end)) for end, sign in zip(ends, (-1, 1), strict=True))
+        down = np.floor(np.clip(low / step, -top, top + 1)).astype(np.int64)
+        above = np.maximum(np.ceil(np.clip(high / step, -top, top + 1)).astype(np.int64), down + 1)
+        beyond = above > top
+        share = np.where(beyond, 1.0, -np.expm1((down - above) * step))
+        up = np.clip((q - p * np.exp(down * step)) / share, 0.0, q)
+        up = np.where(down >= top, q, up)
+        masses = np.zeros(2 * top + 2)
+        np.add.at(masses, np.minimum(down, top) + top, q - up)
+        np.add.at(masses, above[~beyond] + top, up[~beyond])
+        return LatticePair(masses, -top, step, self.lost + float(up[beyond].sum()))
 
     def dominated(self) -> tuple[Floats, Floats, Floats]:
         """Return (p, q, loss) of one outcome a cell, losses falling: a pair that is dominated.
@@ -110,7 +111,8 @@ class Cells:
         low, high = self.low[there], self.high[there]
         with np.errstate(divide="ignore"):
             loss = np.where(p < _BARE, low, np.clip(np.log(q) - np.log(p), low, high))
-        loss = np.clip(loss - _OUTWARDS * (1 + np.abs(loss)), -_LARGEST_LOSS, _LARGEST_LOSS)
+        loss = np.clip(loss, -_LARGEST_LOSS, _LARGEST_LOSS)
+        loss = np.maximum(loss - _OUTWARDS * (1 + np.abs(loss)), -_LARGEST_LOSS)
         order = np.argsort(-loss, kind="stable")
         q, loss = q[order], loss[order]
         return q * np.exp(-loss), q, loss

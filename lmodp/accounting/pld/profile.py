@@ -103,7 +103,8 @@ def mass_between(noise: Noise, low: Floats, high: Floats) -> Floats:
     log_low, log_high = noise.log_survival(low), noise.log_survival(np.where(ends, low, high))
     log_high = np.where(ends, -np.inf, log_high)
     with np.errstate(invalid="ignore"):
-        return -np.exp(log_low) * np.expm1(np.minimum(log_high - log_low, 0.0)) / 2
+        mass = -np.exp(log_low) * np.expm1(np.minimum(log_high - log_low, 0.0)) / 2
+    return np.where(np.isneginf(log_low), 0.0, mass)
 
 
 def _right_end(noise: Noise, shift: float, bounds: Floats) -> Floats:
