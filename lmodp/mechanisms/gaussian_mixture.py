@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.special import log_ndtr, logsumexp
 
-from lmodp.errors import Unsupported, require
+from lmodp.errors import require
 from lmodp.mechanisms.arrays import FloatLike, Floats
 from lmodp.mechanisms.noise import Noise, number, positive, require_factor
 
@@ -36,10 +36,6 @@ class GaussianMixture(Noise):
         sound = min(self.weights) > 0 and math.isclose(sum(self.weights), 1, rel_tol=1e-12)
         require(sound, "weights", self.weights, "must be above 0 and sum to 1")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return ``{"family": "gaussian_mixture", "stds": [...], "weights": [...]}``."""
-        return {"family": self.family, "stds": list(self.stds), "weights": list(self.weights)}
-
     def scaled(self, factor: float) -> Self:
         """Return the mixture of std ``factor`` times each."""
         require_factor(factor)
@@ -51,27 +47,16 @@ class GaussianMixture(Noise):
         found: Floats = logsumexp(terms, axis=-1)
         return found
 
-    def _parts(self, x: FloatLike) -> tuple[Floats, Floats]:
-        """Return x/std and the log weighted density of each part, shape (..., n)."""
-        z = np.asarray(x, dtype=np.float64)[..., None] / np.array(self.stds)
-        return z, np.log(self.weights) - z * z / 2 - np.log(np.array(self.stds) * math.sqrt(2 * math.pi))
-
     def log_survival(self, x: FloatLike) -> Floats:
         """Return log P(|X| > x)."""
-        z, _ = self._parts(np.maximum(np.asarray(x, dtype=np.float64), 0.0))
+        z = np.maximum(np.asarray(x, dtype=np.float64), 0.0)[..., None] / np.array(self.stds)
         found: Floats = np.minimum(logsumexp(log_ndtr(-z) + np.log(self.weights), axis=-1) + math.log(2), 0.0)
         return found
 
     def log_density(self, x: FloatLike) -> Floats:
         """Return log p(x)."""
-        found: Floats = logsumexp(self._parts(x)[1], axis=-1)
-        return found
-
-    def score(self, x: FloatLike) -> Floats:
-        """Return x E[1/std^2 | X = x]."""
-        _, log_parts = self._parts(x)
-        share = np.exp(log_parts - logsumexp(log_parts, axis=-1, keepdims=True))
-        found: Floats = np.asarray(x, dtype=np.float64) * (share @ np.array(self.stds) ** -2.0)
+        z, stds = np.asarray(x, dtype=np.float64)[..., None] / np.array(self.stds), np.array(self.stds)
+        found: Floats = logsumexp(np.log(self.weights) - z * z / 2 - np.log(stds * math.sqrt(2 * math.pi)), axis=-1)
         return found
 
     def inverse_log_survival(self, exponent: FloatLike) -> Floats:
@@ -88,25 +73,3 @@ class GaussianMixture(Noise):
     def variance(self) -> float:
         """The mean of std^2."""
         return float(np.dot(self.weights, np.square(self.stds)))
-
-    @property
-    def mean_abs(self) -> float:
-        """The mean of std, times sqrt(2/pi)."""
-        return float(np.dot(self.weights, self.stds)) * math.sqrt(2 / math.pi)
-
-    @property
-    def entropy(self) -> float:
-        """No closed form is known, and nothing needs it."""
-        raise Unsupported("entropy: has no closed form for a mixture of Gaussians")
-
-    @property
-    def fisher_information(self) -> float:
-        """The mean of score^2, by the trapezoidal rule over log x."""
-        log_x = np.linspace(math.log(min(self.stds)) - 20, math.log(max(self.stds)) + math.log(40), 4001)
-        x = np.exp(log_x)
-        return float(2 * np.sum(self.density(x) * self.score(x) ** 2 * x) * (log_x[1] - log_x[0]))
-
-    @property
-    def score_maximum(self) -> float:
-        """``inf``: the score grows without bound."""
-        return math.inf

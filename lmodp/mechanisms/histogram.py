@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -41,10 +41,6 @@ class Histogram(Noise):
         require(falls, "masses", self.masses, "must be above 0 and not rise")
         total = sum(self.masses) + self.masses[-1] * self.ratio / (1 - self.ratio)
         require(math.isclose(total, 1, rel_tol=1e-9), "masses", self.masses, "must sum to 1 with the tail")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return ``{"family": "histogram", "width": ..., "masses": [...], "ratio": ...}``."""
-        return {"family": self.family, "width": self.width, "masses": list(self.masses), "ratio": self.ratio}
 
     def scaled(self, factor: float) -> Self:
         """Return the law of bins ``factor`` times as wide."""
@@ -105,24 +101,16 @@ class Histogram(Noise):
         found: Floats = self.width * (index + within)
         return found
 
-    def _mean(self, values: Floats) -> float:
-        return float(self._bins[0] @ values)
-
     @property
     def variance(self) -> float:
         """Of a uniform law in each bin: (k^2 + k + 1/3) width^2."""
         k = np.arange(float(len(self._bins[0])))
-        return self.width**2 * self._mean(k * k + k + 1 / 3)
+        return self.width**2 * float(self._bins[0] @ (k * k + k + 1 / 3))
 
     @property
     def mean_abs(self) -> float:
         """The mean of the bins' middles."""
-        return self.width * self._mean(np.arange(float(len(self._bins[0]))) + 0.5)
-
-    @property
-    def entropy(self) -> float:
-        """-E[log p]."""
-        return -self._mean(np.log(self._bins[0] / (2 * self.width)))
+        return self.width * float(self._bins[0] @ (np.arange(float(len(self._bins[0]))) + 0.5))
 
     @property
     def fisher_information(self) -> float:
@@ -133,8 +121,3 @@ class Histogram(Noise):
     def sigma_effective(self) -> float:
         """0: spread over many coordinates, this noise hides nothing."""
         return 0.0
-
-    @property
-    def score_maximum(self) -> float:
-        """``inf``: the density jumps."""
-        return math.inf

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.special import betainc, betaln, gammaincc, gammainccinv, gammaincinv, gammaln
@@ -49,10 +49,6 @@ class Spherical(Noise):
         require(whole, "dimension", self.dimension, f"must be a whole number from 2 to {_LARGEST_DIMENSION}")
         object.__setattr__(self, "power", positive("power", self.power, *_POWERS))
         object.__setattr__(self, "scale", positive("scale", self.scale, *_RANGE))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return ``{"family": "spherical", "dimension": ..., "power": ..., "scale": ...}``."""
-        return {"family": self.family, "dimension": self.dimension, "power": self.power, "scale": self.scale}
 
     def scaled(self, factor: float) -> Self:
         """Return the law of scale ``factor * scale``."""
@@ -100,12 +96,6 @@ class Spherical(Noise):
         with np.errstate(divide="ignore"):
             terms = np.where(inside > 0, np.exp((self.dimension - 3) / 2 * np.log(inside)), 0.0) / r
             found: Floats = np.log(terms @ weight) - betaln((self.dimension - 1) / 2, 0.5)
-        return found
-
-    def score(self, x: FloatLike) -> Floats:
-        """Return the score of one coordinate, by a difference of its log density."""
-        step, x = 1e-4 * self.std, np.asarray(x, dtype=np.float64)
-        found: Floats = (self.log_density(x - step) - self.log_density(x + step)) / (2 * step)
         return found
 
     def inverse_log_survival(self, exponent: FloatLike) -> Floats:
