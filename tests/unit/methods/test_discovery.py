@@ -31,6 +31,14 @@ TABLE = {
     "opacus",
     "private_transformers",
     "template",
+    "banded",
+    "zeroth_order",
+    "zeroth_order_laplace",
+    "zeroth_order_lmo",
+    "adaptive_clipping",
+    "adam_bc",
+    "spherical",
+    "least_squares",
 }
 
 
