@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmodp.claims.mechanism import lacking, mechanism_of
 from lmodp.claims.routes import routes_of
-from lmodp.claims.verdict import FATAL, NOT_DP, UNSUPPORTED, Verdict, common, judged, judged_shuffled
+from lmodp.claims.verdict import FATAL, NOT_DP, UNSUPPORTED, Verdict, common, ends, judged, judged_shuffled
 from lmodp.errors import InvalidValue, Unsupported
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _computed(claim: Claim, found: dict[str, Any]) -> Verdict:
         **{name: getattr(asked, name) for name in ("dimension", "sampler", "adjacency", "group_size", "further")},
     }
     routes = routes_of(asked)
-    found |= {"routes": [asdict(route) for route in routes], "lower": routes[0].lower, "upper": routes[0].upper}
+    lower, upper = ends(routes)
+    found |= {"routes": [asdict(route) for route in routes], "lower": lower, "upper": upper}
     if asked.sampler != "shuffled":
         return judged(claimed.epsilon, routes, rounded_to=claimed.rounded_to)
     poisson = routes_of(replace(asked, sampler="poisson"))

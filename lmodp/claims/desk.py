@@ -58,7 +58,18 @@ def kept_records() -> dict[str, dict[str, Any]]:
     Raises:
         MissingFile: a claim has none yet.
     """
-    return {path.stem: read_record(record_path(path.stem)) for path in claim_files()}
+    return {path.stem: kept_record(path.stem) for path in claim_files()}
+
+
+def kept_record(claim: str) -> dict[str, Any]:
+    """Return the record of a claim by its id.
+
+    Raises:
+        MissingFile: it has none yet.
+    """
+    if not record_path(claim).is_file():
+        raise MissingFile(f"claim = {claim!r}: is not checked yet. Type: lmodp claims check {claim}")
+    return read_record(record_path(claim))
 
 
 def _standing(path: Path, inputs: dict[str, str], code: str) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # The orders of the widespread RDP accountants (TensorFlow Privacy, Opacus and what was derived from them).
 CUSTOMARY_ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(12, 64))
 _PRECISION = 1e-5  # of the logarithm of a noise scale
+_STRIDE, _LARGEST = 0.2, 12.0  # of the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,20 +119,33 @@ def scales_by_code(
     ``tolerance_above`` above it, lies in the range.
     """
 
-    def excess(log_scale: float, target: float) -> float:
-        scale = math.exp(log_scale)
-        return _epsilon_by_code(accountant, scale, sampling_rate, steps, delta, target) - target
-
     if tolerance >= epsilon:
         raise Unsupported(f"noise.by_code.tolerance = {tolerance!r}: must be below epsilon = {epsilon!r}")
-    targets = (epsilon + tolerance_above, epsilon - tolerance)
-    least, most = (brentq(excess, math.log(0.05), math.log(1e4), args=(t,), xtol=_PRECISION) for t in targets)
-    return math.exp(least - _PRECISION), math.exp(most + _PRECISION)
+    run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
+    least, most = (
+        _scale_by_code(accountant, target, **run) for target in (epsilon + tolerance_above, epsilon - tolerance)
+    )
+    return least * math.exp(-_PRECISION), most * math.exp(_PRECISION)
 
 
-def _epsilon_by_code(
-    accountant: str, scale: float, sampling_rate: float, steps: int, delta: float, target: float
-) -> float:
+def _scale_by_code(accountant: str, target: float, **run: Any) -> float:
+    """Return the noise multiplier at which the accountant's epsilon is ``target``."""
+
+    def excess(log_scale: float) -> float:
+        return _epsilon_by_code(accountant, math.exp(log_scale), **run) - target
+
+    # A privacy loss distribution is slow far below its scale, which is at most that of the divergences.
+    low = high = math.log(_scale_by_code("rdp", target, **run)) if accountant == "pld" else 0.0
+    while excess(high) > 0 and high < _LARGEST:
+        high += _STRIDE
+    while excess(low) < 0:
+        low -= _STRIDE
+    if high >= _LARGEST:
+        raise Unsupported(f"noise.by_code.epsilon = {target!r}: this accountant reaches it with no scale")
+    return math.exp(brentq(excess, low, high, xtol=_PRECISION))
+
+
+def _epsilon_by_code(accountant: str, scale: float, *, sampling_rate: float, steps: int, delta: float) -> float:
     if accountant == "pld":
         return gaussian_pld_epsilon(
             noise_multiplier=scale, sampling_rate=sampling_rate, steps=steps, delta=delta, interval=1e-4

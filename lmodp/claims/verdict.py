@@ -43,10 +43,10 @@ def judged(claimed: float, routes: list[Route], *, rounded_to: float | None = No
 
     Args:
         claimed: epsilon.
-        routes: what the verdict rests on comes first; the others must not contradict it.
+        routes: the proven ones decide; none may contradict another.
         rounded_to: unit of the claim's last digit, where it is a rounded result: half of it is allowed for.
     """
-    lower, upper, most = routes[0].lower, routes[0].upper, claimed + (rounded_to or 0.0) / 2
+    (lower, upper), most = ends(routes), claimed + (rounded_to or 0.0) / 2
     rounding = "" if claimed == most else f"; the claim is rounded and allows {most:.6g}"
     if word := contradiction(routes):
         return Verdict(UNSUPPORTED, word)
@@ -68,7 +68,8 @@ def judged_shuffled(
         poisson: to the epsilon that Poisson samples would have.
     """
     found, assumed = (judged(claimed, item, rounded_to=rounded_to) for item in (routes, poisson))
-    known = f"of uniformly shuffled batches {_known(routes[0])}"
+    lower, upper = (at_least(ends(routes)[0], 6), at_most(ends(routes)[1], 6))
+    known = f"of uniformly shuffled batches epsilon is known to be at least {lower} and at most {upper}"
     if found.verdict in (HOLDS, UNSUPPORTED):
         return found
     if assumed.verdict == HOLDS:
@@ -76,9 +77,11 @@ def judged_shuffled(
     return found if found.verdict == BROKEN else Verdict(OPEN, known)
 
 
-def _known(route: Route) -> str:
-    """Return what is known of an epsilon, in words."""
-    return f"epsilon is known to be at least {at_least(route.lower, 6)} and at most {at_most(route.upper, 6)}"
+def ends(routes: list[Route]) -> tuple[float | None, float | None]:
+    """Return the largest proven lower end and the smallest proven upper end; None where there is none."""
+    lower = [route.lower for route in routes if route.proven and route.lower is not None]
+    upper = [route.upper for route in routes if route.proven and route.upper is not None]
+    return max(lower, default=None), min(upper, default=None)
 
 
 def contradiction(routes: list[Route]) -> str:

@@ -73,11 +73,10 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from lmodp.claims.desk import kept_records, record_path
-    from lmodp.records.record import read_record
+    from lmodp.claims.desk import find_claim, kept_record, kept_records
 
     if arguments.claim:
-        record = read_record(record_path(arguments.claim))
+        record = kept_record(find_claim(arguments.claim).stem)
         print(json.dumps(record, indent=1, ensure_ascii=False) if arguments.json else _text(record))
         return 0
     records = kept_records()

@@ -26,8 +26,10 @@ def checkout(tmp_path, monkeypatch):
         assert command.run(asked) == 0
         path = Path(f"claims/mine-{row}.yaml")
         values = yaml.safe_load(path.read_text())
-        values["run"]["steps"] = 10
-        values["noise"] = values["noise"] if row == "few" else None
+        if row == "few":
+            values["noise"] = {"origin": "printed", "noise_multiplier": 1.1}
+            values["run"] = {"sampler": "poisson", "dataset_size": 60000, "batch_size": 600, "steps": 10}
+            values["places"][0]["of"] += ["noise", *values["run"]]
         path.write_text(yaml.safe_dump(values))
     return tmp_path
 

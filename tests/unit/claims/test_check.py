@@ -8,13 +8,13 @@ from lmodp.claims.schema import Claim, merged, readings_of
 from lmodp.claims.verdict import BROKEN, HOLDS, NOT_DP, OPEN, POISSON_ONLY, UNSUPPORTED, judged
 
 PLACE = {"paper": "table 1"}
-# Few steps, because they take a tenth of the time: epsilon is .2717.
+# Few steps and small losses take a tenth of the time: epsilon is .5785.
 SOUND = {
     "paper": "mine", "title": "Mine", "source": "made up", "setting": "one row", "about": "paper",
-    "claimed": {"epsilon": 0.3, "delta": 1e-5},
+    "claimed": {"epsilon": 0.6, "delta": 1e-5},
     "release": {"what": "noisy sum", "numbers": "many", "clipping": "example"},
-    "noise": {"origin": "printed", "noise_multiplier": 1.1},
-    "run": {"sampler": "poisson", "dataset_size": 60000, "batch_size": 600, "steps": 10},
+    "noise": {"origin": "printed", "noise_multiplier": 10.0},
+    "run": {"sampler": "poisson", "dataset_size": 60000, "batch_size": 30000, "steps": 10},
     "places": [PLACE],
 }  # fmt: skip
 
@@ -52,15 +52,15 @@ def test_a_claim_with_a_printed_scale_holds_by_two_accountants_that_agree():
     found = checked()
     assert found["verdict"] == HOLDS
     ends = [(item["lower"], item["upper"]) for item in found["readings"][0]["routes"]]
-    assert len(ends) == 2 and max(low for low, _ in ends) <= min(up for _, up in ends) < 0.3
+    assert len(ends) == 2 and max(low for low, _ in ends) <= min(up for _, up in ends) < 0.6
     assert found["review"] == "checked by this suite, not reviewed by others"
 
 
 @pytest.mark.parametrize(
     "planted",
     [
-        {"claimed": {"epsilon": 0.15}},  # an epsilon halved
-        {"run": {"batch_size": 1200}},  # a rate doubled
+        {"claimed": {"epsilon": 0.3}},  # an epsilon halved
+        {"run": {"batch_size": 60000}},  # a rate doubled
         {"release": {"a_step": 2}},  # a release forgotten
     ],
 )
@@ -86,10 +86,10 @@ def test_a_fatal_finding_is_the_verdict_on_the_code_and_not_on_the_paper(finding
 
 
 def test_the_scale_that_a_code_arrives_at_proves_its_claim_and_no_smaller_one():
-    by_code = {"accountant": "rdp_classic", "epsilon": 1.0, "delta": 1e-5, "sampling_rate": 0.01, "steps": 10}
+    by_code = {"accountant": "rdp_classic", "epsilon": 1.0, "delta": 1e-5, "sampling_rate": 0.5, "steps": 10}
     noise = {"origin": "code", "by_code": by_code, "noise_multiplier": None}
     assert checked(noise=noise, claimed={"epsilon": 1.0})["verdict"] == HOLDS
-    assert checked(noise=noise, claimed={"epsilon": 0.1})["verdict"] == BROKEN
+    assert checked(noise=noise, claimed={"epsilon": 0.7})["verdict"] == BROKEN
 
 
 def test_readings_with_different_verdicts_leave_a_claim_open():
@@ -109,12 +109,13 @@ def test_releases_of_another_kind_are_composed():
 
 
 def test_a_claim_on_shuffled_batches_holds_only_for_poisson_sampling():
-    shuffled = {"sampler": "shuffled", "steps": 100}
-    found = checked(about="code", run=shuffled, claimed={"epsilon": 3.6})
+    shuffled = {"about": "code", "run": {"sampler": "shuffled", "steps": 100, "batch_size": 600}}
+    shuffled["noise"] = {"noise_multiplier": 1.1}
+    found = checked(**shuffled, claimed={"epsilon": 3.6})
     assert found["verdict"] == POISSON_ONLY and "of uniformly shuffled batches epsilon is known" in found["because"]
     (reading,) = found["readings"]
     assert reading["lower"] < 3.6 < reading["upper"] and reading["as_poisson"][0]["upper"] < 3.6
-    assert checked(about="code", run=shuffled, claimed={"epsilon": 0.2})["verdict"] == BROKEN  # nor for Poisson samples
+    assert checked(**shuffled, claimed={"epsilon": 0.2})["verdict"] == BROKEN  # nor for Poisson samples
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_claim_on_shuffled_batches_holds_only_for_poisson_sampling():
     [
         {"run": {"sampler": "fixed_size"}, "claimed": {"adjacency": "replace_one"}},
         {"claimed": {"adjacency": "replace_one"}},
-        {"claimed": {"group_size": 2}, "run": {"steps": 2}},
+        {"claimed": {"group_size": 2}},
     ],
 )
 def test_other_samplers_and_neighbours_have_two_routes_that_agree(changes):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lmodp.claims.mechanism import lacking
 from lmodp.claims.schema import load_claim, readings_of
 from lmodp.errors import ConfigError, MissingFile
 
@@ -14,7 +15,11 @@ TEMPLATE = Path(__file__).resolve().parents[3] / "lmodp/claims/template.yaml"
 
 @pytest.fixture
 def values():
-    return yaml.safe_load(TEMPLATE.read_text().replace("PAPER", "mine"))
+    found = yaml.safe_load(TEMPLATE.read_text().replace("PAPER", "mine"))
+    found["noise"] = {"origin": "printed", "noise_multiplier": 1.1}
+    found["run"] = {"sampler": "poisson", "dataset_size": 60000, "batch_size": 600, "steps": 1000}
+    found["places"][0]["of"] += ["noise", "sampler", "dataset_size", "batch_size", "steps"]
+    return found
 
 
 def written(folder, values, name="mine-row.yaml"):
@@ -23,8 +28,10 @@ def written(folder, values, name="mine-row.yaml"):
     return path
 
 
-def test_the_template_is_a_claim(tmp_path, values):
+def test_the_template_is_a_claim_that_says_nothing_yet(tmp_path, values):
     assert load_claim(written(tmp_path, values)).run.steps == 1000
+    plain = yaml.safe_load(TEMPLATE.read_text().replace("PAPER", "mine"))
+    assert lacking(load_claim(written(tmp_path, plain)))[:2] == ["noise", "sampler"]
 
 
 @pytest.mark.parametrize(
