@@ -28,7 +28,7 @@ from lmodp.mechanisms.arrays import Floats
 
 _CELLS, _COARSE, _LEVELS = 2**15, 2**11, 96
 _LEFT_OUT = 1e-4  # share of delta, over all steps, that losses beyond the lattice may cost
-_DEVIATIONS = 12.0
+_DEVIATIONS, _LARGEST_LOSS = 12.0, 500.0
 _HALVINGS = 6
 
 
@@ -126,7 +126,7 @@ def _survivals(losses: Floats, std: float, rate: float, fixed_size: bool) -> tup
         beyond_p, bound = p2, rate * h2
     else:
         share = (1 - rate) / a + rate  # a'/a
-        beyond_p = (1 - share) * p1 + share * p2 + (1 - rate) * (h2 - h1) / a**2
+        beyond_p = (1 - share) * p1 + share * p2 + (1 - rate) * (h2 - h1) / a / a
         bound = rate * ((1 - share) * h1 + share * h2)
     return beyond_p, bound + np.exp(losses) * beyond_p
 
@@ -139,9 +139,9 @@ def _stick(std: float, shift: float, a: Floats) -> tuple[Floats, Floats]:
 
 
 def _top(std: float, rate: float, fixed_size: bool, mass: float) -> float:
-    """Return a loss above which Q has at most ``mass``."""
+    """Return a loss above which Q has at most ``mass``, or one that is nearly too large for doubles."""
     top = 1e-3
-    while _survivals(np.array([top]), std, rate, fixed_size)[1][0] > mass:
+    while top < _LARGEST_LOSS and _survivals(np.array([top]), std, rate, fixed_size)[1][0] > mass:
         top *= 1.1
     return top
 

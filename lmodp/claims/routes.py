@@ -75,7 +75,7 @@ def _gaussian_routes(asked: Mechanism, replaced: bool) -> list[Route]:
         return [library_route(asked), group_chain_route(asked, asked.group_size)]
     if asked.sampler == "shuffled":
         return [shuffled_route(asked), epochs_route(asked)]
-    second = without_replacement_route(asked) if asked.sampler == "fixed_size" else group_chain_route(asked, 2)
+    second = library_renyi_route(asked) if asked.sampler == "fixed_size" else group_chain_route(asked, 2)
     return [replaced_route(asked), second]
 
 
@@ -152,33 +152,32 @@ def epochs_route(asked: Mechanism) -> Route:
     return Route(name=LIBRARY, how=f"{epochs} releases without sampling", lower=None, upper=upper)
 
 
-def without_replacement_route(asked: Mechanism) -> Route:
-    """Return the library's upper end for batches without replacement (Wang, Balle, Kasiviswanathan 2019)."""
-    from dp_accounting import GaussianDpEvent, NeighboringRelation, SampledWithoutReplacementDpEvent
-    from dp_accounting.rdp import RdpAccountant
-
-    known = RdpAccountant(neighboring_relation=NeighboringRelation.REPLACE_ONE)
-    parts = 10**9
-    batch = math.ceil(asked.run["sampling_rate"] * parts)
-    event = SampledWithoutReplacementDpEvent(parts, batch, GaussianDpEvent(asked.weak.std / 2))
-    known.compose(event, asked.run["steps"])
-    upper = _finite(known.get_epsilon(asked.run["delta"]))
-    return Route(name="dp-accounting, Rényi", how="sampling without replacement", lower=None, upper=upper)
-
-
 def _gaussian(noise: Noise) -> Gaussian:
     assert isinstance(noise, Gaussian)
     return noise
 
 
 def library_renyi_route(asked: Mechanism) -> Route:
-    """Return the library's upper end by Rényi divergences, for Gaussian noise."""
-    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+    """Return the library's upper end by Rényi divergences, for Gaussian noise.
+
+    Of batches without replacement it is that of Wang, Balle and Kasiviswanathan (2019).
+    """
+    from dp_accounting import (
+        GaussianDpEvent,
+        NeighboringRelation,
+        PoissonSampledDpEvent,
+        SampledWithoutReplacementDpEvent,
+    )
     from dp_accounting.rdp import RdpAccountant
 
-    known = RdpAccountant()
-    for multiplier, rate, steps in _releases(asked, asked.weak):
-        known.compose(PoissonSampledDpEvent(rate, GaussianDpEvent(multiplier)), steps)
+    if asked.sampler == "fixed_size":
+        known, parts = RdpAccountant(neighboring_relation=NeighboringRelation.REPLACE_ONE), 10**9
+        batch, event = math.ceil(asked.run["sampling_rate"] * parts), GaussianDpEvent(asked.weak.std / 2)
+        known.compose(SampledWithoutReplacementDpEvent(parts, batch, event), asked.run["steps"])
+    else:
+        known = RdpAccountant()
+        for multiplier, rate, steps in _releases(asked, asked.weak):
+            known.compose(PoissonSampledDpEvent(rate, GaussianDpEvent(multiplier)), steps)
     upper = _finite(known.get_epsilon(asked.run["delta"]))
     return Route(name="dp-accounting, Rényi", how="its customary orders", lower=None, upper=upper)
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmodp.commands.printing import interval, number, table
+from lmodp.commands.printing import interval
 from lmodp.errors import InvalidValue, MissingFile, require
 from lmodp.pipeline.console import near, typed
 
@@ -56,7 +56,7 @@ def _new(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     import logging
 
-    from lmodp.claims.board import write_board
+    from lmodp.claims.board import claim_page, write_board
     from lmodp.claims.desk import checked, claim_files, find_claim, kept_records
 
     logging.getLogger("absl").setLevel(logging.ERROR)  # the library tells of orders that it leaves out
@@ -65,7 +65,7 @@ def _check(arguments: argparse.Namespace) -> int:
     for path in paths:
         start = time.monotonic()
         record = checked(path)
-        text = _row(path.stem, record) if len(paths) > 1 else "\n" + _text(record)
+        text = _row(path.stem, record) if len(paths) > 1 else claim_page(path.stem, record)
         print(text, f"({time.monotonic() - start:.0f} s)", flush=True)
     if every:
         print("wrote", ", ".join(str(path) for path in write_board(kept_records())[:2]), "and a page for each claim")
@@ -73,33 +73,18 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    from lmodp.claims.board import claim_page
     from lmodp.claims.desk import find_claim, kept_record, kept_records
 
-    if arguments.claim:
-        record = kept_record(find_claim(arguments.claim).stem)
-        print(json.dumps(record, indent=1, ensure_ascii=False) if arguments.json else _text(record))
-        return 0
-    records = kept_records()
+    name = find_claim(arguments.claim).stem if arguments.claim else ""
+    found = kept_record(name) if name else kept_records()
     if arguments.json:
-        print(json.dumps(records, indent=1, ensure_ascii=False))
+        print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
-        print("\n".join(_row(name, record) for name, record in records.items()))
+        print(claim_page(name, found) if name else "\n".join(_row(*item) for item in found.items()))
     return 0
 
 
 def _row(name: str, record: Mapping[str, Any]) -> str:
     ends = " | ".join(f"{item['epsilon']:g} [{interval(item)}]" for item in record["readings"])
     return f"{name:40s} {ends}  {record['verdict']}"
-
-
-def _text(record: Mapping[str, Any]) -> str:
-    spec = record["spec"]
-    lines = [f"{spec['title']} ({spec['source']}): {spec['setting']}"]
-    for reading in record["readings"]:
-        name = f"{reading['name']}: " if reading["name"] else ""
-        lines += ["", f"{name}claimed epsilon {reading['epsilon']:g} at delta {number(reading['delta'])}"]
-        if reading["routes"]:
-            rows = [(route["name"], interval(route), route["how"]) for route in reading["routes"]]
-            lines.append(table(("route", "epsilon", "how"), rows))
-        lines.append(f"{reading['verdict']}: {reading['because']}")
-    return "\n".join([*lines, "", f"verdict: {record['verdict']} ({record['review']})"])

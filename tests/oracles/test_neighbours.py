@@ -93,3 +93,11 @@ def test_a_group_is_bounded_by_its_chain():
     )
     exact = both_directions(Gaussian(std=10.0), delta=1e-6, **run).lower
     assert exact < chain < 1.5 * exact
+
+
+@pytest.mark.parametrize(("std", "rate"), [(0.02, 0.5), (1e4, 1e-6), (0.3, 1e-5)])
+def test_at_the_far_ends_the_interval_is_wide_and_never_empty(std, rate):
+    for fixed_size in (True, False):
+        found = replaced_interval(Gaussian(std=std), sampling_rate=rate, steps=3, delta=1e-12, fixed_size=fixed_size)
+        assert 0 <= found.lower <= found.upper
+    assert shuffled_interval(Gaussian(std=std), sampling_rate=max(rate, 1e-3), steps=2000, delta=1e-12).lower >= 0
