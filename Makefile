@@ -17,8 +17,8 @@ ifneq ($(shell mkdir -p "$(HOMES)" 2>/dev/null && test -w "$(HOMES)" && echo wri
 export XDG_CACHE_HOME := $(CURDIR)/.cache/home
 endif
 
-.PHONY: reproduce report lint docs test test-slow test-faults test-cluster test-distributed smoke bench bench-accounting bench-grid setup readme lock
-.PHONY: schema clean claims check-claims
+.PHONY: reproduce report lint docs test test-slow test-faults test-cluster test-distributed smoke bench bench-accounting
+.PHONY: bench-gpu bench-grid bench-scale setup readme lock schema clean claims check-claims
 
 reproduce: setup
 	@$(BIN)/snakemake --cores $(CORES) $(GRID) || { ls .snakemake/locks/* >/dev/null 2>&1 && \
@@ -103,6 +103,14 @@ bench-grid: setup
 bench-accounting: setup
 	$(BIN)/python benchmarks/accounting.py
 	$(BIN)/python benchmarks/certificates.py
+
+# The engine at true sizes on one GPU, in at most 8 minutes.
+bench-gpu: setup
+	$(BIN)/python benchmarks/gpu.py
+
+# What ten thousand cells cost where nothing is trained: 10 minutes.
+bench-scale: setup
+	$(BIN)/python benchmarks/scale.py
 
 readme: setup
 	$(BIN)/lmodp readme results/reference

@@ -2,7 +2,7 @@
 
     python benchmarks/engine.py [--size small|true] [--device cpu|cuda] [--precision float32|bfloat16]
                                 [--repeats N] [--threads N] [--clock wall|cpu] [--only NAME]
-                                [--engines NAMES] [--out FOLDER]
+                                [--engines NAMES] [--peaks N] [--out FOLDER]
 
 Each engine and case is timed in its own process: in a shared one, memory freed by the first
 engine speeds up the next. In this process the engine and the non-private engine alternate, each
@@ -73,6 +73,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument(
         "--engines", default="", help="measure the engines whose name contains one of these texts, separated by commas"
     )
+    parser.add_argument("--peaks", type=int, default=3, help="how often memory is measured")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--task", choices=("all", "times", "memory", "noise"), default="all", help=argparse.SUPPRESS)
     parser.add_argument("--case", help=argparse.SUPPRESS)
@@ -91,6 +92,7 @@ def environment(options: argparse.Namespace) -> dict[str, object]:
     """Return the facts about the machine and versions on which the numbers depend."""
     import torch
     import transformers
+    from engine_cases import cases
 
     device = torch.cuda.get_device_name() if options.device == "cuda" else f"{processor()}, {options.threads} threads"
     return {
@@ -99,7 +101,7 @@ def environment(options: argparse.Namespace) -> dict[str, object]:
         "precision": options.precision,
         "repeats": options.repeats,
         "batch_size": 32,
-        "length": 64,
+        "length": ", ".join(sorted({str(case.length) for case in cases(options.size).values()}, key=int)),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
@@ -161,7 +163,8 @@ def measure_case(options: argparse.Namespace, name: str) -> dict[str, object]:
         rows[engine] = found.get(engine, {"reason": found.get("failed")})
     runs = [engine for engine, row in rows.items() if "reason" not in row]
     peaks = {
-        engine: [child(options, "memory", case=name, engine=engine)["peak_bytes"] for _ in range(3)] for engine in runs
+        engine: [child(options, "memory", case=name, engine=engine)["peak_bytes"] for _ in range(options.peaks)]
+        for engine in runs
     }
     for engine, values in peaks.items():
         rows[engine]["peak_bytes"] = statistics.median(values)

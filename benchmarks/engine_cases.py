@@ -110,10 +110,11 @@ _TRUE = {
         _roberta(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, **_LARGE_ENCODER),
         classification_loss,
         "full",
+        128,
     ),
-    "BERT-large": (_bert(vocab_size=28996, **_LARGE_ENCODER), classification_loss, "full"),
-    "GPT-2 (tied)": (_gpt2(), causal_lm_loss, "full"),
-    "Llama-2-7B": (_llama(), causal_lm_loss, LORA),
+    "BERT-large": (_bert(vocab_size=28996, **_LARGE_ENCODER), classification_loss, "full", 128),
+    "GPT-2 (tied)": (_gpt2(), causal_lm_loss, "full", 100),
+    "Llama-2-7B": (_llama(), causal_lm_loss, LORA, 100),
 }
 
 
@@ -121,8 +122,8 @@ def cases(size: str) -> dict[str, Case]:
     """Return the cases of a size, "small" or "true", by name."""
     if size == "true":
         found = [
-            Case(f"{name}, {'LoRA' if part is LORA else part}", build, loss, part)
-            for name, (build, loss, part) in _TRUE.items()
+            Case(f"{name}, {'LoRA' if part is LORA else part}", build, loss, part, length=length)
+            for name, (build, loss, part, length) in _TRUE.items()
         ]
     else:
         found = [

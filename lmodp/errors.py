@@ -58,6 +58,12 @@ class MissingDevice(LmodpError):
     passing = True
 
 
+class RankLost(LmodpError):
+    """One of several processes of a run has ended, and the others with it."""
+
+    passing = True
+
+
 class Unsupported(LmodpError):
     """The suite has no valid answer for this request."""
 

@@ -267,6 +267,9 @@ class Config(Section):
         description="what trains; 'auto': a GPU where a job finds one; 'cuda': every job that trains asks for one. A "
         "record says what trained it; no id does",
     )
+    processes: Count = Field(
+        1, description="how many train one run together, on one machine; sums then differ by the order of additions"
+    )
     cells_per_gpu: Count = Field(1, description="how many jobs may share a GPU")
     machine: Machine = Machine()
     privacy_unit: Literal["example"] = Field("example", description="who is protected; nothing else is built")

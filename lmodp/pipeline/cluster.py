@@ -26,12 +26,13 @@ def resources(bundle: Bundle, config: Config, attempt: int = 1) -> dict[str, int
     The estimate with room to spare; twice as much at every further attempt, but never more than a node has.
     """
     machine, grown = config.machine, 2 ** (attempt - 1)
-    memory = (SPARE_MEMORY * bundle.memory / 1e6 + SNAKEMAKE[0]) * grown
+    ranks = config.processes if bundle.rule == "finetune_model" else 1
+    memory = (SPARE_MEMORY * bundle.memory * ranks / 1e6 + SNAKEMAKE[0]) * grown
     minutes = (SPARE_TIME * bundle.seconds * slowness(config) / 60 + SNAKEMAKE[1]) * grown
     return {
         "mem_mb": math.ceil(min(memory, (machine.memory_gib or math.inf) * GIB / 1e6)),
         "runtime": math.ceil(min(minutes, 60 * (machine.hours or math.inf))),
-        "gpu": int(bundle.gpu_memory is not None),
+        "gpu": ranks if bundle.gpu_memory is not None else 0,
     }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmodp.methods.discovery import get_method
 from lmodp.pipeline.job import Job
+from lmodp.pipeline.ranked import train_in_ranks
 from lmodp.pipeline.runs import CELL_INPUTS, runs_of
 from lmodp.records.artefacts import damage
 from lmodp.records.record import answered, read_record
@@ -191,6 +192,8 @@ def _cell(job: Job) -> dict[str, Path]:
     cell, needs = job.layout.grid.cell(job.id), job.records(*CELL_INPUTS)
     runs, certificate = runs_of(job.layout, cell), read_record(needs["certificate"])
     record = {stage: job.outputs(stage)["record"] for stage in CELL_STAGES}
+    if certificate["status"] == "done":
+        train_in_ranks(job.layout, runs)
     job.run(
         "finetune_model",
         inputs=needs,

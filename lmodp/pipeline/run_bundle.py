@@ -30,7 +30,7 @@ def run_bundle(snakemake: Any) -> None:
     sys.excepthook = _tell
     bundles = Bundles(Layout.from_values(snakemake.config))
     tasks = [Task(*name.split(" ", 1)) for name in snakemake.params.tasks]
-    if any(task.job in TRAINING for task in tasks):
+    if any(task.job in TRAINING for task in tasks) and bundles.layout.config.processes == 1:
         from lmodp.training.device import take_gpu  # torch, which these tasks load anyway
 
         take_gpu(bundles.layout.config.device, share=bundles.layout.config.cells_per_gpu)

@@ -30,6 +30,7 @@ from lmodp.training import Examples, TrainingResult, TrainingSettings, train
 from lmodp.training.examples import arranged
 from lmodp.training.losses import Loss
 from lmodp.training.memory import forget_peak_memory, set_up_training
+from lmodp.training.ranks import ranks
 from lmodp.training.run_log import RunLog, mean_clipped_share
 from lmodp.training.settings import AfterNoise
 from lmodp.vocabulary import OWN_ENGINE, UNTRAINED
@@ -166,7 +167,8 @@ class _Trainer:
             self.tuning = known["tuning"]
         else:
             self.tuning = tune(self.cell.spec, self._attempt)
-            write_sealed(path, {"made_by": self.runs.made_by(), "tuning": self.tuning})
+            if ranks().is_first:
+                write_sealed(path, {"made_by": self.runs.made_by(), "tuning": self.tuning})
         self.spec = self.cell.spec.tuned(self.tuning["chosen"])
 
     def _attempt(self, candidate: Mapping[str, float]) -> float:
@@ -195,7 +197,8 @@ class _Trainer:
         log = self.runs.finished(number)
         if log is None:
             log, timing = self._train(number)
-            self.runs.save(log, timing)
+            if ranks().is_first:
+                self.runs.save(log, timing)
         return self.runs.line(number, log)
 
     def _train(self, number: int) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -220,8 +223,9 @@ class _Trainer:
         reason = result.fault if finite else "a trained weight is not finite after the last step"
         if reason:
             return {**log, "status": "diverged", "reason": reason}, result.timing
-        self.runs.folder.mkdir(parents=True, exist_ok=True)
-        save_file(weights, self.runs.weights(run))
+        if ranks().is_first:
+            self.runs.folder.mkdir(parents=True, exist_ok=True)
+            save_file(weights, self.runs.weights(run))
         return {**log, "weights_sha256": weights_hash(weights)}, result.timing
 
     def _resumed(self, model: nn.Module, run: str, seeds: Mapping[str, int]) -> Any:
@@ -235,10 +239,11 @@ class _Trainer:
         try:
             return self._run(model, self.spec, seeds, checkpoint_path=checkpoint, evaluate=evaluate)
         except DamagedFile as error:
-            if checkpoint is None or not checkpoint.exists():
+            if not ranks().of_first(checkpoint is not None and checkpoint.exists()):
                 raise
+            assert checkpoint is not None
             print(f"{error} It is deleted now.", flush=True)
-            checkpoint.unlink()
+            checkpoint.unlink(missing_ok=True)
             return self._run(model, self.spec, seeds, checkpoint_path=checkpoint, evaluate=evaluate)
 
     def _scores(self, model: nn.Module) -> dict[str, float]:

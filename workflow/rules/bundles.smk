@@ -18,7 +18,7 @@ for _rule, _names in BUNDLES.by_rule.items():
         wildcard_constraints:
             bundle="|".join(_names) or "(?!)",
         priority: lambda wildcards: BUNDLES.way[wildcards.bundle]
-        threads: LAYOUT.config.threads if _rule in ("prepare_model", "finetune_model") else 1
+        threads: THREADS.get(_rule, 1)
         resources:
             mem_mb=lambda wildcards, attempt: asks_for(wildcards.bundle, attempt)["mem_mb"],
             runtime=lambda wildcards, attempt: asks_for(wildcards.bundle, attempt)["runtime"],

@@ -42,6 +42,8 @@ LAYOUT = told(Layout.from_values, config)
 
 NEEDS = LAYOUT.needs
 RESULTS = LAYOUT.results
+_threads = LAYOUT.config.threads
+THREADS = {"prepare_model": _threads, "finetune_model": _threads * LAYOUT.config.processes}
 CACHE = LAYOUT.cache
 LOGS = CACHE / "logs" / LAYOUT.config.grid
 DONE = CACHE / "bundles" / LAYOUT.config.grid

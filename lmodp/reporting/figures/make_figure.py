@@ -7,6 +7,7 @@ in `lmodp.reporting.figures.catalogue`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lmodp.reporting.figures.catalogue import FIGURES
 from lmodp.reporting.figures.style import missing_characters, save, style
 from lmodp.reporting.formats import as_written, plain_list
 
+MOST_CELLS = 600  # in a figure
 MODULES = {
     "comparison": comparison,
     "demonstration": demonstration,
@@ -39,10 +41,32 @@ def make_figure(
         sources: further records and tables, by name.
         svg, pdf: files to write.
     """
-    module, shown = MODULES[name], as_written(results)
+    module, shown = MODULES[name], fewer(as_written(results))
     with style():
         figure = module.draw(shown, sources)
         missing = missing_characters(figure)
         save(figure, svg=svg, pdf=pdf)
     lacking = f" The figure's font lacks {plain_list([f'{x} (U+{ord(x):04X})' for x in missing])}." if missing else ""
-    return {"figure": name, "title": FIGURES[name], "caption": module.caption(shown) + lacking}
+    some = f" Shown are {len(shown['cells'])} of {len(results['cells'])} cells; the tables have all."
+    left_out = some if len(shown["cells"]) < len(results["cells"]) else ""
+    return {"figure": name, "title": FIGURES[name], "caption": module.caption(shown) + lacking + left_out}
+
+
+def fewer(results: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return results of at most `MOST_CELLS` cells or so: of more targets than that, every second, third and so on.
+
+    A target keeps all its methods. Nobody can read a figure of thousands, nor wait for it.
+    """
+    targets = dict.fromkeys((cell["experiment"], cell["calibration"], cell["epsilon"]) for cell in results["cells"])
+    every = math.ceil(len(results["cells"]) / MOST_CELLS)
+    if every == 1:
+        return results
+    kept = {target for number, target in enumerate(targets) if target[1] is None or number % every == 0}
+    cells = [cell for cell in results["cells"] if (cell["experiment"], cell["calibration"], cell["epsilon"]) in kept]
+    names, mechanisms = {cell["cell"] for cell in cells}, {cell["mechanism"] for cell in cells}
+    return {
+        **results,
+        "cells": cells,
+        "mechanisms": {key: value for key, value in results["mechanisms"].items() if key in mechanisms},
+        "comparisons": [item for item in results["comparisons"] if item["cell"] in names],
+    }

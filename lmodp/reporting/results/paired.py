@@ -13,7 +13,6 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,10 @@ def answers_of(
         runs: one per run.
         root: the grid's results folder with the cells' ``evaluation.jsonl``.
     """
-    return {row["cell"]: _answers(row, runs, root) for row in rows}
+    of_cell: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        of_cell.setdefault(run["cell"], []).append(run)
+    return {row["cell"]: _answers(row, of_cell.get(row["cell"], []), root) for row in rows}
 
 
 def compare_cells(rows: Sequence[Mapping[str, Any]], answers: Answers, standard: str) -> list[dict[str, Any]]:
@@ -61,11 +63,15 @@ def compare_cells(rows: Sequence[Mapping[str, Any]], answers: Answers, standard:
         answers: from `answers_of`.
         standard: method that all others are compared with.
     """
-    pairs = [
-        (first, second)
-        for first, second in combinations(rows, 2)
-        if _target(first) == _target(second) and answers[first["cell"]] and answers[second["cell"]]
-    ]
+    usable = [row for row in rows if answers[row["cell"]]]
+    alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in usable:
+        alike.setdefault(_target(row), []).append(row)
+    pairs = []
+    for first in usable:
+        others = alike[_target(first)]
+        others.pop(0)  # itself
+        pairs += [(first, second) for second in others]
     families = [(a["experiment"], a["calibration"], standard in (a["method"], b["method"])) for a, b in pairs]
     sizes = Counter(families)
     found = []
@@ -149,7 +155,7 @@ def _target(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _answers(row: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], root: Path) -> dict[int, np.ndarray]:
     found = {}
-    finished = {run["run"] for run in runs if run["cell"] == row["cell"] and run["status"] == "done"}
+    finished = {run["run"] for run in runs if run["status"] == "done"}
     lines = read_runs(cell_path(root, row["cell"], "evaluate_model"))[1] if finished else []
     for line in (line for line in lines if line["run"] in finished):
         if "correct" in line:

@@ -6,10 +6,12 @@ import pytest
 
 from lmodp.records.record import make_record, write_json
 from lmodp.reporting.figures import demonstration, style
+from lmodp.reporting.figures import make_figure as make_figure_module
 from lmodp.reporting.figures.catalogue import FIGURES
 from lmodp.reporting.figures.comparison import main_cells
 from lmodp.reporting.figures.make_figure import MODULES, make_figure
 from lmodp.reporting.figures.style import LOOKS, MORE_LOOKS, looks
+from tests.unit.reporting.fabricated import fabricated_results
 
 
 @pytest.fixture
@@ -140,3 +142,17 @@ def test_coordinates_are_written_to_hundredths_and_nothing_else_is_touched():
     assert (
         style._hundredths(svg) == '<path d="M 1.23 -0.5 L 3e-05 10.12z" id="p1.2345"/><text x="1.23456">0.98765</text>'
     )
+
+
+def test_a_figure_of_a_large_grid_shows_some_targets_with_all_their_methods(monkeypatch):
+    whole = fabricated_results()
+    assert make_figure_module.fewer(whole) is whole
+    monkeypatch.setattr(make_figure_module, "MOST_CELLS", 20)
+    some = make_figure_module.fewer(whole)
+    targets = {(cell["experiment"], cell["calibration"], cell["epsilon"]) for cell in some["cells"]}
+    assert 0 < len(some["cells"]) < len(whole["cells"])
+    assert {(name, None, None) for name in whole["experiments"]} <= targets, "what all others are seen beside"
+    assert some["cells"] == [
+        cell for cell in whole["cells"] if (cell["experiment"], cell["calibration"], cell["epsilon"]) in targets
+    ]
+    assert {cell["mechanism"] for cell in some["cells"] if cell["status"] == "done"} <= set(some["mechanisms"])

@@ -1,4 +1,4 @@
-"""Gaussians whose process does in a cluster's job what makes SLURM end it; elsewhere they train as any other.
+"""What the processes of the methods in `methods/` do in a job of SLURM; elsewhere these train as any Gaussian.
 
 It happens after a checkpoint of the run, so that there is something to go on from.
 """
@@ -7,32 +7,8 @@ import os
 import signal
 from pathlib import Path
 
-from lmodp.baselines.gaussian import GaussianVariant
-
 GREED = 1_000_000_000  # bytes; more than the first request has to spare, less than the second
 HELD = []
-
-
-class Hangs(GaussianVariant):
-    """Its process stops once, until SLURM ends the job for its time."""
-
-    name = "hangs"
-    title = "hangs"
-    reference = "tests/cluster"
-
-
-class Dies(Hangs):
-    """Its process stops once, until its node goes down."""
-
-    name = "dies"
-    title = "dies"
-
-
-class Greedy(Hangs):
-    """Its process takes more memory than was estimated, in every job."""
-
-    name = "greedy"
-    title = "greedy"
 
 
 def save_and_misbehave(path, state, *, identity):
