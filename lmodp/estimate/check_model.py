@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceC
 
 from lmodp.data.tokenize_dataset import position_limit
 from lmodp.data.tokens import load_tokenizer
-from lmodp.errors import LmodpError
+from lmodp.errors import LmodpError, Unsupported
 from lmodp.estimate.true_size import true_config, true_size
 from lmodp.models.cards import ModelCard
 from lmodp.models.classifier import SequenceClassifier
@@ -62,6 +62,20 @@ def check_model(place: Path) -> dict[str, Any]:
     tasks = ["classification", *(["table_to_text"] if card.generates else [])]
     parts = [{"task": task, "part": name, **_part(card, task, part)} for task in tasks for name, part in PARTS.items()]
     return {**facts, "files": _files(place) if place.is_dir() else None, "parts": parts}
+
+
+def require_trainable(card: ModelCard, classes: int | None, part: Any, pooling: str) -> None:
+    """Raise `Unsupported` if a part of a model cannot be trained; what can be trained instead is named."""
+
+    def problem(one: Any) -> str | None:
+        try:
+            return true_size(card, classes=classes, trainable=one, pooling=pooling, max_length=64).problem
+        except Unsupported as error:
+            return str(error)
+
+    if (told := problem(part)) is not None:
+        others = [name for name, one in PARTS.items() if problem(one) is None]
+        raise Unsupported(f"trainable = {part!r}: {told} What can be trained: {', '.join(others) or 'nothing'}.")
 
 
 def _files(folder: Path) -> str | None:

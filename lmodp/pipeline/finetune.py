@@ -19,6 +19,7 @@ import torch
 from lmodp.data.tokenize_dataset import position_limit
 from lmodp.data.tokens import load_tokenizer
 from lmodp.errors import ConfigError, InvalidValue, Unsupported, require
+from lmodp.estimate.check_model import require_trainable
 from lmodp.estimate.true_size import true_config
 from lmodp.grid.cells import Cell, Grid
 from lmodp.grid.config import check_config
@@ -326,6 +327,8 @@ def _run(config: Config) -> FineTuned:
     (cell,) = layout.grid.cells.values()
     if cell.skip is not None:
         raise Unsupported(f"method = {cell.spec.method!r}: {cell.skip}")
+    card, model = cell.spec.card, config.model_cards[cell.spec.model]
+    require_trainable(model, len(card.labels) or None, cell.spec.trainable, cell.spec.pooling)
     others = [path.name for path in (layout.results / "cells").glob("*") if path.name != cell.id]
     rule = "holds a model of other data or arguments, and a second one would spend epsilon again"
     require(not others, "output_dir", str(layout.results.parent), rule, "Name another folder.")

@@ -203,3 +203,14 @@ def test_models_and_tables_that_are_none(tmp_path):
         lmodp.finetune("minilm_roberta", ["a"], **TARGET, output_dir=tmp_path)
     with pytest.raises(InvalidValue, match="column = 'text': is not in the data, which has a, label. Name another"):
         lmodp.finetune("minilm_roberta", pd.DataFrame({"a": ["x"], "label": [1]}), **TARGET, output_dir=tmp_path)
+
+
+def test_a_part_that_cannot_be_trained_is_refused_before_any_work(tmp_path):
+    write_csv(tmp_path / "a.csv")
+    write(tmp_path / "llama", "llama")
+    message = "trainable = 'bitfit': .*has no bias terms.* What can be trained: full, last_layers, lora, head."
+    with pytest.raises(Unsupported, match=message):
+        lmodp.finetune(
+            tmp_path / "llama", tmp_path / "a.csv", **COLUMNS, **TARGET, trainable="bitfit", output_dir=tmp_path / "out"
+        )
+    assert not (tmp_path / "out/records").exists()
