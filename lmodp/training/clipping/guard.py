@@ -87,6 +87,32 @@ def look(
     return compared > 0
 
 
+def look_at_losses(
+    losses: Callable[[Mapping[str, Tensor], int], Tensor],
+    batch_of: Callable[[Sequence[int]], Mapping[str, Tensor]],
+    indices: Sequence[int],
+    tolerance: float = TOLERANCE,
+) -> None:
+    """Compare the losses of some examples together with those of each beside itself alone, dropout off.
+
+    Args:
+        losses: from a batch and its size to one loss per example; no gradients are asked for.
+
+    Raises:
+        Unsupported: a loss depends on the other examples of the batch.
+    """
+    indices = list(indices)[:MOST]
+    with torch.no_grad(), torch.random.fork_rng(), _DropoutOff():
+        together = losses(batch_of(indices), len(indices))
+        alone = torch.stack([losses(batch_of([index, index]), 2)[0] for index in indices])
+    error = float(((together - alone).abs() / (1 + alone.abs())).nan_to_num(0).max())
+    if error > tolerance:
+        raise Unsupported(
+            f"the loss of one example changes by {error:.2g} with the other examples of its batch, padding included: "
+            "a layer mixes them. Use a model whose losses are each example's own."
+        )
+
+
 def _all_silent(engine: ClippingEngine, loss: Loss, batch: Mapping[str, Tensor], size: int) -> bool:
     """Whether the examples' summed gradient is exactly zero, so that nothing could be compared: one pass tells."""
     try:

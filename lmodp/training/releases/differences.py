@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,7 @@ from lmodp.errors import Unsupported
 from lmodp.mechanisms.releases import Differences
 from lmodp.plan import Plan
 from lmodp.training.clipping.engine import ClippedBatch, GradientSums, clip_factors, require_wide
-from lmodp.training.clipping.guard import mixing_layers
+from lmodp.training.clipping.guard import HALF_TOLERANCE, MOST, TOLERANCE, look_at_losses, mixing_layers
 from lmodp.training.examples import Examples
 from lmodp.training.losses import Loss, in_precision
 from lmodp.training.randomness import device_generator, seed_dropout
@@ -29,8 +31,11 @@ class DifferenceSums(ClippedSums):
     public. The estimate of the gradient is sum_k v_k z_k / K, with v the noisy sums over the divisor; plain SGD
     without decay adds it to the weights piece by piece, so that nothing of the weights' size is held beside them.
 
+    Float rounding of a loss counts 1/(2 mu) times in a difference; as all floating point, it is not part of the proof.
+
     Raises:
-        Unsupported: a layer mixes the examples of a batch, a trained parameter has 16 bits, or nothing is clipped.
+        Unsupported: a loss depends on the other examples of a batch, a trained parameter has 16 bits, or nothing is
+            clipped.
     """
 
     def __init__(
@@ -44,7 +49,14 @@ class DifferenceSums(ClippedSums):
         self.plain = GradientSums(model)
         self.parameters, self.device = self.plain.parameters, self.plain.parameters[0].device
         self.released = [nn.Parameter(torch.zeros(self.part.directions, device=self.device))]
-        self.step = 0
+        self.step, training = 0, model.training
+        tolerance = TOLERANCE if settings.precision == "float32" else HALF_TOLERANCE
+        model.train()
+        few = range(min(MOST, len(examples)))
+        look_at_losses(
+            partial(self.plain.losses, self.loss), lambda rows: examples.batch(np.array(rows)), few, tolerance
+        )
+        model.train(training)
 
     @torch.no_grad()
     def add_up(self, batches: Batches, *, step: int, clip_norm: float) -> list[ClippedBatch]:

@@ -56,8 +56,12 @@ def flat(parameters):
     return torch.cat([value.grad.reshape(-1) for value in parameters]).clone()
 
 
-def step_of(releases, *, model=None, settings=None, hooks=(), **changes):
-    run = {"plan": make_plan(releases=releases, **changes), "examples": make_examples(), "loss": classification_loss}
+def step_of(releases, *, model=None, settings=None, hooks=(), examples=None, **changes):
+    run = {
+        "plan": make_plan(releases=releases, **changes),
+        "examples": examples or make_examples(),
+        "loss": classification_loss,
+    }
     settings = settings or make_settings()
     return PrivateStep(model or make_model(), settings=settings, keys=KEYS, hooks=hooks, **run)
 
@@ -135,8 +139,9 @@ def test_the_released_vector_is_the_sum_of_clipped_vectors_of_differences(clip_n
     part, watch = Differences(directions=3, smoothing=1e-3), Watch()
     model, examples = make_model().double(), make_examples()
     examples.tensors["x"] = examples.tensors["x"].double()
-    private = step_of(Releases(step=part), model=copy.deepcopy(model), hooks=[watch], clip_norm=clip_norm)
-    private.examples = examples
+    private = step_of(
+        Releases(step=part), model=copy.deepcopy(model), hooks=[watch], clip_norm=clip_norm, examples=examples
+    )
     private.sum_clipped(0)
     batch = examples.batch(private.sampler.draw(0))
     columns = []
@@ -181,6 +186,10 @@ def test_loss_differences_refuse_what_cannot_be_bounded():
     model = torch.nn.Sequential(torch.nn.Linear(6, 3), torch.nn.BatchNorm1d(3))
     with pytest.raises(Unsupported, match=r"cannot be clipped per example:\n  1 \(BatchNorm1d\) mixes the examples"):
         step_of(KINDS["differences"], model=model)
+    mixed = make_model()
+    mixed.forward = lambda x: mixed.second(torch.tanh(mixed.first(x - x.mean(0))))
+    with pytest.raises(Unsupported, match="changes by .* with the other examples of its batch"):
+        step_of(KINDS["differences"], model=mixed)
     with pytest.raises(Unsupported, match="clipping 'none' bounds nothing"):
         step_of(KINDS["differences"], clipping="none", noise=None)
 
