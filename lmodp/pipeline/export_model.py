@@ -121,7 +121,7 @@ def _save(model: Any, weights: Mapping[str, Tensor], folder: Path, part: Any, *,
     """Write a model with the trained weights, adapters in peft's form."""
     adapters = {name for name in weights if ADAPTER in name}
     _fill(model, {name: value for name, value in weights.items() if name not in adapters})
-    if len(adapters) < len(weights):
+    if not adapters or len(adapters) < len(weights):
         model.save_pretrained(folder)
     if adapters:
         from peft import get_peft_model  # slow to import, and few models need it

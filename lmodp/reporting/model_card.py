@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lmodp.reporting.formats import at_least, at_most, count, number, trainable_words
+from lmodp.vocabulary import UNTRAINED
 
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
@@ -17,6 +19,7 @@ SEEDED = (
     "(`randomness: entropy`)."
 )
 NOT_PRIVATE = "**This model is not private.** It was trained without noise, and no statement of privacy is made."
+UNREAD = "No private example was read: nothing was trained (ε = 0)."
 NOT_IN_IT = (
     "Scores, losses and other numbers that depend on the training data are not on this card. The certificate covers "
     "the trained weights alone. It covers neither the choice of hyper-parameters nor what the model had read before."
@@ -78,14 +81,17 @@ def _use(spec: CellSpec, classifier: bool) -> str:
 def _privacy(spec: CellSpec, record: Mapping[str, Any], *, clip_norm: float | None) -> list[str]:
     """The statement of the certificate: who is protected, against what, and by how much."""
     certificate = record["certificate"]
+    if spec.trainable == UNTRAINED:
+        return [UNREAD]
     if certificate is None:
         return [NOT_PRIVATE]
     verified, plan, noise = certificate["verified"], certificate["plan"], certificate["noise"]
     rows = {
         "protected is": f"one {plan['privacy_unit']} (a row of the training data)",
         "neighbouring data sets": plan["adjacency"].replace("_", " "),
-        "sampler": f"{plan['sampler']}, each example with probability {number(plan['sampling_rate'], 6)} a step",
+        "sampler": f"{plan['sampler'].replace('_', ' ')}, sampling rate {number(plan['sampling_rate'], 6)}",
         "steps": f"{count(plan['steps'])}, {plan['releases_per_step']} release a step",
+        **({"a release": f"`{json.dumps(plan['releases'])}`"} if "releases" in plan else {}),
         "training examples (public)": f"N = {count(spec.dataset_size)}",
         "δ": f"{plan['delta']:g}",
         **_epsilon(verified),

@@ -96,13 +96,19 @@ def test_every_part_is_trained_scored_and_exported(tmp_path, kind, part):
 
 def test_the_outputs_of_a_frozen_model_are_computed_once(tmp_path):
     write_csv(tmp_path / "a.csv")
-    write(tmp_path / "qwen2", "qwen2")
+    model = write(tmp_path / "qwen2", "qwen2")
     layout, results = run_grid(grid_of(tmp_path, "qwen2", trainable="head", max_length=20))
     (activations,) = layout.grid.activations  # one for the prompt without training and for the head
     record = read_record(layout.results / "activations" / activations / "activations.json")
     assert record["pooled"] and record["splits"]["train"]["shape"][1] == 16
     assert {cell.activations for cell in layout.grid.active} == {activations}
     assert "prompt without training (ε = 0): accuracy" in references(results, "head", Notes())[1]
+    export_model(layout, layout.grid.cells[results["cells"][0]["cell"]], tmp_path / "saved")
+    batch, place, numbers = first_example("qwen2", load_tokenizer(tmp_path / "saved"))
+    with torch.no_grad():
+        saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved", local_files_only=True)(**batch)
+    torch.testing.assert_close(saved.logits, model(**batch).logits[:, place, numbers], rtol=1e-5, atol=1e-5)
+    assert "No private example was read" in (tmp_path / "saved/README.md").read_text()
 
 
 def test_a_long_text_is_cut_and_its_prompt_is_not():
