@@ -21,22 +21,22 @@ RUN = {"sampling_rate": 0.1, "steps": 10, "delta": 1e-6}
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """The grid of the README's example, its cell and what calibrate_noise answers."""
+    """The grid of the README's examples, their cells and what calibrate_noise answers."""
     folder = tmp_path_factory.mktemp("methods")
     text = (ROOT / "baselines/README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    (folder / "cubic.py").write_text(example, encoding="utf-8")
+    for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        (folder / re.search(r"baselines/(\w+\.py)", example)[1]).write_text(example, encoding="utf-8")
     discovery.find_methods.cache_clear()
-    grid = grid_of(["cubic"], folder=folder)
-    (cell,) = grid.active
-    yield grid, cell, noise_record(grid, cell)
+    grid = grid_of(["cubic", "ball"], folder=folder)
+    cells = {cell.spec.method: cell for cell in grid.active}
+    yield {name: (grid, cell, noise_record(grid, cell)) for name, cell in cells.items()}
     discovery.find_methods.cache_clear()
     del Noise.laws["cubic"]
 
 
 @pytest.fixture(scope="module")
 def law(shown):
-    return released(shown[2])["noise"]
+    return released(shown["cubic"][2])["noise"]
 
 
 def test_density_survival_and_sampler_are_of_one_law(law):
@@ -58,7 +58,7 @@ def test_moments_that_are_not_stated_are_computed(name):
 
 
 def test_its_row_shows_all_but_the_upper_end(shown):
-    grid, cell, record = shown
+    grid, cell, record = shown["cubic"]
     spec = grid.mechanisms[cell.mechanism]
     found = {"status": "done", "reason": None, **certify_mechanism(spec, record)}
     verified = found["certificate"]["verified"]
@@ -67,6 +67,16 @@ def test_its_row_shows_all_but_the_upper_end(shown):
     settings = {"trials": 2000, "sampler_trials": 200, "coordinates": 4, "confidence": 0.95}
     audit = audit_mechanism(spec, record, found, settings=settings, base_seed=1)["audit"]
     assert audit["consistent_with_verified"] is True and audit["refutes_claimed"] is False
+    _, ran, certified = run_cell(grid, cell, record)
+    assert compare_run(certified, ran)["conforms"]
+
+
+def test_spherical_noise_of_ones_own_release_has_both_ends(shown):
+    grid, cell, record = shown["ball"]
+    certificate = certify_mechanism(grid.mechanisms[cell.mechanism], record)["certificate"]
+    verified = certificate["verified"]
+    assert verified["status"] == "ok" and certificate["plan"]["dimension"] == 8
+    assert 0.85 * 3 < 0.98 * verified["upper"] < verified["lower"] <= verified["upper"] <= 3
     _, ran, certified = run_cell(grid, cell, record)
     assert compare_run(certified, ran)["conforms"]
 
