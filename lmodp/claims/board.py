@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lmodp.reporting.tables.render import Page, Table, markdown, to_markdown
 Records = Mapping[str, Mapping[str, Any]]
 BOARD, PAGES, HTML = Path("docs/claims.md"), Path("docs/claims"), Path("results/claims/board.html")
 TITLE = "Claims checked"
+_LONG = re.compile(r"\d+\.\d{6,}")  # a number with more digits than a reader needs
 HEADS = ("claim", "paper", "setting", "claimed ε", "δ", "proven interval", "verdict", "evidence")
 CAPTION = (
     "A verdict is about formulas and code, never about people. Intervals are rounded outwards. A paper counts once. "
@@ -116,7 +118,8 @@ def _reading(reading: Mapping[str, Any]) -> list[str]:
     known, name = reading["settings"], reading["name"]
     facts = f"Claimed: ε = {number(reading['epsilon'])} at δ = {_delta(reading['delta'])}."
     if known:
-        noise = " to ".join(dict.fromkeys(json.dumps(law) for law in known["noise"]))
+        laws = (_LONG.sub(lambda found: f"{float(found[0]):.6g}", json.dumps(law)) for law in known["noise"])
+        noise = " to ".join(dict.fromkeys(laws))
         facts += (
             f" Checked: sampling rate {known['sampling_rate']:.6g}, {count(known['steps'])} steps, noise `{noise}`."
         )

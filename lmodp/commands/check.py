@@ -39,7 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
     root = results_folder(grid)
     records = _records(root)
     methods_folder = arguments.methods_folder or (config_of(grid).methods_folder if grid.is_file() else None)
-    judge = Judge(root=root, method_files=method_files(methods_folder), any_code=True, is_needed=_is_kept_in_git)
+    judge = Judge(
+        root=root,
+        method_files=method_files(methods_folder),
+        any_code=True,
+        outside={str(path): path for path in Path("claims").glob("*.yaml")},
+        is_needed=_is_kept_in_git,
+    )
     faults = {path: reason for path in records if (reason := judge.why_outdated(path))}
     earlier = [path for path in records if path not in faults and judge.made_by_other_code(read_record(path))]
     lines = [f"{path.relative_to(root)}: {reason}" for path, reason in faults.items()]

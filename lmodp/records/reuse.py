@@ -31,7 +31,7 @@ from lmodp.records.record import (
     write_json,
     write_runs,
 )
-from lmodp.records.stage_table import STAGES, get_stage, method_file_of, stage_code
+from lmodp.records.stage_table import BESIDE, STAGES, get_stage, method_file_of, stage_code
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ class Judge:
             made = _read_whole(record)
         except (MissingFile, DamagedFile) as error:
             return str(error)
-        name, stage = name_in(self.root, record), STAGES.get(made["stage"])
+        name, stage = name_in(self.root, record), (STAGES | BESIDE).get(made["stage"])
         if stage is None:
             return f"{name} was written by an unknown stage {made['stage']!r}"
         any_will_do = self.any_code or (self.keep_records and not stage.reports)
@@ -278,7 +278,7 @@ class Judge:
 
     def _judge_input(self, name: str, known: str) -> str | None:
         folder, _, file = name.partition("/")
-        path = self.root / name if folder != "elsewhere" else self.outside.get(file)
+        path = self.outside.get(name, self.root / name) if folder != "elsewhere" else self.outside.get(file)
         if path is None:
             return None  # bulky files are not kept with the results; their records are
         if not path.is_file():

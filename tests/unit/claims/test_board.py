@@ -8,6 +8,7 @@ import yaml
 
 from lmodp.claims import desk
 from lmodp.claims.board import BOARD, PAGES, board, board_html, claim_page, summary, write_board
+from lmodp.cli import main
 from lmodp.commands import claims as command
 from lmodp.errors import InvalidValue
 from lmodp.records.record import input_hash, read_record
@@ -51,14 +52,17 @@ def test_the_board_deleted_and_made_again_is_the_same_byte_for_byte(checkout, ca
     assert "mine-few" in told and "holds" in told and "unsupported" in told
 
 
-def test_a_record_stands_until_its_claim_changes_and_goes_with_it(checkout):
+def test_a_record_stands_until_its_claim_changes_and_goes_with_it(checkout, capsys):
     check("mine-few", "mine-unknown")
     path = desk.record_path("mine-few")
     first, at = path.read_bytes(), path.stat().st_mtime_ns
     check("claims/mine-few.yaml")
     assert path.stat().st_mtime_ns == at
     claim = Path("claims/mine-few.yaml")
+    assert main(["check", "results/claims"]) == 0
     claim.write_text(claim.read_text().replace("epsilon: 3", "epsilon: 0.001"))
+    assert main(["check", "results/claims"]) == 1
+    assert "claims/mine-few.yaml, an input, has changed since" in capsys.readouterr().out
     check("mine-few")
     assert path.read_bytes() != first and read_record(path)["verdict"] == "does not hold"
     claim.unlink()
