@@ -14,6 +14,7 @@ from lmodp.pipeline.export_model import export_model
 from lmodp.pipeline.runs import runs_of
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_record, read_runs
+from lmodp.reporting.results.metrics import nonprivate_cell
 from lmodp.reporting.tables.comparison import references
 from lmodp.reporting.tables.render import Notes
 from lmodp.stages.finetune_model import load_trained, seeds_of
@@ -109,6 +110,17 @@ def test_the_outputs_of_a_frozen_model_are_computed_once(tmp_path):
         saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved", local_files_only=True)(**batch)
     torch.testing.assert_close(saved.logits, model(**batch).logits[:, place, numbers], rtol=1e-5, atol=1e-5)
     assert "No private example was read" in (tmp_path / "saved/README.md").read_text()
+
+
+def test_without_a_prompt_its_row_says_so_and_is_not_taken_for_training(tmp_path):
+    write_csv(tmp_path / "a.csv")
+    values = values_of(tmp_path, methods=["public_prompt", "nonprivate"])
+    values["experiments"]["head"]["training"]["steps"] = 2
+    _, results = run_grid(values)
+    assert nonprivate_cell(results, "head")["method"] == "nonprivate"
+    told = references(results, "head", Notes())
+    assert "prompt without training (ε = 0): – (skipped: the experiment has no prompt" in told[1]
+    assert told[2].startswith("non-private: accuracy")
 
 
 def test_a_long_text_is_cut_and_its_prompt_is_not():

@@ -120,14 +120,14 @@ def _collect_cell(
         "repetitions": cell.repetitions,
     }
     metrics = metrics_of(cell.spec.card)
+    # Where nothing is trained, nothing depends on the training data.
+    none = {"verified_lower": 0.0, "verified_upper": 0.0} if cell.spec.trainable == UNTRAINED else {}
     if cell.skip is not None:
         row |= {"status": cell.skip_status, "reason": cell.skip}
-        return {**row, **privacy_columns(None), **audit_columns(None), **_scores([], metrics)}, []
+        return {**row, **privacy_columns(None), **none, **audit_columns(None), **_scores([], metrics)}, []
     certificate = certificate_path(root, cell.mechanism)
     known = read_record(certificate)["certificate"] if certificate.is_file() else None
-    privacy = {**privacy_columns(known), **audit_columns(audited.get(cell.mechanism))}
-    if cell.spec.trainable == UNTRAINED:
-        privacy |= {"verified_lower": 0.0, "verified_upper": 0.0}  # nothing depends on the training data
+    privacy = {**privacy_columns(known), **none, **audit_columns(audited.get(cell.mechanism))}
     if not is_finished(root, cell.id):
         return {**row, **PENDING, **privacy, **_scores([], metrics)}, []
     (_, trained), (evaluate, evaluated), (verify, verified) = map(read_runs, cell_records(root, cell.id))
