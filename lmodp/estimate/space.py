@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lmodp.estimate.seconds import length_of, trained_part
 from lmodp.estimate.shapes import Shape, shape_of
 from lmodp.grid.cells import Cell, Grid
@@ -16,9 +18,10 @@ def training_memory(spec: CellSpec, shape: Shape, *, cached: bool) -> int:
     """Return an estimate of the memory of one training step.
 
     The sum of: weights in float32 (frozen weights in two bytes under bfloat16), twice, since a run trains a copy of
-    the pretrained model; for trained weights a gradient sum and Adam's two moments, in float32; per layer that runs,
-    activations after Korthikanti et al. 2022, equation 2, s b h (34 + 5 a s / h) in two bytes, twice, since clipping
-    keeps each layer's input and output gradient; and the logits of a language model with their gradient.
+    the pretrained model (adapters share what they leave frozen); for trained weights a gradient sum and Adam's two
+    moments, in float32; per layer that runs, activations after Korthikanti et al. 2022, equation 2,
+    s b h (34 + 5 a s / h) in two bytes, twice, since clipping keeps each layer's input and output gradient; and the
+    logits of a language model with their gradient.
 
     References:
         Korthikanti et al. (2022), arXiv:2205.05198.
@@ -31,7 +34,9 @@ def training_memory(spec: CellSpec, shape: Shape, *, cached: bool) -> int:
     if training.activation_checkpointing and layers:  # the inputs of all blocks, and what one of them keeps
         kept = kept // layers + 2 * tokens * shape.width
     logits = 2 * 4 * tokens * shape.vocabulary if spec.card.task == "table_to_text" else 0
-    return int(20 * trained + 2 * (2 if half else 4) * frozen + 2 * layers * kept + logits)
+    adapters = isinstance(spec.trainable, Mapping) and "lora" in spec.trainable
+    copies = 1 if adapters else 2
+    return int(20 * trained + copies * (2 if half else 4) * frozen + 2 * layers * kept + logits)
 
 
 def cell_memory(cell: Cell, grid: Grid) -> tuple[int, int | None]:

@@ -95,7 +95,7 @@ class ClassificationTask:
         The second differs from the first if cached activations replace the frozen
         prefix; both share their parameters.
         """
-        model = copy.deepcopy(self.pretrained)
+        model = fresh(self.pretrained, self.spec)
         if self.spec.head is None:
             initialise_head(model, seed)
         summary = set_trainable(model, self.spec.trainable, seed=seed)
@@ -134,6 +134,18 @@ class ClassificationTask:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             logits, labels = predict(model, self.examples(split), self.spec.batch_size)
         return score_classification(logits, labels, f1=self.card.f1)
+
+
+def fresh(pretrained: Any, spec: TaskSpec) -> Any:
+    """Return a copy of a pretrained model whose weights may be trained; what adapters leave frozen is not copied."""
+    if spec.head is not None or not (isinstance(spec.trainable, Mapping) and "lora" in spec.trainable):
+        return copy.deepcopy(pretrained)
+    inner = pretrained.model if isinstance(pretrained, SequenceClassifier) else pretrained
+    heads = [getattr(inner, name) for name in ("classifier", "score") if hasattr(inner, name)]
+    trained = {id(value) for head in heads for value in head.parameters()}
+    return copy.deepcopy(
+        pretrained, {id(value): value for value in pretrained.parameters() if id(value) not in trained}
+    )
 
 
 def save_activations(model: Any, spec: TaskSpec) -> None:

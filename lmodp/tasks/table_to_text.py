@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import islice
@@ -18,7 +17,7 @@ from lmodp.data.tokens import NO_TARGET, load_references, load_tokenizer, load_t
 from lmodp.models.prepare_model import load_language_model
 from lmodp.models.trainable import set_trainable
 from lmodp.specs import TaskSpec
-from lmodp.tasks.classification import dropout_options, frozen_dtype, save_activations
+from lmodp.tasks.classification import dropout_options, fresh, frozen_dtype, save_activations
 from lmodp.tasks.decoding import DecodingSettings, generate_sentences
 from lmodp.tasks.generation_scores import score_generation
 from lmodp.tasks.perplexity import perplexity
@@ -72,7 +71,7 @@ class TableToTextTask:
 
     def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
         """Return a freshly initialised model, the same model as the part that runs, and what is trained."""
-        model = copy.deepcopy(self.pretrained)
+        model = fresh(self.pretrained, self.spec)
         summary = set_trainable(model, self.spec.trainable, seed=seed)
         save_activations(model, self.spec)
         return model, model, summary

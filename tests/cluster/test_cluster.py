@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.workflow.conftest import ROOT, Workflow
 STEPS = 1500
 SLURM = ("--workflow-profile", "profiles/slurm", "--slurm-status-command", "squeue")
 SUBMITTED = re.compile(r"has been submitted with SLURM jobid (\d+)")
+LOG = re.compile(r"has been submitted with SLURM jobid \d+ \(log: (.+?)\)")
 
 
 def through_slurm(workflow, *options, **more):
@@ -118,7 +120,9 @@ def test_jobs_that_are_killed_for_time_and_memory_go_on_with_more(slurm, undistu
         facts = (re.search(rf"{name}=(\S+)", text)[1].split(",")[0] for name in names)
         told("a job that trains: state {}, time limit {}, ran {}, memory {}".format(*facts))
     states = [jobs()[number] for number in SUBMITTED.findall(done.text)]
-    assert sorted(state for state in states if state != "COMPLETED") == ["OUT_OF_MEMORY", "TIMEOUT"], states
+    assert sorted(state for state in states if state != "COMPLETED") == ["FAILED", "TIMEOUT"], states
+    logs = [Path(log).read_text() for log in LOG.findall(done.text) if Path(log).exists()]  # of jobs that failed
+    assert sum("exceeded memory limit" in log for log in logs) == 1
     for method in methods:
         assert steps_run(undisturbed, method) == STEPS and 0 < steps_run(there, method) < STEPS
         told(f"{method}: the second job went on after step {STEPS - steps_run(there, method)} of {STEPS}")

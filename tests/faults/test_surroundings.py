@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ from lmodp.records.record import sealed, write_json
 from lmodp.reporting.page.report import report
 from tests.contracts.small_world import ROOT
 from tests.contracts.whole_grid import run_job
-from tests.faults.world import configuration, count, needs_a_start, quietly, start, state
+from tests.faults.world import configuration, count, needs_a_start, one_job, quietly, start, state
 
 FULL_DISKS, CLOCKS, TOGETHER = 20, 20, 5
 
@@ -84,6 +85,26 @@ def test_two_grids_on_one_cache_at_once(undisturbed, tmp_path):
         start(both[1])
         assert state(both[1]) == kept
     count("two grids on one cache at once", tried=TOGETHER, same_bytes=TOGETHER)
+
+
+def test_two_workers_on_one_cell_at_once(disturbed):
+    """A job that a cluster started again while the first one still lives: both end, with the same bytes."""
+    values, kept = disturbed
+    cell = next(cell.id for cell in Layout.from_values(values).grid.active)
+    context = multiprocessing.get_context("forkserver")
+    for _ in range(TOGETHER):
+        for place in ("results/smoke/cells", "cache/cells"):
+            shutil.rmtree(Path(values["results_root"]).parent / place / cell)
+        arguments = (one_job, values, "finetune_model", cell)
+        processes = [context.Process(target=quietly, args=arguments) for _ in range(2)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(timeout=300)
+            assert process.exitcode == 0
+        start(values)
+        assert state(values) == kept
+    count("two workers on one cell at once", tried=TOGETHER, same_bytes=TOGETHER)
 
 
 def test_two_workflows_on_one_folder(undisturbed, tmp_path):

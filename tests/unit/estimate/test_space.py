@@ -26,7 +26,7 @@ def test_the_memory_of_a_step():
     assert training_memory(head, shape, cached=True) == 20 * trained + 8 * (count - trained)
     half = replace(spec, trainable={"lora": {"rank": 2}}, training=replace(spec.training, precision="bfloat16"))
     adapters = 2 * 2 * (2 * 16 * 2)  # in two layers on query and value, each of 16 by 2 and 2 by 16
-    assert training_memory(half, shape, cached=False) == 20 * adapters + 4 * (count - adapters) + 2 * stored
+    assert training_memory(half, shape, cached=False) == 20 * adapters + 2 * (count - adapters) + 2 * stored
     sentences = replace(spec, dataset="e2e")
     assert training_memory(sentences, shape, cached=False) - training_memory(spec, shape, cached=False) == 8 * 30 * 300
 

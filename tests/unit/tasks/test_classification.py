@@ -121,6 +121,9 @@ def test_adapters_in_half_precision(prepared, llama, folder, pooling):
     )  # adapters and the new head
     assert {value.dtype for value in trained.values()} == {torch.float32}
     assert {value.dtype for value in running.parameters() if not value.requires_grad} == {torch.bfloat16}
+    pretrained = {id(value) for value in made.pretrained.parameters()}
+    own = {name for name, value in running.named_parameters() if id(value) not in pretrained}
+    assert own == set(trained), "what is frozen is not copied, and nothing that is shared is trained"
     plan = Plan.for_batches(
         expected_batch_size=48, dataset_size=192, steps=3, delta=1e-5, noise=Gaussian(std=0.5), clip_norm=0.7
     )
