@@ -16,7 +16,7 @@ from typing import Any, Self
 from lmodp.mechanisms import Noise, Releases
 from lmodp.plan import Plan
 from lmodp.records.record import short_hash
-from lmodp.specs.base import LATER, OPTIONAL, OfDataset, Spec
+from lmodp.specs.base import LATER, OPTIONAL, OfDataset, Spec, label, scope_of
 from lmodp.vocabulary import ADJACENCY, PRIVACY_UNIT
 
 
@@ -116,8 +116,22 @@ class TaskSpec(OfDataset):
     own_data: Mapping[str, Any] | None = None
 
 
+class OfTokens(OfDataset):
+    """What is made from a data set in the tokens of one model, and starts from that model."""
+
+    @property
+    def needed_tokens(self) -> TokensSpec:
+        """The tokens that it reads."""
+        return TokensSpec(**{item.name: getattr(self, item.name) for item in fields(TokensSpec)})
+
+    @property
+    def needed_model(self) -> ModelSpec:
+        """The prepared model that it starts from."""
+        return self.needed_tokens.needed_model
+
+
 @dataclass(frozen=True, kw_only=True)
-class ActivationsSpec(Spec, OfDataset):
+class ActivationsSpec(Spec, OfTokens):
     """The outputs of a frozen prefix over one data set."""
 
     dataset: str
@@ -138,16 +152,6 @@ class ActivationsSpec(Spec, OfDataset):
         """Folder of the activations."""
         part = self.trainable if isinstance(self.trainable, str) else f"last{self.trainable['last_layers']}"
         return f"{self.dataset}-{self.model}-{part}-{self.digits}"
-
-    @property
-    def needed_tokens(self) -> TokensSpec:
-        """The tokens that the prefix reads."""
-        return TokensSpec(**{item.name: getattr(self, item.name) for item in fields(TokensSpec)})
-
-    @property
-    def needed_model(self) -> ModelSpec:
-        """The model whose prefix it is."""
-        return self.needed_tokens.needed_model
 
     @property
     def task(self) -> TaskSpec:
@@ -275,7 +279,7 @@ class TrainingSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellSpec(Spec, OfDataset):
+class CellSpec(Spec, OfTokens):
     """Everything that decides the result of a cell; its repetitions differ in their seeds alone.
 
     Args:
@@ -389,27 +393,6 @@ class CellSpec(Spec, OfDataset):
         )
 
     @property
-    def needed_tokens(self) -> TokensSpec:
-        """The tokens that the cell reads."""
-        return TokensSpec(**{item.name: getattr(self, item.name) for item in fields(TokensSpec)})
-
-    @property
     def needed_dataset(self) -> DatasetSpec:
         """The data set that the cell trains on."""
         return self.needed_tokens.needed_dataset
-
-    @property
-    def needed_model(self) -> ModelSpec:
-        """The pretrained model that the cell starts from."""
-        return self.needed_tokens.needed_model
-
-
-def scope_of(calibration: str | None) -> str | None:
-    """Return what a target epsilon is of: a claimed one of one step, a verified one of the whole run."""
-    return {"claimed": "step", "verified": "run"}.get(calibration or "")
-
-
-def label(experiment: str, method: str, calibration: str | None, epsilon: float | None) -> str:
-    """Return the readable part of an id."""
-    parts = [experiment, method, calibration, None if epsilon is None else f"e{epsilon:g}"]
-    return "-".join(part for part in parts if part)

@@ -65,3 +65,14 @@ def _identity(value: Any) -> Any:
 
 def _is_default(spec: Spec, item: Any) -> bool:
     return item.default is not MISSING and bool(getattr(spec, item.name) == item.default)
+
+
+def scope_of(calibration: str | None) -> str | None:
+    """Return what a target epsilon is of: a claimed one of one step, a verified one of the whole run."""
+    return {"claimed": "step", "verified": "run"}.get(calibration or "")
+
+
+def label(experiment: str, method: str, calibration: str | None, epsilon: float | None) -> str:
+    """Return the readable part of an id."""
+    parts = [experiment, method, calibration, None if epsilon is None else f"e{epsilon:g}"]
+    return "-".join(part for part in parts if part)

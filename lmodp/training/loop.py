@@ -96,13 +96,10 @@ def train(
     ranks().require_work(plan.expected_batch_size)
     require_finite(model.named_parameters())
     run = _Run(model, plan, examples, loss, settings, seeds, checkpoint_path, hooks, after_noise)
-    schedule = plan.releases.schedule
     while run.step < plan.steps:
         model.train()
         report = run.private.run(run.step)  # draw, clip, sum, add noise, divide: the private gradient is in .grad
-        for group in run.optimizer.param_groups:
-            group["lr"] = settings.rate_at(run.step, steps=plan.steps) * schedule.at("learning_rate", run.step)
-        run.private.sums.apply(run.optimizer)  # the optimiser's step
+        run.move()
         run.log.add(report)
         run.step += 1
         if evaluate is not None and run.ranks.is_first and run.is_due(settings.evaluate_every):
@@ -164,6 +161,13 @@ class _Run:
     def is_due(self, every: int | None) -> bool:
         """Whether something is due that happens after every so many steps, and after the last one."""
         return self.step == self.plan.steps or (every is not None and self.step % every == 0)
+
+    def move(self) -> None:
+        """Move the weights by the gradient estimate, at the step's learning rate."""
+        factor = self.plan.releases.schedule.at("learning_rate", self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.rate_at(self.step, steps=self.plan.steps) * factor
+        self.private.sums.apply(self.optimizer)
 
     def checkpoint_is_due(self) -> bool:
         """Whether the run has a path for a checkpoint, and as many steps, or `CHECKPOINT_SECONDS`, have passed."""
