@@ -16,6 +16,7 @@ from lmodp.cli import main
 from lmodp.errors import ConfigError, InvalidValue, Unsupported
 from lmodp.stages.finetune_model import load_trained, seeds_of
 from lmodp.tasks.table_to_text import TableToTextTask
+from lmodp.training.step import PrivateStep
 from tests.contracts.test_own_data import values_of, write_csv, write_model
 from tests.contracts.tiny_models import build, tokenizer_of, write
 from tests.contracts.whole_grid import run_grid
@@ -214,3 +215,24 @@ def test_a_part_that_cannot_be_trained_is_refused_before_any_work(tmp_path):
             tmp_path / "llama", tmp_path / "a.csv", **COLUMNS, **TARGET, trainable="bitfit", output_dir=tmp_path / "out"
         )
     assert not (tmp_path / "out/records").exists()
+
+
+def test_the_same_call_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    write_csv(tmp_path / "a.csv")
+    arguments = {**COLUMNS, **TARGET, **SMALL, "tokenizer": tokenizer_of("qwen2"), "output_dir": tmp_path / "out"}
+    arguments |= {"save_steps": 2, "trainable": {"lora": {"rank": 2}}}
+    run, seen = PrivateStep.run, []
+
+    def stopped(self, step):
+        seen.append(step)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+        return run(self, step)
+
+    monkeypatch.setattr(PrivateStep, "run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        lmodp.finetune(build("qwen2"), tmp_path / "a.csv", **arguments)
+    (checkpoint,) = (tmp_path / "out/cache/cells").rglob("*.checkpoint")
+    found = lmodp.finetune(build("qwen2"), tmp_path / "a.csv", **arguments)
+    assert seen == [0, 1, 2, 3, 4, 4, 5] and found.record["runs"][0]["steps"] == 6
+    assert not checkpoint.exists()  # it holds the key of the noise
