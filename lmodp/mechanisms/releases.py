@@ -25,6 +25,11 @@ class Part:
 
     kind: ClassVar[str] = ""
 
+    @property
+    def told(self) -> str:
+        """What is special of it, in a few words for tables; empty for a default."""
+        return ""
+
     def to_dict(self) -> dict[str, Any]:
         """Return the part as plain JSON values."""
         return {"kind": self.kind, **{name: _plain(value) for name, value in asdict(self).items()}}
@@ -94,6 +99,11 @@ class Differences(Gradient):
         require(self.smoothing > 0, "smoothing", self.smoothing, "must be above 0")
 
     @property
+    def told(self) -> str:
+        """How many numbers a step releases."""
+        return f"a step releases {self.directions} sums of loss differences"
+
+    @property
     def dimension(self) -> int | None:
         """K."""
         return self.directions
@@ -112,6 +122,11 @@ class Moments(Gradient):
     """
 
     kind: ClassVar[str] = "moments"
+
+    @property
+    def told(self) -> str:
+        """What a step releases."""
+        return "a step releases second moments of features"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +168,11 @@ class Banded(Independent):
         require(sound, "coefficients", self.coefficients, "must be one or more, the first above 0")
         norm = math.hypot(*self.coefficients)
         require(norm <= 1 + 1e-12, "coefficients", self.coefficients, f"have norm {norm:.6g}, must be at most 1")
+
+    @property
+    def told(self) -> str:
+        """How steps hang together."""
+        return f"noise is correlated over {self.bands} steps, and as many groups of examples take turns"
 
     @property
     def bands(self) -> int:
@@ -211,6 +231,11 @@ class Quantile(Fixed):
     rate: float = 0.2
     share: float = 0.1
 
+    @property
+    def told(self) -> str:
+        """What is released beside the sum."""
+        return "a step releases a noisy count beside the sum"
+
     def __post_init__(self) -> None:
         require(0 < self.quantile < 1, "quantile", self.quantile, "must be in (0, 1)")
         for name in ("rate", "share"):
@@ -238,6 +263,11 @@ class Schedule(Part):
             ordered = [first for first, _ in pieces] == sorted({first for first, _ in pieces}) and pieces[0][0] == 0
             require(ordered, item.name, pieces, "must give factors at ascending steps, the first at step 0")
             require(all(0 < factor < math.inf for _, factor in pieces), item.name, pieces, "has a factor not above 0")
+
+    @property
+    def told(self) -> str:
+        """That steps change, if they do."""
+        return "" if self == Schedule() else "steps change by a schedule"
 
     def at(self, name: str, step: int) -> float:
         """Return the factor of ``name`` at a step."""
@@ -289,6 +319,11 @@ class Releases:
     def per_step(self) -> int:
         """Noisy vectors that a step releases."""
         return 1 + (self.clip.share > 0)
+
+    @property
+    def told(self) -> str:
+        """What differs from one independent noisy sum of gradients a step, in words; empty if nothing does."""
+        return "; ".join(filter(None, (self.step.told, self.correlation.told, self.clip.told, self.schedule.told)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the parts that are not at their default, as plain JSON values."""

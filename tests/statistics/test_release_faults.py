@@ -4,6 +4,7 @@ Noise from a public seed and a batch clipped in place of its examples are also f
 every method.
 """
 
+from dataclasses import replace
 from functools import cache
 from zlib import crc32
 
@@ -12,12 +13,13 @@ import pytest
 import torch
 from torch import nn
 
-from lmodp.accounting import verified_run
+from lmodp.accounting import verified_plan, verified_run
 from lmodp.auditing.bounds import bound_from_scores
 from lmodp.auditing.conformance import dispersion_check
-from lmodp.mechanisms import Banded, Differences, Gaussian, Gradient, Releases
+from lmodp.mechanisms import Banded, Differences, Gaussian, Gradient, Releases, Schedule
 from lmodp.plan import Plan
 from lmodp.records.runs import batch_summary
+from lmodp.stages.audit_mechanism import Sampling, scores_of_mechanism
 from lmodp.stages.audit_training import RunJudge, draw_coins, shown
 from lmodp.training import PoissonSampler, PrivateStep, TensorExamples, TrainingSettings, classification_loss, train
 from lmodp.training import step as step_module
@@ -162,6 +164,17 @@ def test_bands_accounted_at_the_wrong_rate_are_found(wrong):
     accounted = Plan(**{**{name: getattr(plan, name) for name in vars(plan)}, "releases": releases})
     judge = RunJudge(plan=accounted, canaries=CANARIES, seed=99, steps=len(sums))
     assert judge.judge(sums, coins)["fit"]["fits"] is (wrong is None)
+
+
+@pytest.mark.parametrize("accounted", ["as it is", "as constant"])
+def test_a_schedule_accounted_as_constant_is_found(accounted):
+    """Half of the noise in the second half of the run; transcripts are drawn as the schedule has it."""
+    releases = Releases(schedule=Schedule(noise=((0, 1.0), (10, 0.5))))
+    plan = Plan(noise=Gaussian(std=6.0), sampling_rate=1.0, steps=20, delta=1e-5, releases=releases)
+    sampling = Sampling(trials=40_000, seed=1)
+    bound = bound_from_scores(*scores_of_mechanism(plan, sampling), delta=0.02, confidence=0.99)
+    stated = plan if accounted == "as it is" else replace(plan, releases=Releases())
+    assert (bound.epsilon_lower > verified_plan(stated, delta=0.02).upper) is (accounted == "as constant")
 
 
 def test_groups_that_are_shuffled_in_place_of_sampled_are_found():

@@ -85,6 +85,7 @@ def mechanism_facts(root: Path, mechanism: str, audit: Mapping[str, Any] | None)
         "status": certificate["status"],
         "reason": certificate["reason"],
         "law": certificate.get("noise"),
+        **({"releases": certificate["releases"]} if "releases" in certificate else {}),
         "note": noise.get("note"),
         "least_laplace": (noise.get("details") or {}).get("laplace_noise_multiplier"),
         **privacy_columns(certificate.get("certificate")),

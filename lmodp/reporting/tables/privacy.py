@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lmodp.mechanisms import Releases
 from lmodp.reporting.captions import PRIVACY_UNIT
 from lmodp.reporting.formats import NOTHING, count, interval, number
 from lmodp.reporting.tables.render import Notes, Page, Table
@@ -77,7 +78,8 @@ def _row(item: Mapping[str, Any], methods: Mapping[str, Any], notes: Notes) -> t
     def shown(name: str, reason: str | None) -> str:
         return number(item[name]) if item[name] is not None else f"{NOTHING} {notes.mark(reason or other)}"
 
-    title = methods[item["method"]]["title"]
+    title, special = methods[item["method"]]["title"], Releases.from_dict(item.get("releases")).told
+    title = f"{title} {notes.mark(special)}" if special else title
     return (
         f"{title}, {item['setting']}" if item["setting"] else title,
         f"{item['epsilon']:g} {item['calibration']}",

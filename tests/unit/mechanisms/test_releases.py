@@ -28,6 +28,7 @@ def plan(releases, **changes):
 def test_they_round_trip_and_the_default_is_not_written(releases):
     written = json.loads(json.dumps(releases.to_dict()))
     assert Releases.from_dict(written) == releases and hash(Releases.from_dict(written)) == hash(releases)
+    assert bool(releases.told) is (releases != DEFAULT)
     assert ("releases" in plan(releases).to_dict()) is (releases != DEFAULT) is bool(written)
 
 

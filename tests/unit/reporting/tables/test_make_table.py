@@ -46,6 +46,14 @@ def test_a_place_without_a_number_has_a_reason_under_the_table(results):
         assert all(page.notes.texts)
 
 
+def test_what_a_step_releases_stands_under_the_privacy_table_where_it_is_no_noisy_sum(results):
+    private = next(item for item in results["mechanisms"].values() if item["calibration"] is not None)
+    assert not any("loss differences" in text for page in privacy_pages(results) for text in page.notes.texts)
+    private["releases"] = {"step": {"kind": "differences", "directions": 3, "smoothing": 1e-3}}
+    noted = [text for page in privacy_pages(results) for text in page.notes.texts if "loss differences" in text]
+    assert noted == ["a step releases 3 sums of loss differences"]
+
+
 def test_every_score_of_generated_sentences_is_a_column_or_has_its_reason(results, tmp_path):
     page = comparison_pages(results)[2]
     assert page.tables[0].rows[0][1] == "4.40" and page.tables[0].heads[1] == "perplexity (lower is better) ± 95 %"
