@@ -120,6 +120,10 @@ def _impossible_batches(config: Config) -> list[Fault]:
             rule = f"is a sampling rate of {batch / (size - held_out):.4g}, which must be at most 1"
             remedy = f"{item.dataset} has {size - held_out} training examples."
             faults.append(Fault(f"experiments.{key}.training.expected_batch_size", batch, rule, remedy))
+        elif batch < config.processes:
+            rule = f"is smaller than the number of processes, {config.processes}: some would never have an example"
+            remedy = f"Use at most {int(batch)} processes."
+            faults.append(Fault(f"experiments.{key}.training.expected_batch_size", batch, rule, remedy))
     return faults
 
 

@@ -64,6 +64,7 @@ def told(**changes):
         ("experiments__head__training__weight_decay", float("nan"), "weight_decay = nan"),
         ("experiments__head__training__clip_norm", 1e300, "clip_norm = 1e+300"),
         ("experiments__head__repetitions", 10**6, "is more runs than a grid may have, 200000. Split it"),
+        ("processes", 49, "expected_batch_size = 48.0: is smaller than the number of processes, 49: some would never"),
         ("experiments__head__max_length", 2, "max_length = 2: input should be greater than or equal to 3"),
         ("grid", "g" * 300, "at most 64 characters"),
         ("experiments", {"x" * 250: SMOKE["experiments"]["head"]}, "at most 64 characters"),
