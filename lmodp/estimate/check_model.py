@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceC
 
 from lmodp.data.tokenize_dataset import position_limit
 from lmodp.data.tokens import load_tokenizer
-from lmodp.errors import LmodpError, Unsupported
+from lmodp.errors import LmodpError, MissingFile, Unsupported
 from lmodp.estimate.true_size import true_config, true_size
 from lmodp.models.cards import ModelCard
 from lmodp.models.classifier import SequenceClassifier
@@ -57,6 +57,8 @@ def check_model(place: Path) -> dict[str, Any]:
         MissingFile, DamagedFile: there is no configuration, or of no architecture of transformers.
     """
     path = place / CONFIG if place.is_dir() else place
+    if not path.is_file():
+        raise MissingFile(f"model = {str(place)!r}: is neither a folder with a {CONFIG} nor such a file. Correct it.")
     facts, values = read_config(path)
     card = ModelCard(name="own", title=path.parent.name, config=values, **facts)
     tasks = ["classification", *(["table_to_text"] if card.generates else [])]

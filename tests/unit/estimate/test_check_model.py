@@ -72,7 +72,7 @@ def test_a_wrong_gradient_shows(tmp_path, monkeypatch):
 
 
 def test_what_is_no_model_is_told(tmp_path):
-    with pytest.raises(MissingFile):
+    with pytest.raises(MissingFile, match="is neither a folder with a config.json nor such a file. Correct it"):
         check_model(tmp_path)
     with pytest.raises(DamagedFile, match="model_type is 'mine', which transformers does not have"):
         check_model(write_config(tmp_path, "mine"))
