@@ -222,14 +222,17 @@ def _audit_training(job: Job, trained: Mapping[str, Path]) -> None:
     from lmodp.stages.audit_training import audit_training
 
     cell, settings = job.layout.grid.cell(job.id), job.layout.config.audit
+    spec = {**cell.spec.to_dict(), "audit": settings.model_dump(mode="json")}
     job.run(
         "audit_training",
         inputs={**trained, **job.records("noise")},
-        spec={**cell.spec.to_dict(), "audit": settings.model_dump(mode="json")},
+        spec=spec,
+        method_file=job.layout.method_file("audit_training", spec),
         work=lambda: audit_training(
             cell,
             runs_of(job.layout, cell),
             noise_record=read_record(job.input("noise")),
+            method=job.layout.grid.methods[cell.spec.method],
             canaries=settings.canaries,
             confidence=settings.confidence,
         ),

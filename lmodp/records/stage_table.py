@@ -182,6 +182,7 @@ def method_file_of(stage: str, spec: Mapping[str, object], method_files: Mapping
     A stage that asks the method for something depends on its file: calibrate_noise
     for the noise, finetune_model where the method is an engine or follows the noise. The rest is in the spec.
     """
-    brings = spec.get("engine", OWN_ENGINE) != OWN_ENGINE or spec.get("after_noise")
-    asks = stage == "calibrate_noise" or (stage == "finetune_model" and brings)
+    follows = spec.get("after_noise") and stage in ("finetune_model", "audit_training")
+    trains = stage == "finetune_model" and spec.get("engine", OWN_ENGINE) != OWN_ENGINE
+    asks = stage == "calibrate_noise" or trains or follows
     return method_files.get(str(spec.get("method", ""))) if asks else None

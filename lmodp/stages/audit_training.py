@@ -52,14 +52,16 @@ from lmodp.seeds import derive_seed
 from lmodp.specs import CellSpec
 from lmodp.stages.audit_mechanism import CONFIDENCE, verdict
 from lmodp.stages.cell_runs import CellRuns, Task
-from lmodp.stages.finetune_model import seeds_of, settings_of
+from lmodp.stages.finetune_model import after_noise_of, seeds_of, settings_of
 from lmodp.stages.tuning import training_examples
 from lmodp.training import PoissonSampler, train
 from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 from lmodp.training.randomness import stream_key
+from lmodp.training.settings import AfterNoise
 
 if TYPE_CHECKING:
     from lmodp.grid.cells import Cell
+    from lmodp.methods.contract import Method
 
 
 def draw_coins(canaries: int, seed: int) -> np.ndarray:
@@ -152,7 +154,13 @@ class RunJudge:
 
 
 def audit_training(
-    cell: Cell, runs: CellRuns, *, noise_record: Mapping[str, Any], canaries: int, confidence: float
+    cell: Cell,
+    runs: CellRuns,
+    *,
+    noise_record: Mapping[str, Any],
+    method: Method,
+    canaries: int,
+    confidence: float,
 ) -> dict[str, Any]:
     """Train the first repetition of a cell with canaries and return the content of its ``audit.json``.
 
@@ -163,6 +171,7 @@ def audit_training(
         cell: a private one.
         runs: where its runs are.
         noise_record: record of its mechanism's noise.
+        method: its method, for the optimiser that it may bring.
         canaries, confidence: of the audit.
     """
     finetune, _ = runs.trained()
@@ -180,7 +189,7 @@ def audit_training(
         return {"audit": None, "status": "skipped", "reason": unlike}
     torch.set_num_threads(spec.threads)
     seeds = seeds_of(cell.spec, 0)
-    sums, scores = _train(spec, runs.task, plan, coins, seeds)
+    sums, scores = _train(spec, runs.task, plan, coins, seeds, after_noise_of(method))
     sums = shown(sums, plan, seeds["sampling"])
     claim = noise_from_dict(noise_record["claim_noise"]) if noise_record["claim_noise"] else None
     judge = RunJudge(
@@ -229,7 +238,7 @@ def _utility(scores: Mapping[str, Any], without: Mapping[str, Any]) -> dict[str,
 
 
 def _train(
-    spec: CellSpec, task: Task, plan: Plan, coins: np.ndarray, seeds: Mapping[str, int]
+    spec: CellSpec, task: Task, plan: Plan, coins: np.ndarray, seeds: Mapping[str, int], after: AfterNoise | None
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Return what the run released and its scores."""
     _, running, _ = task.model(seeds["head_init"])
@@ -243,5 +252,6 @@ def _train(
         settings=settings_of(spec),
         seeds=seeds,
         hooks=[recorder],
+        after_noise=after,
     )
     return recorder.released, task.score(running)
