@@ -53,7 +53,7 @@ claims: setup
 # The claim files that differ from BASE, each computed anew; a verdict other than the one kept is an error.
 BASE ?= origin/main
 check-claims: setup
-	@changed=$$(git diff --name-only --diff-filter=AMR $(BASE) -- 'claims/*.yaml'); for claim in $$changed; do \
+	@changed=$$(git diff --name-only --diff-filter=AMR $(BASE) -- 'claims/*.yaml') || exit 1; for claim in $$changed; do \
 		name=$$(basename $$claim .yaml); rm -f results/claims/$$name.json; $(BIN)/lmodp claims check $$claim || exit 1; done
 	git diff --exit-code -G'"verdict"' -- results/claims
 
