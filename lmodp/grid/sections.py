@@ -148,7 +148,8 @@ class Training(Section):
     evaluate_every: Count | None = None
     checkpoint_every: Count | None = None
     activation_checkpointing: bool = Field(
-        False, description="compute each block again in the backward pass: less memory, a third more time"
+        False,
+        description="compute each block again in the backward pass: a fifth less memory where adapters are trained",
     )
 
     @property

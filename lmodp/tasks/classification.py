@@ -151,7 +151,7 @@ def fresh(pretrained: Any, spec: TaskSpec) -> Any:
 def save_activations(model: Any, spec: TaskSpec) -> None:
     """Let a transformers model keep the inputs of its blocks alone, if the cell asks for it; needs training mode."""
     if spec.activation_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
 
 
 def predict(model: nn.Module, examples: Examples, batch_size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -196,3 +196,19 @@ def test_what_the_files_lack_is_the_same_in_every_process(tmp_path, saved):
     first, second = states
     assert first["model.classifier.weight"].shape == (2, 16)
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_blocks_are_computed_again_where_a_cell_asks_for_it(prepared, again):
+    made = ClassificationTask(
+        replace(TASK, trainable="full", activation_checkpointing=again),
+        model_folder=prepared / "m",
+        tokens_folder=prepared / "t",
+        activations_folder=None,
+    )
+    model, running, _ = made.model(7)
+    calls = []
+    inside = next(module for name, module in model.named_modules() if name.endswith("layer.0.intermediate.dense"))
+    inside.register_forward_pre_hook(lambda module, inputs: calls.append(1))
+    made.loss(running.train(), made.examples("train").batch(np.arange(4))).sum().backward()
+    assert len(calls) == (2 if again else 1)
