@@ -115,6 +115,22 @@ def test_it_turns_a_target_into_a_noise_or_says_why_not(method, answers):
     assert any(record["status"] == "done" for _, record in answers)
 
 
+def test_its_noise_law_agrees_with_itself(answers):
+    """Density, survival and sampler are of one law, symmetric and falling; its JSON form gives it back."""
+    for law in {noise_from_dict(record["noise"]) for _, record in answers if record["noise"]}:
+        exponent = np.linspace(0, 12, 100)
+        ends = law.inverse_log_survival(exponent)
+        assert -law.log_survival(ends) == pytest.approx(exponent, rel=1e-3, abs=1e-6)
+        x = np.unique(np.linspace(ends[:-1], ends[1:], 8))
+        density = law.density(x)
+        assert np.array_equal(density, law.density(-x)), "the density is not symmetric"
+        assert np.all(np.diff(density) <= 1e-6 * density[:-1]), "the density rises on x > 0"
+        below = np.concatenate([[0.0], np.cumsum(np.diff(x) * (density[1:] + density[:-1]) / 2)])
+        within = 2 * np.interp(ends, x, below)
+        assert within == pytest.approx(1 - law.survival(ends), abs=1e-3), "density and survival are not of one law"
+        assert noise_from_dict(json.loads(json.dumps(law.to_dict()))) == law
+
+
 def test_the_same_target_has_the_same_answer(grid, answers):
     cell, record = answers[-1]
     assert noise_record(grid, cell) == record

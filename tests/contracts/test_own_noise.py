@@ -13,6 +13,7 @@ from lmodp.mechanisms import Gaussian, Noise, load_noise, noise_from_dict, relea
 from lmodp.methods import discovery
 from lmodp.stages.audit_mechanism import audit_mechanism
 from lmodp.stages.certify_mechanism import certify_mechanism
+from tests.contracts import test_methods as contract
 from tests.contracts.small_world import ROOT, grid_of, noise_record, run_cell
 
 pytestmark = pytest.mark.contract
@@ -49,6 +50,23 @@ def test_density_survival_and_sampler_are_of_one_law(law):
     assert -law.log_survival(law.inverse_log_survival(exponent)) == pytest.approx(exponent, rel=1e-9)
     assert sampler_table(law).invert(exponent) == pytest.approx(law.inverse_log_survival(exponent), rel=1e-7)
     assert noise_from_dict(json.loads(json.dumps(law.to_dict()))) == law
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong", "told"),
+    [
+        ("log_density", lambda honest: lambda self, x: honest(self, np.asarray(x) / 1.1), "not of one law"),
+        ("log_density", lambda honest: lambda self, x: honest(self, np.asarray(x) - 0.1), "not symmetric"),
+        ("inverse_log_survival", lambda honest: lambda self, e: 1.1 * honest(self, e), None),
+        ("to_dict", lambda honest: lambda self: {**honest(self), "scale": 1.0}, None),
+    ],
+)
+def test_a_law_whose_parts_disagree_is_found_by_the_contract_suite(shown, law, monkeypatch, function, wrong, told):
+    answers = [(None, shown["cubic"][2])]
+    contract.test_its_noise_law_agrees_with_itself(answers)
+    monkeypatch.setattr(type(law), function, wrong(getattr(type(law), function)))
+    with pytest.raises(AssertionError, match=told):
+        contract.test_its_noise_law_agrees_with_itself(answers)
 
 
 @pytest.mark.parametrize("name", ["variance", "mean_abs", "entropy", "fisher_information"])
