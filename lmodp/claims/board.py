@@ -21,7 +21,9 @@ _LONG = re.compile(r"\d+\.\d{6,}")  # a number with more digits than a reader ne
 HEADS = ("claim", "paper", "setting", "claimed ε", "δ", "proven interval", "verdict", "evidence")
 CAPTION = (
     "A verdict is about formulas and code, never about people. Intervals are rounded outwards. A paper counts once. "
-    "Every claim is checked by this suite, not reviewed by others, unless its page says otherwise."
+    "Every claim is checked by this suite, not reviewed by others, unless its page says otherwise. Files of "
+    "repositories were looked up at their commits; some places in papers are second-hand, because the paper could not "
+    "be opened: a review opens it."
 )
 
 

@@ -90,7 +90,7 @@ class NoiseSpec(Section):
     noise_multiplier: Positive | None = Field(None, description="standard deviation, in the units of the sensitivity")
     rounded_to: Positive | None = Field(None, description="unit of its last digit, where it is printed rounded")
     point: str | None = Field(None, description="a published point such as lmo-0.3, or lmo-0.3-as_drawn")
-    law: dict[str, Any] | None = Field(None, description="a law as `lmodp account --noise FILE` reads it")
+    law: dict[str, Any] | None = Field(None, description="a law as a noise file has it")
     by_code: OfCode | None = None
 
     @model_validator(mode="after")

@@ -37,6 +37,7 @@ STANDS_FOR = {
     r"results/<grid>|\bGRID(_A|_B)?\b|results/quick|build/0.2.0/results/reference": "results/reference",
     r"search --trace FILE": "search --epsilon 1 --delta 0.1 --accountant claimed --objective epsilon --trace f.parquet",
     r"lmodp COMMAND\b": "lmodp account",
+    r"\bPAPER-ROW\b|(?<=claims check )FILE": "my_paper-sst2-eps3",
     r"\bFILE\b": "f.npz",
 }
 ELSEWHERE = {
@@ -87,7 +88,8 @@ def commands():
 # How a command is tried: by the first rule whose pattern it matches as a whole. The kinds are functions below.
 RULES = [
     (rf"({PROGRAMS})", "names_a_program"),
-    (rf"lmodp ({'|'.join(COMMANDS)})", "explains_itself"),
+    (rf"lmodp ({'|'.join(COMMANDS)}|claims new)", "explains_itself"),
+    (r"lmodp claims .*", "keeps_claims"),
     (r"lmodp (fetch|readme|export|models).*", "is_understood"),
     (r"lmodp (plan config/(paper|reference).yaml|check .* --recompute|audit .*000000 .*)", "runs_long"),
     (r"lmodp recheck .*", "is_understood"),
@@ -159,6 +161,17 @@ def test_a_method_is_begun_in_a_folder_of_one_s_own(command, tmp_path, capsys):
         name = "my_noise"
     assert main(["new-method", name, "--folder", str(tmp_path)]) == 0
     assert (tmp_path / f"{name}.py").is_file()
+
+
+def test_claims_are_begun_checked_and_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("claims", "docs"):
+        (tmp_path / name).mkdir()
+    found = {word: [line for line in of_kind("keeps_claims") if f" {word}" in line] for word in ("new", "check", "show")}
+    assert all(found.values())
+    for command in (line for lines in found.values() for line in lines):
+        assert main(shlex.split(command)[1:]) == 0, commands()[command]
+        assert capsys.readouterr().out
 
 
 def test_commands_that_are_only_understood_here(reader, capsys):
