@@ -167,7 +167,8 @@ def test_claims_are_begun_checked_and_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name in ("claims", "docs"):
         (tmp_path / name).mkdir()
-    found = {word: [line for line in of_kind("keeps_claims") if f" {word}" in line] for word in ("new", "check", "show")}
+    shown = of_kind("keeps_claims")
+    found = {word: [line for line in shown if f" {word}" in line] for word in ("new", "check", "show")}
     assert all(found.values())
     for command in (line for lines in found.values() for line in lines):
         assert main(shlex.split(command)[1:]) == 0, commands()[command]
