@@ -20,6 +20,7 @@ COMMANDS = {
     "account": "compute epsilon of a noise under every accountant",
     "recheck": "verify a certificate that a step is dominated by a Gaussian, by code of its own",
     "calibrate": "compute a noise that reaches a privacy target",
+    "release": "release a few numbers with the best noise for them, and its certificate",
     "search": "run the offline noise search of LMO-DP under any accountant",
     "audit": "measure a lower bound on epsilon from samples, and compare it with the claimed and the verified epsilon",
     "claims": "check published epsilons: write a claim, check it, show what was found",

@@ -25,7 +25,7 @@ from lmodp.accounting.pld.bounds import (
 )
 from lmodp.accounting.rdp.supremum import RenyiCurve, equal_split_curve, finite_curve, vector_curve
 from lmodp.errors import Unsupported, require
-from lmodp.mechanisms import Gaussian, Noise, RateMixture, Spherical, mixture_of
+from lmodp.mechanisms import Gaussian, Histogram, Noise, RateMixture, Spherical, mixture_of
 from lmodp.mechanisms.arrays import Orders
 
 SMALLEST_ORDER, LARGEST_ORDER = 128, 4096
@@ -228,6 +228,8 @@ def pure_run(noise: Noise, *, sampling_rate: float, steps: int, dimension: int |
     if isinstance(noise, RateMixture) and dimension is not None:
         split = dimension**-0.5
         step = dimension * float(noise.log_density(0.0) - noise.log_density(split))
+    elif isinstance(noise, Histogram) and dimension == 1:
+        step = noise.largest_loss(1.0)
     elif isinstance(noise, Spherical) and noise.power <= 1:
         step = noise.scale**-noise.power
     step = step if sampling_rate == 1 or step > _LARGEST_STEP else math.log1p(sampling_rate * math.expm1(step))

@@ -92,6 +92,14 @@ class Histogram(Noise):
         """0 within a bin; the density's jumps have none."""
         return np.zeros_like(np.asarray(x, dtype=np.float64))
 
+    def largest_loss(self, shift: float) -> float:
+        """Return the largest log p(x - shift) - log p(x): the largest fall over as many bins as the shift meets."""
+        bins = math.ceil(shift / self.width)
+        extended = np.append(self.masses, self.masses[-1] * self.ratio ** np.arange(1.0, bins + 1))
+        with np.errstate(divide="ignore"):
+            logs = np.log(extended)
+        return float(np.max(logs[:-bins] - logs[bins:]))
+
     def inverse_log_survival(self, exponent: FloatLike) -> Floats:
         """Return the x >= 0 with -log P(|X| > x) = ``exponent``."""
         masses, beyond = self._bins

@@ -26,9 +26,10 @@ from lmodp.mechanisms.arrays import Floats, Integers
 
 _BINS, _REACH = 10, 40.0  # of a linear programme: bins a unit of sensitivity, and how far they reach in 1/epsilon
 _INSIDE = 1 - 1e-6  # of epsilon and delta: ten times the solver's tolerance
+_WIDER = 1 + 1e-12  # of a bin: the shift is then no more than a whole number of them, whatever is rounded
 _FREE = 1e4  # parts of the hockey stick that would have to be below delta by this are 0
 _PER_STD, _STDS = 16, 14  # of a convex programme: bins a standard deviation, and where the tail begins
-_ORDERS = (0.6, 0.8, 1.0, 1.3)  # in units of a Gaussian's order
+_ORDERS = (0.7, 1.0, 1.4)  # in units of a Gaussian's order
 _PRECISION, _TRIES = 2e-4, 10
 
 
@@ -41,7 +42,7 @@ def best_single(*, epsilon: float, delta: float) -> Histogram:
     Raises:
         Unsupported: the solver finds no answer.
     """
-    s, epsilon = _BINS, epsilon * _INSIDE
+    s, epsilon = max(1, round(_BINS * min(epsilon, 1.0))), epsilon * _INSIDE
     reach = _REACH if delta == 0 else min(_REACH, 3 - math.log(delta))
     bins = math.ceil(s * reach / epsilon)
     size, k = np.exp(-epsilon / s * np.arange(bins)), np.arange(bins, 10 * bins)
@@ -83,7 +84,7 @@ def _law(density: Floats, width: float, ratio: float) -> Histogram:
     """Return the law of these masses, made not to rise, with its tail."""
     falling = np.maximum(np.minimum.accumulate(density), 1e-300)
     masses = falling / (falling.sum() + falling[-1] * ratio / (1 - ratio))
-    return Histogram(width=width, masses=tuple(masses.tolist()), ratio=ratio)
+    return Histogram(width=width * _WIDER, masses=tuple(masses.tolist()), ratio=ratio)
 
 
 def best_composed(*, epsilon: float, delta: float, steps: int) -> Histogram:

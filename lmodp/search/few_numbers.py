@@ -1,36 +1,36 @@
 """Where optimised noise wins: the noise that a release of few numbers needs, and the best one for a release.
 
 K numbers are released together, T times; an example moves them by at most 1 in the L2 norm. At equal verified epsilon
-each noise is as small as the suite can prove; so the answer for a noise without exact accounting (a mixture of
-Laplaces in 2 to 256 numbers) may be a few percent too large. ``python -m lmodp.search.few_numbers`` writes
-the table that the report shows, in half an hour; tests compute rows of it again.
+each noise is as small as the table's proofs allow: exact for one number, for the Gaussian and for spherical noise. For
+a mixture of Laplaces in 2 to 256 numbers it is the smaller of what pure epsilon asks and what is enough for any
+number, which may be too large.
 """
 
 from __future__ import annotations
 
-import csv
-import itertools
 import math
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lmodp.accounting import scale_to_target
-from lmodp.accounting.calibration import split_scale
 from lmodp.accounting.checks import Run
 from lmodp.accounting.verified import pure_run, verified_run
 from lmodp.errors import Unsupported
 from lmodp.mechanisms import PUBLISHED, Laplace, Noise, Spherical
 from lmodp.search.best_scalar import best_composed, best_single
 
-NUMBERS: tuple[int | None, ...] = (1, 2, 4, 16, 64, 256, None)
-RELEASES, DELTAS, EPSILON = (1, 4, 16, 100, 1000), (0.0, 1e-10, 1e-5), 1.0
-COLUMNS = ("noise", "numbers", "releases", "delta", "epsilon", "noise_multiplier", "power", "status", "reason")
-TABLE = Path(__file__).with_name("few_numbers.tsv")
-POWERS = (2.0, 1.5, 1.25, 1.0, 0.75)  # of spherical noise, tried until the next needs more noise
-_SHAPES = {name: point.noise for name, point in PUBLISHED.items() if name.startswith("lmo-")}
-_LEAST, _SHRINK = 1e-13, 1 - 2.5e-4  # delta of a certificate of a pure epsilon; steps towards it
+POWERS, _FEW = (1.0, 1.5), 16  # of spherical noise, beside 2, the Gaussian; tried for so many releases at most
+_LAPLACE = Laplace(scale=1.0)
+_SHAPES = [point.noise for name, point in PUBLISHED.items() if name.startswith("lmo-")]
+_SHAPES = sorted((shape for shape in _SHAPES if math.isfinite(shape.std)), key=lambda shape: -shape.efficiency)[:2]
+_LEAST = 1e-13  # delta of the lower end of a pure epsilon
+_STAIRS = 0.1
+_SHRINK, _SHRINKS = 1 - 2.5e-4, 8  # steps by which a programme aims below the target, and how many
 
 
 def gaussian(numbers: int | None, run: Run, epsilon: float) -> Noise:
@@ -47,32 +47,35 @@ def _gaussian(steps: int, delta: float, epsilon: float) -> Noise:
 
 def laplace(numbers: int | None, run: Run, epsilon: float) -> Noise:
     """Return the Laplace noise of each number."""
-    return _mixture(Laplace(scale=1.0), numbers, run, epsilon)
+    return _least(list(_mixtures(_LAPLACE, numbers, run, epsilon)))
 
 
 def lmo(numbers: int | None, run: Run, epsilon: float) -> Noise:
-    """Return the best of LMO-DP's published shapes, chosen by an evenly spread shift (in many numbers: exactly)."""
-
-    def spread(shape: Noise) -> float:
-        if run["delta"] == 0:
-            return _pure_scale(shape, numbers or 1, run["steps"], epsilon) * shape.std
-        return split_scale(shape, epsilon=epsilon, dimension=numbers, **run) * shape.std
-
-    shapes = [shape for shape in _SHAPES.values() if math.isfinite(shape.std)]
-    return _mixture(min(shapes, key=spread), numbers, run, epsilon)
+    """Return the better of the two most efficient of LMO-DP's published shapes."""
+    found = [noise for shape in _SHAPES for noise in _mixtures(shape, numbers, run, epsilon)]
+    return _least(found)
 
 
-def _mixture(shape: Noise, numbers: int | None, run: Run, epsilon: float) -> Noise:
-    scales = []
-    if numbers is not None:
-        scales.append(_pure_scale(shape, numbers, run["steps"], epsilon))
-    if run["delta"] > 0 and not (scales and split_scale(shape, epsilon=epsilon, dimension=numbers, **run) > scales[0]):
-        exact = numbers in (1, None)  # else it takes minutes, and gains little
-        asked: Any = {"accountant": "verified", "epsilon": epsilon, "dimension": numbers, "full": exact, **run}
-        scales.append(scale_to_target(shape, **asked).std / shape.std)
-    if not scales:
+def _least(found: Sequence[Noise]) -> Noise:
+    if not found:
         raise Unsupported("a mixture of Laplaces has no epsilon at delta = 0 in many numbers")
-    return shape.scaled(min(scales))
+    return min(found, key=lambda noise: noise.std)
+
+
+def _mixtures(shape: Noise, numbers: int | None, run: Run, epsilon: float) -> Iterator[Noise]:
+    """Yield noises that are within the target: by pure epsilon, and exactly for one number, else for any number."""
+    steps, delta = run["steps"], run["delta"]
+    if numbers is not None:
+        yield shape.scaled(_pure_scale(shape, numbers, steps, epsilon))
+    if delta > 0 and numbers == 1:
+        yield scale_to_target(shape, accountant="verified", epsilon=epsilon, dimension=1, full=True, **run)
+    elif delta > 0:
+        yield _in_many_numbers(shape, steps, delta, epsilon)
+
+
+@lru_cache
+def _in_many_numbers(shape: Noise, steps: int, delta: float, epsilon: float) -> Noise:
+    return scale_to_target(shape, accountant="verified", epsilon=epsilon, delta=delta, steps=steps, full=True)
 
 
 def _pure_scale(shape: Noise, numbers: int, steps: int, epsilon: float) -> float:
@@ -95,19 +98,18 @@ def spherical(numbers: int | None, run: Run, epsilon: float) -> Noise:
         return _best_of_all(run, epsilon)
     if run["delta"] == 0:  # the l2 mechanism
         return Spherical(dimension=numbers, power=1.0, scale=run["steps"] / epsilon * (1 + 1e-9))
-    found: list[Noise] = []
-    for power in POWERS:
+    found = [gaussian(numbers, run, epsilon)]
+    for power in POWERS if run["steps"] <= _FEW else ():
         shape = Spherical(dimension=numbers, power=power, scale=1.0)
-        noise = scale_to_target(shape, accountant="verified", epsilon=epsilon, full=True, **run)
-        if found and noise.std >= found[-1].std:
-            break
-        found.append(noise)
-    return found[-1]
+        found.append(scale_to_target(shape, accountant="verified", epsilon=epsilon, full=True, **run))
+    return min(found, key=lambda noise: noise.std)
 
 
 def _best_of_all(run: Run, epsilon: float) -> Noise:
     steps, delta = run["steps"], run["delta"]
-    found = [laplace(1, run, epsilon), *_fitted(lambda e: best_single(epsilon=e / steps, delta=0.0), run, epsilon)]
+    found = [laplace(1, run, epsilon)]
+    if epsilon / steps >= _STAIRS:  # a staircase gains less than a thousandth below
+        found += _fitted(lambda e: best_single(epsilon=e / steps, delta=0.0), run, epsilon)
     if delta > 0 and steps == 1:
         found += _fitted(lambda e: best_single(epsilon=e, delta=delta), run, epsilon)
     if delta > 0:
@@ -119,12 +121,18 @@ def _best_of_all(run: Run, epsilon: float) -> Noise:
 
 def _fitted(programme: Callable[[float], Noise], run: Run, epsilon: float) -> Iterator[Noise]:
     """Yield the programme's noise at the largest epsilon, a little below the target, at which it is certified."""
-    certified: Run = {**run, "delta": max(run["delta"], _LEAST)}
-    for tries in range(8):
+    for tries in range(_SHRINKS):
         noise = programme(epsilon * _SHRINK**tries)
-        if verified_run(noise, dimension=1, **certified).upper <= epsilon:
+        if upper_end(noise, 1, run) <= epsilon:
             yield noise
             return
+
+
+def upper_end(noise: Noise, numbers: int, run: Run) -> float:
+    """Return the proven upper end of epsilon; delta may be 0."""
+    if run["delta"] == 0:
+        return pure_run(noise, sampling_rate=1.0, steps=run["steps"], dimension=numbers)
+    return verified_run(noise, dimension=numbers, **run).upper
 
 
 NOISES: dict[str, Callable[[int | None, Run, float], Noise]] = {
@@ -135,8 +143,8 @@ NOISES: dict[str, Callable[[int | None, Run, float], Noise]] = {
 }
 
 
-def row(name: str, *, numbers: int | None, releases: int, delta: float, epsilon: float = EPSILON) -> dict[str, Any]:
-    """Return one row of the table, with `COLUMNS` as keys; numbers are None for many."""
+def row(name: str, *, numbers: int | None, releases: int, delta: float, epsilon: float = 1.0) -> dict[str, Any]:
+    """Return one row of the table, for a table of noises; numbers are None for many."""
     run: Run = {"sampling_rate": 1.0, "steps": releases, "delta": delta}
     found = {"noise": name, "numbers": numbers, "releases": releases, "delta": delta, "epsilon": epsilon}
     try:
@@ -147,32 +155,58 @@ def row(name: str, *, numbers: int | None, releases: int, delta: float, epsilon:
     return {**found, "noise_multiplier": noise.std, "power": power, "status": "ok", "reason": ""}
 
 
-def table() -> list[dict[str, Any]]:
-    """Return the rows of the table that is kept beside this file."""
-    with TABLE.open(encoding="utf-8", newline="") as file:
-        return [
-            {name: _read(name, value) for name, value in line.items()} for line in csv.DictReader(file, delimiter="\t")
-        ]
+@lru_cache
+def _candidates(numbers: int, epsilon: float, delta: float, releases: int) -> dict[str, Noise]:
+    run: Run = {"sampling_rate": 1.0, "steps": releases, "delta": delta}
+    found = {}
+    for name, choose in NOISES.items():
+        with suppress(Unsupported):
+            found[name] = choose(numbers, run, epsilon)
+    return found
 
 
-def _read(name: str, value: str) -> Any:
-    if name in ("noise", "status", "reason"):
-        return value
-    return None if value == "" else int(value) if name in ("numbers", "releases") else float(value)
+def release(
+    values: Sequence[float], *, sensitivity: float, epsilon: float, delta: float = 0.0, releases: int = 1
+) -> dict[str, Any]:
+    """Release numbers once, with the noise of least standard deviation among `NOISES`.
 
+    Randomness is the operating system's. The released numbers are rounded to a thousandth of the noise or less, so
+    that their last bits do not show how they were computed.
 
-def main() -> None:
-    """Compute the table and write it."""
-    asked = itertools.product(DELTAS, RELEASES, NUMBERS, NOISES)
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        lines = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
-        lines.writeheader()
-        for delta, releases, numbers, name in asked:
-            found = row(name, numbers=numbers, releases=releases, delta=delta)
-            value = found["noise_multiplier"]
-            lines.writerow({**found, "noise_multiplier": None if value is None else f"{value:.6g}"})
-            file.flush()
+    Args:
+        values: K numbers.
+        sensitivity: L2 norm by which adding or removing one example can move them.
+        epsilon, delta: of all releases together; at ``delta`` 0 the certificate is pure.
+        releases: T, how many such releases there are in all.
 
-
-if __name__ == "__main__":
-    main()
+    Raises:
+        Unsupported: no noise of the suite has a proof for this target.
+    """
+    run: Run = {"sampling_rate": 1.0, "steps": releases, "delta": delta}
+    found = _candidates(len(values), epsilon, delta, releases)
+    others: dict[str, float | None] = {name: None for name in NOISES if name not in found}
+    best = min(found, key=lambda name: found[name].std)
+    law, noise = found[best], found[best].scaled(sensitivity)
+    others |= {name: sensitivity * other.std for name, other in found.items() if name != best}
+    at: Run = {"sampling_rate": 1.0, "steps": releases, "delta": delta or _LEAST}
+    certified = verified_run(law, dimension=len(values), full=True, **at)
+    generator = np.random.Generator(np.random.PCG64(secrets.randbits(256)))
+    if isinstance(noise, Spherical):
+        drawn = noise.vectors(1, generator)[0]
+    else:
+        drawn = generator.choice([-1.0, 1.0], len(values)) * noise.inverse_log_survival(
+            generator.standard_exponential(len(values))
+        )
+    step = 2.0 ** math.floor(math.log2(noise.std / 1000))
+    return {
+        "released": (np.round((np.asarray(values) + drawn) / step) * step).tolist(),
+        "noise": noise.to_dict(),
+        "noise_std": noise.std,
+        "others": others,
+        "certificate": {
+            "lower": certified.lower,
+            "upper": upper_end(law, len(values), run) if delta == 0 else certified.upper,
+            "delta": delta,
+            "route": "pure" if delta == 0 else certified.route,
+        },
+    }

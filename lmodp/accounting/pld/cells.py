@@ -22,7 +22,7 @@ from lmodp.mechanisms.arrays import Floats
 _LARGEST_LOSS = 500.0
 _LEVELS, _SINGLE, _LARGEST_LATTICE = 48, 4096, 2**16  # lattice values a deviation, and of a single release
 _COARSE, _FINEST, _PER_DEVIATION = 2**11, 2**18, 64  # cells of any law: those tried first, the most, and how fine
-_PER_SPREAD, _MOST_SPHERICAL = 32, 2**13  # cells a standard deviation of the loss, about, and the most
+_PER_SPREAD, _MOST_SPHERICAL = 20, 2**13  # cells a standard deviation of the loss, about, and the most
 _BARE = 1e-40  # masses of P below it are not known: then Q's mass and the range of the loss say what they can be
 _OUTWARDS = 1e-13  # rounding of a loss
 _BESIDE = 1e-9  # the largest loss lies so far, relatively, below a lattice value

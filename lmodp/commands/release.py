@@ -1,0 +1,48 @@
+"""``lmodp release``: release a few numbers once, with the noise that needs least and its certificate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+
+from lmodp.errors import require
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--value", type=float, required=True, nargs="+", metavar="V", help="the numbers to release")
+    parser.add_argument(
+        "--sensitivity", type=float, required=True, metavar="S", help="L2 norm by which one example can move them"
+    )
+    parser.add_argument("--epsilon", type=float, required=True, metavar="E", help="epsilon of all releases together")
+    parser.add_argument("--delta", type=float, default=0.0, metavar="D", help="delta (default 0: pure epsilon)")
+    parser.add_argument("--releases", type=int, default=1, metavar="T", help="releases of this kind in all (default 1)")
+    parser.add_argument("--json", action="store_true", help="print the release and its certificate as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the noisy numbers, the noise and what is proven."""
+    for name in ("sensitivity", "epsilon"):
+        require(0 < getattr(args, name) < math.inf, name, getattr(args, name), "must be finite and above 0")
+    require(0 <= args.delta < 1, "delta", args.delta, "must be in [0, 1)")
+    require(args.releases >= 1, "releases", args.releases, "must be a whole number of at least 1")
+    require(all(map(math.isfinite, args.value)), "value", args.value, "must be finite")
+    from lmodp.search.few_numbers import release
+
+    found = release(
+        args.value, sensitivity=args.sensitivity, epsilon=args.epsilon, delta=args.delta, releases=args.releases
+    )
+    if args.json:
+        print(json.dumps(found, indent=2, allow_nan=False))
+        return 0
+    certificate = found["certificate"]
+    print("released:", " ".join(f"{value:.10g}" for value in found["released"]))
+    print(f"noise: {found['noise']['family']}, standard deviation {found['noise_std']:.6g} in each number")
+    for family, std in found["others"].items():
+        print(f"  {family} noise would need {'no finite amount' if std is None else f'{std:.6g}'}")
+    print(
+        f"proven: epsilon {certificate['lower']:.6g} to {certificate['upper']:.6g} at delta = {certificate['delta']:g} "
+        f"for {args.releases} such releases (route: {certificate['route']}); a release cannot be taken back"
+    )
+    return 0

@@ -1,0 +1,55 @@
+"""Spherical noise as it is drawn, and faults that stand in public code: each is found by a check."""
+
+import numpy as np
+import pytest
+import torch
+
+from lmodp.errors import InvalidValue
+from lmodp.mechanisms import Gaussian, Spherical
+from lmodp.training.noise import DeviceNoise, NoiseMeter, device_noise
+
+
+def drawn(noise, shapes, seed, repeats=1, meter=None):
+    source, generator = device_noise(noise), torch.Generator().manual_seed(seed)
+    rows = []
+    for _ in range(repeats):
+        sums = [torch.zeros(shape) for shape in shapes]
+        source.add_to_all(sums, scale=2.0, generator=generator, meter=meter or NoiseMeter(noise))
+        rows.append(torch.cat([total.flatten() for total in sums]).numpy() / 2)
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("power", [1.0, 3.0])
+def test_norms_and_directions_are_the_laws(power):
+    noise = Spherical(dimension=6, power=power, scale=1.7)
+    x = drawn(noise, [(2, 2), (2,)], 11, repeats=4000)
+    norms = np.linalg.norm(x, axis=1)
+    for probability in (0.1, 0.5, 0.9):
+        assert np.mean(norms <= noise.norm_quantile(probability)) == pytest.approx(probability, abs=0.03)
+    assert np.allclose((x / norms[:, None]).mean(0), 0, atol=0.04)
+    assert np.allclose(x.T @ x / len(x), noise.variance * np.eye(6), atol=0.15 * noise.variance)
+    assert np.mean(np.abs(x[:, 0]) <= noise.inverse_log_survival(np.log(2))) == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_same_state_draws_the_same_and_another_dimension_is_refused():
+    noise = Spherical(dimension=6, power=1.0, scale=1.0)
+    assert np.array_equal(drawn(noise, [(6,)], 3), drawn(noise, [(2, 2), (2,)], 3))
+    with pytest.raises(InvalidValue, match="dimension = 6: is that of the noise, and 5 coordinates are released"):
+        drawn(noise, [(5,)], 3)
+
+
+@pytest.mark.parametrize("noise", [Spherical(dimension=4096, power=1.0, scale=0.1), Gaussian(std=3.0)])
+def test_one_scalar_added_to_every_coordinate_is_found(noise, monkeypatch):
+    meter = NoiseMeter(noise)
+    drawn(noise, [(4096,)], 5, repeats=3, meter=meter)
+    assert meter.report(scale=1.0)["within_tolerance"]
+    real = torch.randn
+    monkeypatch.setattr(torch, "randn", lambda shape, **options: real((1,), **options).expand(shape).clone())
+    monkeypatch.setattr(DeviceNoise, "draw_chunk", _one_for_all(DeviceNoise.draw_chunk))
+    faulty = NoiseMeter(noise)
+    drawn(noise, [(4096,)], 5, repeats=3, meter=faulty)
+    assert not faulty.report(scale=1.0)["within_tolerance"]
+
+
+def _one_for_all(draw_chunk):
+    return lambda self, size, generator: draw_chunk(self, 1, generator).clone().expand(size).clone()

@@ -1,0 +1,84 @@
+"""The noise that few numbers need: programmes and releases."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lmodp.accounting.verified import pure_run, verified_run
+from lmodp.mechanisms import Histogram, Laplace, Spherical, load_noise, noise_from_dict
+from lmodp.search.best_scalar import best_single
+from lmodp.search.few_numbers import release, row
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 1.0, 3.0])
+def test_the_programme_finds_the_staircase(epsilon):
+    """Geng and Viswanath's closed form; the width of the first stair is tried on the programme's own bins."""
+    found, b = best_single(epsilon=epsilon, delta=0.0), math.exp(-epsilon)
+
+    def variance(stair):
+        high, low = stair**3, 1 - stair**3
+        k = np.arange(2000.0)
+        moments = lambda a, c: ((k + c) ** 3 - (k + a) ** 3) / 3  # noqa: E731
+        weights = b**k
+        mass = (weights * (stair + b * (1 - stair))).sum()
+        assert high + low == 1
+        return float((weights * (moments(0, stair) + b * moments(stair, 1))).sum() / mass)
+
+    bins = round(1 / found.width)
+    best = min(variance(stair / bins) for stair in range(1, bins + 1))
+    assert found.variance == pytest.approx(best, rel=1e-4)
+    assert pure_run(found, sampling_rate=1.0, steps=1, dimension=1) <= epsilon
+    assert found.std < math.sqrt(2) / epsilon
+
+
+def test_a_little_delta_cuts_the_tail_and_is_certified():
+    pure, cut = (best_single(epsilon=1.0, delta=delta) for delta in (0.0, 1e-3))
+    assert cut.std < 0.99 * pure.std
+    run = {"sampling_rate": 1.0, "steps": 1, "delta": 1e-3}
+    assert verified_run(cut, dimension=1, **run).upper == pytest.approx(1, rel=1e-3)
+
+
+def test_pure_epsilon_of_several_numbers_is_that_of_the_even_split():
+    run = {"sampling_rate": 1.0, "steps": 3}
+    assert pure_run(Laplace(scale=2.0), dimension=4, **run) == pytest.approx(3.0)
+    noise = load_noise("lmo-0.3")
+    draw = np.random.default_rng(3)
+    even = pure_run(noise, dimension=5, **run)
+    for _ in range(50):
+        v = np.abs(draw.standard_normal(5))
+        v /= np.linalg.norm(v)
+        assert 3 * float(np.sum(noise.log_density(0.0) - noise.log_density(v))) <= even
+    assert pure_run(noise, dimension=None, **run) == math.inf
+    assert pure_run(Spherical(dimension=9, power=1.0, scale=2.0), dimension=None, **run) == pytest.approx(1.5)
+    sampled = pure_run(Laplace(scale=1.0), sampling_rate=0.1, steps=1, dimension=1)
+    assert sampled == pytest.approx(math.log1p(0.1 * math.expm1(1.0)))
+
+
+def test_a_release_has_the_noise_it_says():
+    found = [release([3.0, 4.0], sensitivity=0.5, epsilon=1.0) for _ in range(40)]
+    noise = noise_from_dict(found[0]["noise"])
+    assert (noise.family, noise.power) == ("spherical", 1.0)
+    assert noise.std == pytest.approx(0.5 * math.sqrt(3))
+    assert found[0]["certificate"]["upper"] == pytest.approx(1.0)
+    drawn = np.array([each["released"] for each in found]) - [3.0, 4.0]
+    assert np.mean(np.abs(drawn)) == pytest.approx(noise.mean_abs, rel=0.4)
+    assert len({tuple(each["released"]) for each in found}) == 40
+    single = release([0.9], sensitivity=2.0, epsilon=1.0, delta=1e-6)
+    assert isinstance(noise_from_dict(single["noise"]), Histogram)
+    assert single["noise_std"] < single["others"]["laplace"] < single["others"]["gaussian"]
+    assert single["certificate"]["lower"] < single["certificate"]["upper"] <= 1.0
+
+
+def test_one_number_has_the_noise_that_was_expected():
+    """At delta = 1e-10 a Laplace needs about a quarter of the Gaussian's noise once, and as much at 16 releases."""
+
+    def ratio(releases):
+        laplace, gaussian = (
+            row(name, numbers=1, releases=releases, delta=1e-10)["noise_multiplier"] for name in ("laplace", "gaussian")
+        )
+        return laplace / gaussian
+
+    assert ratio(1) == pytest.approx(0.241, abs=0.002)
+    assert ratio(16) == pytest.approx(0.964, abs=0.005)
+    assert row("gaussian", numbers=1, releases=1, delta=0.0)["status"] == "unsupported"
