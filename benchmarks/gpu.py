@@ -53,7 +53,7 @@ def measured(options: argparse.Namespace, name: str, precision: str, end: float)
     left = end - time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, HERE / "engine.py", "--size", options.size, "--device", options.device]
-        command += ["--precision", precision, "--only", name, "--engines", "lmodp,opacus", "--repeats", "3"]
+        command += ["--precision", precision, "--only", name, "--engines", "lmodp,Opacus", "--repeats", "3"]
         try:
             subprocess.run([*map(str, command), "--peaks", "1", "--out", folder], timeout=max(left, 1), check=True)
             return f"## {name}, {precision}\n\n{next(Path(folder).glob('*.md')).read_text(encoding='utf-8')}\n"
