@@ -37,7 +37,7 @@ PER_CERTIFICATE = {"calibrate_noise": 0.15, "certify_mechanism": 0.25, "search_n
 PER_TRIAL = 1.6e-6  # of an audit of a mechanism
 PER_CANARY = 1.5e-3  # of an audit of a training, without its run
 OTHER = {
-    **{"fetch_package": 1.5, "prepare_dataset": 0.8, "tokenize_dataset": 1.8, "map_wins": 5.0, "map_space": 1.0},
+    **{"fetch_package": 1.5, "prepare_dataset": 0.8, "tokenize_dataset": 1.8, "map_wins": 0.1, "map_space": 1.0},
     **{"make_figure": 1.1, "report": 0.2, "make_table": 0.1, "measure_cost": 0.1, "compare_published": 0.1},
 }
 

@@ -301,7 +301,7 @@ def _show(job: Job, stage: str, work: Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def map_wins(job: Job) -> None:
-    """Map where LMO noise needs less than the Gaussian."""
+    """Map the noise that few numbers need."""
     from lmodp.stages.map_wins import map_wins
 
     spec = job.layout.needs.mapped_wins()

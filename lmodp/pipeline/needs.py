@@ -195,7 +195,7 @@ class Needs:
 
     def mapped_wins(self) -> dict[str, Any]:
         """Return what map_wins is asked for."""
-        return {"delta": self.grid.config.privacy.delta[0]}
+        return {"epsilon": 1.0}
 
     @cached_property
     def _shown(self) -> list[SearchSpec]:

@@ -295,8 +295,8 @@ RECORDS: dict[str, Fields] = {
     "compare_published": {"rows": Field("list", "published numbers beside the suite's own")},
     "measure_cost": {"rows": Field("list", "time and memory of each method")},
     "map_wins": {
-        "delta": Field("number", "of all rows"),
-        "rows": Field("list", "noise needed over the Gaussian's, by dimension and epsilon"),
+        "epsilon": Field("number", "of all rows"),
+        "rows": Field("list", "noise that a release needs, by noise, numbers, releases and delta"),
     },
     "map_space": {
         "points": Field("count", "points of the searched space"),

@@ -3,16 +3,20 @@
 K numbers are released together, T times; an example moves them by at most 1 in the L2 norm. At equal verified epsilon
 each noise is as small as the table's proofs allow: exact for one number, for the Gaussian and for spherical noise. For
 a mixture of Laplaces in 2 to 256 numbers it is the smaller of what pure epsilon asks and what is enough for any
-number, which may be too large.
+number, which may be too large. ``python -m lmodp.search.few_numbers`` writes the table that the report shows, in half
+an hour of one core; tests compute rows of it again.
 """
 
 from __future__ import annotations
 
+import csv
+import itertools
 import math
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +29,10 @@ from lmodp.mechanisms import PUBLISHED, Laplace, Noise, Spherical
 from lmodp.search.best_scalar import best_composed, best_single
 
 POWERS, _FEW = (1.0, 1.5), 16  # of spherical noise, beside 2, the Gaussian; tried for so many releases at most
+NUMBERS: tuple[int | None, ...] = (1, 2, 4, 16, 64, 256, None)
+RELEASES, DELTAS, EPSILON = (1, 4, 16, 100, 1000), (0.0, 1e-10, 1e-5), 1.0
+COLUMNS = ("noise", "numbers", "releases", "delta", "epsilon", "noise_multiplier", "power", "status", "reason")
+TABLE = Path(__file__).with_name("few_numbers.tsv")
 _LAPLACE = Laplace(scale=1.0)
 _SHAPES = [point.noise for name, point in PUBLISHED.items() if name.startswith("lmo-")]
 _SHAPES = sorted((shape for shape in _SHAPES if math.isfinite(shape.std)), key=lambda shape: -shape.efficiency)[:2]
@@ -143,8 +151,8 @@ NOISES: dict[str, Callable[[int | None, Run, float], Noise]] = {
 }
 
 
-def row(name: str, *, numbers: int | None, releases: int, delta: float, epsilon: float = 1.0) -> dict[str, Any]:
-    """Return one row of the table, for a table of noises; numbers are None for many."""
+def row(name: str, *, numbers: int | None, releases: int, delta: float, epsilon: float = EPSILON) -> dict[str, Any]:
+    """Return one row of the table, with `COLUMNS` as keys; numbers are None for many."""
     run: Run = {"sampling_rate": 1.0, "steps": releases, "delta": delta}
     found = {"noise": name, "numbers": numbers, "releases": releases, "delta": delta, "epsilon": epsilon}
     try:
@@ -210,3 +218,31 @@ def release(
             "route": "pure" if delta == 0 else certified.route,
         },
     }
+
+
+def table() -> list[dict[str, Any]]:
+    """Return the rows of the table that is kept beside this file."""
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        lines = csv.DictReader(file, delimiter="\t")
+        return [{name: _read(name, value) for name, value in line.items()} for line in lines]
+
+
+def _read(name: str, value: str) -> Any:
+    if name in ("noise", "status", "reason"):
+        return value
+    return None if value == "" else int(value) if name in ("numbers", "releases") else float(value)
+
+
+def main() -> None:
+    """Compute the table and write it."""
+    with TABLE.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
+        lines.writeheader()
+        for delta, releases, numbers, name in itertools.product(DELTAS, RELEASES, NUMBERS, NOISES):
+            found = row(name, numbers=numbers, releases=releases, delta=delta)
+            value = found["noise_multiplier"]
+            lines.writerow({**found, "noise_multiplier": None if value is None else f"{value:.6g}"})
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ FIGURES = {
     "demonstration": "Demonstrations: other methods and models, few seeds, few steps",
     "privacy": "ε of each mechanism: claimed, paper's bound, verified and audited",
     "noises": "The noises: densities and survival functions",
-    "wins": "Where LMO noise can win: noise, × Gaussian, at equal verified ε",
+    "wins": "Where optimised noise wins: few numbers, few releases",
     "search": "The search space and the points that qualify",
     "training": "Training curves",
     "audit": "Trade-off curves of the audit",

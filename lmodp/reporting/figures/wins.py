@@ -1,8 +1,9 @@
-"""The map of where LMO noise can win: dimension against epsilon, for several numbers of releases."""
+"""Where optimised noise wins: the noise that K numbers need, against the number of releases, for three deltas."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -14,64 +15,92 @@ from matplotlib.figure import Figure
 
 from lmodp.records.record import read_record
 from lmodp.reporting.figures.style import WIDTH
+from lmodp.reporting.formats import number, plain_list
+from lmodp.search.few_numbers import table
+
+NOISES = {"laplace": "Laplace", "lmo": "best published LMO shape", "spherical": "best spherical (1: best of all)"}
+SENTENCES, RATES = 872, 16  # of the task: test sentences (those of SST-2), and learning rates to choose from
+Key = tuple[str, int | None, int, float]  # noise, numbers (None: many), releases, delta
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
-    """Return one heat map per family (row) and number of releases (column)."""
-    rows = read_record(sources["wins"][0])["rows"]
-    families, steps = list(dict.fromkeys(row["family"] for row in rows)), sorted({row["steps"] for row in rows})
-    figure, axes = plt.subplots(
-        len(families), len(steps), figsize=(WIDTH, 2.3 * len(families) + 0.6), squeeze=False, sharex=True, sharey=True
-    )
-    for number, (line, family) in enumerate(zip(axes, families, strict=True), 1):
-        for panel, count in zip(line, steps, strict=True):
-            _draw_panel(panel, [row for row in rows if row["family"] == family and row["steps"] == count])
-            panel.set_title(f"{_name(family)}, {count} release{'s' if count > 1 else ''}", fontsize=9)
-            panel.set_xlabel("coordinates released" if number == len(families) else "")
-            panel.set_ylabel("ε" if count == steps[0] else "")
+    """Return one heat map per delta (row) and noise (column)."""
+    needed = _needed(read_record(sources["wins"][0])["rows"])
+    deltas = sorted({key[3] for key in needed})
+    figure, axes = plt.subplots(len(deltas), len(NOISES), figsize=(WIDTH, 2.0 * len(deltas) + 0.6), squeeze=False)
+    for line, delta in zip(axes, deltas, strict=True):
+        for panel, name in zip(line, NOISES, strict=True):
+            _draw_panel(panel, needed, name, delta)
+            panel.set_title(f"{NOISES[name]}, δ = {delta:g}", fontsize=8)
+            panel.set_xlabel("numbers released" if delta == deltas[-1] else "")
+            panel.set_ylabel("releases" if name == "laplace" else "")
     return figure
 
 
-def _draw_panel(panel: Any, rows: list[Mapping[str, Any]]) -> None:
-    """Draw the noise ratio; below 1 (blue) the family needs less noise than the Gaussian."""
-    dimensions, targets = (
-        list(dict.fromkeys(row["dimension"] for row in rows)),
-        sorted({row["epsilon"] for row in rows}, reverse=True),
-    )
-    grid = np.full((len(targets), len(dimensions)), np.nan)
-    for row in rows:
-        if row["noise_ratio"] is not None:
-            grid[targets.index(row["epsilon"]), dimensions.index(row["dimension"])] = row["noise_ratio"]
-    texts = np.array([["" if np.isnan(value) else f"{value:.2f}" for value in line] for line in grid])
+def _needed(rows: Sequence[Mapping[str, Any]]) -> dict[Key, float | None]:
+    return {(row["noise"], row["numbers"], row["releases"], row["delta"]): row["noise_multiplier"] for row in rows}
+
+
+def ratio(needed: Mapping[Key, float | None], key: Key) -> float | None:
+    """Return the noise over the Gaussian's; at delta = 0, where it has no epsilon, over the Laplace's."""
+    _, numbers, releases, delta = key
+    own, standard = needed.get(key), needed.get(("laplace" if delta == 0 else "gaussian", numbers, releases, delta))
+    return own / standard if own and standard else None
+
+
+def _draw_panel(panel: Any, needed: Mapping[Key, float | None], name: str, delta: float) -> None:
+    numbers = list(dict.fromkeys(key[1] for key in needed))
+    releases = sorted({key[2] for key in needed}, reverse=True)
+    found = [[ratio(needed, (name, count, times, delta)) for count in numbers] for times in releases]
+    grid = np.array([[np.nan if value is None else value for value in line] for line in found])
     sns.heatmap(
         grid,
         ax=panel,
-        annot=texts,
+        annot=np.array([["" if value is None else f"{value:.2f}" for value in line] for line in found]),
         fmt="",
-        annot_kws={"fontsize": 7},
+        annot_kws={"fontsize": 6},
         cmap="RdBu_r",
-        norm=TwoSlopeNorm(1, 0.3, 3),
+        norm=TwoSlopeNorm(1, 0.2, 3),
         cbar=False,
         linewidths=0.5,
         linecolor="white",
-        xticklabels=["many" if item is None else f"{item:,}" for item in dimensions],
-        yticklabels=[f"{item:g}" for item in targets],
+        xticklabels=["many" if count is None else f"{count:,}" for count in numbers],
+        yticklabels=[f"{times:,}" for times in releases],
     )
     panel.set_facecolor("#e8e8e8")
-    panel.tick_params(axis="both", length=0, labelsize=7.5)
-    panel.tick_params(axis="x", rotation=0)
-    panel.tick_params(axis="y", rotation=0)
-
-
-def _name(family: str) -> str:
-    return "Laplace" if family == "laplace" else f"LMO noise {family!r}".replace("'lmo-", "'")
+    panel.tick_params(axis="both", length=0, labelsize=6.5, rotation=0)
 
 
 def caption(results: Mapping[str, Any]) -> str:
-    """Return what the figure shows."""
+    """Return what the figure shows, and what follows for a task."""
+    needed = _needed(table())
     return (
-        "Noise, × Gaussian: the noise multiplier that a noise needs, divided by the Gaussian's, at equal verified ε "
-        "(Rényi bound for both), without sampling. Below 1 (blue) it needs less noise than the Gaussian, above 1 "
-        "(red) more. In many dimensions every mixture of Laplaces needs at least √2. Between one and many "
-        "coordinates, the map assumes an evenly spread shift. Grey: no answer."
+        "Noise at equal verified ε = 1, without sampling, over the Gaussian's (at δ = 0, where a Gaussian has no ε, "
+        "over a Laplace's), for numbers that are released together. Below 1 (blue) a noise needs less. Each noise has "
+        "a proof: exact for one number, for the Gaussian and for spherical noise; for independent noise in more "
+        "numbers the smaller of two bounds, which may be too large (in many, the truth is √2 at least). "
+        f"{' '.join(sentences(needed))} Grey: no ε is proven, or the Gaussian is the limit."
     )
+
+
+def sentences(needed: Mapping[Key, float | None]) -> list[str]:
+    """Return what the table says in words: of one number, and of two tasks."""
+    one = {times: ratio(needed, ("laplace", 1, times, 1e-10)) for times in (1, 16, 1000)}
+    told = [f"{number(value, 3)} times at {times:,}" for times, value in one.items() if value]
+    found = [f"For one number at δ = 1e-10 a Laplace needs, over the Gaussian, {plain_list(told)} releases."]
+    best = ratio(needed, ("spherical", 1, 16, 1e-10))
+    if best:
+        found.append(f"At 16 releases the best noise that convex programmes find needs {number(best, 3)} times.")
+    tasks = {"the accuracy on": 1, f"a choice among {RATES} learning rates by their accuracies on": RATES}
+    for task, count in tasks.items():
+        names = {"gaussian": "Gaussian", "laplace": "Laplace", "spherical": "the best"}
+        stds = {title: needed.get((name, count, 1, 1e-10)) for name, title in names.items()}
+        # An example may change every count by 1: sqrt(count) in the L2 norm.
+        errors = {title: 100 * sqrt(count) * std / SENTENCES for title, std in stds.items() if std}
+        if errors:
+            words = plain_list([f"{number(error, 2)} points by {title} noise" for title, error in errors.items()])
+            found.append(
+                f"Released once at δ = 1e-10, {task} {SENTENCES} test sentences has an error (standard deviation) of "
+                f"{words}."
+            )
+    return found

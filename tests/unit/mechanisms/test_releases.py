@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from lmodp.errors import InvalidValue
-from lmodp.mechanisms import DEFAULT, Banded, Differences, Gaussian, Quantile, Releases, Schedule
+from lmodp.mechanisms import DEFAULT, Banded, Differences, Gaussian, Moments, Quantile, Releases, Schedule, Spherical
 from lmodp.plan import Phase, Plan
+from lmodp.stages.audit_training import not_audited
 
 KINDS = [
     DEFAULT,
@@ -88,3 +89,13 @@ def test_dimension_and_sensitivity_are_of_all_that_an_example_moves():
     counted = plan(both, clip_norm=2.0)
     assert counted.effective_noise_scale == 2 * both.sensitivity and counted.relative_sensitivity == 1
     assert counted.relative_gradient == pytest.approx(1 / both.sensitivity)
+
+
+def test_runs_whose_release_has_no_place_for_canaries_are_not_audited():
+    moments = Plan(
+        noise=Gaussian(std=1.0), sampling_rate=1.0, steps=1, dataset_size=9, releases=Releases(step=Moments())
+    )
+    whole = Plan(noise=Spherical(dimension=4, power=1.0, scale=1.0), sampling_rate=0.5, steps=2, dataset_size=9)
+    plain = Plan(noise=Gaussian(std=1.0), sampling_rate=0.5, steps=2, dataset_size=9)
+    assert not_audited(moments) and not_audited(whole) and not_audited(plain) is None
+    assert Releases.from_dict(moments.releases.to_dict()) == moments.releases

@@ -1,4 +1,4 @@
-"""The noise that few numbers need: programmes and releases."""
+"""The noise that few numbers need: programmes, the kept table, and releases."""
 
 import math
 
@@ -7,8 +7,14 @@ import pytest
 
 from lmodp.accounting.verified import pure_run, verified_run
 from lmodp.mechanisms import Histogram, Laplace, Spherical, load_noise, noise_from_dict
+from lmodp.reporting.figures.wins import sentences
 from lmodp.search.best_scalar import best_single
-from lmodp.search.few_numbers import release, row
+from lmodp.search.few_numbers import COLUMNS, DELTAS, NOISES, NUMBERS, RELEASES, release, row, table
+
+
+@pytest.fixture(scope="module")
+def needed():
+    return {(each["noise"], each["numbers"], each["releases"], each["delta"]): each for each in table()}
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 3.0])
@@ -55,6 +61,46 @@ def test_pure_epsilon_of_several_numbers_is_that_of_the_even_split():
     assert sampled == pytest.approx(math.log1p(0.1 * math.expm1(1.0)))
 
 
+def test_the_table_is_whole_and_says_what_was_expected(needed):
+    assert len(needed) == len(table()) == len(DELTAS) * len(RELEASES) * len(NUMBERS) * len(NOISES)
+    assert all(tuple(each) == COLUMNS for each in table())
+    ratios = [
+        needed["laplace", 1, times, 1e-10]["noise_multiplier"] / needed["gaussian", 1, times, 1e-10]["noise_multiplier"]
+        for times in (1, 16, 1000)
+    ]
+    assert ratios[0] == pytest.approx(0.24, abs=0.005)
+    assert ratios[1] == pytest.approx(0.96, abs=0.01)
+    assert 1.3 < ratios[2] <= math.sqrt(2)
+    assert all(
+        needed["gaussian", count, times, 0.0]["status"] == "unsupported" for count in NUMBERS for times in RELEASES
+    )
+    for (name, *where), each in needed.items():
+        best, one = needed["spherical", *where], needed["laplace", *where]
+        if name == "spherical" and where[0] == 1:  # the best noise of all is the limit
+            others = [needed[other, *where]["noise_multiplier"] for other in NOISES]
+            assert best["noise_multiplier"] <= min(value for value in others if value) * (1 + 1e-5)
+        elif name == "lmo" and each["noise_multiplier"]:
+            assert each["noise_multiplier"] > one["noise_multiplier"] * 0.99
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "releases", "delta"),
+    [("gaussian", 1, 16, 1e-10), ("laplace", 1, 16, 1e-10), ("lmo", 2, 4, 0.0), ("spherical", 2, 1, 1e-10)],
+)
+def test_rows_of_the_table_are_computed_again(needed, name, numbers, releases, delta):
+    kept, found = needed[name, numbers, releases, delta], row(name, numbers=numbers, releases=releases, delta=delta)
+    assert found["noise_multiplier"] == pytest.approx(kept["noise_multiplier"], rel=2e-4)
+    assert {**found, "noise_multiplier": None} == {**kept, "noise_multiplier": None}
+
+
+def test_sentences_are_made_from_the_table(needed):
+    values = {key: each["noise_multiplier"] for key, each in needed.items()}
+    told = " ".join(sentences(values))
+    assert "0.241 times at 1" in told
+    assert "872 test sentences" in told
+    assert sentences({**values, ("laplace", 1, 1, 1e-10): 2 * values["laplace", 1, 1, 1e-10]}) != sentences(values)
+
+
 def test_a_release_has_the_noise_it_says():
     found = [release([3.0, 4.0], sensitivity=0.5, epsilon=1.0) for _ in range(40)]
     noise = noise_from_dict(found[0]["noise"])
@@ -68,17 +114,3 @@ def test_a_release_has_the_noise_it_says():
     assert isinstance(noise_from_dict(single["noise"]), Histogram)
     assert single["noise_std"] < single["others"]["laplace"] < single["others"]["gaussian"]
     assert single["certificate"]["lower"] < single["certificate"]["upper"] <= 1.0
-
-
-def test_one_number_has_the_noise_that_was_expected():
-    """At delta = 1e-10 a Laplace needs about a quarter of the Gaussian's noise once, and as much at 16 releases."""
-
-    def ratio(releases):
-        laplace, gaussian = (
-            row(name, numbers=1, releases=releases, delta=1e-10)["noise_multiplier"] for name in ("laplace", "gaussian")
-        )
-        return laplace / gaussian
-
-    assert ratio(1) == pytest.approx(0.241, abs=0.002)
-    assert ratio(16) == pytest.approx(0.964, abs=0.005)
-    assert row("gaussian", numbers=1, releases=1, delta=0.0)["status"] == "unsupported"

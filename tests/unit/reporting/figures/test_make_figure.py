@@ -17,11 +17,11 @@ from tests.unit.reporting.fabricated import fabricated_results
 @pytest.fixture
 def sources(tmp_path, curves):
     rows = [
-        {"family": family, "steps": steps, "epsilon": epsilon, "dimension": dimension, "noise_ratio": ratio}
-        for family in ("laplace", "lmo-0.3")
-        for steps in (1, 16)
-        for epsilon in (0.1, 1.0)
-        for dimension, ratio in ((1, 0.3), (None, None))
+        {"noise": noise, "numbers": numbers, "releases": releases, "delta": delta, "noise_multiplier": needed}
+        for noise, needed in (("gaussian", 5.0), ("laplace", 4.0), ("lmo", 6.0), ("spherical", 3.0))
+        for numbers in (1, None)
+        for releases in (1, 16)
+        for delta in (0.0, 1e-10)
     ]
     write_json(tmp_path / "wins.json", make_record("map_wins", {"rows": rows}, code="0"))
     search = {"spec": {"epsilon": 0.3, "delta": 1e-10, "accountant": "claimed"}, "point": 0}
