@@ -31,9 +31,9 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
     for line, delta in zip(axes, deltas, strict=True):
         for panel, name in zip(line, NOISES, strict=True):
             _draw_panel(panel, needed, name, delta)
-            panel.set_title(f"{NOISES[name]}, δ = {delta:g}", fontsize=8)
+            panel.set_title(NOISES[name] if delta == deltas[0] else "", fontsize=8)
             panel.set_xlabel("numbers released" if delta == deltas[-1] else "")
-            panel.set_ylabel("releases" if name == "laplace" else "")
+            panel.set_ylabel(f"releases, δ = {delta:g}" if name == "laplace" else "", fontsize=8)
     return figure
 
 
