@@ -26,7 +26,13 @@ _ROUNDING = 1e-9  # of the masses, relatively
 
 
 def shuffled_interval(
-    noise: Gaussian, *, sampling_rate: float, steps: int, delta: float, replace_one: bool = False
+    noise: Gaussian,
+    *,
+    sampling_rate: float,
+    steps: int,
+    delta: float,
+    epochs: float | None = None,
+    replace_one: bool = False,
 ) -> Interval:
     """Return both ends of epsilon for epochs of shuffled batches, shuffled anew in each epoch.
 
@@ -34,16 +40,17 @@ def shuffled_interval(
         noise: at sensitivity 1.
         sampling_rate: batch size over data set size; an epoch has so many steps that no example comes twice.
         steps, delta: of the run.
+        epochs: of the run, where they are what is known; the steps then count for nothing.
         replace_one: an example is replaced by another one, not by nothing.
 
     Raises:
         InvalidValue: an argument is outside its range.
     """
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta)
-    batches = epoch_steps(sampling_rate)
-    whole = steps // math.ceil(1 / sampling_rate - 1e-9)  # an epoch may have one more step, on what is left
+    batches = _epoch_steps(sampling_rate)
+    whole, most = epoch_counts(sampling_rate=sampling_rate, steps=steps, epochs=epochs)
     shift = 2.0 if replace_one else 1.0
-    run: Any = {"sampling_rate": 1.0, "steps": math.ceil(steps / batches), "delta": delta}
+    run: Any = {"sampling_rate": 1.0, "steps": most, "delta": delta}
     upper = both_directions(noise.scaled(1 / shift), **run).upper
     if not whole:  # not one whole epoch: nothing is shown below
         return Interval(0.0, upper)
@@ -54,7 +61,18 @@ def shuffled_interval(
     return Interval(_over_epochs(with_example, without, whole, delta), upper)
 
 
-def epoch_steps(sampling_rate: float) -> int:
+def epoch_counts(*, sampling_rate: float, steps: int, epochs: float | None = None) -> tuple[int, int]:
+    """Return how many whole epochs a run has at least, and in how many epochs an example can be used.
+
+    A loader may drop the last, short batch of an epoch or keep it, so an epoch of known batches is known within one
+    step; epochs that are given are taken as they are.
+    """
+    if epochs is not None:
+        return math.floor(epochs), math.ceil(epochs)
+    return steps // math.ceil(1 / sampling_rate - 1e-9), math.ceil(steps / _epoch_steps(sampling_rate))
+
+
+def _epoch_steps(sampling_rate: float) -> int:
     """Return the number of whole batches that an epoch has."""
     return math.floor(1 / sampling_rate + 1e-9)
 

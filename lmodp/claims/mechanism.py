@@ -36,6 +36,7 @@ class Mechanism:
         dimension: coordinates that a step releases; None for many.
         sampler, adjacency, group_size: as in the claim.
         further: Gaussian releases of another kind: noise multiplier, sampling rate, steps.
+        epochs: where the claim gives them in place of steps. Shuffled batches are counted by them, not by steps.
     """
 
     weak: Noise
@@ -46,6 +47,7 @@ class Mechanism:
     adjacency: str
     group_size: int
     further: tuple[tuple[float, float, int], ...] = ()
+    epochs: float | None = None
 
 
 def lacking(claim: Claim) -> list[str]:
@@ -84,6 +86,7 @@ def mechanism_of(claim: Claim) -> Mechanism:
         adjacency=claim.claimed.adjacency,
         group_size=claim.claimed.group_size,
         further=tuple((item.noise_multiplier, item.sampling_rate, item.steps) for item in claim.further),
+        epochs=run.epochs,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import binom
 
 from lmodp.accounting.neighbours import group_epsilon, replaced_interval
-from lmodp.accounting.shuffling import epoch_steps, shuffled_interval
+from lmodp.accounting.shuffling import epoch_counts, shuffled_interval
 from lmodp.accounting.verified import verified_run
 from lmodp.auditing.bounds import bound_from_scores
 from lmodp.auditing.law import StepLaw
@@ -138,7 +138,8 @@ def shuffled_route(asked: Mechanism) -> Route:
     """Return what is known of shuffled batches."""
     swap = asked.adjacency == "replace_one"
     lower, upper = (
-        shuffled_interval(_gaussian(noise), replace_one=swap, **asked.run) for noise in (asked.strong, asked.weak)
+        shuffled_interval(_gaussian(noise), replace_one=swap, epochs=asked.epochs, **asked.run)
+        for noise in (asked.strong, asked.weak)
     )
     how = "upper end without amplification, lower end by the largest sum of each uniformly shuffled epoch"
     return Route(name="lmodp, shuffling", how=how, lower=lower.lower, upper=_finite(upper.upper))
@@ -146,7 +147,8 @@ def shuffled_route(asked: Mechanism) -> Route:
 
 def epochs_route(asked: Mechanism) -> Route:
     """Return the upper end of shuffled batches by the library: an example enters one sum an epoch."""
-    epochs = math.ceil(asked.run["steps"] / epoch_steps(asked.run["sampling_rate"]))
+    rate, steps = asked.run["sampling_rate"], asked.run["steps"]
+    _, epochs = epoch_counts(sampling_rate=rate, steps=steps, epochs=asked.epochs)
     std = asked.weak.std / (2 if asked.adjacency == "replace_one" else 1)
     upper = _by_library([(std, 1.0, epochs)], asked.run["delta"], upper=True)
     return Route(name=LIBRARY, how=f"{epochs} releases without sampling", lower=None, upper=upper)

@@ -138,7 +138,9 @@ class RunSpec(Section):
         None, description="only where it is what the source gives"
     )
     steps: Count | None = None
-    epochs: Positive | None = Field(None, description="in place of steps: E N / B steps, rounded up")
+    epochs: Positive | None = Field(
+        None, description="in place of steps: E N / B steps, rounded up; E epochs of shuffled batches"
+    )
 
     @model_validator(mode="after")
     def _once(self) -> Self:

@@ -1,11 +1,16 @@
 """Verdicts: right claims hold, planted wrong ones are found, and what proves nothing is unsupported."""
 
+import math
+
 import pytest
 
+from lmodp.accounting.shuffling import shuffled_interval
 from lmodp.claims.check import check_claim
-from lmodp.claims.routes import Route
+from lmodp.claims.mechanism import mechanism_of
+from lmodp.claims.routes import Route, routes_of
 from lmodp.claims.schema import Claim, merged, readings_of
-from lmodp.claims.verdict import BROKEN, HOLDS, NOT_DP, OPEN, POISSON_ONLY, UNSUPPORTED, judged
+from lmodp.claims.verdict import BROKEN, HOLDS, NOT_DP, OPEN, POISSON_ONLY, UNSUPPORTED, ends, judged
+from lmodp.mechanisms import Gaussian
 
 PLACE = {"paper": "table 1"}
 # Few steps and small losses take a tenth of the time: epsilon is .5785.
@@ -116,6 +121,20 @@ def test_a_claim_on_shuffled_batches_holds_only_for_poisson_sampling():
     (reading,) = found["readings"]
     assert reading["lower"] < 3.6 < reading["upper"] and reading["as_poisson"][0]["upper"] < 3.6
     assert checked(**shuffled, claimed={"epsilon": 0.2})["verdict"] == BROKEN  # nor for Poisson samples
+
+
+@pytest.mark.parametrize(
+    ("sizes", "epochs", "least", "most"),
+    [((60000, 256), 15, 15, 15), ((150, 100), 15, 15, 15), ((600, 100), 2.5, 2, 3)],
+)
+def test_of_shuffled_batches_exactly_the_epochs_that_are_given_are_composed(sizes, epochs, least, most):
+    run = {"sampler": "shuffled", "steps": None, "epochs": epochs, "dataset_size": sizes[0], "batch_size": sizes[1]}
+    found = routes_of(mechanism_of(Claim.model_validate(merged(SOUND, {"run": run}))))
+    batches = sizes[0] // sizes[1]
+    steps = [math.ceil(sizes[0] / sizes[1]) * least, batches * most]  # a loader keeps the last batch, or drops it
+    rate = sizes[1] / sizes[0]
+    low, high = (shuffled_interval(Gaussian(std=10.0), sampling_rate=rate, steps=n, delta=1e-5) for n in steps)
+    assert ends(found) == pytest.approx((low.lower, high.upper), rel=1e-3) and f"{most} releases" in found[1].how
 
 
 @pytest.mark.parametrize(
