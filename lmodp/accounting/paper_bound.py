@@ -20,6 +20,7 @@ from lmodp.mechanisms import Gaussian, Laplace, Noise, RateMixture, mixture_of
 from lmodp.mechanisms.arrays import Floats, Orders
 
 ORDERS = np.arange(2, 129)
+_ROUNDING = 4e-15  # of a log moment, which is a sum of logarithms below 10
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def scalar_rdp(noise: Noise, orders: Orders = ORDERS) -> Floats:
     """Return the scalar Renyi bound at ``orders``, ``inf`` outside the domain."""
     if isinstance(noise, Gaussian):
         return orders / (2 * noise.variance)
-    return scalar_log_moments(mixture_of(noise), orders) / (orders - 1)
+    # A moment below rounding is not known, and many steps would multiply its error: it counts as the rounding.
+    return np.maximum(scalar_log_moments(mixture_of(noise), orders), _ROUNDING) / (orders - 1)
 
 
 def pure_scalar(noise: Noise) -> StepEpsilon:

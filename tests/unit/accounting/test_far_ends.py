@@ -100,6 +100,10 @@ def bounded(work, before):
         {"noise": {"family": "laplace", "scale": 1e-80}},
         {"noise": {"family": "laplace", "scale": 1e80}},
         {"noise": {"family": "laplace", "scale": 1e6}, "dimension": 7},
+        {
+            "noise": {"family": "laplace_mixture", "rate": {"exponential": {"weight": 1.0, "rate": 8e19}}},
+            **{"sampling_rate": 1.0, "steps": 8 * 10**19, "delta": 1e-323, "dimension": 1},
+        },
         {"noise": {"family": "laplace", "scale": 1e-12}, "sampling_rate": 1e-30, "dimension": 1},
         {"noise": {"family": "laplace_mixture", "rate": {"gamma": {"weight": 1, "shape": 1e18, "scale": 1e-18}}}},
         {"noise": {"family": "laplace_mixture", "rate": {"gamma": {"weight": 1, "shape": 1e-3, "scale": 1}}}},
