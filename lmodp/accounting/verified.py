@@ -160,8 +160,21 @@ def verified_run(
     """
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta, dimension=dimension)
     answer = _full if full else _quick
-    with np.errstate(over="ignore", divide="ignore"):  # logarithms of 0 and powers beyond doubles, at the far ends
-        return answer(noise, dimension, sampling_rate=sampling_rate, steps=steps, delta=delta)
+    try:
+        with np.errstate(over="ignore", divide="ignore"):  # logarithms of 0 and powers beyond doubles, at the far ends
+            return answer(noise, dimension, sampling_rate=sampling_rate, steps=steps, delta=delta)
+    except Unsupported as error:  # a law of one's own that is not what its functions say
+        return Verified(
+            lower=0.0,
+            upper=math.inf,
+            upper_rdp=math.inf,
+            order=None,
+            worst_shift=None,
+            route="rdp",
+            status="unsupported",
+            reason=str(error),
+            find_limit=lambda: math.nan,
+        )
 
 
 @lru_cache(maxsize=256)

@@ -1,9 +1,11 @@
 """Spherical noise, one number of any law and Gaussian mixtures, against closed forms and samples."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from lmodp.accounting.pld.bounds import cell_interval, scalar_interval
@@ -11,7 +13,16 @@ from lmodp.accounting.pld.cells import cells_of
 from lmodp.accounting.pld.spherical import RELATIVE_ERROR, spherical_cells
 from lmodp.accounting.verified import verified_run
 from lmodp.errors import InvalidValue
-from lmodp.mechanisms import Gaussian, GaussianMixture, Histogram, Laplace, Spherical, load_noise, noise_from_dict
+from lmodp.mechanisms import (
+    Gaussian,
+    GaussianMixture,
+    Histogram,
+    Laplace,
+    Noise,
+    Spherical,
+    load_noise,
+    noise_from_dict,
+)
 
 RUN = {"sampling_rate": 0.05, "steps": 40, "delta": 1e-7}
 STAIRCASE = Histogram(width=0.5, masses=(0.3, 0.2, 0.1, 0.1), ratio=0.75)
@@ -127,3 +138,43 @@ def test_smaller_shifts_never_have_a_larger_hockey_stick():
                 np.maximum(noise.density(x - v) - ratio * noise.density(x), 0).sum() for v in np.arange(0, 1.75, 1 / 8)
             ]
             assert np.all(np.diff(sticks) >= -1e-6 * max(sticks))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Humps(Noise):
+    """|X| has the density (w + (1 - w) x) exp(-x), which rises up to x = (1 - 2 w) / (1 - w) where w is below 1/2."""
+
+    family = "humps"
+    scale: float
+    weight: float
+    mass: float = 1.0  # of the survival, where it is not that of the density
+
+    def scaled(self, factor):
+        return Humps(scale=self.scale * factor, weight=self.weight, mass=self.mass)
+
+    def log_density(self, x):
+        z = np.abs(np.asarray(x, dtype=float)) / self.scale
+        return np.log(self.weight + (1 - self.weight) * z) - z - math.log(2 * self.scale)
+
+    def log_survival(self, x):
+        z = np.maximum(x, 0.0) / self.scale
+        return self.mass * (np.log1p((1 - self.weight) * z) - z)
+
+    def inverse_log_survival(self, exponent):
+        return self.scale * np.vectorize(lambda e: brentq(lambda z: -self.log_survival(z * self.scale) - e, 0, 1e4))(
+            exponent
+        )
+
+
+@pytest.mark.parametrize(
+    ("weight", "mass", "refused"), [(0.01, 1, True), (0.3, 1, True), (0.5, 1, False), (1, 1, False), (1, 1.01, True)]
+)
+def test_a_law_whose_density_rises_or_is_not_that_of_its_survival_has_no_bound(weight, mass, refused):
+    """The ranges of the losses rest on both: two humps would have had 2.777 for an epsilon above 15."""
+    noise = Humps(scale=1.5, weight=weight, mass=mass)
+    found = verified_run(noise, dimension=1, **RUN)
+    assert (found.status == "unsupported") is refused
+    if refused:
+        assert "the density rises on x > 0, or density and survival are not of one law" in found.reason
+    else:
+        assert 0 < found.lower <= found.upper < math.inf

@@ -16,6 +16,7 @@ import numpy as np
 from lmodp.accounting.pld.lattice import LatticePair
 from lmodp.accounting.pld.profile import mass_between, sampled_loss
 from lmodp.accounting.pld.spherical import RELATIVE_ERROR, largest_spherical_loss, spherical_cells
+from lmodp.errors import Unsupported
 from lmodp.mechanisms import Noise, Spherical
 from lmodp.mechanisms.arrays import Floats
 
@@ -25,6 +26,7 @@ _COARSE, _FINEST, _PER_DEVIATION = 2**11, 2**18, 64  # cells of any law: those t
 _PER_SPREAD, _MOST_SPHERICAL = 20, 2**13  # cells a standard deviation of the loss, about, and the most
 _BARE = 1e-40  # masses of P below it are not known: then Q's mass and the range of the loss say what they can be
 _OUTWARDS = 1e-13  # rounding of a loss
+_UNEVEN, _UNSEEN = 1e-6, 1e-12  # relative and absolute error of a cell's mass and of its density's bounds
 _BESIDE = 1e-9  # the largest loss lies so far, relatively, below a lattice value
 
 
@@ -147,6 +149,17 @@ def _one_number(noise: Noise, outside: float) -> Cells:
     return coarse if finer <= _COARSE else _cut(noise, outside, min(math.ceil(finer), _FINEST))
 
 
+def _require_one_law(width: Floats, mass: Floats, low: Floats, high: Floats) -> None:
+    """Refuse a law whose cells' masses are not within the bounds of its log density: the loss's range rests on them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        least, most = width * np.exp(low), width * np.exp(high)
+        sound = (low <= high + _UNEVEN) & (mass <= most * (1 + _UNEVEN) + _UNSEEN)
+        sound &= mass >= least * (1 - _UNEVEN) - _UNSEEN
+    if not sound[~np.isnan(least) & ~np.isnan(most)].all():
+        rule = "the density rises on x > 0, or density and survival are not of one law"
+        raise Unsupported(f"{rule}: no bound on epsilon is proven. The contract's tests say which.")
+
+
 def _cut(noise: Noise, outside: float, count: int) -> Cells:
     """Cut the half line x >= 1/2, on which the loss log p(x - 1) - log p(x) is not negative.
 
@@ -166,6 +179,8 @@ def _cut(noise: Noise, outside: float, count: int) -> Cells:
     (q_low, q_high), (p_low, p_high) = (
         noise.log_density_bounds(a, b) for a, b in ((near_low, near_high), (far_low, far_high))
     )
+    _require_one_law(near_high - near_low, q, q_low, q_high)
+    _require_one_law(far_high - far_low, p, p_low, p_high)
     there = (q > 0) | (p > 0)
     with np.errstate(invalid="ignore"):
         low, high = np.fmax(q_low - p_high, 0.0)[there], np.fmax(q_high - p_low, 0.0)[there]
