@@ -190,6 +190,14 @@ def check_method(method: Method, name: str) -> None:
         "does not bound the sensitivity, so no privacy statement is possible",
         "Use 'flat', or set calibrations = ().",
     )
+    defined = type(method).build_optimizer is not Method.build_optimizer
+    require(
+        bool(method.after_noise) == defined,
+        "after_noise",
+        method.after_noise,
+        "says in a few words what build_optimizer() returns: a method has both or neither",
+        _CONTRACT,
+    )
     require(
         method.private or type(method).mechanism is Method.mechanism,
         "calibrations",

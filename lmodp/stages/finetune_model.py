@@ -18,7 +18,16 @@ from torch import nn
 from tqdm import tqdm
 
 from lmodp.engines.foreign import load_engine, train_foreign
-from lmodp.errors import DamagedFile, LmodpError, MissingFile, Unsupported
+from lmodp.errors import (
+    FOREIGN_ERRORS,
+    DamagedFile,
+    InvalidValue,
+    LmodpError,
+    MissingFile,
+    Unsupported,
+    describe_error,
+    require,
+)
 from lmodp.mechanisms import released
 from lmodp.models.prepare_model import weights_hash
 from lmodp.records.record import failed, read_sealed, write_sealed
@@ -124,8 +133,18 @@ def settings_of(spec: CellSpec) -> TrainingSettings:
 
 
 def after_noise_of(method: Method) -> AfterNoise | None:
-    """Return what a method does with the noisy gradient, or None."""
-    return AfterNoise(method.after_noise, method.build_optimizer) if method.after_noise else None
+    """Return what a method does with the noisy gradient, or None; an error of the method is one of its cell alone."""
+
+    def build(*arguments: Any) -> torch.optim.Optimizer:
+        try:
+            found = method.build_optimizer(*arguments)
+        except FOREIGN_ERRORS as error:
+            raise InvalidValue(f"{method.name}: build_optimizer(): {describe_error(error)}") from error
+        rule = "must be a torch.optim.Optimizer"
+        require(isinstance(found, torch.optim.Optimizer), f"{method.name}: build_optimizer()", found, rule)
+        return found
+
+    return AfterNoise(method.after_noise, build) if method.after_noise else None
 
 
 def seeds_of(spec: CellSpec, repetition: int) -> dict[str, int]:

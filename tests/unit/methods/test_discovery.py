@@ -150,6 +150,11 @@ def test_a_name_defined_twice_is_neither_of_the_two(site):
             method_text("odd", body="def published_point(self, **data):\n    return ()"),
             "Did you mean 'published_points'? A helper of your own begins with an underscore.",
         ),
+        (method_text("odd", body="after_noise = 'a filter'"), "a method has both or neither"),
+        (
+            method_text("odd", body="def build_optimizer(self, parameters, settings, plan):\n    return None"),
+            "after_noise = None: says in a few words what build_optimizer() returns",
+        ),
         ("import sys; sys.exit('no licence')", "import error: SystemExit: no licence (odd.py, line 1)"),
         ("raise ValueError('first\\nsecond')", "import error: ValueError: first second"),
         (method_text("odd", body="calibrations = ()"), "must not be empty for a method that defines mechanism()"),
