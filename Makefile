@@ -46,7 +46,7 @@ lint: setup
 	$(BIN)/python workflow/lint.py
 
 # The documentation site, build/docs/index.html: a broken link or an unknown page is an error.
-# All published claims: records, the board and a page for each. Two minutes from nothing.
+# All published claims: records, the board and a page for each. Three minutes from nothing.
 claims: setup
 	$(BIN)/lmodp claims check all
 

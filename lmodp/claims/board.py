@@ -17,6 +17,14 @@ from lmodp.reporting.tables.render import Page, Table, markdown, to_markdown
 Records = Mapping[str, Mapping[str, Any]]
 BOARD, PAGES, HTML = Path("docs/claims.md"), Path("docs/claims"), Path("results/claims/board.html")
 TITLE = "Claims checked"
+WORDS = {
+    "poisson": "Poisson samples",
+    "fixed_size": "batches of a fixed size, each drawn anew",
+    "shuffled": "shuffled batches",
+    "full_batch": "full batches",
+    "add_or_remove_one": "one example more or less",
+    "replace_one": "one example replaced",
+}
 _LONG = re.compile(r"\d+\.\d{6,}")  # a number with more digits than a reader needs
 HEADS = ("claim", "paper", "setting", "claimed ε", "δ", "proven interval", "verdict", "evidence")
 CAPTION = (
@@ -105,6 +113,7 @@ def claim_page(name: str, record: Mapping[str, Any]) -> str:
         f"# {markdown(name)}",
         f"{markdown(spec['title'])} ({markdown(spec['source'])}): {markdown(spec['setting'])}.",
         f"**Verdict: {record['verdict']}.** {markdown(_sentence(record['because']))} {_sentence(record['review'])}",
+        *([relative] if (relative := _relative(spec)) else []),
         *(block for reading in record["readings"] for block in _reading(reading)),
         "## What is claimed, and where it is written",
         "\n".join(_settings(spec)),
@@ -116,14 +125,28 @@ def claim_page(name: str, record: Mapping[str, Any]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def _relative(spec: Mapping[str, Any]) -> str:
+    """Return a warning where a printed noise multiplier is taken over another sensitivity than the clip norm."""
+    length, given = spec["release"].get("sensitivity", 1.0), (spec.get("noise") or {}).get("noise_multiplier")
+    if given is None or length == 1:
+        return ""
+    return (
+        f"Beware: the sensitivity is given as {length:g}, so the noise multiplier {given:g} is judged as "
+        f"{given / length:g} clip norms. A multiplier that is relative to the clip norm of a sum needs no sensitivity."
+    )
+
+
 def _reading(reading: Mapping[str, Any]) -> list[str]:
     known, name = reading["settings"], reading["name"]
     facts = f"Claimed: ε = {number(reading['epsilon'])} at δ = {_delta(reading['delta'])}."
     if known:
         laws = (_LONG.sub(lambda found: f"{float(found[0]):.6g}", json.dumps(law)) for law in known["noise"])
         noise = " to ".join(dict.fromkeys(laws))
+        much = f"{known['epochs']:g} epochs" if "epochs" in known else f"{count(known['steps'])} steps"
+        size = f", {known['group_size']} times" if known["group_size"] > 1 else ""
         facts += (
-            f" Checked: sampling rate {known['sampling_rate']:.6g}, {count(known['steps'])} steps, noise `{noise}`."
+            f" Checked: {WORDS[known['sampler']]}, sampling rate {known['sampling_rate']:.6g}, {much}, noise "
+            f"`{noise}`, neighbours differ by {WORDS[known['adjacency']]}{size}."
         )
     rows = [
         (route["name"] + note, route["how"], at_least(route["lower"], 6), _upper(route["upper"]))

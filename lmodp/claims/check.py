@@ -70,6 +70,7 @@ def _computed(claim: Claim, found: dict[str, Any]) -> Verdict:
     found["settings"] = {
         "noise": [asked.weak.to_dict(), asked.strong.to_dict()],
         **asked.run,
+        **({"epochs": asked.epochs} if asked.epochs and asked.sampler == "shuffled" else {}),
         **{name: getattr(asked, name) for name in ("dimension", "sampler", "adjacency", "group_size", "further")},
     }
     routes = routes_of(asked)
@@ -77,6 +78,8 @@ def _computed(claim: Claim, found: dict[str, Any]) -> Verdict:
     found |= {"routes": [asdict(route) for route in routes], "lower": lower, "upper": upper}
     if asked.sampler != "shuffled":
         return judged(claimed.epsilon, routes, rounded_to=claimed.rounded_to)
-    poisson = routes_of(replace(asked, sampler="poisson"))
+    # The customary accountants of code are those of Poisson samples. A paper that shuffles is taken at its word.
+    as_poisson = claim.about == "code" or (claim.noise is not None and claim.noise.by_code is not None)
+    poisson = routes_of(replace(asked, sampler="poisson")) if as_poisson else []
     found["as_poisson"] = [asdict(route) for route in poisson]
     return judged_shuffled(claimed.epsilon, routes, poisson, rounded_to=claimed.rounded_to)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,9 @@ def checked(path: Path) -> dict[str, Any]:
     """
     claim = load_claim(path)
     kept = record_path(path.stem) if path.resolve().parent == FOLDER.resolve() else None
-    inputs, code = {f"claims/{path.name}": input_hash(path)}, stage_code(STAGE)
-    if kept and (record := _standing(kept, inputs, code)):
+    if kept and (record := kept_record(path.stem)) and not changed_since(path.stem, record):
         return record
+    inputs, code = {f"claims/{path.name}": input_hash(path)}, stage_code(STAGE)
     content = {"spec": plain(claim.model_dump(mode="json", exclude_defaults=True)), **check_claim(readings_of(claim))}
     record = make_record(STAGE, content, code=code, packages=get_stage(STAGE).packages, inputs=inputs)
     if kept:
@@ -53,31 +54,25 @@ def checked(path: Path) -> dict[str, Any]:
 
 
 def kept_records() -> dict[str, dict[str, Any]]:
-    """Return the records of all claims by id, in the order of their names.
-
-    Raises:
-        MissingFile: a claim has none yet.
-    """
-    return {path.stem: kept_record(path.stem) for path in claim_files()}
+    """Return the records of all claims by id, in the order of their names; a claim without one is left out."""
+    found = {path.stem: kept_record(path.stem) for path in claim_files()}
+    return {name: record for name, record in found.items() if record is not None}
 
 
-def kept_record(claim: str) -> dict[str, Any]:
-    """Return the record of a claim by its id.
-
-    Raises:
-        MissingFile: it has none yet.
-    """
-    if not record_path(claim).is_file():
-        raise MissingFile(f"claim = {claim!r}: is not checked yet. Type: lmodp claims check {claim}")
-    return read_record(record_path(claim))
-
-
-def _standing(path: Path, inputs: dict[str, str], code: str) -> dict[str, Any] | None:
+def kept_record(claim: str) -> dict[str, Any] | None:
+    """Return the record of a claim by its id; None if it has none that can be read."""
     try:
-        record = read_record(path)
+        return read_record(record_path(claim))
     except (MissingFile, DamagedFile):
         return None
-    return record if record["inputs"] == inputs and record["created_by"]["code"] == code else None
+
+
+def changed_since(claim: str, record: Mapping[str, Any]) -> str:
+    """Return what has changed since a claim was checked: its file, the code, or nothing ("")."""
+    path = FOLDER / f"{claim}.yaml"
+    if record["inputs"] != {f"claims/{path.name}": input_hash(path)}:
+        return "the file"
+    return "" if record["created_by"]["code"] == stage_code(STAGE) else "the code"
 
 
 def find_claim(wanted: str) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lmodp.errors import ConfigError, Fault
+from lmodp.errors import ConfigError, Fault, nearest
 from lmodp.grid.config import read_yaml, validated
 from lmodp.grid.sections import Section
 from lmodp.grid.types import Commit, Count, Name, Number, Positive, Probability
@@ -54,6 +56,13 @@ class Claimed(Section):
     group_size: Count = Field(1, description="examples that neighbouring data sets differ in")
     unit: Text = Field("example", description="who is protected")
     rounded_to: Positive | None = Field(None, description="unit of the last digit, where epsilon is a rounded result")
+
+    @model_validator(mode="after")
+    def _last_digit(self) -> Self:
+        last = 10.0 ** min(0, int(Decimal(repr(self.epsilon)).normalize().as_tuple().exponent))
+        if self.rounded_to is not None and self.rounded_to > last * (1 + 1e-9):
+            raise ValueError(f"rounded_to may be at most {last:g}, the last digit of epsilon as it is written")
+        return self
 
 
 class Release(Section):
@@ -213,6 +222,12 @@ REMEDIES = {
 }
 
 
+# What the template says before anybody has written a claim into it.
+PLACEHOLDERS = {
+    "the paper's title", "arXiv 0000.00000", "model, data set and row, in one line", "table 0", "owner/name", "0" * 40,
+}  # fmt: skip
+
+
 def load_claim(path: Path | str) -> Claim:
     """Read and check a claim file, and each of its readings.
 
@@ -222,18 +237,54 @@ def load_claim(path: Path | str) -> Claim:
     """
     values = read_yaml(path, "claim", "The claims are in claims/; `lmodp claims new` writes one.")
     claim = validated(Claim, values, source=str(path), remedies=REMEDIES)
-    faults = []
-    if not Path(path).stem.startswith(f"{claim.paper}-"):
-        rule = f"must begin the name of the file, which is {Path(path).name}"
-        faults.append(Fault("paper", claim.paper, rule, "Name the file <paper>-<row>.yaml."))
-    if lacking := sorted(claim.given() - {setting for place in claim.places for setting in place.of}):
-        faults.append(Fault("places", "...", f"lacks {', '.join(lacking)}", "Say where each setting is written."))
+    faults = [*_faults(claim), *_faults_of_file(claim, Path(path))]
+    plain = {key: item for key, item in values.items() if key != "readings"}
+    for place, reading in enumerate(claim.readings):
+        try:
+            changed = validated(Claim, merged(plain, reading.changes), source=str(path), remedies=REMEDIES)
+            found = [fault for fault in _faults(changed) if fault not in faults]
+        except ConfigError as error:
+            found = list(error.faults)
+        faults += [replace(fault, name=f"readings.{place}: {fault.name}") for fault in found]
     if faults:
         raise ConfigError(str(path), faults)
-    for place, reading in enumerate(claim.readings):
-        changed = merged({key: item for key, item in values.items() if key != "readings"}, reading.changes)
-        validated(Claim, changed, source=f"{path}, readings.{place}", remedies=REMEDIES)
     return claim
+
+
+def _faults(claim: Claim) -> Iterator[Fault]:
+    """Yield what no single key shows, of a claim or of one of its readings."""
+    if claim.about == "code" and claim.run.sampler == "poisson":
+        if any(item.finding == "shuffled_batches" for item in claim.checks):
+            rule = "contradicts the finding shuffled_batches in a claim about code"
+            yield Fault("run.sampler", "poisson", rule, "Write sampler: shuffled, or about: paper.")
+
+
+def _faults_of_file(claim: Claim, path: Path) -> Iterator[Fault]:
+    """Yield what a claim says that its file, the files beside it and the template contradict."""
+    if not path.stem.startswith(f"{claim.paper}-"):
+        rule = f"must begin the name of the file, which is {path.name}"
+        yield Fault("paper", claim.paper, rule, "Name the file <paper>-<row>.yaml.")
+    if lacking := sorted(claim.given() - {setting for place in claim.places for setting in place.of}):
+        yield Fault("places", "...", f"lacks {', '.join(lacking)}", "Say where each setting is written.")
+    names = [item.name for item in claim.readings]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Fault("readings", name, "is the name of two readings", "Give each its own.")
+    known = [item.stem for folder in {path.parent, FOLDER} for item in folder.glob("*.yaml")]
+    for place, name in enumerate(claim.see):
+        if name not in known:
+            yield Fault(f"see.{place}", name, "is no claim", nearest(name, known) if known else "")
+    for key, value in _leaves(claim.model_dump(exclude_unset=True)):
+        if value in PLACEHOLDERS:
+            yield Fault(key, value, "is the template's own text", "Write what the source says.")
+
+
+def _leaves(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each plain value with the path to it."""
+    if isinstance(values, Mapping | list):
+        for key, item in values.items() if isinstance(values, Mapping) else enumerate(values):
+            yield from _leaves(item, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, values
 
 
 def readings_of(claim: Claim) -> dict[str, Claim]:

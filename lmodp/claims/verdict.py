@@ -6,7 +6,7 @@
 ``does not hold``                          claimed < proven lower end
 ``open``                                   claimed lies within the proven interval, or readings differ
 ``not differentially private as coded``    a finding about the code of which no accountant can make up for
-``holds only for Poisson sampling``        shuffled batches, accounted as if they were Poisson samples
+``holds only for Poisson sampling``        code that shuffles its batches and accounts for them as Poisson samples
 ``unsupported``                            what is missing is said
 =========================================  ==================================================================
 """
@@ -60,21 +60,23 @@ def judged(claimed: float, routes: list[Route], *, rounded_to: float | None = No
 def judged_shuffled(
     claimed: float, routes: list[Route], poisson: list[Route], *, rounded_to: float | None = None
 ) -> Verdict:
-    """Return the verdict on shuffled batches, which the claim accounts as Poisson samples.
+    """Return the verdict on shuffled batches, and what it would be for Poisson samples if they are accounted so.
 
     Args:
         claimed, rounded_to: as in `judged`.
         routes: to the epsilon of shuffled batches.
-        poisson: to the epsilon that Poisson samples would have.
+        poisson: to the epsilon that Poisson samples would have; empty if nobody accounts for them so.
     """
-    found, assumed = (judged(claimed, item, rounded_to=rounded_to) for item in (routes, poisson))
-    lower, upper = (at_least(ends(routes)[0], 6), at_most(ends(routes)[1], 6))
-    known = f"of uniformly shuffled batches epsilon is known to be at least {lower} and at most {upper}"
+    found = judged(claimed, routes, rounded_to=rounded_to)
     if found.verdict in (HOLDS, UNSUPPORTED):
         return found
+    lower, upper = (at_least(ends(routes)[0], 6), at_most(ends(routes)[1], 6))
+    word = "the claim does not hold" if found.verdict == BROKEN else "whether the claim holds is not known"
+    known = f"for shuffled batches {word}: epsilon is at least {lower} if the order is uniform, and at most {upper}"
+    assumed = judged(claimed, poisson, rounded_to=rounded_to) if poisson else found
     if assumed.verdict == HOLDS:
         return Verdict(POISSON_ONLY, f"for Poisson samples {assumed.reason}; {known}")
-    return found if found.verdict == BROKEN else Verdict(OPEN, known)
+    return Verdict(found.verdict, known)
 
 
 def ends(routes: list[Route]) -> tuple[float | None, float | None]:

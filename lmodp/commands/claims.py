@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmodp.commands.printing import interval
-from lmodp.errors import InvalidValue, MissingFile, require
+from lmodp.commands.printing import interval, table
+from lmodp.errors import InvalidValue, LmodpError, MissingFile, require
 from lmodp.pipeline.console import near, typed
 
 if TYPE_CHECKING:
@@ -61,30 +62,62 @@ def _check(arguments: argparse.Namespace) -> int:
 
     logging.getLogger("absl").setLevel(logging.ERROR)  # the library tells of orders that it leaves out
     every = arguments.claims == ["all"]
-    paths = claim_files() if every else [find_claim(name) for name in arguments.claims]
-    for path in paths:
+    paths, faulty = claim_files() if every else arguments.claims, []
+    for given in paths:
         start = time.monotonic()
-        record = checked(path)
-        text = _row(path.stem, record) if len(paths) > 1 else claim_page(path.stem, record)
+        try:
+            path = find_claim(str(given))
+            record = checked(path)
+        except LmodpError as error:
+            if len(paths) == 1:
+                raise
+            faulty.append(str(given))
+            print(error, file=sys.stderr, flush=True)
+            continue
+        text = _line(path.stem, record) if len(paths) > 1 else claim_page(path.stem, record)
         print(text, f"({time.monotonic() - start:.0f} s)", flush=True)
-    if every:
+    if faulty:
+        print(f"not checked: {', '.join(faulty)}{'. The board is left as it was' * every}", file=sys.stderr)
+    elif every:
         print("wrote", ", ".join(str(path) for path in write_board(kept_records())[:2]), "and a page for each claim")
-    return 0
+    return 2 if faulty else 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
     from lmodp.claims.board import claim_page
-    from lmodp.claims.desk import find_claim, kept_record, kept_records
+    from lmodp.claims.desk import changed_since, claim_files, find_claim, kept_record
 
-    name = find_claim(arguments.claim).stem if arguments.claim else ""
-    found = kept_record(name) if name else kept_records()
+    one = find_claim(arguments.claim).stem if arguments.claim else ""
+    names = [one] if one else [path.stem for path in claim_files()]
+    found = {name: kept_record(name) for name in names}
+    if one and not found[one]:
+        raise MissingFile(f"claim = {one!r}: is not checked yet. Type: {typed('lmodp')} claims check {one}")
+    stale = {name: changed_since(name, record) for name, record in found.items() if record}
     if arguments.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        print(json.dumps(found[one] if one else found, indent=1, ensure_ascii=False))
+    elif (record := found.get(one)) is not None:
+        print(claim_page(one, record))
     else:
-        print(claim_page(name, found) if name else "\n".join(_row(*item) for item in found.items()))
+        rows = [row for name, record in found.items() for row in _rows(name, record, stale.get(name, ""))]
+        print(table(("claim", "claimed", "proven interval", "verdict"), rows))
+    for what in sorted({what for what in stale.values() if what}):
+        old = [name for name, found in stale.items() if found == what]
+        which, command = (one, one) if one else (f"{len(old)} of {len(names)} claims", "all")
+        told = f"{which}: {what} has changed since the check. Type: {typed('lmodp')} claims check {command}"
+        print(told, file=sys.stderr if arguments.json else sys.stdout)
     return 0
 
 
-def _row(name: str, record: Mapping[str, Any]) -> str:
-    ends = " | ".join(f"{item['epsilon']:g} [{interval(item)}]" for item in record["readings"])
+def _rows(name: str, record: Mapping[str, Any] | None, stale: str) -> list[tuple[str, ...]]:
+    if record is None:
+        return [(name, "-", "-", "not checked yet")]
+    note = f" ({stale} has changed since)" if stale else ""
+    return [
+        (name, f"{item['epsilon']:g}", interval(item) if item["routes"] else "-", item["verdict"] + note)
+        for item in record["readings"]
+    ]
+
+
+def _line(name: str, record: Mapping[str, Any]) -> str:
+    ends = " | ".join(f"{claimed} [{proven}]" for _, claimed, proven, _ in _rows(name, record, ""))
     return f"{name:40s} {ends}  {record['verdict']}"

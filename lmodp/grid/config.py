@@ -8,12 +8,14 @@ value, rule and remedy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from lmodp.errors import ConfigError, Fault, MissingFile, nearest, shortened
 from lmodp.grid.checks import contradictions
@@ -25,6 +27,21 @@ REMEDIES = {
     "delta": "Give a probability below 1 / data set size, such as 1e-10.",
     "trainable": "Give full, head, bitfit, {last_layers: k} or {lora: {rank: r}}.",
 }
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Plain values; a key that is written twice in one mapping is an error."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} is written twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return node
 
 
 def load_config(path: Path | str) -> Config:
@@ -46,7 +63,7 @@ def read_yaml(path: Path | str, name: str, remedy: str) -> Any:
 
     Raises:
         MissingFile: there is no such file.
-        ConfigError: not YAML.
+        ConfigError: not YAML, or a key is written twice, of which YAML readers keep the last without a word.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -56,7 +73,7 @@ def read_yaml(path: Path | str, name: str, remedy: str) -> Any:
         given, reason = shortened(repr(str(path))), shortened(str(error))
         raise MissingFile(f"{name} = {given}: cannot be read ({reason}). {remedy}") from None
     try:
-        return yaml.safe_load(text)
+        return _UniqueKeys(text).get_single_data()
     except yaml.YAMLError as error:
         raise ConfigError(str(path), [Fault("file", str(path), f"is not valid YAML ({error})")]) from None
 
@@ -102,10 +119,21 @@ def _fault(item: Any, top: type[Section], remedies: Mapping[str, str]) -> Fault:
     if item["type"] == "extra_forbidden":
         return Fault(name, item["input"], "unknown key", nearest(str(path[-1]), _keys_at(path[:-1], top)))
     if item["type"] == "missing":
-        return Fault(name, None, "is required", "Add it to the file.")
+        field = next((known[path[-1]] for known in _fields_at(path[:-1], top) if path[-1] in known), None)
+        unknown = field is not None and type(None) in get_args(field.annotation)
+        remedy = (
+            f"Add it to the file; write {path[-1]}: null if it is not printed." if unknown else "Add it to the file."
+        )
+        return Fault(name, None, "is required", remedy)
     rule = item["msg"].removeprefix("Value error, ")
     key = next((part for part in reversed(path) if isinstance(part, str)), "")
-    return Fault(name, item["input"], rule[0].lower() + rule[1:], remedies.get(key, ""))
+    remedy = remedies.get(key, "")
+    if item["type"] == "model_type" and not remedy:
+        return Fault(name, item["input"], f"must be a section of keys: {', '.join(_keys_at(path, top))}")
+    if item["type"] == "literal_error" and not remedy:
+        close = nearest(str(item["input"]), re.findall("'([^']*)'", item["ctx"]["expected"]))
+        remedy = close if close.startswith("Did") else ""
+    return Fault(name, item["input"], rule[0].lower() + rule[1:], remedy)
 
 
 def _is_branch(part: Any) -> bool:
@@ -115,11 +143,15 @@ def _is_branch(part: Any) -> bool:
 
 def _keys_at(path: list[Any], top: type[Section]) -> list[str]:
     """The keys allowed at a place of the file."""
+    return [field.alias or name for known in _fields_at(path, top) for name, field in known.items()]
+
+
+def _fields_at(path: list[Any], top: type[Section]) -> list[dict[str, FieldInfo]]:
+    """The fields of each section that a place of the file may hold."""
     found: list[Any] = [top]
     for part in path:
         found = [inner for annotation in found for inner in _inside(annotation, part)]
-    sections = [section for annotation in found for section in _sections(annotation)]
-    return [field.alias or name for section in sections for name, field in section.model_fields.items()]
+    return [section.model_fields for annotation in found for section in _sections(annotation)]
 
 
 def _inside(annotation: Any, part: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from snakemake.utils import update_config
 sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
 from lmodp.errors import LmodpError
+from lmodp.grid.config import read_yaml
 from lmodp.pipeline.bundles import Bundles
 from lmodp.pipeline.cluster import refuse, resources, too_large, unfit_for_slurm
 from lmodp.pipeline.console import Console, closing_lines, near, speak_plainly, typed
@@ -37,6 +38,8 @@ def told(work, *arguments):
         raise WorkflowError(str(error)) from None
 
 
+for _file in workflow.overwrite_configfiles:
+    told(read_yaml, _file, "configfile", "")  # Snakemake says nothing of a key that is written twice
 update_config(config, as_in_a_file(dict(workflow.config_settings.config)))
 LAYOUT = told(Layout.from_values, config)
 

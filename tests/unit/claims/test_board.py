@@ -26,7 +26,9 @@ def checkout(tmp_path, monkeypatch):
         asked = argparse.Namespace(what="new", name=f"mine-{row}")
         assert command.run(asked) == 0
         path = Path(f"claims/mine-{row}.yaml")
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text()) | {"title": "Mine", "source": "made up", "setting": "one row"}
+        values["places"][0]["paper"] = "table 1"
+        values["places"][1] |= {"repository": "me/mine", "commit": "1" * 40}
         if row == "few":
             values["noise"] = {"origin": "printed", "noise_multiplier": 1.1}
             values["run"] = {"sampler": "poisson", "dataset_size": 60000, "batch_size": 600, "steps": 10}
@@ -77,15 +79,52 @@ def test_a_page_has_numbers_routes_places_and_the_command(checkout):
     for part in (
         "lmodp, verified",
         "dp-accounting",
-        "table 0",
+        "table 1",
         "lmodp claims check mine-few",
         "not reviewed by others",
     ):
         assert part in page
     assert "not written in any source that was found: noise" in claim_page("mine-unknown", records["mine-unknown"])
     assert summary(records)[0] == "2 claims of 1 paper; 1 claim of 1 paper with a verdict."
+    assert (
+        "Checked: Poisson samples, sampling rate 0.01, 10 steps," in page
+        and "neighbours differ by one example more or less" in page
+    )
+    spec = records["mine-few"]["spec"] | {"release": {"sensitivity": 0.1}}
+    assert "Beware" not in page and "judged as 11 clip" in claim_page("a", records["mine-few"] | {"spec": spec})
     html = board_html(records)
     assert 'id="filter"' in html and 'id="mine-few"' in html and "<td>mine" not in html.replace("<td><a", "")
+
+
+def show(capsys, *arguments):
+    assert main(["claims", "show", *arguments]) == 0
+    return capsys.readouterr()
+
+
+def test_what_is_shown_tells_what_is_unchecked_and_what_has_changed_since(checkout, capsys):
+    check("mine-few", "mine-unknown")
+    capsys.readouterr()
+    assert "changed" not in show(capsys).out
+    path = Path("claims/mine-few.yaml")
+    path.write_text(path.read_text().replace("epsilon: 3", "epsilon: 0.001"))
+    assert "mine-few: the file has changed since the check. Type:" in show(capsys, "mine-few").out
+    assert "claims check mine-few" in show(capsys, "mine-few", "--json").err
+    Path("claims/mine-odd.yaml").write_text("paper: [")
+    desk.record_path("mine-unknown").unlink()
+    head, few, odd, unknown, told = show(capsys).out.splitlines()
+    assert head.split() == ["claim", "claimed", "proven", "interval", "verdict"]
+    assert few.endswith("holds (the file has changed since)") and "1 of 3 claims: the file has changed" in told
+    assert odd.endswith("not checked yet") and unknown.endswith("not checked yet")
+
+
+def test_a_faulty_claim_is_told_and_the_others_are_checked(checkout, capsys):
+    Path("claims/mine-a.yaml").write_text("paper: [")
+    for asked in (["mine-a", "mine-unknown", "mine-gone"], ["all"]):
+        assert check(*asked) == 2
+        told = capsys.readouterr()
+        assert "mine-unknown" in told.out and "mine-a.yaml" in told.err and "not checked: " in told.err
+        desk.record_path("mine-unknown").unlink()
+    assert not BOARD.exists()
 
 
 def test_a_new_claim_takes_no_name_that_is_used_or_says_nothing(checkout):

@@ -13,9 +13,18 @@ from lmodp.errors import ConfigError, MissingFile
 TEMPLATE = Path(__file__).resolve().parents[3] / "lmodp/claims/template.yaml"
 
 
+def filled():
+    """The template with words of one's own in the place of its own."""
+    found = yaml.safe_load(TEMPLATE.read_text().replace("PAPER", "mine"))
+    found |= {"title": "Mine", "source": "made up", "setting": "one row"}
+    found["places"][0]["paper"] = "table 1"
+    found["places"][1] |= {"repository": "me/mine", "commit": "1" * 40}
+    return found
+
+
 @pytest.fixture
 def values():
-    found = yaml.safe_load(TEMPLATE.read_text().replace("PAPER", "mine"))
+    found = filled()
     found["noise"] = {"origin": "printed", "noise_multiplier": 1.1}
     found["run"] = {"sampler": "poisson", "dataset_size": 60000, "batch_size": 600, "steps": 1000}
     found["places"][0]["of"] += ["noise", "sampler", "dataset_size", "batch_size", "steps"]
@@ -30,8 +39,15 @@ def written(folder, values, name="mine-row.yaml"):
 
 def test_the_template_is_a_claim_that_says_nothing_yet(tmp_path, values):
     assert load_claim(written(tmp_path, values)).run.steps == 1000
-    plain = yaml.safe_load(TEMPLATE.read_text().replace("PAPER", "mine"))
-    assert lacking(load_claim(written(tmp_path, plain)))[:2] == ["noise", "sampler"]
+    assert lacking(load_claim(written(tmp_path, filled())))[:2] == ["noise", "sampler"]
+
+
+def test_what_the_template_says_of_itself_is_no_claim(tmp_path):
+    with pytest.raises(ConfigError, match="6 faults") as caught:
+        load_claim(written(tmp_path, yaml.safe_load(TEMPLATE.read_text().replace("PAPER", "mine"))))
+    for name in ("title", "source", "setting", "places.0.paper", "places.1.repository", "places.1.commit"):
+        assert f"  {name} = " in str(caught.value)
+    assert str(caught.value).count("is the template's own text") == 6
 
 
 @pytest.mark.parametrize(
@@ -50,6 +66,11 @@ def test_the_template_is_a_claim_that_says_nothing_yet(tmp_path, values):
         (("places",), [{"of": ["noise"], "paper": "table 1"}], ["places = ", "lacks batch_size,", "Say where"]),
         (("paper",), "yours", ["paper = 'yours'", "must begin the name of the file"]),
         (("title",), None, ["title = None", "valid string"]),
+        (("noise",), 1.3, ["noise = 1.3: must be a section of keys: origin, family, noise_multiplier,"]),
+        (("places",), [{"of": ["nose"], "paper": "table 1"}], ["places.0.of.0 = 'nose'", "Did you mean 'noise'?"]),
+        (("see",), ["mine-raw"], ["see.0 = 'mine-raw': is no claim. Did you mean 'mine-row'?"]),
+        (("claimed",), {"epsilon": 3.42, "delta": 1e-5, "rounded_to": 0.1}, ["may be at most 0.01, the last digit"]),
+        (("claimed",), {"epsilon": 20, "delta": 1e-5, "rounded_to": 10}, ["may be at most 1, the last digit"]),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_with_name_value_rule_and_remedy(tmp_path, values, path, value, parts):
@@ -62,10 +83,35 @@ def test_a_fault_is_told_with_name_value_rule_and_remedy(tmp_path, values, path,
     assert all(part in str(caught.value) for part in parts), str(caught.value)
 
 
-def test_a_fault_of_a_reading_names_the_reading(tmp_path, values):
-    values["readings"] = [{"name": "one", "changes": {"run": {"step": 5}}}]
-    with pytest.raises(ConfigError, match=r"readings.0: 1 fault\s+run.step = 5: unknown key. Did you mean 'steps'"):
+def test_the_faults_of_all_readings_are_told_at_once_and_name_the_reading(tmp_path, values):
+    changes = ({"run": {"step": 5}}, {"run": {"steps": 5}}, {"claimed": {"adjacency": "replace"}})
+    values["readings"] = [{"name": "one" if place else "two", "changes": item} for place, item in enumerate(changes)]
+    with pytest.raises(ConfigError, match="3 faults") as caught:
         load_claim(written(tmp_path, values))
+    for part in (
+        "readings = 'one': is the name of two readings",
+        "readings.0: run.step = 5: unknown key. Did you mean 'steps'",
+        "readings.2: claimed.adjacency = 'replace'",
+    ):
+        assert part in str(caught.value)
+
+
+def test_code_that_is_found_to_shuffle_has_no_poisson_samples(tmp_path, values):
+    found = {"finding": "shuffled_batches", "evidence": "read in the code", "place": {"paper": "table 1"}}
+    load_claim(written(tmp_path, values | {"checks": [found]}))
+    with pytest.raises(ConfigError, match="run.sampler = 'poisson': contradicts the finding shuffled_batches"):
+        load_claim(written(tmp_path, values | {"checks": [found], "about": "code"}))
+
+
+def test_a_key_that_is_missing_or_written_twice_is_told(tmp_path, values):
+    path = written(tmp_path, {key: item for key, item in values.items() if key != "noise"})
+    with pytest.raises(ConfigError, match="noise = None: is required. .* write noise: null if it is not printed"):
+        load_claim(path)
+    for more, name in (("about: code\n", "about"), ("note: {a: 1, b: 2, a: 3}\n", "a")):
+        path = written(tmp_path, values)
+        path.write_text(path.read_text() + more)
+        with pytest.raises(ConfigError, match=f"the key '{name}' is written twice"):
+            load_claim(path)
 
 
 def test_readings_change_what_they_name_and_nothing_else(tmp_path, values):
