@@ -123,6 +123,14 @@ def test_readings_change_what_they_name_and_nothing_else(tmp_path, values):
     assert found["1000 steps"] == load_claim(written(tmp_path, same))
 
 
+def test_a_reading_can_have_steps_in_place_of_epochs(tmp_path, values):
+    """As claims/README.md shows it. How many steps an epoch has is the reading, so it is written nowhere."""
+    values["run"]["epochs"] = values["run"].pop("steps")
+    values["places"][0]["of"].append("epochs")
+    values["readings"] = [{"name": "whole", "changes": {"run": {"epochs": None, "steps": 35}}}]
+    assert readings_of(load_claim(written(tmp_path, values)))["whole"].run.steps == 35
+
+
 def test_a_missing_file_says_how_to_start_one(tmp_path):
     with pytest.raises(MissingFile, match="lmodp claims new"):
         load_claim(tmp_path / "mine-row.yaml")
