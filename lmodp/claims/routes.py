@@ -92,7 +92,8 @@ def suite_route(asked: Mechanism) -> Route:
         "pure": "largest losses",
         "domination": "a dominating Gaussian",
     }
-    how = f"upper end by {words[upper.route]}, lower end by privacy loss on a lattice"
+    both = "both ends by privacy loss on a lattice"
+    how = both if upper.route == "pld" else f"upper end by {words[upper.route]}, lower end by {words['pld']}"
     return Route(name="lmodp, verified", how=how, lower=lower.lower, upper=_finite(upper.upper))
 
 

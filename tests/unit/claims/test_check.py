@@ -58,6 +58,7 @@ def test_a_claim_with_a_printed_scale_holds_by_two_accountants_that_agree():
     assert found["verdict"] == HOLDS
     ends = [(item["lower"], item["upper"]) for item in found["readings"][0]["routes"]]
     assert len(ends) == 2 and max(low for low, _ in ends) <= min(up for _, up in ends) < 0.6
+    assert found["readings"][0]["routes"][0]["how"] == "both ends by privacy loss on a lattice"
     assert found["review"] == "checked by this suite, not reviewed by others"
 
 
