@@ -34,9 +34,16 @@ def standard_cell(cell: Cell, results: Mapping[str, Any]) -> Cell | None:
 
 
 def noise_ratio(cell: Cell, results: Mapping[str, Any]) -> float | None:
-    """Return a cell's noise multiplier over the standard's at the same target."""
+    """Return a cell's noise multiplier over the standard's at the same target.
+
+    None where there is none, and where a step releases something else than the sum of gradients, its noise changes
+    from step to step, or is correlated: one scale does not tell what such noise does.
+    """
     standard = standard_cell(cell, results)
-    if standard is None or not (cell["noise_multiplier"] and standard["noise_multiplier"]):
+    releases = results["mechanisms"].get(cell["mechanism"], {}).get("releases", {})
+    if standard is None or releases.keys() & {"step", "schedule", "correlation"}:
+        return None
+    if not (cell["noise_multiplier"] and standard["noise_multiplier"]):
         return None
     return cell["noise_multiplier"] / standard["noise_multiplier"]
 

@@ -4,6 +4,7 @@ import pytest
 from scipy import stats
 
 from lmodp.data.cards import DATASETS
+from lmodp.reporting.results.against import noise_ratio
 from lmodp.reporting.results.metrics import METRICS, metrics_of, missing_scores, reach, summarise
 from lmodp.tasks.generation_scores import SCORES
 
@@ -100,3 +101,20 @@ def test_a_mean_has_half_of_its_interval_where_seeds_are_enough():
 )
 def test_ends_are_rounded_outwards_and_never_onto_zero(value, lower, upper):
     assert (METRICS["accuracy"].lower_end(value), METRICS["accuracy"].upper_end(value)) == (lower, upper)
+
+
+@pytest.mark.parametrize(
+    ("part", "compares"), [(None, True), ("clip", True), ("schedule", False), ("correlation", False)]
+)
+def test_noise_of_another_form_is_no_multiple_of_the_standards(part, compares):
+    facts = {"experiment": "e", "calibration": "verified", "setting": None, "epsilon": 3.0, "delta": 1e-5}
+    cells = [
+        {**facts, "method": name, "mechanism": name, "noise_multiplier": size}
+        for name, size in (("a", 2.0), ("b", 1.0))
+    ]
+    results = {
+        "cells": cells,
+        "compare": {"standard": "b"},
+        "mechanisms": {"a": {"releases": {part: {}}} if part else {}},
+    }
+    assert noise_ratio(cells[0], results) == (2.0 if compares else None)
