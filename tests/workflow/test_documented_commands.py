@@ -170,9 +170,14 @@ def test_claims_are_begun_checked_and_shown(tmp_path, monkeypatch, capsys):
     shown = of_kind("keeps_claims")
     found = {word: [line for line in shown if f" {word}" in line] for word in ("new", "check", "show")}
     assert all(found.values())
-    for command in (line for lines in found.values() for line in lines):
-        assert main(shlex.split(command)[1:]) == 0, commands()[command]
-        assert capsys.readouterr().out
+    filled_in = (ROOT / "claims/abadi2016-e100.yaml").read_text().replace("paper: abadi2016", "paper: my_paper")
+    for word, lines in found.items():
+        for command in lines:
+            assert main(shlex.split(command)[1:]) == 0, commands()[command]
+            assert capsys.readouterr().out
+            if word == "new":  # as it is begun, it is refused: the template's own words say nothing
+                assert main(["claims", "check", shlex.split(command)[-1]]) == 2
+                (tmp_path / "claims" / f"{shlex.split(command)[-1]}.yaml").write_text(filled_in)
 
 
 def test_commands_that_are_only_understood_here(reader, capsys):
