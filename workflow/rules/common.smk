@@ -19,7 +19,10 @@ from lmodp.pipeline.run_bundle import failures
 
 
 def as_in_a_file(value):
-    """Return a value of `--config` as the same words in a file would read: Snakemake takes `true` and nested numbers for text."""
+    """Return a value of `--config` as the same words in a file would read.
+
+    Snakemake takes `true` and nested numbers for text.
+    """
     if isinstance(value, dict):
         return {key: as_in_a_file(item) for key, item in value.items()}
     if isinstance(value, list):
