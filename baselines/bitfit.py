@@ -10,4 +10,3 @@ class BitFit(GaussianVariant):
     title = "Gaussian, biases only"
     reference = "Bu et al. 2023, arXiv 2210.00036"
     trainable = "bitfit"
-    architectures = ("roberta", "bert", "gpt2")  # a Llama has no biases

@@ -1,15 +1,19 @@
 """The data sets the suite knows, with the sizes that its privacy statements use.
 
 The sampling rate is the expected batch size over ``train_size``, so certificates
-depend on this size. It is declared here, and `prepare_dataset` refuses data of any
-other size.
+depend on this size. It is declared in ``cards.toml``, and `prepare_dataset` refuses
+data of any other size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+Card = TypeVar("Card")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,7 @@ class DatasetCard:
         f1: whether the F1 of the last label is reported in addition to accuracy.
         licence: as published by the source.
         notes: facts that a reader of the tables must know.
+        files: for each named layout of local files, the path of each split below ``data_root``.
     """
 
     name: str
@@ -46,138 +51,32 @@ class DatasetCard:
     stands_for: str | None = None
     f1: bool = False
     licence: str = ""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 OWN = (
     "A data set of the user's own. The number of its training examples and the names of its classes were counted in "
     "the data; both are public. The privacy unit is a row."
 )
-_CARDS = (
-    DatasetCard(
-        name="movie_reviews",
-        title="movie-review sentences",
-        task="classification",
-        train_size=7568,
-        evaluation_split="test",
-        evaluation_size=2000,
-        labels=("negative", "positive"),
-        package="vaderSentiment",
-        stands_for="sst2",
-        licence="MIT",
-        notes=(
-            "Sentences of the Rotten Tomatoes corpus with mean human ratings (Hutto and Gilbert 2014); label = sign "
-            "of the mean rating. 37 sentences rated exactly 0 are dropped; copies of a sentence stay on one side of "
-            "the split.",
-            "SST was built from the same sentences, so this set and SST-2 overlap.",
-        ),
-    ),
-    DatasetCard(
-        name="made_up",
-        title="synthetic sentences",
-        task="classification",
-        train_size=192,
-        evaluation_split="test",
-        evaluation_size=64,
-        labels=("negative", "positive"),
-        stands_for="sst2",
-        licence="made by this suite",
-        notes=("Sentences from a small grammar, for trying the workflow; scores on it mean nothing.",),
-    ),
-    DatasetCard(
-        name="sst2",
-        title="SST-2",
-        task="classification",
-        train_size=67349,
-        evaluation_split="validation",
-        evaluation_size=872,
-        labels=("negative", "positive"),
-        published_size=67350,
-        licence="research use",
-        notes=("Scores are on the public validation split, as in the literature.",),
-    ),
-    DatasetCard(
-        name="mnli",
-        title="MNLI (matched)",
-        task="classification",
-        train_size=392702,
-        evaluation_split="validation",
-        evaluation_size=9815,
-        labels=("entailment", "neutral", "contradiction"),
-        published_size=392703,
-        licence="research use",
-        notes=("Scores are on the public matched validation split, as in the literature.",),
-    ),
-    DatasetCard(
-        name="qnli",
-        title="QNLI",
-        task="classification",
-        train_size=104743,
-        evaluation_split="validation",
-        evaluation_size=5463,
-        labels=("entailment", "not_entailment"),
-        published_size=104744,
-        licence="CC BY-SA 4.0",
-        notes=("Scores are on the public validation split, as in the literature.",),
-    ),
-    DatasetCard(
-        name="qqp",
-        title="QQP",
-        task="classification",
-        train_size=363846,
-        evaluation_split="validation",
-        evaluation_size=40430,
-        labels=("not_duplicate", "duplicate"),
-        published_size=363847,
-        f1=True,
-        licence="research use",
-        notes=("Scores are on the public validation split, as in the literature.",),
-    ),
-    DatasetCard(
-        name="e2e",
-        title="E2E",
-        task="table_to_text",
-        train_size=42061,
-        evaluation_split="test",
-        evaluation_size=4693,
-        licence="CC BY-SA 4.0",
-        notes=(
-            "The privacy unit is a row (a record with one reference), as published; the 42,061 training rows share "
-            "4,862 distinct records, so a record as a whole is protected less than a row.",
-            "References are the files' own text, not tokenised beforehand.",
-        ),
-    ),
-    DatasetCard(
-        name="dart",
-        title="DART",
-        task="table_to_text",
-        train_size=62659,
-        evaluation_split="test",
-        evaluation_size=12552,
-        licence="MIT",
-        notes=(
-            "The privacy unit is a row (a record with one reference), as in the literature; rows share records.",
-            "DART v1.1.1; empty references are refused and counted.",
-        ),
-    ),
-    DatasetCard(
-        name="venues",
-        title="synthetic venues",
-        task="table_to_text",
-        train_size=7200,
-        evaluation_split="test",
-        evaluation_size=800,
-        stands_for="e2e",
-        licence="made by this suite",
-        notes=(
-            "Records in E2E's form and sentences that say them, from a small grammar; 2,400 distinct training records "
-            "with three sentences each. The privacy unit is a row (a record with one sentence).",
-            "The packaged GPT-2 was pretrained on 4,000 other records of the same grammar, with other phrasings.",
-        ),
-    ),
-)
 
-DATASETS: dict[str, DatasetCard] = {card.name: card for card in _CARDS}
+
+def cards_of(kind: Callable[..., Card], beside: str) -> dict[str, Card]:
+    """Return the cards of ``cards.toml`` beside a module, by name."""
+    entries = tomllib.loads(Path(beside).with_name("cards.toml").read_text(encoding="utf-8"))
+    facts = {name: {key: _fixed(value) for key, value in card.items()} for name, card in entries.items()}
+    return {name: kind(name=name, **known) for name, known in facts.items()}
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+DATASETS = cards_of(DatasetCard, __file__)
+LAYOUTS = {
+    layout: {name: card.files[layout] for name, card in DATASETS.items() if card.files}
+    for layout in ("plain", "official")
+}
 
 
 def card_of(dataset: str, own_data: Mapping[str, Any] | None = None) -> DatasetCard:

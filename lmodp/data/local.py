@@ -1,13 +1,12 @@
-"""Local files: data sets that a user has downloaded, read from ``data_root`` (see `lmodp.data.layouts`)."""
+"""Local files: data sets that a user has downloaded, read from ``data_root`` (see ``files`` in ``cards.toml``)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lmodp.data.cards import DATASETS
+from lmodp.data.cards import DATASETS, LAYOUTS
 from lmodp.data.classification import FORMS, read_classification
-from lmodp.data.layouts import LAYOUTS
 from lmodp.data.table_to_text import read_table_to_text
 from lmodp.data.tables import Examples
 from lmodp.errors import InvalidValue, MissingFile, nearest, require

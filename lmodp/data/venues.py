@@ -4,14 +4,16 @@ The corpus has E2E's form: a record is a list of slots, and several sentences de
 the same record. It has two parts. The *public* part belongs to the text on which the
 packaged GPT-2 is pretrained; the *private* part is the data set ``venues``. No record
 is in both parts or in two splits. The parts use different phrasings, so that private
-training has something to learn: from every list below, the public part uses the first
+training has something to learn: from every list of ``venues.toml``, the public part uses the first
 two, the private part all except the first.
 """
 
 from __future__ import annotations
 
 import random
+import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lmodp.data.table_to_text import linearise_e2e
 from lmodp.data.tables import Examples, join_splits
@@ -20,82 +22,7 @@ from lmodp.data.tables import Examples, join_splits
 PUBLIC = (4000, 2)
 PRIVATE = {"train": (2400, 3), "validation": (150, 3), "test": (200, 4)}
 
-_FIRST = (
-    "Amber Brass Copper Crooked Drifting Early Gentle Golden Hidden Idle Little Lucky Merry Old Painted "
-    "Quiet Red Silver Sleepy Twin Velvet Wandering White Wild"
-).split()
-_SECOND = (
-    "Anchor Badger Bell Candle Clock Feather Ferry Harp Heron Kettle Lantern Maple Mirror Orchard Otter "
-    "Pepper Plough Rook Saddle Sparrow Teapot Thistle Wheel Willow"
-).split()
-_VALUES: Mapping[str, Sequence[str]] = {
-    "kind": (
-        "bakery",
-        "book shop",
-        "coffee house",
-        "diner",
-        "flower shop",
-        "guest house",
-        "tea room",
-        "tavern",
-        "wine bar",
-    ),
-    "offers": (
-        "apple cake",
-        "fish soup",
-        "fresh bread",
-        "garden tours",
-        "live music",
-        "local cider",
-        "old maps",
-        "pottery lessons",
-        "roast dinners",
-        "used novels",
-    ),
-    "price": ("cheap", "fair", "high"),
-    "rating": ("1 star", "2 stars", "3 stars", "4 stars", "5 stars"),
-    "area": ("by the harbour", "in the old town", "near the hills", "on the east side", "on the market square"),
-    "near": ("Castle Gate", "Mill Bridge", "North Station", "Saint Anne's Park", "the Town Hall", "the Water Tower"),
-    "dogs": ("yes", "no"),
-}
-_OPENINGS = (
-    "{name} is a {kind}",
-    "there is a {kind} called {name}",
-    "a {kind} named {name} can be found",
-    "if you want a {kind}, try {name}",
-    "{name}, a {kind}, is worth a visit",
-)
-_CLAUSES: Mapping[str, Sequence[str]] = {
-    "offers": (
-        "it offers {value}",
-        "it is known for {value}",
-        "people go there for {value}",
-        "you can have {value} there",
-    ),
-    "price": ("prices are {value}", "the price range is {value}", "what you pay is {value}", "its bills are {value}"),
-    "rating": ("it is rated {value}", "customers give it {value}", "guests award it {value}", "it has earned {value}"),
-    "area": ("it is {value}", "it lies {value}", "you will find it {value}", "it stands {value}"),
-    "near": (
-        "it is close to {value}",
-        "it is near {value}",
-        "its neighbour is {value}",
-        "{value} is just around the corner",
-    ),
-}
-_DOGS = {
-    "yes": (
-        "dogs are welcome",
-        "you may bring your dog",
-        "it is friendly to dogs",
-        "four-legged guests are no problem",
-    ),
-    "no": (
-        "dogs are not allowed",
-        "you may not bring your dog",
-        "it is no place for dogs",
-        "four-legged guests must wait outside",
-    ),
-}
+_WORDS = tomllib.loads(Path(__file__).with_name("venues.toml").read_text(encoding="utf-8"))
 _PUBLIC_WAYS, _PRIVATE_WAYS = slice(0, 2), slice(1, None)
 
 
@@ -125,10 +52,10 @@ def _records() -> list[tuple[tuple[str, str], ...]]:
 
 
 def _draw_record(draw: random.Random) -> tuple[tuple[str, str], ...]:
-    name = f"{draw.choice(_FIRST)} {draw.choice(_SECOND)}"
-    others = [slot for slot in _VALUES if slot != "kind"]
+    name = f"{draw.choice(_WORDS['first_names'])} {draw.choice(_WORDS['second_names'])}"
+    others = [slot for slot in _WORDS["values"] if slot != "kind"]
     chosen = sorted(draw.sample(others, draw.randint(2, 4)), key=others.index)
-    return (("name", name), *((slot, draw.choice(_VALUES[slot])) for slot in ("kind", *chosen)))
+    return (("name", name), *((slot, draw.choice(_WORDS["values"][slot])) for slot in ("kind", *chosen)))
 
 
 def _say(records: Sequence[tuple[tuple[str, str], ...]], references: int, ways: slice, *, salt: str) -> Examples:
@@ -145,7 +72,7 @@ def _say(records: Sequence[tuple[tuple[str, str], ...]], references: int, ways: 
 
 def _sentence(record: Mapping[str, str], draw: random.Random, ways: slice) -> str:
     """One or two sentences: an opening, then the other slots in random order."""
-    opening = draw.choice(_OPENINGS[ways]).format(name=record["name"], kind=record["kind"])
+    opening = draw.choice(_WORDS["openings"][ways]).format(name=record["name"], kind=record["kind"])
     slots = [slot for slot in record if slot not in ("name", "kind")]
     clauses = [_clause(slot, record[slot], draw, ways) for slot in draw.sample(slots, len(slots))]
     parts = [f"{opening} and {clauses[0]}", _joined(clauses[1:])]
@@ -154,8 +81,8 @@ def _sentence(record: Mapping[str, str], draw: random.Random, ways: slice) -> st
 
 def _clause(slot: str, value: str, draw: random.Random, ways: slice) -> str:
     if slot == "dogs":
-        return draw.choice(_DOGS[value][ways])
-    return draw.choice(_CLAUSES[slot][ways]).format(value=value)
+        return draw.choice(_WORDS["dogs"][value][ways])
+    return draw.choice(_WORDS["clauses"][slot][ways]).format(value=value)
 
 
 def _joined(clauses: Sequence[str]) -> str:

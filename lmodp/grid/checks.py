@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from lmodp.data.cards import DATASETS, DatasetCard
-from lmodp.data.layouts import LAYOUTS
+from lmodp.data.cards import DATASETS, LAYOUTS, DatasetCard
 from lmodp.data.prompts import MASK, TEXTS
 from lmodp.errors import Fault, nearest
 from lmodp.grid import own

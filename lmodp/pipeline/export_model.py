@@ -58,7 +58,7 @@ def export_model(layout: Layout, cell: Cell, folder: Path, *, repetition: int = 
     if not path.is_file():
         raise MissingFile(f"weights = {str(path)!r}: are not there. Run the grid again; finished records are kept.")
     task, certificate = runs.task, read_record(certificate_path(layout.results, cell.mechanism))
-    model, weights = copy.deepcopy(_fitting(task.pretrained)), load_file(path)
+    model, weights = copy.deepcopy(fitting_model(task.pretrained)), load_file(path)
     if isinstance(task, ClassificationTask):
         weights = {name.removeprefix("model."): value for name, value in weights.items()}
         model.config.id2label = dict(enumerate(task.card.labels))
@@ -105,14 +105,15 @@ def checked_line(cell: Cell, runs: CellRuns, repetition: int = 0) -> dict[str, A
     return line
 
 
-def _fitting(model: Any) -> Any:
+def fitting_model(model: Any) -> Any:
     """The transformers model of a task, if its own class pools as the task does."""
     if isinstance(model, SequenceClassifier) and model.pooling != "mask":
         native = architecture_of(model.model).native_pooling
         if model.pooling != native:
             raise Unsupported(
-                f"pooling = {model.pooling!r}: {type(model.model).__name__} of transformers pools by {native!r}, and "
-                f"would answer otherwise. Train with pooling: {native}."
+                f"pooling = {model.pooling!r}: no class of transformers pools so for this model; its own, "
+                f"{type(model.model).__name__}, pools by {native!r} and would answer otherwise. Train with pooling: "
+                f"{native}, which is the default."
             )
     return transformers_model(model)
 

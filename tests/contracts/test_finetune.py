@@ -14,6 +14,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 import lmodp
 from lmodp.cli import main
 from lmodp.errors import ConfigError, InvalidValue, Unsupported
+from lmodp.models.classifier import SequenceClassifier
+from lmodp.pipeline.export_model import fitting_model
 from lmodp.stages.finetune_model import load_trained, seeds_of
 from lmodp.tasks.table_to_text import TableToTextTask
 from lmodp.training.step import PrivateStep
@@ -44,14 +46,14 @@ def trained(result):
     return load_trained(runs.task, seeds["head_init"], runs.weights(result.cell.runs[0])).eval()
 
 
-@pytest.mark.parametrize("part", ["full", {"lora": {"rank": 2}}], ids=str)
+@pytest.mark.parametrize(
+    "part", [{"trainable": "full"}, {"trainable": {"lora": {"rank": 2}}}, {"method": "bitfit"}], ids=str
+)
 def test_a_folder_and_a_csv_become_a_model_that_transformers_loads(tmp_path, part):
     write_csv(tmp_path / "a.csv")
     write(tmp_path / "qwen", "qwen2")
     out = tmp_path / "out"
-    found = lmodp.finetune(
-        tmp_path / "qwen", tmp_path / "a.csv", **COLUMNS, trainable=part, output_dir=out, **TARGET, **SMALL
-    )
+    found = lmodp.finetune(tmp_path / "qwen", tmp_path / "a.csv", **COLUMNS, **part, output_dir=out, **TARGET, **SMALL)
     assert 0 < found.certificate["verified"]["upper"] <= 8 and found.record["verification"]["conforms"]
     found.save(tmp_path / "saved")
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved", local_files_only=True).eval()
@@ -61,8 +63,11 @@ def test_a_folder_and_a_csv_become_a_model_that_transformers_loads(tmp_path, par
     logits = logits_of(model, tokenizer, texts)
     assert torch.equal(logits, logits_of(trained(found), tokenizer, texts))
     before = AutoModelForCausalLM.from_pretrained(tmp_path / "qwen").get_input_embeddings().weight
-    assert torch.equal(before, model.get_input_embeddings().weight) == (part != "full")
-    assert (tmp_path / "saved" / "adapter_model.safetensors").is_file() == (part != "full")
+    assert torch.equal(before, model.get_input_embeddings().weight) == (part != {"trainable": "full"})
+    assert (tmp_path / "saved" / "adapter_model.safetensors").is_file() == ("lora" in str(part))
+    if "method" in part:
+        names = found.record["trained"]["names"]
+        assert len(names) > 1 and all(name.endswith(("proj.bias", "score.weight")) for name in names)
 
 
 def test_the_card_of_a_release_tells_the_certificate_and_nothing_of_the_data(tmp_path):
@@ -173,6 +178,13 @@ def test_a_cell_of_a_grid_is_exported(tmp_path, capsys):
     assert "is there already. Name a new one" in capsys.readouterr().err
 
 
+def test_a_pooling_that_no_class_of_transformers_has_is_not_exported():
+    model = AutoModelForSequenceClassification.from_config(build("bert").config)
+    with pytest.raises(Unsupported, match="pooling = 'mean': no class.*BertFor.*pools by 'first'.*Train with pooling"):
+        fitting_model(SequenceClassifier(model, "mean"))
+    assert fitting_model(SequenceClassifier(model, "first")) is model
+
+
 WRONG = [
     ({"epsilon": 0}, ConfigError, "epsilon = 0: input should be greater than 0. Give a positive target"),
     ({"delta": 2}, ConfigError, "delta = 2: input should be less than 1"),
@@ -182,7 +194,6 @@ WRONG = [
     ({"num_train_epochs": -1, "max_steps": -1}, InvalidValue, "num_train_epochs = -1: must be finite and above 0"),
     ({"label": "rating"}, ConfigError, "lacks column rating; it has stars, review"),
     ({"peft_config": LoraConfig(use_rslora=True)}, InvalidValue, "peft_config.use_rslora = True: is not supported"),
-    ({"method": "bitfit"}, Unsupported, "method = 'bitfit': .* is not defined for architecture 'qwen2'"),
 ]
 
 
@@ -206,14 +217,13 @@ def test_models_and_tables_that_are_none(tmp_path):
         lmodp.finetune("minilm_roberta", pd.DataFrame({"a": ["x"], "label": [1]}), **TARGET, output_dir=tmp_path)
 
 
-def test_a_part_that_cannot_be_trained_is_refused_before_any_work(tmp_path):
+@pytest.mark.parametrize("part", [{"trainable": "bitfit"}, {"method": "bitfit"}], ids=str)
+def test_a_part_that_cannot_be_trained_is_refused_before_any_work(tmp_path, part):
     write_csv(tmp_path / "a.csv")
     write(tmp_path / "llama", "llama")
     message = "trainable = 'bitfit': .*has no bias terms.* What can be trained: full, last_layers, lora, head."
     with pytest.raises(Unsupported, match=message):
-        lmodp.finetune(
-            tmp_path / "llama", tmp_path / "a.csv", **COLUMNS, **TARGET, trainable="bitfit", output_dir=tmp_path / "out"
-        )
+        lmodp.finetune(tmp_path / "llama", tmp_path / "a.csv", **COLUMNS, **TARGET, **part, output_dir=tmp_path / "out")
     assert not (tmp_path / "out/records").exists()
 
 

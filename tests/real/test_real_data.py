@@ -7,8 +7,8 @@ the reason where there is none.
 import pytest
 
 from lmodp.accounting import scale_to_target, verified_upper
-from lmodp.data.cards import DATASETS
-from lmodp.data.local import LAYOUTS, load_local
+from lmodp.data.cards import DATASETS, LAYOUTS
+from lmodp.data.local import load_local
 from lmodp.data.prepare_dataset import check_sizes, prepare_dataset
 from lmodp.data.tokenize_dataset import tokenize_dataset
 from lmodp.models.prepare_model import prepare_model

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from lmodp.data.cards import DATASETS
-from lmodp.data.local import LAYOUTS, load_local, local_paths
+from lmodp.data.cards import DATASETS, LAYOUTS
+from lmodp.data.local import load_local, local_paths
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile
 
 PUBLISHED = {
