@@ -89,7 +89,7 @@ def cell_seconds(cell: Cell, grid: Grid, *, audited: bool = False) -> float:
         scored += SCORING + token * records * generation.get("max_new_tokens", 64)
     audit = run + scored + PER_CANARY * grid.config.audit.canaries if audited else 0.0
     tried = len(training.candidates) if len(training.candidates) > 1 else 0  # once for all repetitions
-    return float(cell.repetitions * (run + scored) + tried * run + audit)
+    return float(cell.repetitions * (run + scored) + tried * training.trial_steps * step + audit)
 
 
 def trained_part(part: Any, shape: Shape, *, cached: bool) -> tuple[int, float, float]:

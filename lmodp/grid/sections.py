@@ -129,6 +129,7 @@ class Tuning(Section):
     held_out: Count | None = Field(
         None, description="training examples that choose and that N leaves out; null for the validation split"
     )
+    steps: Count | None = Field(None, description="steps of a trial, with the noise of the whole run; null for all")
 
 
 class Training(Section):

@@ -277,6 +277,11 @@ class TrainingSpec(Spec):
         norms = tuning.get("clip_norm") or [self.clip_norm]
         return [{"learning_rate": rate, "clip_norm": norm} for rate, norm in product(rates, norms)]
 
+    @property
+    def trial_steps(self) -> int:
+        """Steps of the one run that tries a candidate."""
+        return min(self.steps, (self.tuning or {}).get("steps") or self.steps)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellSpec(Spec, OfTokens):

@@ -192,7 +192,8 @@ class _Trainer:
 
     def _attempt(self, candidate: Mapping[str, float]) -> float:
         """Train with a candidate and return the mean loss on examples that it has not seen."""
-        spec, task = self.cell.spec.tuned(candidate), self.runs.task
+        spec, task = self.cell.spec, self.runs.task
+        spec = spec.tuned({**candidate, "steps": spec.training.trial_steps})
         seeds = seeds_of(spec, REPETITION)
         _, running, _ = task.model(seeds["head_init"])
         self._run(running, spec, seeds, checkpoint_path=None, evaluate=None)

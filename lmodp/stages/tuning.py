@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lmodp.seeds import derive_seed
-from lmodp.specs import CellSpec
+from lmodp.specs import CellSpec, TrainingSpec
 from lmodp.stages.cell_runs import Task
 from lmodp.training.examples import Examples, SomeExamples
 from lmodp.vocabulary import UNTRAINED
@@ -73,12 +73,13 @@ def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], float]) -> dic
         if len(known) > 1
         else [],
         "chosen": known[ranked.index(min(ranked))],
-        "criterion": f"least mean loss on {_told(spec.training.held_out)}"
+        "criterion": f"least mean loss on {_told(spec.training)}"
         if len(known) > 1
         else "one setting for all methods, from the configuration",
         "privacy_cost": PRIVACY_COST,
     }
 
 
-def _told(held_out: int) -> str:
-    return f"{held_out} training examples that are held out" if held_out else f"the {SPLIT} split"
+def _told(training: TrainingSpec) -> str:
+    where = f"{training.held_out} training examples that are held out" if training.held_out else f"the {SPLIT} split"
+    return where if training.trial_steps == training.steps else f"{where}, after {training.trial_steps} steps"

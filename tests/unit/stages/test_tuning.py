@@ -84,9 +84,10 @@ def test_examples_that_choose_are_no_training_examples():
     assert sorted(ordered) == [2, 2, 5, 9] and np.all(np.diff(lengths.lengths[some.rows[ordered]]) >= 0)
 
 
-@pytest.mark.parametrize("held_out", [None, 100])
-def test_a_tuned_cell_runs_with_what_was_chosen_and_is_verified_by_it(tmp_path, held_out):
-    values = configuration({"learning_rate": [1e-9, 1e-2], "clip_norm": [0.5, 2.0], "held_out": held_out})
+@pytest.mark.parametrize(("held_out", "steps"), [(None, None), (100, 5)])
+def test_a_tuned_cell_runs_with_what_was_chosen_and_is_verified_by_it(tmp_path, held_out, steps):
+    pairs = {"learning_rate": [1e-9, 1e-2], "clip_norm": [0.5, 2.0]}
+    values = configuration({**pairs, "held_out": held_out, "steps": steps})
     layout, results = run_grid(
         {**values, "results_root": str(tmp_path / "results"), "cache_root": str(tmp_path / "cache")}
     )
@@ -94,9 +95,10 @@ def test_a_tuned_cell_runs_with_what_was_chosen_and_is_verified_by_it(tmp_path, 
     for cell in layout.grid.active:
         record, (line,) = read_runs(cell_path(layout.results, cell.id, "finetune_model"))
         assert record["tuning"]["budget"] == len(record["tuning"]["trials"]) == 4
+        assert ("after 5 steps" in record["tuning"]["criterion"]) == (steps == 5) and record["plan"]["steps"] == 6
         chosen = record["tuning"]["chosen"]
         best = min(record["tuning"]["trials"], key=lambda trial: trial["validation_loss"])
         assert chosen == {name: best[name] for name in chosen}
         assert line["settings"]["learning_rate"] == chosen["learning_rate"]
-        assert cell.spec.calibration or chosen["learning_rate"] == 1e-2  # 1e-9 learns nothing
+        assert steps or cell.spec.calibration or chosen["learning_rate"] == 1e-2  # 1e-9 learns nothing, nor do 5 steps
         assert record["plan"]["clip_norm"] == (chosen["clip_norm"] if cell.spec.calibration else None)
