@@ -189,20 +189,9 @@ def measure_law(released: Tensor, plan: Plan) -> dict[str, Any]:
 
 
 REQUIRED = (
-    "steps",
-    "sampling_rate",
-    "dataset_size",
-    "sampler",
-    "adjacency",
-    "batch_sizes",
-    "divisor",
-    "clip_norm",
-    "clipping",
-    "noise",
-    "noise_scale",
-    "trainable_parameters",
-    "clipped",
-)
+    "steps sampling_rate dataset_size sampler adjacency batch_sizes divisor clip_norm clipping noise noise_scale "
+    "trainable_parameters clipped"
+).split()
 
 
 def _guarded(work: Any) -> Any:

@@ -19,7 +19,7 @@ from lmodp.training.checkpoint import load_checkpoint, save_checkpoint
 from lmodp.training.examples import Examples
 from lmodp.training.identity import run_identity
 from lmodp.training.losses import Loss
-from lmodp.training.memory import peak_memory
+from lmodp.training.memory import measured
 from lmodp.training.outcome import snapshot, unmoved
 from lmodp.training.randomness import stream_key
 from lmodp.training.ranks import ranks
@@ -222,11 +222,7 @@ class _Run:
         if self.after_noise is not None:
             record["after_noise"] = self.after_noise.name
         timing = {
-            "wall_seconds": time.perf_counter() - self.started,
-            "steps_run": self.step - self.first_step,
-            "device": str(self.private.device),
-            "threads": torch.get_num_threads(),
-            **peak_memory(self.private.device),
+            **measured(self.started, self.step - self.first_step, self.private.device),
             **({"ranks": self.ranks.count} if self.ranks.count > 1 else {}),
         }
         fault = self.log.fault() or unmoved(self.before, self.private.parameters, self.plan.steps)

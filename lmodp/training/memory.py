@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import resource
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -31,6 +32,17 @@ def peak_memory(device: torch.device) -> dict[str, object]:
     if device.type == "cuda":
         return {"peak_memory_bytes": torch.cuda.max_memory_allocated(device), "peak_memory_of": "torch on the device"}
     return {"peak_memory_bytes": largest_resident_set(), "peak_memory_of": "resident set of the process"}
+
+
+def measured(started: float, steps: int, device: torch.device) -> dict[str, object]:
+    """Return what a run of some steps took since ``started`` (`time.perf_counter`): the content of ``timing.json``."""
+    return {
+        "wall_seconds": time.perf_counter() - started,
+        "steps_run": steps,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        **peak_memory(device),
+    }
 
 
 def largest_resident_set() -> int:

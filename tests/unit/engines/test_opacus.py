@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmodp.engines.foreign import train_foreign
-from lmodp.engines.opacus import OpacusEngine, _assembled
+from lmodp.engines.opacus import OpacusEngine, OpacusRun
 from lmodp.errors import Unsupported
 from lmodp.mechanisms import Gaussian, Laplace
 from lmodp.plan import Plan
@@ -44,10 +44,9 @@ def test_its_clipped_sum_is_the_suites(architecture, language_model, part):
         own.accumulate(loss, examples.batch(piece), len(piece))
     own.fill_missing()
     expected = torch.cat([value.grad.flatten() for value in own.parameters])
-    with _assembled(model, plan(), examples, loss, SETTINGS, SEEDS) as run:
-        report = run.accumulate(list(range(20)))
-        run.optimizer.pre_step()
-        found = torch.cat([value.grad.flatten() for value in run.optimizer.params]) * 20
+    with OpacusRun(model, plan=plan(), examples=examples, loss=loss, settings=SETTINGS, seeds=SEEDS) as run:
+        report = run.accumulate(np.arange(20))
+        found = run.release()
     assert report.batch_size == 20
     assert (
         found - expected
@@ -71,9 +70,10 @@ def test_its_record_is_read_back_from_opacus_and_its_noise_is_tested():
 
 def test_a_step_without_examples_is_a_step():
     model, examples, loss = tiny("roberta", language_model=False, part="head")
-    with _assembled(model, plan(noise=Gaussian(std=1.0)), examples, loss, SETTINGS, SEEDS) as run:
+    asked = plan(noise=Gaussian(std=1.0))
+    with OpacusRun(model, plan=asked, examples=examples, loss=loss, settings=SETTINGS, seeds=SEEDS) as run:
         before = [value.detach().clone() for value in run.optimizer.params]
-        assert run.advance([]).batch_size == 0
+        assert run.advance(np.arange(0)).batch_size == 0
         assert all(not old.equal(new) for old, new in zip(before, run.optimizer.params, strict=True))
 
 
