@@ -1,8 +1,7 @@
 """From scores of two worlds (with and without the canary) to a lower bound on epsilon with a stated confidence.
 
-A transcript is drawn either with the canary's data or without. A mechanism that is
-(epsilon, delta)-DP satisfies, for every set S of transcripts and both orders of the
-two worlds,
+A transcript is drawn either with the canary's data or without. A mechanism that is (epsilon, delta)-DP satisfies, for
+every set S of transcripts and both orders of the two worlds,
 
     P(S) <= exp(epsilon) Q(S) + delta.
 
@@ -39,17 +38,11 @@ _CANDIDATES = 400
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreBound:
-    """A lower bound on epsilon and the test that gave it.
+    """A lower bound on epsilon and the test that gave it; 0 means that nothing was found.
 
-    Args:
-        epsilon_lower: at least 0; 0 means that nothing was found.
-        confidence: the bound holds with at least this probability.
-        delta: the delta of the bound; it also holds at every smaller one.
-        order: which world is P in the inequality above, one of `ORDERS`.
-        statistic: the chosen column of the scores.
-        threshold: the chosen threshold; for the first of `ORDERS`, S is the set of scores above it.
-        hits, false_hits: number of trials of P's and of Q's world inside S.
-        tested: number of trials per world that were used for the bound.
+    ``order`` (of `ORDERS`) says which world is P above, ``statistic`` which column of the scores; for the first order S
+    is the set of scores above ``threshold``. ``hits`` and ``false_hits`` are trials of P's and of Q's world inside S,
+    of ``tested`` trials per world. The bound holds with ``confidence`` at ``delta`` and at every smaller one.
     """
 
     epsilon_lower: float

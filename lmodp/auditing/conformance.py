@@ -1,9 +1,8 @@
 """Conformance: did the run do what was certified?
 
-A certificate is for a plan: rate, steps, clip norm, clipping, noise. The run records
-what it did. Fixed fields are compared exactly. Random values (batch sizes, noise) are
-tested, each with a false-alarm probability of at most `FALSE_ALARM`. So a correct run
-practically never fails, and a wrong rate or scale practically always fails.
+A certificate is for a plan: rate, steps, clip norm, clipping, noise. The run records what it did. Fixed fields are
+compared exactly. Random values (batch sizes, noise) are tested, each with a false-alarm probability of at most
+`FALSE_ALARM`. So a correct run practically never fails, and a wrong rate or scale practically always fails.
 """
 
 from __future__ import annotations
@@ -34,29 +33,17 @@ class Check:
 
 
 def compare_run(certified: Plan, ran: Mapping[str, Any], *, engine: str = OWN_ENGINE) -> dict[str, Any]:
-    """Compare a run's conformance record with its certified plan.
+    """Compare a run's line in ``training.jsonl`` with the plan that was certified, with the run's clip norm.
 
-    Args:
-        certified: the plan that the certificate was made for, with the run's clip norm.
-        ran: the run's line in ``training.jsonl``.
-        engine: what trained it.
-
-    Returns:
-        ``conforms``, every check, and the first disagreement as ``reason``.
+    Returns ``conforms``, every check, and the first disagreement as ``reason``.
 
     Guarantees:
-        * A run that used another rate, number of steps, clip norm, clipping rule,
-          divisor or noise law does not conform.
-        * Statistics of the drawn values find a sampler with another rate, a sampler
-          that shuffles, and noise of another scale.
-        * The noise of another engine is judged by the sums that it released with all
-          gradients zero, not by what it reports.
-
-    Edge cases:
-        ==================  ====================================================
-        not private         noise null on both sides; rate and steps are compared
-        fewer steps drawn   a disagreement in ``steps``
-        ==================  ====================================================
+        * A run that used another rate, number of steps, clip norm, clipping rule, divisor or noise law does not
+        conform.
+        * Statistics of the drawn values find a sampler with another rate, a sampler that shuffles, and noise of another
+          scale.
+        * The noise of another engine is judged by the sums that it released with all gradients zero, not by what it
+          reports.
     """
     return _judged([*_set_fields(certified, ran), *_drawn_fields(certified, ran, engine)])
 
@@ -103,12 +90,7 @@ def _drawn_fields(certified: Plan, ran: Mapping[str, Any], engine: str) -> Itera
 
 
 def total_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: int) -> Check:
-    """Test that the number of examples drawn in all steps is binomial with T*N trials and rate q.
-
-    Args:
-        drawn: `lmodp.records.runs.batch_summary` of the run.
-        sampling_rate, dataset_size: q and N.
-    """
+    """Test that the number of examples drawn in all steps is binomial with T*N trials and rate q."""
     low, high = binom.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], drawn["steps"] * dataset_size, sampling_rate)
     agrees = bool(low <= drawn["examples"] <= high)
     return Check("examples drawn", [int(low), int(high)], drawn["examples"], agrees)
@@ -117,9 +99,8 @@ def total_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: in
 def dispersion_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: int) -> Check:
     """Test that batch sizes vary as under Poisson sampling; shuffled epochs or fixed sizes vary too little.
 
-    The statistic is S = sum over steps of (size - c)^2, where c is the whole number
-    nearest to the expected size. Its exact law under Poisson sampling gives the
-    probability of a sum at most as large as the observed one.
+    The statistic is S = sum over steps of (size - c)^2, where c is the whole number nearest to the expected size. Its
+    exact law under Poisson sampling gives the probability of a sum at most as large as the observed one.
     """
     steps, seen, centre = drawn["steps"], drawn["squares"], round(sampling_rate * dataset_size)
     expected = steps * dataset_size * sampling_rate * (1 - sampling_rate)
@@ -158,12 +139,7 @@ def _chance_of_sum(limit: int, centre: int, steps: int, sampling_rate: float, da
 
 
 def released_law_checks(law: Mapping[str, Any] | None) -> Iterable[Check]:
-    """Test that another engine's released sums, with all gradients zero, follow the certified noise law.
-
-    Args:
-        law: ``released_law`` of the run, measured by the suite; None if the engine
-            released nothing, which counts as a disagreement.
-    """
+    """Test that another engine's released sums of zero gradients follow the certified noise law; None does not."""
     if law is None:
         yield Check("released sums of zero gradients", "measured", None, False)
         return

@@ -1,8 +1,7 @@
 """The score of a transcript: the log-likelihood ratio of a Poisson-sampled canary.
 
-The canary's gradient has length Delta in units of the noise and is spread evenly over
-M coordinates, Delta/sqrt(M) in each. On a fixed grid of cells, a coordinate y has the
-log-likelihood ratio
+The canary's gradient has length Delta in units of the noise and is spread evenly over M coordinates, Delta/sqrt(M) in
+each. On a fixed grid of cells, a coordinate y has the log-likelihood ratio
 
     l(y) = log( P(cell of y | noise shifted by Delta/sqrt(M)) / P(cell of y | noise) ).
 
@@ -10,11 +9,10 @@ A step that includes the canary with probability q has the ratio
 
     g(s) = log(1 - q + q exp(s)),   s = sum over the M coordinates of l(y_i),
 
-because one random choice decides for all coordinates. The ratios of T independent steps
-are added. The sum is the Neyman-Pearson statistic of the transcript on the grid. The grid
-is a function of the transcript, so it can only weaken the test (data processing). It is
-fine enough that the loss cannot be measured, and every probability becomes a difference
-of exact survival functions.
+because one random choice decides for all coordinates. The ratios of T independent steps are added. The sum is the
+Neyman-Pearson statistic of the transcript on the grid. The grid is a function of the transcript, so it can only weaken
+the test (data processing). It is fine enough that the loss cannot be measured, and every probability becomes a
+difference of exact survival functions.
 """
 
 from __future__ import annotations
@@ -95,8 +93,7 @@ class CanaryScore:
 def cell_masses(noise: Noise, edges: Floats) -> Floats:
     """Return P(X in cell) for the cells between ``edges`` (n,); the outer cells are open: (n + 1,).
 
-    Each half of the line is computed from its own tail, so that small probabilities
-    keep their digits.
+    Each half of the line is computed from its own tail, so that small probabilities keep their digits.
     """
     tail = np.exp(noise.log_survival(np.abs(edges))) / 2
     ends = np.concatenate([[0.0], tail, [0.0]])

@@ -1,11 +1,10 @@
 """A lower bound on epsilon from one training run with many canaries.
 
-Each of m canaries is in the data with probability one half, decided by coins that training
-does not see. From the transcript, an adversary guesses r of the coins and makes no guess
-for the others. Under epsilon-DP, the number of right guesses is dominated by a binomial
-variable with r trials and success probability e^epsilon / (1 + e^epsilon), however the
-canaries interact. delta adds a term, the maximum of m differences of the distribution. The
-bound needs neither independent canaries nor any assumption about training.
+Each of m canaries is in the data with probability one half, decided by coins that training does not see. From the
+transcript, an adversary guesses r of the coins and makes no guess for the others. Under epsilon-DP, the number of right
+guesses is dominated by a binomial variable with r trials and success probability e^epsilon / (1 + e^epsilon), however
+the canaries interact. delta adds a term, the maximum of m differences of the distribution. The bound needs neither
+independent canaries nor any assumption about training.
 
 References:
     Steinke, Nasr, Jagielski, Privacy auditing with one (1) training run, NeurIPS 2023,
@@ -49,15 +48,7 @@ class Guesses:
 
 @dataclass(frozen=True, kw_only=True)
 class OneRunBound:
-    """The bound from the guesses of one run.
-
-    Args:
-        epsilon_lower: at least 0.
-        confidence: of the bound.
-        delta: of the bound.
-        canaries, guesses, correct: m, r and the number of right guesses.
-        statistic: column of the scores that gave the bound.
-    """
+    """The bound from one run: of m canaries r were guessed, this many of them right, by the column ``statistic``."""
 
     epsilon_lower: float
     confidence: float

@@ -1,9 +1,8 @@
 """Trade-off curves: the smallest false negative rate for each false positive rate.
 
-A test for "the canary was in the data" makes two kinds of errors. The mechanism's
-trade-off curve is the best that any test can reach. An (epsilon, delta) claim states that
-no test is below max(0, 1 - delta - exp(epsilon) a, exp(-epsilon) (1 - delta - a)), where a
-is the false positive rate.
+A test for "the canary was in the data" makes two kinds of errors. The mechanism's trade-off curve is the best that any
+test can reach. An (epsilon, delta) claim states that no test is below max(0, 1 - delta - exp(epsilon) a, exp(-epsilon)
+(1 - delta - a)), where a is the false positive rate.
 
 References:
     Dong, Roth, Su, Gaussian differential privacy, 2022, equation 5.
@@ -47,8 +46,7 @@ def tradeoff_curves(
 ) -> dict[str, Any]:
     """Return the empirical curve and the curves of (epsilon, delta) statements.
 
-    The empirical points are shares of the trials; unlike the bound they have no
-    confidence and are only for the figure.
+    The empirical points are shares of the trials; unlike the bound they have no confidence and are only for the figure.
 
     Args:
         included, excluded: scores of both worlds, (n,), larger for presence.

@@ -1,16 +1,13 @@
 """Scores of released transcripts: how strongly the noisy sums of a run show each canary.
 
-Each canary has its own direction, in which no other example has a gradient. In that
-direction the released value is the noise, plus the canary's gradient in the steps that
-sampled it. There are three statistics; the second and third are for faults that the first
-finds badly:
+Each canary has its own direction, in which no other example has a gradient. In that direction the released value is the
+noise, plus the canary's gradient in the steps that sampled it. There are three statistics; the second and third are for
+faults that the first finds badly:
 
-- ``likelihood``: the log-likelihood ratio of the certified plan, the best statistic if the
-  run is correct;
-- ``repeats``: the number of steps after which the released value changed by exactly the
-  canary's gradient. With independent noise this practically never happens; if noise is used
-  twice, it happens whenever the canary is sampled in one of the two steps only. The
-  likelihood ratio would not show this;
+- ``likelihood``: the log-likelihood ratio of the certified plan, the best statistic if the run is correct;
+- ``repeats``: the number of steps after which the released value changed by exactly the canary's gradient. With
+  independent noise this practically never happens; if noise is used twice, it happens whenever the canary is sampled in
+  one of the two steps only. The likelihood ratio would not show this;
 - ``largest``: the largest absolute value released, which shows canaries that were not
   clipped; the likelihood ratio of bounded gradients levels off.
 """

@@ -1,8 +1,7 @@
 """The data sets the suite knows, with the sizes that its privacy statements use.
 
-The sampling rate is the expected batch size over ``train_size``, so certificates
-depend on this size. It is declared in ``cards.toml``, and `prepare_dataset` refuses
-data of any other size.
+The sampling rate is the expected batch size over ``train_size``, so certificates depend on this size. It is declared in
+``cards.toml``, and `prepare_dataset` refuses data of any other size.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ class DatasetCard:
         evaluation_size: number of examples of that split.
         labels: label names in the order of their numbers (classification).
         package: entry of ``data.lock`` that the source "embedded" reads, if any.
-        published_size: N of the published accounting if it differs; used only to
-            recompute published claims.
+        published_size: N of the published accounting if it differs; used only to recompute published claims.
         stands_for: the published data set that this one replaces, if any; methods then use their
             published points for that one.
         f1: whether the F1 of the last label is reported in addition to accuracy.
@@ -80,12 +78,7 @@ LAYOUTS = {
 
 
 def card_of(dataset: str, own_data: Mapping[str, Any] | None = None) -> DatasetCard:
-    """Return the card of a data set that the suite knows, or that of a user's own.
-
-    Args:
-        dataset: its name.
-        own_data: what was counted in a user's own data (`lmodp.data.own.identity_of`); None for a known one.
-    """
+    """Return the card of a data set that the suite knows, or that of a user's own (`lmodp.data.own.identity_of`)."""
     if own_data is None:
         return DATASETS[dataset]
     facts = {name: value for name, value in own_data.items() if name not in ("labels", "sha256")}

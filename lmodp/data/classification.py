@@ -39,15 +39,10 @@ FORMS: Mapping[str, Form] = {
 
 
 def read_classification(card: DatasetCard, files: Mapping[str, Path]) -> Examples:
-    """Return a GLUE set from one file per split.
-
-    Args:
-        card: of the data set; its labels are the label map.
-        files: split name to a file in any format of `read_table`.
+    """Return a GLUE set from one file per split, in any format of `read_table`.
 
     Raises:
-        MissingFile, DamagedFile: a file does not exist, is not readable, lacks a
-            column, or has an unknown label.
+        MissingFile, DamagedFile: a file does not exist, is not readable, lacks a column, or has an unknown label.
     """
     return join_splits({split: _read_split(card, path) for split, path in files.items()})
 

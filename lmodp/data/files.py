@@ -32,15 +32,10 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 @dataclass(frozen=True)
 class Table:
-    """The requested columns of a file.
+    """The requested columns of a file: one tuple per row, one value per requested column.
 
-    Args:
-        path: of the file.
-        rows: one tuple per row, one value per requested column.
-        lines: number of each row's line, for messages.
-        refused: for each reason, the number of rows left out.
-        unit: what ``lines`` counts, where that is not lines.
-        left_out: line of the first row that was left out.
+    ``lines`` has the number of each row's line, or of another ``unit``; ``refused`` the number of rows left out for
+    each reason, and ``left_out`` the line of the first.
     """
 
     path: Path

@@ -1,10 +1,8 @@
 """A model hub as a source: pinned revisions, checksums, and messages that say what to do.
 
-``hub.lock`` pins the revisions that the suite knows; ``hub_revisions`` in the
-configuration pins the others. A revision is a commit, so it fixes every file. The
-hub's client names each cached file by the checksum that the revision gives for it
-(SHA-256 for large files, git's own hash for small ones). `hub_files` computes that
-checksum again.
+``hub.lock`` pins the revisions that the suite knows; ``hub_revisions`` in the configuration pins the others. A revision
+is a commit, so it fixes every file. The hub's client names each cached file by the checksum that the revision gives for
+it (SHA-256 for large files, git's own hash for small ones). `hub_files` computes that checksum again.
 """
 
 from __future__ import annotations
@@ -32,13 +30,9 @@ MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 def hub_files(entry: HubEntry, *, cache_root: Path) -> Path:
     """Return the folder of a repository's files at the pinned revision; download missing files.
 
-    Args:
-        entry: from `hub_entry`.
-        cache_root: folder for large files; the client's own cache is in ``hub/``.
-
     Raises:
-        LmodpError: there is no network, a licence or token is needed, or the repository
-            or revision does not exist; each message says what to do.
+        LmodpError: there is no network, a licence or token is needed, or the repository or revision does not exist;
+            each message says what to do.
         MissingFile: the revision lacks a file that the entry names.
         DamagedFile: a file's checksum differs from that of the revision.
     """

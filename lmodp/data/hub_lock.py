@@ -16,16 +16,10 @@ LOCK = Path(__file__).resolve().parent / "hub.lock"
 
 @dataclass(frozen=True, kw_only=True)
 class HubEntry:
-    """A repository of the hub.
+    """A repository of the hub ("dataset" or "model"), by the suite's name for it.
 
-    Args:
-        kind: "dataset" or "model".
-        name: the suite's name.
-        repository: its name on the hub.
-        revision: commit that is read; None if none is pinned.
-        gated: whether the publisher requires that a licence is accepted.
-        files: file of each split (data sets).
-        sha256: checksum of each file, if it is known beforehand.
+    ``revision`` is the commit that is read, None if none is pinned; ``files`` those of each split (data sets);
+    ``sha256`` the checksum of each file, if it is known beforehand.
     """
 
     kind: str
@@ -50,16 +44,10 @@ def hub_entries(path: Path = LOCK) -> dict[str, HubEntry]:
 
 
 def hub_entry(name: str, *, kind: str, revisions: Mapping[str, str] | None = None) -> HubEntry:
-    """Return an entry with the revision that is to be read.
-
-    Args:
-        name: of the data set or model.
-        kind: "dataset" or "model".
-        revisions: ``hub_revisions`` of the configuration; they override the lock.
+    """Return an entry with the revision that is to be read; ``revisions`` of the configuration override the lock.
 
     Raises:
-        InvalidValue: the hub does not offer the data set or model, no revision is
-            pinned, or the revision is not a commit.
+        InvalidValue: the hub does not offer the data set or model, or no commit is pinned.
     """
     known = {key: entry for key, entry in hub_entries().items() if entry.kind == kind}
     if name not in known:

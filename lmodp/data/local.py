@@ -19,13 +19,7 @@ def local_paths(
     layout: str = "plain",
     files: Mapping[str, str] | None = None,
 ) -> dict[str, Path]:
-    """Return the file of every split.
-
-    Args:
-        name: of the data set.
-        data_root: folder of local files.
-        layout: one of `LAYOUTS`.
-        files: path of each split below ``data_root``, instead of the layout's.
+    """Return the file of every split: those of one of `LAYOUTS`, or what ``files`` says, below ``data_root``.
 
     Raises:
         MissingFile: no folder is given.
@@ -55,16 +49,10 @@ def load_local(
     files: Mapping[str, str] | None = None,
     splits: Sequence[str] | None = None,
 ) -> Examples:
-    """Return a data set from the folder of local files.
-
-    Args:
-        name, data_root, layout, files: as in `local_paths`.
-        splits: the splits to read; None for all.
+    """Return a data set, or some of its splits, from the folder of local files; see `local_paths`.
 
     Raises:
-        MissingFile: no folder is given, or a file is not in it.
-        DamagedFile: a file lacks a column or has invalid content.
-        InvalidValue: the data set has no local reader.
+        MissingFile, DamagedFile: a file is not there, lacks a column or has invalid content.
     """
     paths = local_paths(name, data_root, layout=layout, files=files)
     return read_splits(name, {split: paths[split] for split in splits or paths})

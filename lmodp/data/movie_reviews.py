@@ -15,9 +15,8 @@ FILE = "movieReviewSnippets_GroundTruth.txt"
 def load_movie_reviews(cache_root: Path) -> Examples:
     """Return the labelled sentences and their fixed split.
 
-    The file has one line per sentence: number, mean rating in [-4, 4], text; UTF-8
-    with CRLF. The label is the sign of the rating. Sentences with a rating of exactly
-    0 have no label; they are left out and counted.
+    The file has one line per sentence: number, mean rating in [-4, 4], text; UTF-8 with CRLF. The label is the sign of
+    the rating. Sentences with a rating of exactly 0 have no label; they are left out and counted.
     """
     rows = read_rated_sentences(fetched_folder("vaderSentiment", cache_root) / FILE)
     kept = [(rating, text) for rating, text in rows if rating != 0]

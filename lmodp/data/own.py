@@ -31,11 +31,6 @@ _NUMBER = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
 def load_own(own: OwnDataset, *, cache_root: Path, data_root: Path | None) -> Examples:
     """Return the examples of a data set of the user's own, in its parts.
 
-    Args:
-        own: how it is read.
-        cache_root: holds the hub client's cache.
-        data_root: folder of local files; None for the current one.
-
     Raises:
         MissingFile, DamagedFile: a file does not exist or is not a table, a row cannot be read for certain, the
             labels are no classes, or a part is empty.
@@ -58,11 +53,8 @@ def load_own(own: OwnDataset, *, cache_root: Path, data_root: Path | None) -> Ex
 def identity_of(own: OwnDataset, examples: Examples, key: bytes | None = None) -> dict[str, Any]:
     """Return what a data set of the user's own is, whatever path led to it; see `lmodp.data.cards.card_of`.
 
-    Args:
-        own: how it was read.
-        examples: what was read.
-        key: from `rows_key`, for a release: a plain hash of the rows would tell whether somebody's guess of them is
-            right, which no certificate covers.
+    ``key`` is from `rows_key`, for a release: a plain hash of the rows would tell whether somebody's guess of them is
+    right, which no certificate covers.
     """
     return {
         "task": own.task,

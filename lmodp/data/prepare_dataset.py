@@ -26,24 +26,15 @@ def prepare_dataset(
     data_root: Path | None,
     settings: SourceSettings | None = None,
 ) -> dict[str, Any]:
-    """Load a data set from its source, check it against its card and write it to ``folder``.
+    """Load a data set from its source, check it against its card, write its splits to ``folder``; return the record's
+    content.
 
-    Args:
-        spec: ``dataset``, ``source`` and, for a user's own data, ``own_data``.
-        folder: where the splits are written for `datasets.load_from_disk`.
-        cache_root: folder with fetched packages.
-        data_root: folder with local files, for the local source.
-        settings: names of local files, and revisions on the hub.
-
-    Returns:
-        The record's content: sizes, label counts or distinct records, how many
-        examples of the evaluation split also stand in the training split (the same
-        sentences, or the same record), refused rows, and a SHA-256 of every split's rows, so that two machines can
-        compare their data.
+    ``evaluation_in_training`` counts examples of the evaluation split whose sentences, or record, also stand in the
+    training split. ``rows_sha256`` is over every split's rows, so that two machines can compare their data.
 
     Raises:
-        DamagedFile: the number of rows differs from the card's; the sampling rate and
-            every privacy statement would be wrong.
+        DamagedFile: the number of rows differs from the card's; the sampling rate and every privacy statement would be
+            wrong.
         InvalidValue: the source does not offer the data set.
     """
     disable_progress_bar()
@@ -77,13 +68,10 @@ def prepare_dataset(
 
 
 def check_sizes(card: DatasetCard, examples: Examples) -> None:
-    """Compare the number of rows with the card's.
-
-    The training split must have exactly the card's number of rows, because sampling
-    rates are computed from it. In the evaluation split, refused rows count as rows.
+    """Compare the number of rows with the card's; in the evaluation split, refused rows count as rows.
 
     Raises:
-        DamagedFile: the numbers differ.
+        DamagedFile: the numbers differ. Sampling rates are computed from that of the training split.
     """
     for split, expected in (("train", card.train_size), (card.evaluation_split, card.evaluation_size)):
         found = len(examples.splits[split])

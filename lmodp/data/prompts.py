@@ -37,11 +37,7 @@ def prompt_rows(
 ) -> tuple[list[list[int]], list[int] | None, int]:
     """Return each example's tokens, the place of its masked word (None for a causal model), and how many were cut.
 
-    Args:
-        tokenizer: of the model.
-        prompt: with its places.
-        columns: one or two columns of texts.
-        max_length: tokens of an example, special ones included.
+    ``columns`` are one or two of texts; ``max_length`` counts special tokens too.
 
     Raises:
         InvalidValue: the prompt has another number of texts than the data, or leaves no room for a text.

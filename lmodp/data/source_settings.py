@@ -66,13 +66,7 @@ def placed(path: str, data_root: Path | None) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnModel:
-    """Where a model of the user's own is.
-
-    Args:
-        name: key in the configuration.
-        place: folder, or id of a hub's repository.
-        revision: commit of the repository; None for a folder.
-    """
+    """Where a model of the user's own is: a folder, or a hub's repository at a commit (``revision``)."""
 
     name: str
     place: str

@@ -8,19 +8,10 @@ from itertools import accumulate
 
 
 def split_off(texts: Sequence[str], *, shares: Mapping[str, float], rest: str, seed: int) -> dict[str, list[int]]:
-    """Return row numbers by split, where each split takes about its share of the rows.
+    """Return ascending row numbers by split: each takes about its share of the rows, and ``rest`` the others.
 
     A hash of the text and the seed decides the split of a row, whatever other rows there are. So copies of a text are
     in the same split, and one row more or less changes no other row's split.
-
-    Args:
-        texts: one per row.
-        shares: of each split but ``rest``, positive, with a sum below 1.
-        rest: name of the split that takes the others.
-        seed: another seed gives another choice.
-
-    Returns:
-        Ascending row numbers of every split.
     """
     splits: dict[str, list[int]] = {name: [] for name in [*shares, rest]}
     ends = dict(zip(shares, accumulate(shares.values()), strict=True))
@@ -31,21 +22,10 @@ def split_off(texts: Sequence[str], *, shares: Mapping[str, float], rest: str, s
 
 
 def split_by_text(texts: Sequence[str], *, sizes: Mapping[str, int], rest: str, salt: str) -> dict[str, list[int]]:
-    """Return row numbers by split.
+    """Return ascending row numbers by split; they depend only on the texts, not on their order.
 
-    Distinct texts are sorted by a salted hash. Then the splits are filled one after
-    another with whole groups of equal texts, and the remaining groups go to ``rest``.
-    The result depends only on the texts, not on their order.
-
-    Args:
-        texts: one per row.
-        sizes: wanted number of rows of each split except the last; a group that
-            does not fit as a whole goes to the next split.
-        rest: name of the split that takes the remainder.
-        salt: name of the data set, so that two data sets split independently.
-
-    Returns:
-        Ascending row numbers of every split.
+    Distinct texts are sorted by a hash salted with the data set's name. Then the splits are filled to their sizes one
+    after another with whole groups of equal texts, and the remaining groups go to ``rest``.
     """
     groups: dict[str, list[int]] = {}
     for row, text in enumerate(texts):

@@ -1,8 +1,7 @@
 """E2E and DART: records and sentences that describe them, one example per reference sentence.
 
-A record becomes one line, as in the literature on prefix tuning and on private
-fine-tuning: ``name : Blue Spice | Type : coffee shop`` for E2E, and
-``subject : relation : object | ...`` with the relation in lower case for DART.
+A record becomes one line, as in the literature on prefix tuning and on private fine-tuning: ``name : Blue Spice | Type
+: coffee shop`` for E2E, and ``subject : relation : object | ...`` with the relation in lower case for DART.
 
 References:
     Li and Liang (2021), arXiv:2101.00190; Li et al. (2022), arXiv:2110.05679.
@@ -27,13 +26,11 @@ _SLOT = re.compile(r"\s*([^,\[\]]+)\[([^\[\]]*)\]\s*(?:,|$)")
 
 
 def read_table_to_text(card: DatasetCard, files: Mapping[str, Path]) -> Examples:
-    """Return E2E or DART from one file per split.
-
-    Empty references are left out and counted.
+    """Return E2E or DART from one file per split; empty references are left out and counted.
 
     Raises:
-        MissingFile, DamagedFile: a file does not exist, is not readable or lacks a
-            column, or a record is malformed or has no reference.
+        MissingFile, DamagedFile: a file does not exist, is not readable or lacks a column, or a record is malformed or
+            has no reference.
     """
     read = {"e2e": _read_e2e, "dart": _read_dart}[card.name]
     return join_splits({split: read(path) for split, path in files.items()})
@@ -75,11 +72,9 @@ def _is_triple(triple: Any) -> bool:
 
 
 def group_references(rows: Any) -> dict[str, list[str]]:
-    """Return all references of each distinct record, in order of first appearance.
+    """Return all references of each distinct record of a `datasets.Dataset`, in order of first appearance.
 
-    Args:
-        rows: a `datasets.Dataset` with ``record`` and ``text``. Where it has a column ``group``, rows of one group are
-            references of the record that stands in its first row.
+    Where it has a column ``group``, rows of one group are references of the record that stands in its first row.
     """
     firsts: dict[str, str] = {}
     found: dict[str, list[str]] = {}

@@ -21,9 +21,8 @@ class Examples:
     """Columns of equal length, row numbers by split, and the number of refused rows.
 
     Args:
-        columns: name to list of values; a classification set has ``sentence``
-            (and ``sentence2`` for pairs) and ``label``, a table-to-text set has
-            ``record`` and ``text``.
+        columns: name to list of values; a classification set has ``sentence`` (and ``sentence2`` for pairs) and
+            ``label``, a table-to-text set has ``record`` and ``text``.
         splits: row numbers of each split.
         refused: for each reason, the number of rows left out.
         refused_of: for each split, the number of rows left out, if each split has its own file.

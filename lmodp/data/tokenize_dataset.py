@@ -24,23 +24,14 @@ from lmodp.records.record import write_json
 def tokenize_dataset(
     spec: Mapping[str, Any], *, dataset_folder: Path, model_folder: Path, folder: Path
 ) -> dict[str, Any]:
-    """Tokenize every split and write one safetensors file per split.
+    """Tokenize every split and write one safetensors file per split; return sizes, lengths and truncated examples.
 
-    For a table-to-text set, the references of each record are written together with the
-    tokens of the evaluation splits, so that scoring needs no other file.
-
-    Args:
-        spec: ``max_length`` counts the special tokens; ``head`` has a prompt, where the classes are words.
-        dataset_folder: output of prepare_dataset.
-        model_folder: output of prepare_model; holds the tokenizer.
-        folder: where the files are written.
-
-    Returns:
-        The record's content: sizes, lengths and truncated examples by split.
+    For a table-to-text set, the references of each record are written beside the tokens of the evaluation splits, so
+    that scoring needs no other file. ``max_length`` of the spec counts the special tokens.
 
     Raises:
-        InvalidValue: the model has fewer positions than ``max_length``, ``max_length`` leaves no room for a text,
-            or the tokenizer cannot pad or end a sequence.
+        InvalidValue: the model has fewer positions than ``max_length``, ``max_length`` leaves no room for a text, or
+            the tokenizer cannot pad or end a sequence.
         DamagedFile: the tokenizer is not whole, or is not the model's.
     """
     tokenizer = load_tokenizer(model_folder)

@@ -34,8 +34,7 @@ class TokenizedSplit:
         tokens: all examples' tokens one after the other, shape (sum of lengths,), int64.
         starts: example i owns ``tokens[starts[i]:starts[i + 1]]``, shape (N + 1,), int64.
         labels: class of each example, shape (N,), int64; None for table-to-text.
-        target_starts: how many of an example's tokens precede its sentence, shape
-            (N,), int64; None for classification.
+        target_starts: how many of an example's tokens precede its sentence, shape (N,), int64; None for classification.
         token_types: 0 in the first and 1 in the second sentence, shape as ``tokens``;
             None if the model has only one type, or examples have only one sentence.
         masks: place of the masked word in each example, shape (N,), int64; None without one.

@@ -1,11 +1,9 @@
 """Records of synthetic places and sentences that describe them, from a small grammar.
 
-The corpus has E2E's form: a record is a list of slots, and several sentences describe
-the same record. It has two parts. The *public* part belongs to the text on which the
-packaged GPT-2 is pretrained; the *private* part is the data set ``venues``. No record
-is in both parts or in two splits. The parts use different phrasings, so that private
-training has something to learn: from every list of ``venues.toml``, the public part uses the first
-two, the private part all except the first.
+The corpus has E2E's form: a record is a list of slots, and several sentences describe the same record. The *public*
+part belongs to the text on which the packaged GPT-2 is pretrained; the *private* part is the data set ``venues``. No
+record is in both parts or in two splits. The parts use different phrasings, so that private training has something to
+learn: from every list of ``venues.toml``, the public part uses the first two, the private part all except the first.
 """
 
 from __future__ import annotations

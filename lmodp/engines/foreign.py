@@ -1,8 +1,7 @@
 """Training with another engine: the same plan, its answers checked, its noise tested.
 
-An engine's own statement about its noise is not evidence. So the suite requests the
-sums that the engine releases when all gradients are zero, and compares their law
-with the plan's.
+An engine's own statement about its noise is not evidence. So the suite requests the sums that the engine releases when
+all gradients are zero, and compares their law with the plan's.
 """
 
 from __future__ import annotations
@@ -52,34 +51,18 @@ def train_foreign(
     seeds: Mapping[str, int],
     **unused: Any,
 ) -> TrainingResult:
-    """Train with another engine and test the noise that it adds.
-
-    Args:
-        engine: a method's.
-        model, plan, examples, loss, settings, seeds: as for `lmodp.training.train`.
-        unused: further arguments of `train`; another engine writes no checkpoints and
-            does not score during training.
+    """Train with another engine, which writes no checkpoints, and test the noise that it adds.
 
     Returns:
-        The engine's record with ``noise_measured`` and ``released_law``, which the
-        suite measured.
+        The engine's record with ``noise_measured`` and ``released_law``, which the suite measured. The noise is judged
+        by sums that the engine released, not by what it reports: of steps that are probed until `PROBE_DRAWS` numbers
+        or `MOST_PROBES` steps are reached. ``fault`` says if the weights did not move.
 
     Raises:
-        EngineFailed: the engine raised, left out a field of the record, or moves the weights
-            as far without data as with them.
+        EngineFailed: the engine raised, left out a field of the record, or moves the weights as far without data as
+            with them.
         InvalidValue: a weight is not finite.
         Unsupported: the engine cannot train this model, or a trained weight has 16 bits.
-
-    Guarantees:
-        * The noise is judged by sums that the engine released, not by what it reports.
-        * ``fault`` of the answer says if the weights did not move.
-
-    Edge cases:
-        =====================  =====================================================
-        plan without noise     no step is probed
-        few parameters         steps are probed until `PROBE_DRAWS` numbers are collected
-                               or `MOST_PROBES` steps are done
-        =====================  =====================================================
     """
     run: dict[str, Any] = {"plan": plan, "examples": examples, "settings": settings, "seeds": seeds}
     require_finite(model.named_parameters())
@@ -163,10 +146,9 @@ def measure_law(released: Tensor, plan: Plan) -> dict[str, Any]:
         released: float64, (n,).
 
     Returns:
-        ``noise_measured``, as the suite's own engine reports it, and ``released_law``:
-        the Kolmogorov-Smirnov distance between the absolute values and the law, and
-        the share of positive values. Each has the tolerance that a correct engine
-        exceeds with probability `FALSE_ALARM`.
+        ``noise_measured``, as the suite's own engine reports it, and ``released_law``: the Kolmogorov-Smirnov distance
+        between the absolute values and the law, and the share of positive values. Each has the tolerance that a correct
+        engine exceeds with probability `FALSE_ALARM`.
     """
     noise, scale = plan.given_noise, plan.effective_noise_scale
     meter = NoiseMeter(noise)

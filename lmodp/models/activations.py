@@ -15,10 +15,9 @@ MEMORY_BOUND = 1 << 30  # default bound for the activations kept in memory, in b
 
 
 def flat_store(tokens: int, width: int, *, memory_bound: int, folder: Path | str | None) -> Tensor:
-    """Return an empty float32 tensor (tokens, width); above the bound it is memory-mapped.
+    """Return an empty float32 tensor (tokens, width); above ``memory_bound`` bytes it is memory-mapped in ``folder``.
 
-    The file is a scratch file of this process in ``folder``. It is deleted as soon as it
-    is mapped, so nothing is left behind.
+    The scratch file is deleted as soon as it is mapped, so nothing is left behind.
 
     Raises:
         InvalidValue: the bound is exceeded and no folder is given.
@@ -41,9 +40,7 @@ def flat_store(tokens: int, width: int, *, memory_bound: int, folder: Path | str
 class CachedActivations:
     """Examples whose tokens are replaced by hidden states of the frozen prefix.
 
-    Args:
-        store: (all tokens, H), float32; example i holds rows starts[i] to starts[i+1].
-        examples: the token columns it was computed from; labels come from there.
+    ``store`` is (all tokens, H), float32; example i holds rows starts[i] to starts[i+1]. Labels come from ``examples``.
     """
 
     def __init__(self, store: Tensor, examples: TokenColumns):

@@ -97,8 +97,7 @@ def architecture_of(model: nn.Module) -> Architecture:
     """Return the entry of a transformers model, or what its parts show.
 
     Raises:
-        Unsupported: ``config.model_type`` has no entry, and the model's parts are not where
-            transformers keeps them.
+        Unsupported: ``config.model_type`` has no entry, and the model's parts are not where transformers keeps them.
     """
     kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
     found = ARCHITECTURES.get(kind) or _inferred(model)

@@ -20,11 +20,9 @@ class ModelCard:
         causal: whether it is a causal language model, which can generate text.
         recipe: how the source "embedded" makes the model, a key of
             `lmodp.models.prepare_model.RECIPES`; None if it does not offer it.
-        package: entry of ``data.lock`` with the weights, or with the text for
-            pretraining (source "embedded").
-        config: the true configuration where it differs from the defaults of the
-            architecture in transformers; None if it is known only from the weights.
-            A model with a configuration is offered from local folders and a hub, and
+        package: entry of ``data.lock`` with the weights, or with the text for pretraining (source "embedded").
+        config: the true configuration where it differs from the defaults of the architecture in transformers; None if
+            it is known only from the weights. A model with a configuration is offered from local folders and a hub, and
             can be built without weights (`lmodp plan`).
         random: configuration of a randomly initialised model that needs no weights.
         parameters: number of parameters as pretrained (an encoder without a task's
@@ -71,13 +69,7 @@ MODELS = cards_of(ModelCard, __file__)
 def card_of(
     model: str, own_model: Mapping[str, Any] | None = None, config: Mapping[str, Any] | None = None
 ) -> ModelCard:
-    """Return the card of a model that the suite knows, or that of a user's own.
-
-    Args:
-        model: its name.
-        own_model: what it is (`lmodp.models.own.identity_of`); None for a known one.
-        config: of a user's own, where its size is asked for.
-    """
+    """Return the card of a model that the suite knows, or that of a user's own (`lmodp.models.own.identity_of`)."""
     if own_model is None:
         return MODELS[model]
     facts = {name: own_model[name] for name in ("architecture", "causal")}

@@ -21,8 +21,7 @@ def pool(hidden: Tensor, mask: Tensor | None, pooling: str, places: Tensor | Non
     "first" takes the first position, "mean" the mean over positions with mask 1, and
     "last" the last position with mask 1. "mask" takes ``places`` (B,), those of the masked words.
 
-    Edge cases: for an example without any token, "mean" gives zero and "last" gives
-    its first position.
+    Edge cases: for an example without any token, "mean" gives zero and "last" gives its first position.
     """
     if pooling == "first":
         return hidden[:, 0]
@@ -41,13 +40,8 @@ def pool(hidden: Tensor, mask: Tensor | None, pooling: str, places: Tensor | Non
 class SequenceClassifier(nn.Module):
     """A transformers model whose head reads a pooled hidden state: a sequence classifier, or one of label words.
 
-    With the architecture's native pooling the logits equal those of the
-    transformers model (tested to the bit where the operations are the same).
-
-    Args:
-        model: an encoder's or a decoder's ``...ForSequenceClassification``, or a masked model from
-            `lmodp.models.label_words`. BERT's pooler counts as head.
-        pooling: "first", "mean", "last" or "mask"; None for the native one.
+    With the architecture's native pooling (None) the logits equal those of the transformers model, to the bit where the
+    operations are the same. BERT's pooler counts as head.
     """
 
     model: TransformersModel
@@ -70,12 +64,7 @@ class SequenceClassifier(nn.Module):
         pooled: Tensor | None = None,
         **inputs: Any,
     ) -> Tensor:
-        """Return logits (B, classes).
-
-        Args:
-            input_ids, attention_mask: (B, T), and further inputs of the model.
-            pooled: (B, H), a pooled hidden state from `pooled_state` instead.
-        """
+        """Return logits (B, classes), from tokens (B, T) or from a ``pooled`` hidden state (B, H) of `pooled_state`."""
         if pooled is None:
             pooled = self.pooled_state(input_ids=input_ids, attention_mask=attention_mask, **inputs)
         return self.head(pooled)

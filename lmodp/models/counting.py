@@ -17,13 +17,9 @@ from lmodp.models.trainable import set_trainable
 def trained_parameters(
     model_folder: Path, *, card: DatasetCard, part: str | Mapping[str, Any], prompted: bool = False
 ) -> int:
-    """Return the number of trained parameters.
+    """Return the number of trained parameters of a prepared model.
 
-    Args:
-        model_folder: of a prepared model; its configuration is read.
-        card: of the data set; says whether the model is a classifier, and of how many classes, or a language model.
-        part: the trained part, see `set_trainable`.
-        prompted: whether the classes are label words.
+    The data set's card says whether it is a classifier, and of how many classes; ``prompted``: these are label words.
     """
     config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
     with torch.device("meta"):

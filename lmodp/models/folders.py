@@ -32,15 +32,7 @@ def write_model(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:
 
 
 def link_model(source: Path, folder: Path, card: ModelCard) -> dict[str, Any]:
-    """Make ``folder`` a model folder out of the files of ``source``.
-
-    Args:
-        source: folder with config.json, tokenizer and safetensors weights.
-        folder: to be made; its files are links.
-        card: the facts that the model must match.
-
-    Returns:
-        facts for the record, and the SHA-256 of each weight file.
+    """Make ``folder`` of links to the files of ``source``; return facts, and the SHA-256 of each weight file.
 
     Raises:
         MissingFile: the folder or a necessary file does not exist.

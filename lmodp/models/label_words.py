@@ -22,12 +22,7 @@ from lmodp.models.own import is_causal
 
 
 def load_prompted(folder: Path, words: Sequence[str], **options: Any) -> Any:
-    """Return a prepared model with a head of label words, in evaluation mode.
-
-    Args:
-        folder: of the prepared model.
-        words: one per class.
-        options: data type and values of the configuration.
+    """Return a prepared model with a head of label words, one per class, in evaluation mode.
 
     Raises:
         InvalidValue: a word is no single token.
@@ -98,12 +93,8 @@ def _holders(model: nn.Module, *biases: nn.Parameter | None) -> list[tuple[nn.Mo
 def with_words(folder: Path, words: Sequence[str], weights: dict[str, torch.Tensor]) -> tuple[Any, dict[str, Any]]:
     """Return a whole masked model in which trained rows stand at the label words, and the other trained weights.
 
-    Its output matrix is then one of its own, no longer the token embeddings.
-
-    Args:
-        folder: of the prepared model.
-        words: one per class.
-        weights: of a model that `load_prompted` made.
+    ``weights`` are of a model that `load_prompted` made. The output matrix is then one of its own, no longer the token
+    embeddings.
     """
     model, numbers = load_whole(AutoModelForMaskedLM, folder), word_tokens(load_tokenizer(folder), words)
     output = model.get_output_embeddings()

@@ -1,9 +1,8 @@
 """The packaged encoder: MiniLM, whose weights are those of a BERT, loaded exactly into RoBERTa classes.
 
-BERT and RoBERTa compute the same function, except for two tables. RoBERTa numbers
-positions from ``pad_token_id + 1`` (here 1, so 513 rows for 512 positions) and never
-reads the row of a padding token. It has only one token type, so BERT's row 0 is kept.
-On tokens that are not padding, the hidden states are equal to the bit (tested).
+BERT and RoBERTa compute the same function, except for two tables. RoBERTa numbers positions from ``pad_token_id + 1``
+(here 1, so 513 rows for 512 positions) and never reads the row of a padding token. It has only one token type, so
+BERT's row 0 is kept. On tokens that are not padding, the hidden states are equal to the bit (tested).
 """
 
 from __future__ import annotations

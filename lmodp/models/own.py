@@ -27,13 +27,7 @@ CONFIG = "config.json"
 def own_folder(
     own: OwnModel, *, cache_root: Path, data_root: Path | None, files: Mapping[str, str] | None = None
 ) -> Path:
-    """Return the folder of a model of the user's own.
-
-    Args:
-        own: where it is.
-        cache_root: holds the hub client's cache.
-        data_root: folder of local data; a relative path is looked up below it, too.
-        files: of a repository, if not all that a model needs are wanted.
+    """Return the folder of a model of the user's own; of a repository, only ``files`` are fetched where they are given.
 
     Raises:
         MissingFile: there is no such folder, or it holds no config.json.
@@ -55,8 +49,7 @@ def identity_of(own: OwnModel, *, cache_root: Path, data_root: Path | None) -> t
     """Return what a model is, whatever path led to it, and its card with the configuration of its architecture.
 
     Raises:
-        DamagedFile: config.json is damaged, or names no architecture.
-        LmodpError: see `own_folder`.
+        LmodpError: see `own_folder` and `read_config`.
     """
     folder = own_folder(own, cache_root=cache_root, data_root=data_root, files={"config": CONFIG})
     facts, values = read_config(folder / CONFIG)

@@ -1,10 +1,9 @@
 """The frozen prefix: computed once, cached, and skipped in every training step.
 
-If the embeddings and the first n blocks are frozen and have no dropout, their output
-for an example never changes. It is computed once, in evaluation mode and float32. It
-is kept in memory or, above a bound, in a memory-mapped file. Training then runs only
-the remaining blocks. If all blocks are frozen and a head reads a pooled vector, the
-cache holds that vector, (N, H).
+If the embeddings and the first n blocks are frozen and have no dropout, their output for an example never changes. It
+is computed once, in evaluation mode and float32. It is kept in memory or, above a bound, in a memory-mapped file.
+Training then runs only the remaining blocks. If all blocks are frozen and a head reads a pooled vector, the cache holds
+that vector, (N, H).
 """
 
 from __future__ import annotations
@@ -45,8 +44,7 @@ class Prefix:
 def find_prefix(model: nn.Module) -> Prefix:
     """Return the frozen prefix of a model whose trainable part is set.
 
-    Edge cases: trained embeddings, a trained first block or any dropout give 0
-    blocks, with the reason.
+    Edge cases: trained embeddings, a trained first block or any dropout give 0 blocks, with the reason.
     """
     inner = transformers_model(model)
     parts = architecture_of(inner)
@@ -88,17 +86,14 @@ def cache_prefix(
 ) -> tuple[nn.Module, TensorExamples | CachedActivations]:
     """Return the rest of a model and the cached outputs of its frozen prefix.
 
-    The returned model shares its parameters with ``model``, so training one trains the
-    other. Its batches contain ``pooled`` (B, H), or ``inputs_embeds`` (B, T, H) with
-    ``attention_mask``, and the examples' labels.
+    The returned model shares its parameters with ``model``, so training one trains the other. Its batches contain
+    ``pooled`` (B, H), or ``inputs_embeds`` (B, T, H) with ``attention_mask``, and the examples' labels.
 
     Args:
-        model: a `SequenceClassifier`, or a causal language model; its prefix is
-            that of `find_prefix`.
+        model: a `SequenceClassifier`, or a causal language model; its prefix is that of `find_prefix`.
         examples: token columns with ``input_ids``.
         batch_size: examples in one forward pass while caching.
-        memory_bound: up to this many bytes, activations are kept in memory; above it
-            they go to a file in ``folder``.
+        memory_bound: up to this many bytes, activations are kept in memory; above it they go to a file in ``folder``.
         folder: folder of that file.
 
     Raises:
@@ -222,8 +217,7 @@ class _Nothing(nn.Module):
 def suffix_of(model: nn.Module, blocks: int) -> nn.Module:
     """Return a view of the model without its embeddings and first ``blocks`` blocks.
 
-    The view takes ``inputs_embeds`` and shares all parameters with the model, which is
-    not changed.
+    The view takes ``inputs_embeds`` and shares all parameters with the model, which is not changed.
     """
     inner = transformers_model(model)
     parts = architecture_of(inner)

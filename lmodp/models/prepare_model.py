@@ -32,18 +32,9 @@ def prepare_model(
     data_root: Path | None = None,
     settings: SourceSettings | None = None,
 ) -> dict[str, Any]:
-    """Write a pretrained model and its tokenizer to ``folder``, or link them there.
+    """Write a pretrained model and its tokenizer to ``folder``, or link them there; return the record's content.
 
-    Args:
-        spec: ``model`` and ``source``; ``layers`` for models cut to their first layers; ``own_model`` for a user's own.
-        folder: receives config.json, model.safetensors and the tokenizer's files.
-        cache_root: folder with fetched packages.
-        data_root: folder with local models, for the local source.
-        settings: names of local models, and revisions on the hub.
-
-    Returns:
-        The record's content: size, and a SHA-256 over all weights (or over each file,
-        if weights are linked).
+    ``spec``: model and source; layers for models cut to their first layers; own_model for a user's own.
 
     Raises:
         DamagedFile: the number of parameters differs from the card's.
@@ -68,13 +59,7 @@ def prepare_model(
 
 
 def load_language_model(folder: Path, *, dtype: torch.dtype = torch.float32, **options: Any) -> PreTrainedModel:
-    """Return a causal language model that `prepare_model` wrote, in evaluation mode.
-
-    Args:
-        folder: of the model.
-        dtype: of its weights; half precision for a frozen model under adapters.
-        options: config values, such as dropout rates.
-    """
+    """Return a causal language model of `prepare_model`, in evaluation mode; options are values of its config."""
     return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=dtype, **options).eval()
 
 

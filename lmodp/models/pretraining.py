@@ -1,10 +1,8 @@
 """The packaged GPT-2: a small model, pretrained on public text because no package contains GPT-2 weights.
 
-The text has two parts: editorial and product-review sentences from the same source as
-the movie reviews, and the public part of the grammar corpus in the form used for
-fine-tuning. It contains no sentence on which any run trains privately. Tokenizer and
-weights depend only on the text and the settings. Pretraining uses one thread, so they
-are the same bytes on any number of cores.
+The text has two parts: editorial and product-review sentences from the same source as the movie reviews, and the public
+part of the grammar corpus. It contains no sentence on which any run trains privately. Pretraining uses one thread, so
+tokenizer and weights depend only on the text and the settings, on any number of cores.
 """
 
 from __future__ import annotations
@@ -39,15 +37,7 @@ PACKAGE = "vaderSentiment"
 def pretrain_gpt2(
     cache_root: Path, settings: PretrainingSettings | None = None
 ) -> tuple[GPT2LMHeadModel, PreTrainedTokenizerFast, dict[str, Any]]:
-    """Return a small GPT-2, its tokenizer, and facts for the record.
-
-    Args:
-        cache_root: folder with fetched packages.
-        settings: of the model and its training.
-
-    Returns:
-        model in evaluation mode, tokenizer, and a dict with the settings, the sizes of
-        the text and the perplexity per token on held-out blocks.
+    """Return a small GPT-2 in evaluation mode, its tokenizer, and facts for the record.
 
     Raises:
         MissingFile: the text's package was not fetched.

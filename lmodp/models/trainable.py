@@ -26,9 +26,8 @@ def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int)
 
     Args:
         model: a transformers model or a `SequenceClassifier` around one.
-        part: "full", "head", "none", "bitfit" (all bias terms), ``{"last_layers": k}`` (the
-            last k blocks and the final norm), or ``{"lora": {"rank", "alpha",
-            "dropout", "targets"}}``, each key optional.
+        part: "full", "head", "none", "bitfit" (all bias terms), ``{"last_layers": k}`` (the last k blocks and the final
+            norm), or ``{"lora": {"rank", "alpha", "dropout", "targets"}}``, each key optional.
         seed: for the initial values of the adapters.
 
     Returns:

@@ -1,31 +1,7 @@
 """The stage audit_mechanism and the command ``lmodp audit``: a mechanism's claims tried by experiment.
 
-Joins three rooms that do not know each other: accounts of epsilon (`lmodp.accounting`),
-draws of the device's sampler (`lmodp.training`) and bounds from scores (`lmodp.auditing`).
-
-Record ``mechanisms/<id>/audit.json``, under "audit" (null where nothing is private):
-
-==========================  =====================================================================
-``epsilon_lower``           lower bound on epsilon at ``delta_tested``, from samples
-``confidence``              probability of at least which it holds
-``trials``                  transcripts drawn, half with and half without the canary
-``delta``, ``delta_tested`` asked for; resolved by the samples and used (``delta_note`` says why)
-``claimed``, ``paper_bound``    epsilon of the whole run at ``delta_tested``, null where there is none
-``verified``                {"lower", "upper"} at ``delta_tested``
-``at_delta``                the same three at ``delta``
-``claimed_note``            whose claim ``claimed`` is and at which delta; why it is null, where it is
-``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
-``refutes_claimed_at_delta``  epsilon_lower > the claimed epsilon at ``delta``: (epsilon, delta)-DP
-                            implies (epsilon, delta_tested)-DP, so this needs no translation of the claim
-``refutes_paper_bound``         epsilon_lower > paper_bound at ``delta_tested``; null where there is none
-``consistent_with_verified``  epsilon_lower <= verified.upper
-``curve``                   false_positive, false_negative, claimed, verified: equally long lists
-``draw``, ``law``           "law" or "coordinates", and what was drawn, in words
-``test``                    the event that gave the bound: order, threshold, counts
-``sampler``                 (workflow) the same audit at the same ``delta_tested`` with every coordinate
-                            drawn by the device's sampler: epsilon_lower, confidence, trials,
-                            coordinates, consistent_with_verified
-==========================  =====================================================================
+Joins three rooms that do not know each other: accounts of epsilon (`lmodp.accounting`), draws of the device's sampler
+(`lmodp.training`) and bounds from scores (`lmodp.auditing`). `lmodp.records.fields` explains every field of an audit.
 """
 
 from __future__ import annotations
@@ -63,15 +39,7 @@ _COORDINATES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How transcripts are drawn.
-
-    Args:
-        trials: transcripts in both worlds together, at least 100.
-        seed: of all random numbers.
-        draw: "law" or "coordinates", see `lmodp.auditing.law` and `lmodp.training.probes.audit_samples`.
-        coordinates: M, coordinates the canary's gradient is spread over.
-        confidence: of the bound.
-    """
+    """How transcripts are drawn; the arguments are those of `audit`."""
 
     trials: int
     seed: int
@@ -103,10 +71,9 @@ def sampling_of(spec: MechanismSpec, settings: Mapping[str, Any], base_seed: int
 def resolved_delta(trials: int) -> float:
     """Return the smallest delta that ``trials`` transcripts resolve: 3/sqrt(trials).
 
-    The bound needs P(S) - delta well above its sampling error, and where the curve is
-    steep P(S) is a few delta. With a million trials (delta 0.003) the bound keeps 84 % of
-    the epsilon of mu-Gaussian DP at mu = 0.1, 92 to 94 % at 0.3 and 1, 86 % at 2; at
-    delta = 1e-5 it would keep 60 to 70 %.
+    The bound needs P(S) - delta well above its sampling error, and where the curve is steep P(S) is a few delta. With a
+    million trials (delta 0.003) the bound keeps 84 % of the epsilon of mu-Gaussian DP at mu = 0.1, 92 to 94 % at 0.3
+    and 1, 86 % at 2; at delta = 1e-5 it would keep 60 to 70 %.
     """
     return _RESOLVED / math.sqrt(trials)
 
@@ -120,15 +87,10 @@ def audit_noise(
     own_claim: Mapping[str, Any] | None = None,
     at_delta: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Audit a plan's mechanism and return the content of an audit, see the module.
+    """Audit a plan's mechanism and return the content of an audit; ``plan`` and ``claim_noise`` are those of `audit`.
 
-    Args:
-        plan: with noise and delta; the whole run of ``steps`` Poisson-sampled sums is audited.
-        sampling: how transcripts are drawn.
-        claim_noise: noise that the claim was computed for, where it is not the plan's.
-        drawn_noise: noise that is really drawn, where it is not the plan's: a fault on trial.
-        own_claim: the method's own claim, see `accounts_at`.
-        at_delta: the accounts at ``plan.delta`` where they are known, see `accounts_at`.
+    ``drawn_noise`` is what is really drawn, where it is not the plan's: a fault on trial. ``own_claim`` and
+    ``at_delta`` (the accounts at ``plan.delta``, where they are known) are those of `accounts_at`.
     """
     included, excluded = scores_of_mechanism(plan, sampling, drawn_noise=drawn_noise)
     tested = max(plan.given_delta, resolved_delta(sampling.trials))
@@ -303,14 +265,7 @@ def audit_mechanism(
     settings: Mapping[str, Any],
     base_seed: int,
 ) -> dict[str, Any]:
-    """Return the content of a mechanism's ``audit.json``.
-
-    Args:
-        spec: the mechanism's spec.
-        noise_record, certificate: content of ``noise.json`` and ``certificate.json``.
-        settings: the configuration's section ``audit``: trials, sampler_trials, coordinates, confidence.
-        base_seed: of the configuration.
-    """
+    """Return the content of a mechanism's ``audit.json``; ``settings`` are the configuration's section ``audit``."""
     if noise_record["status"] != "done":
         return {"audit": None, "status": noise_record["status"], "reason": noise_record["reason"]}
     if noise_record["noise"] is None:

@@ -1,25 +1,8 @@
 """The stage audit_training: one run of a cell, trained once more with canaries.
 
-Record ``cells/<id>/audit.json``, under "audit":
-
-==========================  =====================================================================
-``epsilon_lower``           lower bound on the run's epsilon at ``delta_tested``, from one run
-``confidence``              probability of at least which it holds
-``canaries, guesses, correct``  m, coins guessed, guessed right
-``statistic``               the statistic that gave the bound, see `lmodp.auditing.transcripts`
-``delta``, ``delta_tested`` of the certificate; used (0.01/m, see `RunJudge.delta`)
-``claimed``, ``paper_bound``, ``verified``  epsilon of the whole run at ``delta_tested``
-``claimed_note``            whose claim that is and at which delta; why it is null, where it is
-``refutes_claimed``         epsilon_lower > claimed; null where nothing is claimed
-``consistent_with_verified``  epsilon_lower <= verified.upper
-``fit``                     Kolmogorov-Smirnov p-values of the released sums against the certified
-                            law, and ``fits``; two-sided, so too much noise is found too
-``utility``                 scores of the run with canaries, and of the same repetition without
-``run``                     id of that repetition
-==========================  =====================================================================
-
-A bound from one run lies well below the truth (half of it is good); a bound of 0 refutes
-nothing and supports nothing. ``fit`` is the sharper witness of a run's conduct.
+A bound from one run lies well below the truth (half of it is good); a bound of 0 refutes nothing and supports nothing.
+``fit`` is the sharper witness of a run's conduct: it compares the released sums with the certified law, from both
+sides, so that too much noise is found too. `lmodp.records.fields` explains every field of the audit.
 """
 
 from __future__ import annotations
@@ -74,12 +57,9 @@ class RunJudge:
     """Judges runs of one plan; what does not depend on a run's outcome is computed once.
 
     Args:
-        plan: as certified, with noise and delta.
         canaries: m.
-        confidence: of the bound.
         seed: of the reference draws.
-        claim_noise: noise that the claim was computed for, where it is not the plan's.
-        own_claim: the method's own claim, see `lmodp.stages.audit_mechanism.accounts_at`.
+        claim_noise, own_claim: see `lmodp.accounting.at_delta.accounts_at`.
         steps: releases that are looked at; None for all of the plan's.
     """
 
@@ -164,15 +144,8 @@ def audit_training(
 ) -> dict[str, Any]:
     """Train the first repetition of a cell with canaries and return the content of its ``audit.json``.
 
-    Seeds, rate, steps and noise are those of the run without canaries; the data are longer
-    by the canaries, so the constant divisor is larger by q times their number.
-
-    Args:
-        cell: a private one.
-        runs: where its runs are.
-        noise_record: record of its mechanism's noise.
-        method: its method, for the optimiser that it may bring.
-        canaries, confidence: of the audit.
+    Seeds, rate, steps and noise are those of the run without canaries; the data are longer by the canaries, so the
+    constant divisor is larger by q times their number.
     """
     finetune, _ = runs.trained()
     if cell.spec.randomness == "entropy":

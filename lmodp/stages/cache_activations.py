@@ -29,10 +29,6 @@ def cache_activations(
         asked: the spec by the folder that receives one safetensors file per split: ``pooled`` (N, H), or ``hidden``
             (all tokens, H). Model, tokens, pooling and threads of all are the same.
         tokens_folder, model_folder: outputs of tokenize_dataset and prepare_model.
-        device: see `lmodp.training.device`.
-
-    Returns:
-        By folder the record's content: shape, bytes and how many layers were left out.
     """
     first = next(iter(asked.values()))
     torch.set_num_threads(first.threads)

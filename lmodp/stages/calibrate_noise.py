@@ -27,19 +27,9 @@ def calibrate_noise(
 ) -> dict[str, Any]:
     """Ask a method for its mechanism and return the content of ``noise.json``.
 
-    Args:
-        spec: the mechanism's spec.
-        method: the method.
-        search: record of search_noise, where the method needs one.
-        model_folder: the prepared model, where the method needs the number of
-            trained parameters.
-        dimension: that number, where it is known without the model's folder.
-
-    Returns:
-        ``noise`` (or null), ``claim_noise``, ``published_epsilon_step``, ``claim``,
-        ``clipping``, ``dimension``, ``note`` and ``details``. A target that the
-        method cannot reach is status "skipped" with the method's reason; a method
-        that raises, or answers with something else than a mechanism, is "failed".
+    A target that the method cannot reach is "skipped" with the method's reason; a method that raises, or answers with
+    something else than a mechanism, is "failed". ``search`` is the record of search_noise, where the method needs one;
+    ``dimension`` the number of trained parameters, counted in ``model_folder`` where it is needed and not given.
     """
     dimension = dimension or _dimension(spec, model_folder)
     try:

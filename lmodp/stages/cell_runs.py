@@ -38,10 +38,8 @@ class CellRuns:
     """Where the runs of a cell are, and which of them are finished.
 
     Args:
-        cell: whose runs.
         root, cache: the grid's results folder and the folder of bulky files.
-        code: fingerprint of the code of finetune_model.
-        inputs: hashes of the records that the runs are made from, by name.
+        code, inputs: fingerprint of the code of finetune_model, and hashes of the records that the runs are made from.
         any_code: whether runs that other code made are kept.
         device: what trains them, see `lmodp.training.device`.
         long: whether a run takes so long that it keeps checkpoints without being asked to.

@@ -13,15 +13,9 @@ from lmodp.specs import MechanismSpec
 def certify_mechanism(spec: MechanismSpec, noise_record: Mapping[str, Any], *, full: bool = False) -> dict[str, Any]:
     """Return the content of ``certificate.json``.
 
-    The certificate is for noise multiplied by the clip norm (relative
-    sensitivity 1), whatever the clip norm is. Where a method draws another noise
-    than its claim was computed for, or claims by a formula of its own, ``claimed``
-    is the claim's and everything else is of the noise that is drawn.
-
-    Args:
-        spec: the mechanism's spec.
-        noise_record: content of ``noise.json``.
-        full: whether every route is tried, as in `lmodp.accounting.account_mechanism`.
+    The certificate is for noise multiplied by the clip norm (relative sensitivity 1), whatever the clip norm is. Where
+    a method draws another noise than its claim was computed for, or claims by a formula of its own, ``claimed`` is the
+    claim's and everything else is of the noise that is drawn. ``full``: see `lmodp.accounting.certificate_of`.
     """
     if noise_record["status"] != "done":
         return {"certificate": None, "status": noise_record["status"], "reason": noise_record["reason"]}

@@ -54,16 +54,8 @@ PACKAGES = ("numpy", "torch", "transformers")
 def finetune_model(cell: Cell, runs: CellRuns, certificate: Mapping[str, Any], *, method: Method) -> dict[str, Any]:
     """Train every repetition and return the content of the cell's ``training.jsonl``.
 
-    Args:
-        cell: what to train.
-        runs: where its runs are.
-        certificate: record of its mechanism's certificate.
-        method: its method, for the engine or the optimiser that it may bring.
-
-    Returns:
-        the plan, how rate and clip norm were chosen, what is trained, and one line per run. The cell's
-        status is ``done`` also where single runs diverged; it is that of the certificate
-        where there is nothing to train.
+    The cell's status is ``done`` also where single runs diverged; it is that of the certificate where there is nothing
+    to train. The method may bring an engine or an optimiser.
     """
     if certificate["status"] != "done":
         return _nothing_ran(cell, status=certificate["status"], reason=certificate["reason"])

@@ -16,15 +16,11 @@ from lmodp.vocabulary import ACCOUNTANTS
 
 
 def map_space(spec: Mapping[str, Any], *, points_file: Path) -> dict[str, Any]:
-    """Write every point and return how many qualify at each target.
+    """Write every point of a space and return how many qualify under each accountant at each target.
 
-    Args:
-        spec: ``space``, ``delta`` and the targets ``epsilon``, of one step.
-        points_file: parquet file to write, a row a point in the order of the walk: the parts' parameters,
-            ``std`` of the noise, and ``step_ACCOUNTANT``, infinite where an accountant has no epsilon.
-
-    Returns:
-        ``points``, and in ``qualifying`` a row a target with the number of points below it under each accountant.
+    ``points_file`` (parquet) has a row a point in the order of the walk: the parts' parameters, ``std`` of the noise,
+    and ``step_ACCOUNTANT``, infinite where an accountant has no epsilon. ``spec``: space, delta, and epsilon of one
+    step.
     """
     space = load_space(spec["space"])
     steps = landscape(space, delta=spec["delta"])

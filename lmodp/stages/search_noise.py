@@ -10,14 +10,7 @@ from lmodp.search.grid_search import find_noise
 
 
 def search_noise(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a search from its spec and return the content of ``search.json``.
-
-    Args:
-        spec: space, accountant, objective, gamma, epsilon, delta and, where given, sampling_rate and steps.
-
-    Returns:
-        the noise and how it was found; a target no point reaches is a status with the reason.
-    """
+    """Run a search and return the content of ``search.json``; an unreachable target is a status and a reason."""
     try:
         found = find_noise(**spec)
     except Unsupported as error:

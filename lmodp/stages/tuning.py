@@ -1,9 +1,8 @@
 """The search for learning rate and clip norm: the same budget for every method, stated in the record.
 
-Every pair of the configuration's lists is trained once, under the plan and with the
-noise of the cell but with seeds of its own, and the pair of least mean loss on examples
-that no run trains on is used for all repetitions: training examples that are held out, the
-same for all methods, or else the validation split. What the search itself costs in
+Every pair of the configuration's lists is trained once, under the plan and with the noise of the cell but with seeds of
+its own, and the pair of least mean loss on examples that no run trains on is used for all repetitions: training
+examples that are held out, the same for all methods, or else the validation split. What the search itself costs in
 privacy is not counted, for no method, and the record says so.
 """
 
@@ -48,18 +47,10 @@ def _parts(spec: CellSpec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], float]) -> dict[str, Any]:
-    """Try every candidate and return the record of the search.
+    """Try every candidate and return the record of the search; with a single candidate nothing is trained.
 
-    Args:
-        spec: of the cell.
-        attempt: trains with a candidate and returns the mean loss on `choosing_examples`;
-            NaN or infinite where training diverged.
-
-    Returns:
-        ``budget`` (number of candidates), ``trials``, ``chosen`` and how it was
-        chosen. With a single candidate nothing is trained.
-
-    Edge cases: the first of equals is taken; if every candidate diverges, the first.
+    ``attempt`` trains with a candidate and returns the mean loss on `choosing_examples`, NaN or infinite where training
+    diverged. The first of equals is taken; if every candidate diverges, the first.
     """
     known = spec.training.candidates[: 1 if spec.trainable == UNTRAINED else None]
     losses = [attempt(candidate) for candidate in known] if len(known) > 1 else [math.nan]

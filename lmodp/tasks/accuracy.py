@@ -10,17 +10,13 @@ from lmodp.tasks.packing import pack_correct
 
 
 def score_classification(logits: np.ndarray, labels: np.ndarray, *, f1: bool = False) -> dict[str, Any]:
-    """Return accuracy, mean cross entropy, and which examples were right.
+    """Return ``examples`` N, ``accuracy`` in [0, 1], mean cross entropy ``loss`` in nats, and ``correct``.
+
+    ``correct`` has one bit per example in base64 (`unpack_correct`), for paired comparisons.
 
     Args:
-        logits: shape (N, classes).
-        labels: shape (N,), whole numbers.
-        f1: whether the F1 of class 1 is asked for; the data set's card says so.
-
-    Returns:
-        ``accuracy`` in [0, 1], ``loss`` in nats, ``examples`` = N and ``correct``,
-        one bit per example in base64 (`unpack_correct`), for paired comparisons.
-        Also ``f1`` of class 1 if it is asked for.
+        logits, labels: shapes (N, classes) and (N,).
+        f1: whether the F1 of class 1 is asked for.
     """
     predicted = logits.argmax(1)
     correct = predicted == labels

@@ -1,8 +1,7 @@
 """Sentence classification as a task: the interface is the same for every task.
 
-From the prepared files of a cell (model, tokens, cached activations), a task makes
-the three things that the engine needs: a model, training examples and a loss. It also
-scores a trained model on the evaluation split.
+From the prepared files of a cell (model, tokens, cached activations), a task makes the three things that the engine
+needs: a model, training examples and a loss. It also scores a trained model on the evaluation split.
 """
 
 from __future__ import annotations
@@ -36,17 +35,10 @@ from lmodp.training.examples import Examples, arranged
 
 
 class ClassificationTask:
-    """Sentence classification with the model's own head.
+    """Sentence classification with the model's own head, from prepared files; ``activations_folder`` may be None.
 
-    Args:
-        spec: what is trained and how it is scored.
-        model_folder, tokens_folder: prepared model and tokens.
-        activations_folder: cached outputs of the frozen prefix, or None.
-        device: "auto", "cpu" or "cuda".
-
-    With precision "bfloat16", forward and backward passes run under autocast, and
-    frozen weights below adapters take two bytes each. Trained weights, per-example
-    norms, sums and noise stay in float32.
+    With precision "bfloat16", forward and backward passes run under autocast, and frozen weights below adapters take
+    two bytes each. Trained weights, per-example norms, sums and noise stay in float32.
     """
 
     loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(classification_loss)
@@ -92,8 +84,7 @@ class ClassificationTask:
     def model(self, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
         """Return a freshly initialised model, the part of it that runs, and what is trained.
 
-        The second differs from the first if cached activations replace the frozen
-        prefix; both share their parameters.
+        The second differs from the first if cached activations replace the frozen prefix; both share their parameters.
         """
         model = fresh(self.pretrained, self.spec)
         if self.spec.head is None:

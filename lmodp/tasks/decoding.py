@@ -25,8 +25,7 @@ class DecodingSettings:
         max_new_tokens: longest sentence, including the end token.
         min_new_tokens: shortest sentence, without the end token.
         length_penalty: a hypothesis' log probability is divided by its length to this power.
-        no_repeat_ngram_size: an n-gram of this size occurs at most once; 0 for no
-            such rule.
+        no_repeat_ngram_size: an n-gram of this size occurs at most once; 0 for no such rule.
         batch_size: records decoded together; it affects memory, not the result.
         records: number of distinct records that are scored; None for all.
     """
@@ -47,17 +46,10 @@ class DecodingSettings:
 def generate_sentences(
     model: TransformersModel, prompts: Sequence[Sequence[int]], *, tokenizer: Any, settings: DecodingSettings
 ) -> list[str]:
-    """Return the best sentence found for each prompt, as one line of text.
+    """Return the best sentence found for each prompt (token numbers, separator included), as one line of text.
 
-    Prompts are decoded in the order of their lengths, so that batches need little
-    padding. They are padded on the left, so that all sentences of a batch start in the
-    same column. Padding is masked and does not count in positions.
-
-    Args:
-        model: a causal language model in evaluation mode.
-        prompts: token numbers, including the separator; each has at least one.
-        tokenizer: with a padding and an end token.
-        settings: of the search.
+    Prompts are decoded in the order of their lengths, so that batches need little padding. They are padded on the left,
+    so that all sentences of a batch start in the same column. Padding is masked and does not count in positions.
 
     Raises:
         InvalidValue: a prompt and its sentence need more positions than the model has.

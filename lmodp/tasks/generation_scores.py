@@ -37,9 +37,8 @@ def score_generation(outputs: Sequence[str], references: Sequence[Sequence[str]]
         references: all references of each record, at least one per record.
 
     Returns:
-        each of `SCORES` (a number or None), ``reasons`` for those that are None,
-        ``settings`` of the metrics, ``examples`` = number of records, and
-        ``outputs_sha256`` over the sentences.
+        each of `SCORES` (a number or None), ``reasons`` for those that are None, ``settings`` of the metrics,
+        ``examples`` = number of records, and ``outputs_sha256`` over the sentences.
 
     Raises:
         InvalidValue: no record, or a record without references.

@@ -1,8 +1,7 @@
 """The two Java programs of the captioning metrics: a tokenizer and METEOR.
 
-Both are jar files inside pycocoevalcap. This module calls them directly, because the
-wrappers of that package write into the installed package and use the encoding of the
-machine's locale.
+Both are jar files inside pycocoevalcap. This module calls them directly, because the wrappers of that package write
+into the installed package and use the encoding of the machine's locale.
 """
 
 from __future__ import annotations
@@ -49,11 +48,7 @@ def penn_tokens(texts: Sequence[str]) -> list[str]:
 
 
 def meteor(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Return METEOR 1.5 (English, normalised, default weights) of tokenised texts.
-
-    Args:
-        outputs: one text per record.
-        references: all references of each record.
+    """Return METEOR 1.5 (English, normalised, default weights) of tokenised texts, with all references of each.
 
     References:
         Denkowski and Lavie (2014).

@@ -15,20 +15,10 @@ from lmodp.training.losses import IGNORED, causal_lm_loss
 
 
 def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict[str, Any]:
-    """Return exp of the mean negative log probability of a target token.
+    """Return exp of the mean negative log probability of a target token, None where it is too large for a number.
 
-    Every target token has the same weight, so long examples count more. The training
-    loss, in contrast, is the mean over examples.
-
-    Args:
-        model: a causal language model; put into evaluation mode.
-        examples: batches with ``input_ids`` and ``labels`` (B, T).
-        batch_size: examples in one forward pass.
-
-    Returns:
-        ``perplexity`` (None if it is too large for a number), ``loss`` in nats per
-        token, ``target_tokens``, ``losses`` of the examples (`pack_losses`) for paired
-        comparisons, and ``reasons`` if there is no perplexity.
+    Every target token has the same weight, so long examples count more; the training loss is the mean over examples.
+    ``loss`` is in nats per token; ``losses`` are those of the examples (`pack_losses`), for paired comparisons.
     """
     model.eval()
     found = np.zeros((2, len(examples)))

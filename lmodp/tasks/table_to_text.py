@@ -31,11 +31,7 @@ SAMPLES = 3  # number of sentences shown in a record
 class TableToTextTask:
     """A causal language model, trained on the sentence of each example only.
 
-    Args:
-        spec: what is trained and how it is scored.
-        model_folder, tokens_folder: prepared model and tokens.
-        activations_folder: None; a language model's frozen layers are not cached.
-        device: "auto", "cpu" or "cuda".
+    Its frozen layers are not cached: ``activations_folder`` is None.
     """
 
     loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(causal_lm_loss)

@@ -41,13 +41,7 @@ class _HashingWriter:
 
 
 def save_checkpoint(path: Path | str, state: dict[str, Any], *, identity: Mapping[str, str]) -> None:
-    """Write a checkpoint atomically: temporary name, flushed to disk, renamed.
-
-    Args:
-        path: the final name; an older checkpoint stays valid until it is replaced.
-        state: tensors and plain values.
-        identity: of the run, see `load_checkpoint`.
-    """
+    """Write a checkpoint atomically: temporary name, flushed to disk, renamed; an older one stays valid until then."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -73,13 +67,9 @@ def _write(stream: BinaryIO, state: dict[str, Any]) -> None:
 def load_checkpoint(path: Path | str, *, identity: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the state of a checkpoint, None where there is none.
 
-    Args:
-        path: of the checkpoint.
-        identity: what it must agree in, by name (see `lmodp.training.identity`).
-
     Raises:
-        DamagedFile: not a checkpoint, its hash is wrong, or it belongs to another
-            run; what differs is named.
+        DamagedFile: not a checkpoint, its hash is wrong, or it belongs to another run; what differs of the identity
+            (`lmodp.training.identity`) is named.
     """
     try:
         data = Path(path).read_bytes()

@@ -16,10 +16,7 @@ _HELD: list[FileLock] = []  # for as long as this process lives
 
 
 def device_of_runs(wanted: str = "auto") -> torch.device:
-    """Return the device of training runs.
-
-    Args:
-        wanted: "cpu"; "cuda"; or "auto", a GPU if there is one.
+    """Return the device of training runs: "cpu", "cuda", or with "auto" a GPU if there is one.
 
     Raises:
         MissingDevice: a GPU is wanted and torch finds none.
@@ -35,11 +32,8 @@ def device_of_runs(wanted: str = "auto") -> torch.device:
 def take_gpu(wanted: str, *, share: int = 1) -> int | None:
     """Take a GPU for this process, wait until one is free, and return its number; None where the processor trains.
 
-    Locks lie on this machine, one for each GPU and sharer, and end with the process, however it ends.
-
-    Args:
-        wanted: as in `device_of_runs`.
-        share: how many processes may use one GPU.
+    Locks lie on this machine, one for each GPU and each of the ``share`` processes that may use it, and end with the
+    process, however it ends.
     """
     if device_of_runs(wanted).type == "cpu":
         return None

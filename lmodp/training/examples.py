@@ -1,8 +1,7 @@
 """Sources of training examples: anything with ``len`` and ``batch(indices)``.
 
-An example source may also have ``arrange(indices)``, which puts a drawn batch into
-the order in which it is cut into micro-batches. The clipped sum does not depend
-on that order; the amount of padding does.
+An example source may also have ``arrange(indices)``, which puts a drawn batch into the order in which it is cut into
+micro-batches. The clipped sum does not depend on that order; the amount of padding does.
 """
 
 from __future__ import annotations
@@ -40,8 +39,7 @@ class TokenColumns:
     Args:
         columns: name -> one sequence of token ids per example; all columns of an
             example have the same length (``labels`` of a language model included).
-        padding: name -> value that pads the column. ``attention_mask`` is added by
-            `batch`: 1 on tokens, 0 on padding.
+        padding: name -> value that pads the column. ``attention_mask`` is added by `batch`: 1 on tokens, 0 on padding.
         values: name -> one number per example, (N,), for example class labels.
         device: where batches are put.
     """
@@ -90,12 +88,7 @@ class TokenColumns:
 
 
 class SomeExamples:
-    """Some examples of others.
-
-    Args:
-        examples: to choose from.
-        rows: which, ascending.
-    """
+    """Some examples of others; ``rows`` ascend."""
 
     def __init__(self, examples: Examples, rows: np.ndarray):
         self.examples, self.rows = examples, rows
@@ -113,12 +106,7 @@ class SomeExamples:
 
 
 class TensorExamples:
-    """Examples held as tensors whose first dimension is N (cached activations, labels).
-
-    Args:
-        tensors: name -> (N, ...), in memory or memory-mapped.
-        device: where batches are put.
-    """
+    """Examples held as tensors (N, ...), in memory or memory-mapped: cached activations, labels."""
 
     def __init__(self, tensors: Mapping[str, Tensor], *, device: torch.device | str = "cpu"):
         sizes = {len(tensor) for tensor in tensors.values()}

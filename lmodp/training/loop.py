@@ -36,9 +36,8 @@ Evaluate = Callable[[nn.Module], Mapping[str, float]]
 class TrainingResult:
     """What a run leaves beside the trained model.
 
-    ``record`` is the content of ``training.json``, the same bytes for the same
-    spec; ``timing`` is the content of ``timing.json``. ``fault`` says why the run
-    learned nothing from its data (`outcome`); None if it did.
+    ``record`` is the content of ``training.json``, the same bytes for the same spec; ``timing`` is the content of
+    ``timing.json``. ``fault`` says why the run learned nothing from its data (`outcome`); None if it did.
     """
 
     record: dict[str, Any]

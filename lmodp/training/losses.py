@@ -1,8 +1,7 @@
 """Per-example losses: one number per example, the mean over the example's own tokens.
 
-A loss averaged over all tokens of the micro-batch would give an example a weight
-that depends on its neighbours' lengths. Its gradient would then no longer depend on
-that example alone.
+A loss averaged over all tokens of the micro-batch would give an example a weight that depends on its neighbours'
+lengths. Its gradient would then no longer depend on that example alone.
 """
 
 from __future__ import annotations
@@ -34,9 +33,8 @@ def causal_lm_loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
     """Return the mean next-token cross entropy (B,) over each example's own targets.
 
     Args:
-        batch: ``input_ids`` and ``labels`` (B, T), ``labels`` -100 where a token is
-            not a target, optionally ``attention_mask``. The labels are shifted, not
-            the logits, so that no copy of the (B, T, V) logits is made.
+        batch: ``input_ids`` and ``labels`` (B, T), ``labels`` -100 where a token is not a target, optionally
+            ``attention_mask``. The labels are shifted, not the logits, so that no copy of the (B, T, V) logits is made.
 
     Edge cases: an example without targets has loss 0 and a zero gradient.
     """

@@ -63,11 +63,10 @@ _MAPPED_FROM = 1 << 25  # the largest that the documentation allows
 def keep_freed_memory() -> None:
     """Ask the C library to keep freed buffers for this process.
 
-    The GNU allocator returns the top of its heap to the system as soon as it is free.
-    Whether the buffers of a training step lie there is a matter of luck; if they do,
-    every step requests the same pages anew, which takes a tenth of the time of a
-    small network's step. Buffers of 32 MiB and more are still returned at once. Other
-    C libraries are left as they are.
+    The GNU allocator returns the top of its heap to the system as soon as it is free. Whether the buffers of a training
+    step lie there is a matter of luck; if they do, every step requests the same pages anew, which takes a tenth of the
+    time of a small network's step. Buffers of 32 MiB and more are still returned at once. Other C libraries are left as
+    they are.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,16 +1,13 @@
 """Noise on the device: any law of the suite by inverting one table.
 
-Of 64 random bits R, the low 52 make U = (k + 1) / 2^52, uniform on (0, 1]; E = -log U
-(in float64) is a standard exponential; |X| = x(E) by the law's `SamplerTable`; the
-top bit of R is the sign.
+Of 64 random bits R, the low 52 make U = (k + 1) / 2^52, uniform on (0, 1]; E = -log U (in float64) is a standard
+exponential; |X| = x(E) by the law's `SamplerTable`; the top bit of R is the sign.
 
 Accuracy: the table is within 2^-26 of the exact inverse, straight pieces within
-`LINE_ERROR` of the table; E is rounded once to float32, and the arithmetic adds a
-few float32 roundings. Together, a draw lies within a relative
-(`ROUNDINGS` + kappa) * 2^-24 of the exact inverse at its U. Here
-kappa = E x'(E) / x(E) is the effect of rounding E: 1 for a Laplace, below 2 for all
-published laws except one, 12 at the end of that one's polynomial tail. The tail is
-complete down to P(|X| > x) = 2^-52, where E = 36.04. (A float32 uniform would end at
+`LINE_ERROR` of the table; E is rounded once to float32, and the arithmetic adds a few float32 roundings. Together, a
+draw lies within a relative (`ROUNDINGS` + kappa) * 2^-24 of the exact inverse at its U. Here kappa = E x'(E) / x(E) is
+the effect of rounding E: 1 for a Laplace, below 2 for all published laws except one, 12 at the end of that one's
+polynomial tail. The tail is complete down to P(|X| > x) = 2^-52, where E = 36.04. (A float32 uniform would end at
 2^-24, which a model of 10^8 parameters exceeds six times per step.)
 """
 
@@ -182,9 +179,8 @@ def _cpu_words(size: int, generator: torch.Generator) -> Tensor:
 def _line_table(table: SamplerTable, limit: float) -> tuple[np.ndarray, np.ndarray, float] | None:
     """Return x(E)/E as straight pieces: each piece's value and rise, and the number of pieces per unit of E.
 
-    Two look-ups and one multiply-add instead of four and three: on a CPU the
-    look-ups dominate the cost of a draw. The table is the coarsest one whose midpoints
-    agree with the cubics to `LINE_ERROR`; None if that takes too many pieces.
+    Two look-ups and one multiply-add instead of four and three: on a CPU the look-ups dominate the cost of a draw. The
+    table is the coarsest one whose midpoints agree with the cubics to `LINE_ERROR`; None if that takes too many pieces.
     """
     for level in range(4, 13):
         step = 2.0**level
@@ -254,10 +250,9 @@ def draw(
 class NoiseMeter:
     """Measures the noise as it is added: a run's own evidence of the scale it used.
 
-    Two statistics of |X| in units of the law. The mean over all draws is compared
-    with E|X| if the variance is finite. The share of draws below the law's median,
-    over the first `SAMPLE` draws of every chunk, is compared with one half; this works
-    for every law. Both tolerances are six standard deviations of an honest run.
+    Two statistics of |X| in units of the law. The mean over all draws is compared with E|X| if the variance is finite.
+    The share of draws below the law's median, over the first `SAMPLE` draws of every chunk, is compared with one half;
+    this works for every law. Both tolerances are six standard deviations of an honest run.
     """
 
     TOLERANCE = 6.0

@@ -1,7 +1,6 @@
 """Whether a run learned from its data: weights that can be trained, examples that counted, weights that moved.
 
-Noise moves weights as training does. So a run whose examples all fell out looks like any other,
-unless somebody counts.
+Noise moves weights as training does. So a run whose examples all fell out looks like any other, unless somebody counts.
 """
 
 from __future__ import annotations
@@ -17,12 +16,9 @@ Snapshot = list[tuple[int, Tensor]]
 
 
 def fault_of_examples(drawn: int, non_finite: int, silent: int) -> str | None:
-    """Return why a run learned nothing from the examples that it drew, or None.
+    """Return why a run learned nothing from the examples that it drew in all steps, or None.
 
-    Args:
-        drawn: number of draws in all steps.
-        non_finite: of these, how many were left out because their gradient was not finite.
-        silent: how many added nothing: those, and examples whose gradient was zero.
+    ``silent`` ones added nothing: those whose gradient was not finite, and those whose gradient was zero.
     """
     if drawn and non_finite >= NEARLY_ALL * drawn:
         return (

@@ -1,13 +1,11 @@
 """Streams of random numbers, one for every purpose and step.
 
-A stream is a function of (key, purpose, step) alone. Nothing has to be carried
-from step to step, so a run that is killed and resumed draws what it would have
-drawn without the interruption, and two methods with the same sampling seed see the
-same batches.
+A stream is a function of (key, purpose, step) alone. Nothing has to be carried from step to step, so a run that is
+killed and resumed draws what it would have drawn without the interruption, and two methods with the same sampling seed
+see the same batches.
 
-The seed of an experiment is a small number that anybody can guess. For real data
-use ``randomness="entropy"``: the keys then hold 256 bits from the operating system.
-They are part of the checkpoint, which is as confidential as the data.
+The seed of an experiment is a small number that anybody can guess. For real data use ``randomness="entropy"``: the keys
+then hold 256 bits from the operating system. They are part of the checkpoint, which is as confidential as the data.
 """
 
 from __future__ import annotations
@@ -53,9 +51,8 @@ def sampling_generator(key: str, step: int) -> np.random.Generator:
 def device_generator(key: str, purpose: str, step: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return the torch generator of a purpose and step.
 
-    ``torch.Generator.manual_seed`` keeps 32 bits on a CPU, few enough to try them
-    all; here all 624 words of the Mersenne Twister are filled. On CUDA the seed of
-    Philox has 64 bits.
+    ``torch.Generator.manual_seed`` keeps 32 bits on a CPU, few enough to try them all; here all 624 words of the
+    Mersenne Twister are filled. On CUDA the seed of Philox has 64 bits.
     """
     generator = torch.Generator(device=device)
     generator.manual_seed(int.from_bytes(stream_bytes(key, purpose, step, 8), "little"))

@@ -115,9 +115,6 @@ def ranks() -> Ranks:
 def join(wanted: str = "auto") -> Ranks:
     """Join the other processes that ``torchrun`` has started, by nccl on GPUs (one for each rank), else by gloo.
 
-    Args:
-        wanted: device, as in `lmodp.training.device.device_of_runs`.
-
     Raises:
         MissingDevice: GPUs are wanted and there is none, or fewer than ranks on this machine.
     """

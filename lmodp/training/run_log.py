@@ -65,10 +65,9 @@ class RunLog:
     ) -> dict[str, Any]:
         """Return the content of ``training.json``.
 
-        Lists have one entry per step: the number of examples drawn, the number of those
-        whose gradient was shortened, and the mean loss to four digits (over thousands of
-        examples it varies in the third). ``non_finite`` maps steps, counted from 1, to
-        the number of examples whose gradient was not finite.
+        Lists have one entry per step: the number of examples drawn, the number of those whose gradient was shortened,
+        and the mean loss to four digits (over thousands of examples it varies in the third). ``non_finite`` maps steps,
+        counted from 1, to the number of examples whose gradient was not finite.
         """
         scale = plan.effective_noise_scale
         return {

@@ -22,16 +22,13 @@ class TrainingSettings:
     """Optimiser, precision and housekeeping of a run.
 
     Args:
-        optimizer: "adamw" (decoupled decay), "adam" (decay added to the gradient)
-            or "sgd" (no momentum).
+        optimizer: "adamw" (decoupled decay), "adam" (decay added to the gradient) or "sgd" (no momentum).
         learning_rate: step size of the first step.
         weight_decay: applied to all trainable parameters.
         betas, adam_epsilon: of Adam.
-        schedule: "constant", or "linear" decay: step t of T uses (1 - t/T) of the
-            learning rate, t from 0.
+        schedule: "constant", or "linear" decay: step t of T uses (1 - t/T) of the learning rate, t from 0.
         micro_batch_size: examples in one forward pass; memory, not privacy.
-        precision: "float32", or "bfloat16" autocast with float32 weights, norms,
-            sums and noise.
+        precision: "float32", or "bfloat16" autocast with float32 weights, norms, sums and noise.
         checkpoint_every: steps between checkpoints; None for none.
         randomness: "seeded", or "entropy" for a release (see `lmodp.training.randomness`).
         evaluate_every: steps between evaluations; None for the end only.

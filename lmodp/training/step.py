@@ -28,8 +28,7 @@ from lmodp.training.settings import TrainingSettings
 class StepHook(Protocol):
     """A seam for audits: sees, and may add to, the ``.grad`` of what a step releases (the trained parameters, mostly).
 
-    ``state`` and ``restore`` carry what the hook has gathered across a checkpoint,
-    as tensors and plain values.
+    ``state`` and ``restore`` carry what the hook has gathered across a checkpoint, as tensors and plain values.
     """
 
     def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
@@ -49,9 +48,8 @@ class PrivateStep:
     """Turns a step's number into a gradient estimate in ``.grad``.
 
     Guarantees:
-        * In this order: Poisson draw; clipped gradients summed over all
-          micro-batches; noise of ``plan.noise`` times the sensitivity of what is released
-          added once to every coordinate of the sum; division by the constant
+        * In this order: Poisson draw; clipped gradients summed over all micro-batches; noise of ``plan.noise`` times
+          the sensitivity of what is released added once to every coordinate of the sum; division by the constant
           ``expected_batch_size``.
         * The noise depends on (noise key, step) only, never on the batch drawn.
         * Several ranks (`lmodp.training.ranks`) make one draw, share its examples, add up their sums in the sums' own

@@ -1,10 +1,8 @@
 """Per-example gradients of all one-dimensional parameters, in one buffer.
 
-Biases and the weights of norms are formed explicitly, (B, p), and live until the
-clip factors are known. As tensors of their own they would lie scattered between
-the activations that the backward pass frees, and keep that memory from being
-used again; in one buffer made before the forward pass they cost one norm and one
-product together.
+Biases and the weights of norms are formed explicitly, (B, p), and live until the clip factors are known. As tensors of
+their own they would lie scattered between the activations that the backward pass frees, and keep that memory from being
+used again; in one buffer made before the forward pass they cost one norm and one product together.
 """
 
 from __future__ import annotations
@@ -61,12 +59,9 @@ class VectorBank:
         return torch.linalg.vector_norm(self.gradients(), dim=1).square() if self.slices else None
 
     def add_weighted_sums(self, factors: Tensor, keep: Tensor | None, *, only: nn.Parameter | None = None) -> None:
-        """Add ``sum_b factors_b * gradient_b`` to the parameters' ``.grad``.
+        """Add ``sum_b factors_b * gradient_b`` to the parameters' ``.grad``, or to that of ``only`` one.
 
-        Args:
-            factors: (B,), or as many as are kept.
-            keep: indices of the examples to use; None for all.
-            only: the one parameter to add to; None for all.
+        ``keep`` are the indices of the examples to use, None for all; there is a factor for each.
         """
         chosen = self.slices if only is None else {only: self.slices[only]} if only in self.slices else {}
         if not chosen:

@@ -1,9 +1,8 @@
 """One example's gradient in factored form: what ghost clipping keeps of a layer.
 
-A layer's per-example gradient is never needed as such. What is needed is its
-squared norm (`norms`) and, once the clip factors are known, a weighted sum over
-the batch (`weighted`). Both follow from factors that the forward and the backward
-pass hold anyway:
+A layer's per-example gradient is never needed as such. What is needed is its squared norm (`norms`) and, once the clip
+factors are known, a weighted sum over the batch (`weighted`). Both follow from factors that the forward and the
+backward pass hold anyway:
 
 ==========  =================================================  ===================
 class       factors                                            gradient of example b
@@ -72,10 +71,9 @@ Contribution = Outer | Rows | Explicit
 def outer_or_explicit(left: Tensor, right: Tensor) -> Outer | Explicit:
     """Return the cheaper form of ``sum_t left_t right_t^T``.
 
-    The explicit form holds p*d numbers per example and costs T*p*d products; the
-    factors hold T*(p + d) and their Gram form costs T*T*(p + d). Divided by T, both
-    comparisons are the same one, so the explicit form is taken exactly where it is
-    smaller *and* cheaper: LoRA matrices, heads, long sequences on narrow layers.
+    The explicit form holds p*d numbers per example and costs T*p*d products; the factors hold T*(p + d) and their Gram
+    form costs T*T*(p + d). Divided by T, both comparisons are the same one, so the explicit form is taken exactly where
+    it is smaller *and* cheaper: LoRA matrices, heads, long sequences on narrow layers.
     """
     length, width = left.shape[1], left.shape[2] * right.shape[2]
     if width > length * (left.shape[2] + right.shape[2]):
@@ -100,12 +98,10 @@ def dense_rows(part: Rows) -> Tensor:
 def live_positions(inputs: Tensor | None, grad: Tensor) -> tuple[Tensor | None, Tensor]:
     """Return a layer's input and output gradient without the positions that no loss depends on.
 
-    A classifier reads one position, so above its last attention layer every other
-    position has an output gradient of exactly zero; so has padding. Such positions
-    add nothing to a per-example gradient and cost as much as the rest. If at most
-    half of the positions lie between the first and the last with a gradient of any
-    example, copies of that range are returned, so that the whole tensors can be
-    released. Otherwise the tensors are returned as they are.
+    A classifier reads one position, so above its last attention layer every other position has an output gradient of
+    exactly zero; so has padding. Such positions add nothing to a per-example gradient and cost as much as the rest. If
+    at most half of the positions lie between the first and the last with a gradient of any example, copies of that
+    range are returned, so that the whole tensors can be released. Otherwise the tensors are returned as they are.
 
     Args:
         inputs: (B, T, ...) or None.
@@ -154,8 +150,7 @@ def wide_enough(tensor: Tensor) -> Tensor:
 def example_pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Yield all examples at once, or a few at a time if a 16-bit tensor has to be converted.
 
-    The float32 copy of a language model's (B, T, V) gradient would be the largest
-    tensor of the step.
+    The float32 copy of a language model's (B, T, V) gradient would be the largest tensor of the step.
     """
     narrow = [tensor.shape[1:].numel() for tensor in tensors if not is_wide(tensor)]
     if not narrow:

@@ -56,9 +56,8 @@ def clip_factors(norms: Tensor, *, clip_norm: float, clipping: str) -> Tensor:
     flat: min(1, C / norm). automatic: C / (norm + 0.01). none: 1.
 
     Guarantees:
-        Every gradient times its factor has an L2 norm of at most ``clip_norm``
-        (automatic: strictly less), so adding or removing one example moves the sum
-        by at most ``clip_norm``; this is the sensitivity of both rules.
+        Every gradient times its factor has an L2 norm of at most ``clip_norm`` (automatic: strictly less), so adding or
+        removing one example moves the sum by at most ``clip_norm``; this is the sensitivity of both rules.
 
     Edge cases:
         =====================  ==================================================
@@ -147,9 +146,8 @@ class ClippingEngine(GradientSums):
     """Adds clipped sums of per-example gradients to the parameters' ``.grad``.
 
     Guarantees:
-        * After `accumulate`, ``.grad`` of every trainable parameter has grown by
-          ``sum_b factors_b * gradient_b``, the gradient being that of example b's
-          loss with respect to all trainable parameters together (one joint norm).
+        * After `accumulate`, ``.grad`` of every trainable parameter has grown by ``sum_b factors_b * gradient_b``, the
+          gradient being that of example b's loss with respect to all trainable parameters together (one joint norm).
         * An example's share depends on that example alone. The first micro-batches are
           looked at (`guard`) until examples with a gradient have been seen.
         * Factors and sums have 32 bits at least.
@@ -191,8 +189,7 @@ class ClippingEngine(GradientSums):
         """Add one micro-batch's clipped sum to ``.grad``.
 
         Args:
-            loss: ``loss(model, batch)`` returns B losses, the b-th a function of
-                example b alone.
+            loss: ``loss(model, batch)`` returns B losses, the b-th a function of example b alone.
             batch: tensors whose first dimension is B.
             batch_size: B >= 0.
         """
@@ -249,15 +246,13 @@ class ClippingEngine(GradientSums):
 class PlainEngine(GradientSums):
     """The non-private counterpart: adds sums of gradients by one ordinary backward pass.
 
-    An example whose loss is not finite is counted, not left out: a plain backward
-    pass cannot separate the examples.
+    An example whose loss is not finite is counted, not left out: a plain backward pass cannot separate the examples.
     """
 
     def accumulate(self, loss: Loss, batch: Mapping[str, Tensor], batch_size: int) -> ClippedBatch:
         """Add one micro-batch's gradient sum to ``.grad``.
 
-        In the answer the losses stand in for the norms, which are not known: they
-        say which examples are not finite.
+        In the answer the losses stand in for the norms, which are not known: they say which examples are not finite.
         """
         if batch_size == 0:
             return nothing_drawn()

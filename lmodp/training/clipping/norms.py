@@ -1,8 +1,7 @@
 """Ghost norms: each example's joint gradient norm, from contributions alone.
 
-A parameter used at several places (tied embeddings, a module called twice) has
-several contributions; its squared norm is the sum of all pairwise inner products,
-cross terms included.
+A parameter used at several places (tied embeddings, a module called twice) has several contributions; its squared norm
+is the sum of all pairwise inner products, cross terms included.
 """
 
 from __future__ import annotations
@@ -50,10 +49,9 @@ def squared_norm(parts: Sequence[Contribution], grams: GramCache) -> Tensor:
     """Return the squared norms (B,) of the summed contributions to one parameter.
 
     Guarantees: floating-point cancellation does not make a norm too small. Where
-    an example's positions nearly cancel, the Gram form subtracts large numbers;
-    `ROUNDING` units of the square of the sum without cancellation are added. That
-    raises the norm of T positions in random directions by T/2 units of rounding
-    (float32, T = 64: a relative 4e-6), and covers what the Gram form cannot see.
+    an example's positions nearly cancel, the Gram form subtracts large numbers; `ROUNDING` units of the square of the
+    sum without cancellation are added. That raises the norm of T positions in random directions by T/2 units of
+    rounding (float32, T = 64: a relative 4e-6), and covers what the Gram form cannot see.
     """
     terms = [_norm_and_bound(part, grams) for part in parts]
     total, bound = terms[0]
@@ -84,10 +82,9 @@ def _norm_and_bound(part: Contribution, grams: GramCache) -> tuple[Tensor, Tenso
 class GramCache:
     """Gram matrices of tensors that several layers share, for one micro-batch.
 
-    Query, key and value read one input, the embeddings receive one gradient: each
-    Gram matrix is then computed once. Such uses follow closely on one another, so
-    the last four are enough. An entry keeps its tensor alive, so that the address in
-    the key cannot come to mean another tensor.
+    Query, key and value read one input, the embeddings receive one gradient: each Gram matrix is then computed once.
+    Such uses follow closely on one another, so the last four are enough. An entry keeps its tensor alive, so that the
+    address in the key cannot come to mean another tensor.
     """
 
     SIZE = 4

@@ -1,9 +1,8 @@
 """Norms recognised by what they compute: a class of another name with the same formula needs no rule of its own.
 
-Two formulas cover the norms of transformers: a trained scale times rows divided by their root
-mean square (RMSNorm; Gemma's adds 1 to the scale, which leaves the gradient as it is), and the
-same for rows without their mean (LayerNorm). A layer is taken for one of them only if its
-gradients, by torch's own differentiation of a copy in float64, are those of the formula.
+Two formulas cover the norms of transformers: a trained scale times rows divided by their root mean square (RMSNorm;
+Gemma's adds 1 to the scale, which leaves the gradient as it is), and the same for rows without their mean (LayerNorm).
+A layer is taken for one of them only if its gradients, differentiated by torch in float64, are those of the formula.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Book-keeping of one forward and one backward pass: inputs on the way up, gradients on the way down.
 
-While recording, the trained parameters do not require gradients, so the backward
-pass computes gradients of activations only. A tap behind each trained layer
-receives the gradient of that layer's output.
+While recording, the trained parameters do not require gradients, so the backward pass computes gradients of activations
+only. A tap behind each trained layer receives the gradient of that layer's output.
 
     layer(x) ──> tap ──> rest of the network ──> summed loss
                   │ forward: keeps x if the layer's rule needs it
@@ -47,9 +46,8 @@ class TappedLayer:
 class Recorded:
     """What the passes over one micro-batch of ``batch_size`` examples left behind.
 
-    ``vectors`` holds the gradients of one-dimensional parameters, ``parts`` the
-    contributions to all others, both in the order of the backward pass; ``dtypes``
-    are those of the output gradients.
+    ``vectors`` holds the gradients of one-dimensional parameters, ``parts`` the contributions to all others, both in
+    the order of the backward pass; ``dtypes`` are those of the output gradients.
     """
 
     batch_size: int
@@ -188,9 +186,8 @@ def tapped_layers(model: nn.Module) -> list[TappedLayer]:
     """Return the layers to tap, or name every trained layer without a rule.
 
     Raises:
-        Unsupported: a trained parameter belongs to no layer with a rule, or to one
-            that its rule refuses; every such layer is named with its class and what
-            to do.
+        Unsupported: a trained parameter belongs to no layer with a rule, or to one that its rule refuses; every such
+            layer is named with its class and what to do.
     """
     layers: list[TappedLayer] = []
     faults: list[str] = []

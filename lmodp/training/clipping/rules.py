@@ -1,17 +1,15 @@
 """One rule per layer type: from a layer's input and output gradient to its contributions.
 
-A rule is a small function registered for a module class. Register one for a layer
-of your own::
+A rule is a small function registered for a module class. Register one for a layer of your own::
 
     @layer_rule(MyScale, inputs_for={"weight"})
     def my_scale(module, inputs, grad, wanted):
         return {"weight": Explicit((grad * inputs).sum(1))}
 
 Shapes: B examples, T positions (1 where the layer sees one vector per example),
-d input width, p output width. ``inputs`` is (B, T, d) in the layer's own dtype
-(token ids are (B, T)), or None if no parameter in ``wanted`` needs it; ``grad`` is
-the gradient of the summed loss with respect to the layer's output, (B, T, p).
-``wanted`` names the trained parameters.
+d input width, p output width. ``inputs`` is (B, T, d) in the layer's own dtype (token ids are (B, T)), or None if no
+parameter in ``wanted`` needs it; ``grad`` is the gradient of the summed loss with respect to the layer's output, (B, T,
+p). ``wanted`` names the trained parameters.
 """
 
 from __future__ import annotations
@@ -134,8 +132,7 @@ def embedding(module: nn.Embedding, inputs: Tensor | None, grad: Tensor, wanted:
 def scaled_rows(rows: Tensor, epsilon: float, grad: Tensor) -> Explicit:
     """weight (p): sum_t grad_t * rows_t / sqrt(mean(rows_t^2) + epsilon), formed at once (B, p).
 
-    The rows' scales come last, as one product with (B, 1, T): the normalised rows
-    themselves are never formed.
+    The rows' scales come last, as one product with (B, 1, T): the normalised rows themselves are never formed.
     """
     grad = wide_enough(grad)
     scale = torch.linalg.vector_norm(rows, dim=-1).square_().div_(rows.shape[-1]).add_(epsilon).rsqrt_()

@@ -1,8 +1,7 @@
 """The clipped sum, the second half of book-keeping: one weighted product per contribution.
 
-``sum_b c_b * gradient_b`` with c the clip factors, from the factors that the
-backward pass left. The clip factors are multiplied onto the narrower of the two
-operands, so that the fewest numbers are touched.
+``sum_b c_b * gradient_b`` with c the clip factors, from the factors that the backward pass left. The clip factors are
+multiplied onto the narrower of the two operands, so that the fewest numbers are touched.
 """
 
 from __future__ import annotations
@@ -14,14 +13,10 @@ from lmodp.training.clipping.contributions import Contribution, Outer, Rows, exa
 
 
 class WeightedSums:
-    """Adds ``sum_b factors_b * gradient_b`` to parameters' ``.grad``, for one micro-batch's clip factors.
+    """Adds ``sum_b factors_b * gradient_b`` to parameters' ``.grad``, for one micro-batch's finite clip factors (B,).
 
-    Edge cases: a factor of zero does not silence an example whose gradient is not
-    finite, since 0 * nan = nan; such examples are taken out of the products.
-
-    Args:
-        factors: (B,), finite.
-        usable: bool (B,), the examples that take part; None for all.
+    A factor of zero does not silence an example whose gradient is not finite, since 0 * nan = nan. So examples that are
+    not ``usable`` (bool, (B,)) are taken out of the products.
     """
 
     def __init__(self, factors: Tensor, usable: Tensor | None = None):

@@ -33,22 +33,14 @@ def draw_scores(
     of_steps: Callable[[np.ndarray], np.ndarray],
     device: torch.device | str = "cpu",
 ) -> np.ndarray:
-    """Return the scores of ``trials`` transcripts, each of ``steps`` Poisson-sampled noisy sums.
+    """Return the scores (trials,) of transcripts, each of ``steps`` Poisson-sampled noisy sums.
 
     Args:
-        noise: law drawn in each coordinate, in units of the noise scale.
         shift: what the canary adds to each coordinate in a step that draws it.
-        coordinates: M.
-        sampling_rate: q, the probability that a step draws the canary.
-        steps: T.
-        included: whether the canary is in the data.
+        coordinates, sampling_rate, steps: M, q and T.
         key: of the random streams, see `lmodp.training.randomness.stream_key`.
         of_coordinates: maps a step's released values (n, M), float32, to scores (n,).
         of_steps: maps a step's scores (n,) to what is added up over the steps.
-        device: where the noise is drawn.
-
-    Returns:
-        scores, float64, shape (trials,).
     """
     found = np.zeros(trials)
     size = max(1, _BLOCK // (coordinates * steps))

@@ -1,10 +1,9 @@
 """Canaries: examples whose clipped gradient is known and lies in a direction of its own.
 
-The model gets one additional weight per canary, an embedding of width 1 that the real
-examples do not touch. A canary's loss is that weight times a constant, so its gradient is
-zero in all other weights and far longer than the clip norm: after clipping it has length C.
-Canaries are examples like any other. The engine's sampler draws them, its clipping shortens
-them, and they go through its sums, noise and division; all of these are tested.
+The model gets one additional weight per canary, an embedding of width 1 that the real examples do not touch. A canary's
+loss is that weight times a constant, so its gradient is zero in all other weights and far longer than the clip norm:
+after clipping it has length C. Canaries are examples like any other. The engine's sampler draws them, its clipping
+shortens them, and they go through its sums, noise and division; all of these are tested.
 
 An absent canary keeps its place in the data with a gradient of zero, which is the same as
 not being there: neither the sum nor the constant divisor depends on it.
@@ -27,15 +26,7 @@ _SLOT, _OWN, _DATA = "canary_slot", "canary_weight", "data_weight"
 
 
 class CanaryModel(nn.Module):
-    """A model and, after its own parameters, one weight per canary.
-
-    The canaries' weights come last, so the model's own parameters receive the same noise as
-    without them.
-
-    Args:
-        model: trained as it is.
-        canaries: m, their number.
-    """
+    """A model and, after its own parameters, one weight per canary; so its own get the same noise as without them."""
 
     def __init__(self, model: nn.Module, canaries: int):
         super().__init__()
@@ -49,12 +40,7 @@ class CanaryModel(nn.Module):
 
 
 class CanaryExamples:
-    """N real examples followed by m canaries.
-
-    Args:
-        examples: the real ones.
-        coins: (m,), True where the canary is in the data.
-    """
+    """N real examples followed by m canaries; ``coins`` (m,) is True where the canary is in the data."""
 
     def __init__(self, examples: Examples, coins: np.ndarray):
         self.examples, self.coins = examples, np.asarray(coins, dtype=bool)

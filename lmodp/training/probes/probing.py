@@ -28,14 +28,10 @@ def probe_step(
     seeds: Mapping[str, int],
     step: int = 0,
 ) -> np.ndarray:
-    """Return the noisy sum that one step releases when every gradient is zero.
+    """Return the noisy sum that one step releases when every gradient is zero: float32 (d), in the parameters' order.
 
-    The step is the engine's own, sampling and clipping included; only the losses
-    are multiplied by 0. The result must follow the law of the plan's noise times its
-    scale.
-
-    Returns:
-        float32 (d), d the number of trained numbers, in the parameters' order.
+    The step is the engine's own, sampling and clipping included; only the losses are multiplied by 0. The result must
+    follow the law of the plan's noise times its scale.
     """
     capture = _Capture()
     keys = {name: stream_key(seeds[name], randomness=settings.randomness) for name in PURPOSES_OF_STEPS}
