@@ -86,10 +86,10 @@ def _draw_noise(panel: Axes, results: Mapping[str, Any], name: str, look: Mappin
     if not any(known.values()):
         say(panel, "no noise ratio is known")
         return set()
-    methods = _methods_of([cell for cells in known.values() for cell, _ in cells], results)
+    methods = methods_of([cell for cells in known.values() for cell, _ in cells], results)
     for place, cells in enumerate(known.values()):
         for cell, ratio in cells:
-            _mark(panel, place + _offset(cell, methods), inside(ratio), cell, results, look)
+            _mark(panel, place + offset(cell, methods), inside(ratio), cell, results, look)
     _name_line(panel, 1.0, title_of(results, "standard"))
     _name_line(panel, LEAST_NOISE, "√2: least of any\nmixture of Laplaces", dashed=True, below=True)
     _target_axis(panel, list(known))
@@ -142,9 +142,9 @@ def draw_scores(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], 
         say(panel, "no cell at equal verified ε\nhas enough seeds")
         return set()
     places = {epsilon: place for place, epsilon in enumerate(sorted({cell["epsilon"] for cell in cells}))}
-    methods = _methods_of(cells, results)
+    methods = methods_of(cells, results)
     for cell in cells:
-        x, score, factor = places[cell["epsilon"]] + _offset(cell, methods), leading_score(cell), _factor(cell)
+        x, score, factor = places[cell["epsilon"]] + offset(cell, methods), leading_score(cell), _factor(cell)
         colour, half = look[cell["method"]].colour, reach(score)
         if half is None:
             values = [factor * value for value in score["values"]]
@@ -246,12 +246,13 @@ def _factor(cell: Cell) -> float:
     return METRICS[cell["metric"]].factor
 
 
-def _methods_of(cells: Sequence[Cell], results: Mapping[str, Any]) -> list[str]:
+def methods_of(cells: Sequence[Cell], results: Mapping[str, Any]) -> list[str]:
+    """Return the methods of some cells in the order of the grid."""
     found = {cell["method"] for cell in cells}
     return [name for name in results["methods"] if name in found]
 
 
-def _offset(cell: Cell, methods: Sequence[str]) -> float:
+def offset(cell: Cell, methods: Sequence[str]) -> float:
     """Where a method stands in the room of a target, so that methods do not cover each other."""
     return GROUP * ((methods.index(cell["method"]) + 0.5) / len(methods) - 0.5)
 

@@ -1,4 +1,4 @@
-"""Demonstrations: every score that the main figure does not show."""
+"""Demonstrations: every score that the figures ``comparison`` and ``choice`` do not show."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from lmodp.reporting.figures.comparison import (
 )
 from lmodp.reporting.figures.style import WIDTH, legend, looks, say
 from lmodp.reporting.results.against import Cell
+from lmodp.reporting.results.best import tasks
 from lmodp.reporting.results.metrics import FEWEST_SEEDS
 
 COLUMNS = 3
@@ -45,8 +46,8 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
 
 
 def _panels(results: Mapping[str, Any]) -> list[tuple[str, str, list[Cell]]]:
-    """The cells that the main figure does not show, by experiment and calibration."""
-    main = {cell["cell"] for cell in main_cells(results)}
+    """The cells that the figures with intervals do not show, by experiment and calibration."""
+    main = {cell["cell"] for cells in (main_cells(results), *tasks(results).values()) for cell in cells}
     found = []
     for name in results["experiments"]:
         cells = [cell for cell in private_cells(results, name) if cell["cell"] not in main]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmodp.reporting.figures import audit, comparison, demonstration, noises, privacy, search, training, wins
+from lmodp.reporting.figures import audit, choice, comparison, demonstration, noises, privacy, search, training, wins
 from lmodp.reporting.figures.catalogue import FIGURES
 from lmodp.reporting.figures.style import missing_characters, save, style
 from lmodp.reporting.formats import as_written, plain_list
@@ -20,6 +20,7 @@ from lmodp.reporting.formats import as_written, plain_list
 MOST_CELLS = 600  # in a figure
 MODULES = {
     "comparison": comparison,
+    "choice": choice,
     "demonstration": demonstration,
     "privacy": privacy,
     "noises": noises,

@@ -31,7 +31,7 @@ from lmodp.reporting.tables.render import Bold, Page
 
 # Title of a part, the figures that open it.
 PARTS = {
-    "utility": ("Utility at equal claimed and at equal verified ε", ("demonstration", "training")),
+    "utility": ("Utility at equal claimed and at equal verified ε", ("choice", "demonstration", "training")),
     "published": ("Published against reproduced", ()),
     "privacy": ("What is ε? Every answer for every mechanism", ("privacy", "audit", "noises", "wins", "search")),
     "cost": ("Cost", ()),

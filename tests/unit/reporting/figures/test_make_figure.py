@@ -11,6 +11,7 @@ from lmodp.reporting.figures.catalogue import FIGURES
 from lmodp.reporting.figures.comparison import main_cells
 from lmodp.reporting.figures.make_figure import MODULES, make_figure
 from lmodp.reporting.figures.style import LOOKS, MORE_LOOKS, looks
+from lmodp.reporting.results.best import tasks
 from tests.unit.reporting.fabricated import fabricated_results
 
 
@@ -112,9 +113,11 @@ def test_cells_with_few_seeds_are_demonstrations(results):
     ]
 
 
-def test_every_scored_cell_is_in_one_of_the_two_figures(results):
-    panels = demonstration._panels(results)
-    shown = [cell["cell"] for _, _, cells in panels for cell in cells] + [x["cell"] for x in main_cells(results)]
+def test_every_scored_cell_is_in_one_of_the_three_figures(results):
+    shown = {cell["cell"] for _, _, cells in demonstration._panels(results) for cell in cells}
+    others = {x["cell"] for cells in (main_cells(results), *tasks(results).values()) for x in cells}
+    assert others and not shown & others
+    shown |= others
     scored = [x["cell"] for x in results["cells"] if x["calibration"] and x["scores"][x["metric"]]["mean"] is not None]
     assert sorted(shown) == sorted(scored)
 
@@ -123,7 +126,7 @@ def test_a_grid_without_scores_has_figures_that_say_so(results):
     for cell in results["cells"]:
         cell["noise_multiplier"] = None
         cell["scores"] = {name: {**score, "mean": None, "values": []} for name, score in cell["scores"].items()}
-    for name in ("comparison", "demonstration"):
+    for name in ("comparison", "choice", "demonstration"):
         figure = MODULES[name].draw(results, {})
         assert not any(panel.axison for panel in figure.axes) and texts(figure.axes[0])
 
