@@ -290,6 +290,7 @@ RECORDS: dict[str, Fields] = {
         "cells": Field("list", "one row of the tables each"),
         "comparisons": Field("list", "paired differences between methods at one target, adjusted for their number"),
         "contrasts": Field("list", "the pooled difference of the two compared methods, by experiment and calibration"),
+        "seen": Field("object?", "in results/published-*: the range of each score on several processors"),
     },
     "make_table": {"tables": Field("object", "rows and columns of each table")},
     "compare_published": {"rows": Field("list", "published numbers beside the suite's own")},

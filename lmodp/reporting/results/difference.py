@@ -1,12 +1,13 @@
 """Two results folders of the same grid, compared cell by cell.
 
 Privacy answers are computed, so they must agree to rounding. Scores are random, so
-they must agree within the seeds' spread.
+they must agree within the seeds' spread. Published results (``benchmarks/expected.py``) also say
+which range each score had on several processors: a score within it, or no further outside than it is wide, agrees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import hypot, isclose, sqrt
 from typing import Any
 
@@ -34,13 +35,32 @@ def compare_results(first: Mapping[str, Any], second: Mapping[str, Any]) -> list
     Args:
         first, second: contents of two ``results.json``.
     """
+    seen = {**_seen(first), **_seen(second)}
     left, right = (
         {cell["cell"]: cell for cell in results["cells"]} for results in (as_written(first), as_written(second))
     )
-    return [_compare(name, left.get(name), right.get(name)) for name in dict.fromkeys([*left, *right])]
+    return [_compare(name, left.get(name), right.get(name), seen) for name in dict.fromkeys([*left, *right])]
 
 
-def _compare(name: str, first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> dict[str, Any]:
+def expected(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the first run's results with ``seen``: the lowest and the highest mean of each score over all runs."""
+    means: dict[str, dict[str, list[float]]] = {}
+    for run in runs:
+        for cell in run["cells"]:
+            for name, score in cell["scores"].items():
+                if score["mean"] is not None:
+                    means.setdefault(cell["cell"], {}).setdefault(name, []).append(score["mean"])
+    seen = {cell: {name: [min(x), max(x)] for name, x in scores.items()} for cell, scores in means.items()}
+    return {**runs[0], "seen": {"runs": len(runs), "cells": seen}}
+
+
+def _seen(results: Mapping[str, Any]) -> dict[str, Any]:
+    return dict((results.get("seen") or {}).get("cells", {}))
+
+
+def _compare(
+    name: str, first: Mapping[str, Any] | None, second: Mapping[str, Any] | None, seen: Mapping[str, Any]
+) -> dict[str, Any]:
     if first is None or second is None:
         return {"cell": name, "differs": True, "text": f"only in the {'first' if second is None else 'second'} folder"}
     if first["status"] != second["status"]:
@@ -51,7 +71,7 @@ def _compare(name: str, first: Mapping[str, Any] | None, second: Mapping[str, An
         }
     answers = [_answer(key, first[key], second[key]) for key in ANSWERS if not _same(first[key], second[key])]
     scores = [
-        _score(METRICS[key], first["scores"].get(key), second["scores"].get(key))
+        _score(METRICS[key], first["scores"].get(key), second["scores"].get(key), seen.get(name, {}).get(key))
         for key in dict.fromkeys([*first["scores"], *second["scores"]])
     ]
     return {
@@ -71,14 +91,24 @@ def _answer(key: str, first: float | None, second: float | None) -> str:
     return f"{key} {number(first, 8)} against {number(second, 8)}"
 
 
-def _score(metric: Metric, first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> tuple[bool, str]:
-    """Whether two means of a metric differ by more than chance, and a sentence about it."""
+def _score(
+    metric: Metric,
+    first: Mapping[str, Any] | None,
+    second: Mapping[str, Any] | None,
+    seen: tuple[float, float] | None,
+) -> tuple[bool, str]:
+    """Whether two means of a metric differ by more than chance and processors explain, and a sentence about it."""
     known = [score for score in (first, second) if score is not None and score["mean"] is not None]
     if len(known) < 2:
         return bool(known), f"{metric.title} in one folder only" if known else f"no {metric.title}"
     first, second = known
     difference = second["mean"] - first["mean"]
     words = f"{metric.title} {metric.text(first['mean'])} against {metric.text(second['mean'])}{metric.sign}"
+    if seen is not None:
+        low, high = seen
+        words += f", seen on several processors: {metric.text(low)} to {metric.text(high)}"
+        if all(2 * low - high <= score["mean"] <= 2 * high - low for score in known):
+            return False, words
     if None in (first["spread"], second["spread"]):
         return (
             difference != 0,

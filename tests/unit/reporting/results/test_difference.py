@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from lmodp.reporting.results.difference import compare_results
+from lmodp.reporting.results.difference import compare_results, expected
 
 
 def changed(results, *, score=None, **values):
@@ -37,6 +37,22 @@ def test_a_score_must_agree_within_the_spread(results):
 def test_a_single_run_has_no_spread_to_hide_in(results, spread, differs):
     mean = results["cells"][1]["scores"]["accuracy"]["mean"]
     assert bool(changed(results, score={"mean": mean + 0.001, "spread": spread})) is differs
+
+
+def test_published_results_say_which_range_several_processors_gave(results):
+    for cell in results["cells"]:
+        for score in cell["scores"].values():
+            score["spread"] = None  # single runs
+    other, third = copy.deepcopy(results), copy.deepcopy(results)
+    score = results["cells"][1]["scores"]["accuracy"]
+    other["cells"][1]["scores"]["accuracy"]["mean"] = score["mean"] + 0.01
+    joined = expected([results, other])
+    for shift, differs in ((0.01, 0), (-0.009, 0), (0.019, 0), (0.021, 1), (-0.011, 1)):
+        third["cells"][1]["scores"]["accuracy"]["mean"] = score["mean"] + shift
+        assert sum(item["differs"] for item in compare_results(joined, third)) == differs, shift
+    third = copy.deepcopy(results)
+    third["cells"][1]["verified_upper"] *= 1.001
+    assert [item["differs"] for item in compare_results(joined, third)].count(True) == 1
 
 
 def test_every_score_is_compared(results):
