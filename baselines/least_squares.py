@@ -17,7 +17,7 @@ class LeastSquares(Method):
     calibrations = ("verified",)
     not_under = {"claimed": "its published claim is a verified epsilon of the whole run: see calibration 'verified'"}
     tasks = ("classification",)
-    architectures = ("roberta",)
+    architectures = ("roberta", "bert", "gpt2", "llama")  # heads of one layer, or of two with a tanh between
     trainable = "head"
 
     def mechanism(self, target: Target) -> Mechanism:

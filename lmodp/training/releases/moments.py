@@ -43,9 +43,11 @@ class MomentSums(ClippedSums):
             self.noise = plan.noise.std * plan.effective_noise_scale
         self.layers = [each for each in model.modules() if isinstance(each, nn.Linear) and each.weight.requires_grad]
         values = {value for layer in self.layers for value in layer.parameters()}
-        if values != set(self.parameters) or len(self.layers) > 2 or any(each.bias is None for each in self.layers):
+        constants = {each.bias is not None for each in self.layers}
+        if values != set(self.parameters) or len(self.layers) > 2 or len(constants) != 1:
             raise Unsupported("least squares writes a head of one linear layer, or of two: train the part 'head'")
-        self.width, self.classes = self.layers[0].in_features + 1, self.layers[-1].out_features
+        self.constant = int(constants.pop())  # whether a constant stands beside the features
+        self.width, self.classes = self.layers[0].in_features + self.constant, self.layers[-1].out_features
         device = self.parameters[0].device
         self.pairs = torch.triu_indices(self.width, self.width, device=device)
         self.weights = torch.where(self.pairs[0] == self.pairs[1], 1.0, math.sqrt(2))
@@ -62,7 +64,7 @@ class MomentSums(ClippedSums):
             handle = self.layers[0].register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0]))
             losses = self.plain.losses(self.loss, batch, size)
             handle.remove()
-            features = nn.functional.pad(seen[0].reshape(size, -1).float(), (0, 1), value=1.0)
+            features = nn.functional.pad(seen[0].reshape(size, -1).float(), (0, self.constant), value=1.0)
             features = features / torch.linalg.vector_norm(features, dim=1, keepdim=True)
             usable = torch.isfinite(features).all(1)
             features = torch.where(usable[:, None], features, 0.0)
@@ -100,8 +102,10 @@ class MomentSums(ClippedSums):
         if first is not last:
             scores = _LINEAR * scores
             last.weight[:, : self.classes] = torch.eye(self.classes, device=scores.device) / _LINEAR
-        first.weight[: self.classes], first.bias[: self.classes] = scores[:, :-1], scores[:, -1]
-        last.bias.sub_(1 / self.classes)
+        first.weight[: self.classes] = scores[:, : first.in_features]
+        if self.constant:  # else the share of a class stays: it is the same for all
+            first.bias[: self.classes] = scores[:, -1]
+            last.bias.sub_(1 / self.classes)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint needs."""

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from lmodp.errors import Unsupported
-from lmodp.mechanisms import Banded, Differences, Gaussian, Quantile, Releases, Schedule
+from lmodp.mechanisms import Banded, Differences, Gaussian, Moments, Quantile, Releases, Schedule
 from lmodp.training import PoissonSampler, PrivateStep, classification_loss, train
 from lmodp.training.randomness import device_generator
+from lmodp.training.releases.moments import MomentSums
 from lmodp.training.settings import AfterNoise
 from tests.unit.training.small import SEEDS, arguments, make_examples, make_model, make_plan, make_settings
 
@@ -251,3 +252,42 @@ def test_adam_without_the_variance_of_the_noise():
     optimizer.step()
     wide, narrow = 0.1 / (0.1**2 - phi) ** 0.5, 1e-3 / (FLOOR * phi) ** 0.5
     assert parameter.tolist() == pytest.approx([-0.1 * wide, -0.1 * narrow], rel=1e-4)
+
+
+HEADS = {
+    "one layer": lambda: torch.nn.Linear(5, 3),
+    "without a constant": lambda: torch.nn.Linear(5, 3, bias=False),
+    "two layers": lambda: torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Tanh(), torch.nn.Linear(7, 3)),
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_least_squares_writes_the_ridge_regression_into_a_head(head):
+    draw = torch.Generator().manual_seed(4)
+    rows, labels = torch.randn(40, 5, generator=draw), torch.randint(3, (40,), generator=draw)
+
+    def loss(model, batch):
+        return torch.nn.functional.cross_entropy(model(batch["x"]), batch["labels"], reduction="none")
+
+    model, plan = head(), make_plan(releases=Releases(step=Moments()), noise=Gaussian(std=0.3), clip_norm=0.7)
+    sums = MomentSums(model, plan=plan, examples=None, loss=loss, settings=make_settings(), key="0")
+    sums.add_up([({"x": rows, "labels": labels}, 40)], step=0, clip_norm=0.7)
+    released = sums.released[0].grad.clone()
+    features = torch.nn.functional.pad(rows, (0, sums.constant), value=1.0)
+    features = (features / features.norm(dim=1, keepdim=True)).double()
+    each = [  # an example's vector: with weight sqrt(2) off the diagonal it has the norm of its matrix, which is 1
+        torch.cat([(torch.outer(x, x)[*sums.pairs] * sums.weights), torch.outer(x, torch.eye(3)[y].double()).flatten()])
+        for x, y in zip(features, labels, strict=True)
+    ]
+    assert all(float((vector * 0.7 / 2**0.5).norm()) == pytest.approx(0.7) for vector in each)
+    torch.testing.assert_close(released.double(), 0.7 / 2**0.5 * sum(each), rtol=1e-5, atol=1e-5)
+    sums.divide(40.0)
+    sums.apply(None)
+    ridge = 2**0.5 * sums.noise / (0.7 * 40) * (2 * features.shape[1]) ** 0.5
+    targets = torch.nn.functional.one_hot(labels, 3).double()
+    solved = torch.linalg.solve(
+        features.T @ features / 40 + ridge * torch.eye(features.shape[1]), features.T @ targets / 40
+    )
+    share = 1 / 3 if sums.constant else 0.0
+    scores = torch.nn.functional.pad(rows, (0, sums.constant), value=1.0).double() @ solved - share
+    torch.testing.assert_close(model(rows).double(), scores, rtol=1e-4, atol=1e-4)
