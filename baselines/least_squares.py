@@ -15,10 +15,10 @@ class LeastSquares(Method):
     title = "Gaussian, least squares"
     reference = "Mehta et al., arXiv 2211.13403"
     calibrations = ("verified",)
-    not_under = {"claimed": "its published claim is a verified epsilon of the whole run: see calibration 'verified'"}
     tasks = ("classification",)
     architectures = ("roberta", "bert", "gpt2", "llama")  # heads of one layer, or of two with a tanh between
     trainable = "head"
+    forward_passes = 1
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the Gaussian that reaches the target for the released moments."""

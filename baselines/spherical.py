@@ -18,7 +18,6 @@ class Spherical(Method):
     title = "Spherical"
     reference = "arXiv 2606.08681; Joseph, Ribero, Yu, ICML 2025"
     calibrations = ("verified",)
-    not_under = {"claimed": "its published claim is a verified epsilon of the whole run: see calibration 'verified'"}
     needs_dimension = True
 
     def mechanism(self, target: Target) -> Mechanism:

@@ -22,7 +22,7 @@ class ZerothOrder(Method):
     title = "zeroth order, Gaussian"
     reference = "Tang et al., arXiv 2401.04343; Zhang et al., arXiv 2310.09639; Bao et al., USENIX Security 2025"
     calibrations = ("verified",)
-    not_under = {"claimed": "its published claim is a verified epsilon of the whole run: see calibration 'verified'"}
+    forward_passes = 2  # for each direction
     _directions = 1
     _smoothing = 1e-3  # as in the public code of DPZero
 

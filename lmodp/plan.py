@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 from lmodp.errors import given, require
 from lmodp.mechanisms import DEFAULT, Noise, Releases, Schedule
+from lmodp.mechanisms.noise import whole
 from lmodp.vocabulary import ADJACENCY, CLIPPINGS, PRIVACY_UNIT
 
+_WRITE = "Write Releases(correlation=...), Releases(step=...), Releases(clip=...) or Releases(schedule=...)."
 BUILT = {"adjacency": ADJACENCY, "privacy_unit": PRIVACY_UNIT}  # the one value that has an accountant and an engine
 
 
@@ -74,10 +76,12 @@ class Plan:
     releases: Releases = DEFAULT
 
     def __post_init__(self) -> None:
+        self._require(isinstance(self.releases, Releases), "releases", "must be a Releases of lmodp.mechanisms", _WRITE)
+        law = self.noise is None or isinstance(self.noise, Noise)
+        self._require(law, "noise", "must be a noise law", 'Write Gaussian(std=1.0), or load_noise("lmo-0.3").')
         valid = 0 < self.sampling_rate <= 1
         self._require(valid, "sampling_rate", "must be in (0, 1]", "It is expected_batch_size / dataset_size.")
-        whole = isinstance(self.steps, int) and self.steps >= 1
-        self._require(whole, "steps", "must be a whole number of at least 1")
+        whole("steps", self.steps)
         remedy = "Choose a value below 1 / dataset_size, for example 1e-10."
         self._require(self.delta is None or 0 < self.delta < 1, "delta", "must be in (0, 1)", remedy)
         self._require(self.dataset_size is None or self.dataset_size >= 1, "dataset_size", "must be at least 1")

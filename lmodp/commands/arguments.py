@@ -45,11 +45,19 @@ def add_noise(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE",
         help="a published point such as lmo-0.3, a JSON file, gaussian or laplace (default %(default)s)",
     )
+    add_methods_folder(parser)
     parser.add_argument(
         "--noise-multiplier",
         type=float,
         metavar="M",
         help="standard deviation of one coordinate's noise over the clip norm; a point or a file is scaled to it",
+    )
+
+
+def add_methods_folder(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--methods-folder``."""
+    parser.add_argument(
+        "--methods-folder", metavar="DIR", help="a further folder of methods, like methods_folder in a configuration"
     )
 
 
@@ -123,7 +131,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
         MissingFile: the noise is neither a name nor a file.
     """
     run = read_run(args)
-    noise = read_noise(args.noise, args.noise_multiplier, args.relative_sensitivity)
+    noise = read_noise(args, args.noise)
     from lmodp.plan import Plan
 
     return Plan(
@@ -131,21 +139,33 @@ def read_plan(args: argparse.Namespace) -> Plan:
     )
 
 
-def read_noise(name: str, multiplier: float | None, relative_sensitivity: float) -> Noise:
-    """Return a noise by its family, name or file, scaled to a noise multiplier if one is given."""
+def load_law(args: argparse.Namespace, name: str) -> Noise:
+    """Return a noise by published name or from a file, which may be of a family that a method's file defines."""
+    if Path(name).is_file() or args.methods_folder:
+        from lmodp.methods.discovery import find_methods
+
+        find_methods(args.methods_folder)  # importing them makes their families known
+    from lmodp.mechanisms import load_noise
+
+    return load_noise(name)
+
+
+def read_noise(args: argparse.Namespace, name: str) -> Noise:
+    """Return a noise by its family, name or file, scaled to ``--noise-multiplier`` if it is given."""
+    multiplier = args.noise_multiplier
     if multiplier is None:
         remedy = "Give --noise-multiplier, a published point such as --noise lmo-0.3, or a file."
         require(name not in FAMILIES, "noise_multiplier", None, f"is needed for {name} noise", remedy)
     else:
         require(0 < multiplier < math.inf, "noise_multiplier", multiplier, "must be finite and above 0")
-    from lmodp.mechanisms import load_noise, noise_from_dict
+    from lmodp.mechanisms import noise_from_dict
 
     unit = {"gaussian": {"std": 1.0}, "laplace": {"scale": math.sqrt(0.5)}}
-    noise = noise_from_dict({"family": name, **unit[name]}) if name in FAMILIES else load_noise(name)
+    noise = noise_from_dict({"family": name, **unit[name]}) if name in FAMILIES else load_law(args, name)
     if multiplier is None:
         return noise
     require(math.isfinite(noise.std), "noise", name, "has no standard deviation, so no noise multiplier")
-    return noise.scaled(multiplier * relative_sensitivity / noise.std)
+    return noise.scaled(multiplier * args.relative_sensitivity / noise.std)
 
 
 def describe_run(run: dict[str, Any]) -> str:

@@ -46,8 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the audit."""
     plan = read_plan(args)
-    claim = args.claim_noise
-    claim_noise = read_noise(claim, args.noise_multiplier, args.relative_sensitivity) if claim else None
+    claim_noise = read_noise(args, args.claim_noise) if args.claim_noise else None
     from lmodp.stages.audit_mechanism import COORDINATES, audit
 
     found = audit(

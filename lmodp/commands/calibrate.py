@@ -5,22 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 
-from lmodp.commands.arguments import add_run, describe_run, new_file, read_run
+from lmodp.commands.arguments import FAMILIES, add_methods_folder, add_run, describe_run, load_law, new_file, read_run
 from lmodp.errors import require
 from lmodp.vocabulary import ACCOUNTANTS, SCOPES
 
-DEFAULT_SHAPE = "lmo-0.3"
+DEFAULT_SHAPE, SHAPED = "lmo-0.3", "laplace_mixture"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--family", required=True, choices=("gaussian", "laplace", "laplace_mixture"))
+    parser.add_argument("--family", required=True, choices=(*FAMILIES, SHAPED))
     parser.add_argument(
         "--shape",
         default=DEFAULT_SHAPE,
         metavar="NAME|FILE",
-        help=f"the laplace_mixture whose shape is kept; only its scale is computed (default {DEFAULT_SHAPE})",
+        help=f"the law whose shape is kept; only its scale is computed (default {DEFAULT_SHAPE})",
     )
+    add_methods_folder(parser)
     parser.add_argument("--epsilon", type=float, required=True, metavar="E", help="epsilon to reach")
     parser.add_argument("--accountant", required=True, choices=ACCOUNTANTS)
     add_run(parser)
@@ -42,10 +43,9 @@ def run(args: argparse.Namespace) -> int:
     run = read_run(args)
     require(args.epsilon > 0, "epsilon", args.epsilon, "must be above 0")
     from lmodp.accounting import scale_to_target
-    from lmodp.mechanisms import load_noise
 
     noise = scale_to_target(
-        load_noise(args.shape) if args.family == "laplace_mixture" else args.family,
+        load_law(args, args.shape) if args.family == SHAPED else args.family,
         accountant=args.accountant,
         epsilon=args.epsilon,
         relative_sensitivity=args.relative_sensitivity,
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     multiplier = noise.std / args.relative_sensitivity
     scope = args.scope or ("step" if args.accountant == "claimed" else "run")
     print(
-        f"wrote {args.output}: {args.family} noise of noise multiplier {multiplier:.6g}\n"
+        f"wrote {args.output}: {noise.family} noise of noise multiplier {multiplier:.6g}\n"
         f"its {args.accountant} epsilon of the {scope} is at most {args.epsilon:g} ({describe_run(run)})"
     )
     return 0

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmodp.commands.arguments import add_grid, config_of, read_grid, results_folder
+from lmodp.commands.arguments import add_grid, add_methods_folder, config_of, read_grid, results_folder
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.methods.discovery import method_files
 from lmodp.records.record import read_record
@@ -22,7 +22,7 @@ MOST_LINES = 16  # at most so many faults are printed
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_grid(parser)
-    parser.add_argument("--methods-folder", help="a further folder of methods, as in the configuration")
+    add_methods_folder(parser)
     parser.add_argument(
         "--present-code", action="store_true", help="count records of earlier code as faults in any case"
     )

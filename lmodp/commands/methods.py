@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from lmodp.commands.arguments import add_methods_folder
 from lmodp.methods.discovery import find_methods
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--methods-folder", help="a further folder of methods, like methods_folder in a configuration")
+    add_methods_folder(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -75,10 +75,12 @@ def cell_seconds(cell: Cell, grid: Grid, *, audited: bool = False) -> float:
     length, gpu = length_of(spec), grid.config.device == "cuda"
     rate = _rate(shape, grid) * (GPU_HALF if gpu and training.precision == "bfloat16" else 1.0)
     layers, trained, passes = trained_part(spec.trainable, shape, cached=cell.activations is not None)
+    forward_only = grid.methods[spec.method].forward_passes
     generates = spec.card.task == "table_to_text"
     forward = shape.flops(layers, length, with_logits=generates) if layers else 2.0 * shape.width**2
     noise = PER_WEIGHT * trained * (0 if spec.clipping == "none" else 1) * (GPU_WEIGHT if gpu else 1.0)
-    per_example = PER_EXAMPLE + passes * forward / rate
+    noise *= forward_only / 2 if forward_only else 1.0  # a direction is drawn four times, for two passes
+    per_example = PER_EXAMPLE + (forward_only or passes) * forward / rate
     step = PER_STEP + noise + training.expected_batch_size * per_example * (1 if spec.engine == OWN_ENGINE else 2)
     run = training.steps * step
     scored = spec.card.evaluation_size * forward / rate + PER_RUN * shape.parameters

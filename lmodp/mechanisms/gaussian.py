@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
@@ -28,10 +28,6 @@ class Gaussian(Noise):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "std", positive("std", self.std, *_RANGE))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return ``{"family": "gaussian", "std": ...}``."""
-        return {"family": self.family, "std": self.std}
 
     def scaled(self, factor: float) -> Self:
         """Return the normal law of std ``factor * std``."""
@@ -76,8 +72,3 @@ class Gaussian(Noise):
     def fisher_information(self) -> float:
         """1/std^2."""
         return self.std**-2
-
-    @property
-    def score_maximum(self) -> float:
-        """``inf``: the score grows without bound."""
-        return math.inf

@@ -13,7 +13,7 @@ from lmodp.errors import require
 from lmodp.mechanisms.arrays import FloatLike, Floats
 from lmodp.mechanisms.noise import Noise, number, positive, require_factor
 
-_RANGE, _BISECTIONS = (1e-90, 1e90), 100
+_RANGE = 1e-90, 1e90  # their squares are doubles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +58,6 @@ class GaussianMixture(Noise):
         z, stds = np.asarray(x, dtype=np.float64)[..., None] / np.array(self.stds), np.array(self.stds)
         found: Floats = logsumexp(np.log(self.weights) - z * z / 2 - np.log(stds * math.sqrt(2 * math.pi)), axis=-1)
         return found
-
-    def inverse_log_survival(self, exponent: FloatLike) -> Floats:
-        """Return the x with -log P(|X| > x) = ``exponent``, by bisection."""
-        target = np.asarray(exponent, dtype=np.float64)
-        low, high = np.zeros_like(target), max(self.stds) * np.sqrt(2 * target)  # P(|X| > x) <= exp(-x^2/2)
-        for _ in range(_BISECTIONS):
-            centre = (low + high) / 2
-            below = -self.log_survival(centre) < target
-            low, high = np.where(below, centre, low), np.where(below, high, centre)
-        return high
 
     @property
     def variance(self) -> float:

@@ -180,10 +180,6 @@ class Laplace(RateMixture):
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", positive("scale", self.scale, *_RANGE))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return ``{"family": "laplace", "scale": ...}``."""
-        return {"family": self.family, "scale": self.scale}
-
     def scaled(self, factor: float) -> Self:
         """Return the Laplace law of scale ``factor * scale``."""
         require_factor(factor)

@@ -3,8 +3,8 @@
 A `Noise` is the law of one coordinate: symmetric about 0, unimodal, immutable and
 hashable. It knows nothing of privacy. Infinite moments are ``math.inf``.
 
-A law of one's own is a frozen dataclass that states a ``family`` and four functions: ``scaled``, ``log_survival``,
-``log_density`` and ``inverse_log_survival``. Everything else has a default from these; a closed form is better.
+A law of one's own is a frozen dataclass that states a ``family`` and three functions: ``scaled``, ``log_survival`` and
+``log_density``. Everything else has a default from these; a closed form is better.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lmodp.errors import Fault, InvalidValue, require
 from lmodp.mechanisms.arrays import FloatLike, Floats
 
 _DIFFERENCE = 1e-6
+_FARTHEST, _BISECTIONS = 1e300, 60
 _NODES, _PANELS = 32, np.concatenate([[0.0], 2.0 ** np.arange(-24.0, 6.5, 0.5)])
 
 
@@ -81,12 +82,20 @@ class Noise(ABC):
         with np.errstate(over="ignore"):
             return float(np.sum(half * weights * np.exp(-exponent) * function(self.inverse_log_survival(exponent))))
 
-    @abstractmethod
     def inverse_log_survival(self, exponent: FloatLike) -> Floats:
         """Return the x >= 0 with -log P(|X| > x) = ``exponent`` >= 0; ``inf`` beyond 1e300.
 
-        With ``exponent`` a standard exponential draw this is a draw of |X|.
+        With ``exponent`` a standard exponential draw this is a draw of |X|. The default bisects log x.
         """
+        target = np.asarray(exponent, dtype=np.float64)
+        low, high = np.full_like(target, 1 / _FARTHEST), np.full_like(target, _FARTHEST)
+        with np.errstate(over="ignore", divide="ignore"):  # far out, the survival is 0
+            inside = -self.log_survival(high) >= target
+            for _ in range(_BISECTIONS):
+                centre = np.sqrt(low) * np.sqrt(high)
+                below = -self.log_survival(centre) < target
+                low, high = np.where(below, centre, low), np.where(below, high, centre)
+        return np.where(target == 0, 0.0, np.where(inside, high, np.inf))
 
     @property
     def variance(self) -> float:
@@ -185,6 +194,18 @@ def number(name: str, value: Any, rule: str = "must be finite", *, infinite: boo
         found = math.nan
     require(math.isfinite(found) or (infinite and found == math.inf), name, value, rule)
     return found
+
+
+def whole(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
+    """Return a whole number of Python or numpy between ``least`` and ``most`` as an int.
+
+    Raises:
+        InvalidValue: no such number (True and False are none).
+    """
+    sound = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and least <= value <= most
+    bound = f"of at least {least}" if most == math.inf else f"from {least} to {most:,.0f}"
+    require(bool(sound), name, value, f"must be a whole number {bound}")
+    return int(value)
 
 
 def positive(name: str, value: Any, smallest: float = SMALLEST, largest: float = LARGEST) -> float:

@@ -34,7 +34,7 @@ def noise_from_dict(values: Mapping[str, Any]) -> Noise:
     """
     _mapping("noise", values)
     family = str(values.get("family"))
-    remedy = f"{nearest(family, FAMILIES)} A method's own family is known once its file is among the methods."
+    remedy = f"{nearest(family, FAMILIES)} A family of your own needs its file: --methods-folder=DIR, or import it."
     require(family in {*FAMILIES, *Noise.laws}, "family", values.get("family"), "is not a noise family", remedy)
     if family == LaplaceMixture.family:
         _keys("noise", values, known=("family", "rate"), required=("rate",))

@@ -10,13 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from lmodp.errors import Fault, InvalidValue, nearest, require
+from lmodp.mechanisms.noise import number, positive, whole
 
 Pieces = tuple[tuple[int, float], ...]  # (first step, factor), ascending from step 0
 CONSTANT: Pieces = ((0, 1.0),)
+_UNIT = 2e-15  # coefficients of a norm so little below 1 are kept as they are
+_ON_CIRCLE = 1e-6  # so far within it a root counts as on the unit circle, where noise does not grow by a factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +29,18 @@ class Part:
     """A part of `Releases`: its ``kind`` names it in records."""
 
     kind: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            object.__setattr__(self, item.name, self._checked(item.name, _frozen(getattr(self, item.name))))
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """Return the value of a field as it is kept.
+
+        Raises:
+            InvalidValue: a value of another type or outside its range.
+        """
+        return value
 
     @property
     def told(self) -> str:
@@ -41,10 +58,11 @@ class Part:
         Raises:
             InvalidValue: an unknown kind or key.
         """
+        require(isinstance(values, Mapping), "releases", values, "has a part that is no table of keys and values")
         kinds = {found.kind: found for found in (cls, *_descendants(cls)) if found.kind}
         kind = str(values.get("kind"))
         require(kind in kinds, "kind", kind, "is not known", nearest(kind, kinds))
-        given = {key: _frozen(value) for key, value in values.items() if key != "kind"}
+        given = {key: value for key, value in values.items() if key != "kind"}
         unknown = set(given) - {item.name for item in fields(kinds[kind])}
         require(not unknown, kind, sorted(unknown), "has keys that are not known")
         found: Self = kinds[kind](**given)
@@ -60,6 +78,7 @@ def _plain(value: Any) -> Any:
 
 
 def _frozen(value: Any) -> Any:
+    value = value.tolist() if isinstance(value, np.ndarray) else value
     return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
@@ -73,6 +92,11 @@ class Gradient(Part):
     @property
     def dimension(self) -> int | None:
         """Numbers released; None for as many as are trained."""
+        return None
+
+    @property
+    def forward_passes(self) -> int | None:
+        """Forward passes that a step takes without a backward pass; None where it takes both."""
         return None
 
 
@@ -95,10 +119,8 @@ class Differences(Gradient):
     directions: int = 1
     smoothing: float = 1e-3
 
-    def __post_init__(self) -> None:
-        whole = isinstance(self.directions, int) and self.directions >= 1
-        require(whole, "directions", self.directions, "must be a whole number of at least 1")
-        require(self.smoothing > 0, "smoothing", self.smoothing, "must be above 0")
+    def _checked(self, name: str, value: Any) -> Any:
+        return whole(name, value) if name == "directions" else positive(name, value)
 
     @property
     def told(self) -> str:
@@ -109,6 +131,11 @@ class Differences(Gradient):
     def dimension(self) -> int | None:
         """K."""
         return self.directions
+
+    @property
+    def forward_passes(self) -> int | None:
+        """2K."""
+        return 2 * self.directions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +157,11 @@ class Moments(Gradient):
     def told(self) -> str:
         """What a step releases."""
         return "a step releases second moments of features"
+
+    @property
+    def forward_passes(self) -> int | None:
+        """One."""
+        return 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +188,8 @@ class Banded(Independent):
     rate b q lose, whatever the law of Z.
 
     Args:
-        coefficients: c_0 ... c_(b-1), the first above 0, of norm at most 1.
+        coefficients: c_0 ... c_(b-1), the first above 0; they are kept divided by their norm, at which the noise is
+            least. Refused if C^-1 grows from step to step (a root of c_0 + c_1 x + ... lies within the unit circle).
 
     References:
         Choquette-Choo et al., arXiv 2306.08153.
@@ -166,11 +199,17 @@ class Banded(Independent):
     sampler: ClassVar[str] = "cyclic_poisson"
     coefficients: tuple[float, ...] = (1.0,)
 
-    def __post_init__(self) -> None:
-        sound = len(self.coefficients) >= 1 and self.coefficients[0] > 0
-        require(sound, "coefficients", self.coefficients, "must be one or more, the first above 0")
-        norm = math.hypot(*self.coefficients)
-        require(norm <= 1 + 1e-12, "coefficients", self.coefficients, f"have norm {norm:.6g}, must be at most 1")
+    def _checked(self, name: str, value: Any) -> Any:
+        remedy = "Write a list of numbers, or Banded.square_root(8)."
+        require(isinstance(value, tuple), name, value, "must be a list of numbers", remedy)
+        found = [number(name, each) for each in value]
+        require(bool(found) and found[0] > 0, name, value, "must be one or more, the first above 0", remedy)
+        falls = all(here >= after >= 0 for here, after in pairwise(found))  # then no root lies within: Enestrom-Kakeya
+        least = 1.0 if falls else min(abs(np.roots(found[::-1])), default=1.0)
+        rule = f"make noise that grows by {1 / least:.4g} a step: c_0 + c_1 x + ... has a root within the unit circle"
+        require(least > 1 - _ON_CIRCLE, name, value, rule, "Take coefficients that fall, as Banded.square_root(8) has.")
+        norm = math.hypot(*found)
+        return tuple(found) if 1 - _UNIT <= norm <= 1 else tuple(c / (norm * (1 + _UNIT / 2)) for c in found)
 
     @property
     def told(self) -> str:
@@ -185,9 +224,8 @@ class Banded(Independent):
     @classmethod
     def square_root(cls, bands: int) -> Banded:
         """Return the first coefficients of the square root of the matrix of prefix sums, scaled to norm 1."""
-        found = list(accumulate(range(1, bands), lambda c, k: c * (2 * k - 1) / (2 * k), initial=1.0))
-        norm = math.hypot(*found) * (1 + 1e-15)
-        return cls(coefficients=tuple(c / norm for c in found))
+        terms = range(1, whole("bands", bands))
+        return cls(coefficients=tuple(accumulate(terms, lambda c, k: c * (2 * k - 1) / (2 * k), initial=1.0)))
 
     def prefix_error(self, steps: int) -> float:
         """Return the root mean square of the noise in prefix sums over ``steps`` steps, for Z of unit variance."""
@@ -239,10 +277,10 @@ class Quantile(Fixed):
         """What is released beside the sum."""
         return "a step releases a noisy count beside the sum"
 
-    def __post_init__(self) -> None:
-        require(0 < self.quantile < 1, "quantile", self.quantile, "must be in (0, 1)")
-        for name in ("rate", "share"):
-            require(0 < getattr(self, name) < math.inf, name, getattr(self, name), "must be finite and above 0")
+    def _checked(self, name: str, value: Any) -> Any:
+        found = positive(name, value)
+        require(name != "quantile" or found < 1, name, value, "must be in (0, 1)")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,12 +298,14 @@ class Schedule(Part):
     batch: Pieces = CONSTANT
     learning_rate: Pieces = CONSTANT
 
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            pieces = getattr(self, item.name)
-            ordered = [first for first, _ in pieces] == sorted({first for first, _ in pieces}) and pieces[0][0] == 0
-            require(ordered, item.name, pieces, "must give factors at ascending steps, the first at step 0")
-            require(all(0 < factor < math.inf for _, factor in pieces), item.name, pieces, "has a factor not above 0")
+    def _checked(self, name: str, value: Any) -> Any:
+        remedy = "Write pairs (first step, factor), for example ((0, 1.5), (100, 1.0))."
+        pairs = isinstance(value, tuple) and all(isinstance(each, tuple) and len(each) == 2 for each in value)
+        require(pairs and len(value) > 0, name, value, "must be pairs of a step and a factor", remedy)
+        steps = [whole(f"{name}: step", first, 0) for first, _ in value]
+        ordered = steps == sorted(set(steps)) and steps[0] == 0
+        require(ordered, name, value, "must give factors at ascending steps, the first at step 0", remedy)
+        return tuple(zip(steps, (positive(f"{name}: factor", factor) for _, factor in value), strict=True))
 
     @property
     def told(self) -> str:
@@ -303,6 +343,10 @@ class Releases:
     schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
+        for name, kind in PARTS.items():
+            value, known = getattr(self, name), [each.__name__ for each in (kind, *_descendants(kind))]
+            rule = f"must be a value of {' or '.join(known)} of lmodp.mechanisms"
+            require(isinstance(value, kind), name, value, rule, f"For example Releases({name}={known[-1]}(...)).")
         if self.correlation.bands > 1 and (self.clip != Fixed() or self.schedule != Schedule()):
             rule = "correlates the noise of steps, which must then be alike"
             raise InvalidValue(str(Fault("correlation", self.correlation.kind, rule, "Leave out clip and schedule.")))
@@ -336,12 +380,11 @@ class Releases:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> Releases:
         """Return the releases that `to_dict` wrote; None for the default."""
-        bases: dict[str, type[Part]] = {"step": Gradient, "correlation": Independent, "clip": Fixed}
-        bases["schedule"] = Schedule
         for name in values or {}:
-            require(name in bases, "releases", name, "is not a part", nearest(name, bases))
-        parts: dict[str, Any] = {name: bases[name].from_dict(part) for name, part in (values or {}).items()}
+            require(name in PARTS, "releases", name, "is not a part", nearest(name, PARTS))
+        parts: dict[str, Any] = {name: PARTS[name].from_dict(part) for name, part in (values or {}).items()}
         return cls(**parts)
 
 
+PARTS: dict[str, type[Part]] = {"step": Gradient, "correlation": Independent, "clip": Fixed, "schedule": Schedule}
 DEFAULT = Releases()

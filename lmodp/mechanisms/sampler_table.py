@@ -32,6 +32,8 @@ from lmodp.mechanisms.noise import Noise
 LARGEST_EXPONENT = 745.0  # -log of the smallest positive double is 744.4
 TARGET_ERROR = 2.0**-26  # a quarter of a float32 unit in the last place
 _COARSEST, _FINEST = 2, 10  # pieces of width 2**-2 ... 2**-10
+_GAIN = 32.0  # the error falls by 16 where pieces are half as wide, and a little faster where they are too wide
+_APART, _UNEVEN = 1e-3, 1e-4  # relative distance of two points, and error of what is compared
 _PROBES = np.array([0.02, 0.25, 0.5, 0.75, 0.98])
 # Draws beyond a dtype's largest number may be no likelier than this.
 _UNREPRESENTABLE = -50 * math.log(2)
@@ -95,16 +97,45 @@ def sampler_table(noise: Noise) -> SamplerTable:
     """Return the coarsest table whose relative error is at most 2**-26.
 
     Raises:
-        Unsupported: pieces of 1/1024 are not fine enough (a rate part of very small shape).
+        Unsupported: the law's functions are not of one law, or pieces of 1/1024 are not fine enough.
     """
+    require_one_law(noise)
     for level in range(_COARSEST, _FINEST + 1):
         table = _build(noise, 2.0**level)
         if table.relative_error <= TARGET_ERROR:
             return table
+        if table.relative_error > TARGET_ERROR * _GAIN ** (_FINEST - level):  # no finer one will do
+            break
     raise Unsupported(
-        f"no sampler table of {_FINEST} bits a unit reaches a relative error of "
-        f"{TARGET_ERROR:.1e} for {noise.to_dict()}: its tail is too heavy, or its density not smooth at 0"
+        f"no sampler table of {_FINEST} bits a unit reaches a relative error of {TARGET_ERROR:.1e} for "
+        f"{noise.to_dict()}: its tail is too heavy, or its density has a jump or a pole"
     )
+
+
+def require_one_law(noise: Noise) -> None:
+    """Refuse a law whose functions disagree, at a few places from the middle to far out.
+
+    2p/S is the slope of -log S. As p does not rise, its mean between two points lies between its values there.
+
+    Raises:
+        Unsupported: which two functions disagree, and where.
+    """
+    exponent = np.array([0.03, 0.3, 1.0, 3.0, 10.0, 30.0])
+    x = noise.inverse_log_survival(exponent)
+    reached = -noise.log_survival(x)
+    low, high = x * (1 - _APART), x * (1 + _APART)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        slope = (noise.log_survival(low) - noise.log_survival(high)) / (high - low)
+        most = 2 * np.exp(noise.log_density(low) - noise.log_survival(high)) * (1 + _UNEVEN)
+        least = 2 * np.exp(noise.log_density(high) - noise.log_survival(low)) * (1 - _UNEVEN)
+    head, end = f"noise = {noise.family!r}: ", "The contract's tests compare the functions of a law."
+    for at, there, found, steepness, steepest, flattest in zip(exponent, x, reached, slope, most, least, strict=True):
+        if math.isfinite(there) and not math.isclose(at, found, rel_tol=_UNEVEN):
+            rule = f"inverse_log_survival({at:g}) is {there:.6g}, and -log_survival is {found:.6g} there"
+            raise Unsupported(f"{head}the sampler is not of this law: {rule}. {end}")
+        if math.isfinite(there) and not flattest <= steepness <= steepest:
+            rule = f"at {there:.6g} the slope of -log_survival is {steepness:.6g}, and 2 p/S is {flattest:.6g} or more"
+            raise Unsupported(f"{head}density and survival are not of one law: {rule}. {end}")
 
 
 def _build(noise: Noise, inverse_step: float) -> SamplerTable:

@@ -20,12 +20,12 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy.special import betainc, betaln, gammaincc, gammainccinv, gammaincinv, gammaln
 
-from lmodp.errors import Unsupported, require
+from lmodp.errors import Unsupported
 from lmodp.mechanisms.arrays import FloatLike, Floats
-from lmodp.mechanisms.noise import Noise, positive, require_factor
+from lmodp.mechanisms.noise import Noise, positive, require_factor, whole
 
 _RANGE, _POWERS, _LARGEST_DIMENSION = (1e-60, 1e60), (0.2, 20.0), 10**6
-_NODES, _OUTSIDE, _BISECTIONS = 801, 1e-18, 80
+_NODES, _OUTSIDE = 801, 1e-18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,7 @@ class Spherical(Noise):
     scale: float
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.dimension, int) and 2 <= self.dimension <= _LARGEST_DIMENSION
-        require(whole, "dimension", self.dimension, f"must be a whole number from 2 to {_LARGEST_DIMENSION}")
+        object.__setattr__(self, "dimension", whole("dimension", self.dimension, 2, _LARGEST_DIMENSION))
         object.__setattr__(self, "power", positive("power", self.power, *_POWERS))
         object.__setattr__(self, "scale", positive("scale", self.scale, *_RANGE))
 
@@ -97,16 +96,6 @@ class Spherical(Noise):
             terms = np.where(inside > 0, np.exp((self.dimension - 3) / 2 * np.log(inside)), 0.0) / r
             found: Floats = np.log(terms @ weight) - betaln((self.dimension - 1) / 2, 0.5)
         return found
-
-    def inverse_log_survival(self, exponent: FloatLike) -> Floats:
-        """Return the x >= 0 with -log P(|X_1| > x) = ``exponent``, by bisection; at most the largest norm used."""
-        target = np.asarray(exponent, dtype=np.float64)
-        low, high = np.zeros_like(target), np.full_like(target, self._norms[0][-1])
-        for _ in range(_BISECTIONS):
-            centre = (low + high) / 2
-            below = -self.log_survival(centre) < target
-            low, high = np.where(below, centre, low), np.where(below, high, centre)
-        return high
 
     @property
     def variance(self) -> float:

@@ -9,7 +9,7 @@ all methods each time it is parsed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class Target:
             ``needs_dimension``.
         setting: name of the published point, if the target is one of the method's
             own ``published_points``.
+        calibrated: what `calibrate` has answered, and for which releases.
     """
 
     calibration: str
@@ -51,6 +52,7 @@ class Target:
     search: Mapping[str, Any] | None = None
     dimension: int | None = None
     setting: str | None = None
+    calibrated: list[tuple[Noise, Releases | None]] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def of(cls, spec: MechanismSpec, *, search: Mapping[str, Any] | None, dimension: int | None) -> Target | None:
@@ -77,7 +79,8 @@ class Target:
         """Return a noise that reaches this target; rounding is to the private side.
 
         Under "claimed" the target is the epsilon of one step, by the published formula
-        for the family. Under "verified" it is the upper bound for the whole run.
+        for the family. Under "verified" it is the upper bound for the whole run by Renyi divergences; a law
+        without such a bound is held to what a Gaussian within it has exactly, and the record says so.
 
         Args:
             noise: a shape, which is multiplied by the smallest sufficient factor,
@@ -90,19 +93,17 @@ class Target:
         from lmodp.accounting import scale_to_plan, scale_to_target  # slow to import, and not needed to list methods
         from lmodp.plan import Plan
 
+        run: Any = {"sampling_rate": self.sampling_rate, "steps": self.steps}
+        asked: Any = {"epsilon": self.epsilon, "delta": self.delta}
         if releases is not None:
-            plan = Plan(noise=None, sampling_rate=self.sampling_rate, steps=self.steps, releases=releases)
-            return scale_to_plan(noise, plan, epsilon=self.epsilon, delta=self.delta)
-        return scale_to_target(
-            noise,
-            accountant=self.calibration,
-            epsilon=self.epsilon,
-            delta=self.delta,
-            sampling_rate=self.sampling_rate,
-            steps=self.steps,
-        )
+            found = scale_to_plan(noise, Plan(noise=None, releases=releases, **run), **asked)
+        else:
+            found = scale_to_target(noise, accountant=self.calibration, **asked, **run)
+        self.calibrated.append((found, releases))
+        return found
 
 
+_VERIFIED = "its published claim is a verified epsilon of the whole run: see calibration 'verified'"
 # Quarter decades down to what 10^11 trials would resolve.
 CLAIM_DELTAS = tuple(10 ** (-k / 4) for k in range(2, 21))
 
@@ -192,6 +193,7 @@ class Method:
         trainable: the part it trains; None for the experiment's.
         after_noise: in a few words, what the method does with the noisy gradient in place of the configured
             optimiser, at no cost of privacy; None for nothing. See `build_optimizer`.
+        forward_passes: what a step takes without a backward pass, for estimates of time; None where it takes both.
         engine: the engine that trains; "lmodp" unless the method *is* another engine.
         mechanism_of: name of the method whose mechanism it shares, so that the
             mechanism is found and certified once; None if it has its own.
@@ -212,6 +214,7 @@ class Method:
     clipping: str = "flat"
     trainable: str | Mapping[str, Any] | None = None
     after_noise: str | None = None
+    forward_passes: int | None = None
     engine: str = OWN_ENGINE
     mechanism_of: str | None = None
     noise_of: str | None = None
@@ -329,7 +332,8 @@ def missing_package(method: Method) -> str | None:
 
 def _outside_axes(method: Method, calibration: str | None, task: str, architecture: str) -> str | None:
     if calibration is not None and calibration not in method.calibrations:
-        default = f"{method.title} is not defined under calibration {calibration!r}"
+        other = calibration == "claimed" and "verified" in method.calibrations
+        default = _VERIFIED if other else f"{method.title} is not defined under calibration {calibration!r}"
         return method.not_under.get(calibration, default)
     for axis, value, known in (("task", task, method.tasks), ("architecture", architecture, method.architectures)):
         if known is not None and value not in known:

@@ -3,8 +3,8 @@
 K numbers are released together, T times; an example moves them by at most 1 in the L2 norm. At equal verified epsilon
 each noise is as small as the table's proofs allow: exact for one number, for the Gaussian and for spherical noise. For
 a mixture of Laplaces in 2 to 256 numbers it is the smaller of what pure epsilon asks and what is enough for any
-number, which may be too large. ``python -m lmodp.search.few_numbers`` writes the table that the report shows, in half
-an hour of one core; tests compute rows of it again.
+number, which may be too large. ``python -m lmodp.search.few_numbers`` writes the table that the report shows, in three
+minutes of one core; tests compute rows of it again.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from lmodp.errors import FOREIGN_ERRORS, LmodpError, Unsupported, describe_error
@@ -41,13 +42,16 @@ def calibrate_noise(
         return {"noise": None, **failed(error)}
     except FOREIGN_ERRORS as error:
         return {"noise": None, **failed(error, f"mechanism() of {method.name!r} raised {describe_error(error)}")}
-    fault = fault_of(answer, method)
+    fault = fault_of(answer, method) or (target and _fault_of_releases(answer, target))
     if fault:
-        return {"noise": None, "status": "failed", "reason": fault}
-    return {**_content(answer, method), "dimension": dimension, "epsilon_scope": spec.epsilon_scope}
+        return {"noise": None, "status": "failed", "reason": f"mechanism() of {method.name!r} {fault}"}
+    return {**_content(answer, method, target), "dimension": dimension, "epsilon_scope": spec.epsilon_scope}
 
 
-def _content(answer: Mechanism, method: Method) -> dict[str, Any]:
+def _content(answer: Mechanism, method: Method, target: Target | None) -> dict[str, Any]:
+    from lmodp.accounting.calibration import why_below
+
+    held = target and target.calibration == "verified" and answer.noise in [noise for noise, _ in target.calibrated]
     return {
         "noise": _law(answer.noise),
         **({"releases": answer.releases.to_dict()} if answer.releases and answer.releases.to_dict() else {}),
@@ -55,7 +59,7 @@ def _content(answer: Mechanism, method: Method) -> dict[str, Any]:
         "published_epsilon_step": answer.published_epsilon_step,
         "claim": asdict(answer.claim) if answer.claim else None,
         "clipping": method.clipping,
-        "note": answer.note,
+        "note": "; ".join(filter(None, (answer.note, why_below(answer.noise) if held and answer.noise else ""))),
         "details": dict(answer.details or {}),
     }
 
@@ -65,17 +69,38 @@ def _law(noise: Noise | None) -> dict[str, Any] | None:
 
 
 def fault_of(answer: Any, method: Method) -> str | None:
-    """Return what is wrong with a method's answer, or None."""
-    from lmodp.mechanisms import Noise  # not needed to list methods, and this module is imported with them
+    """Return what is wrong with a method's answer, as the end of a sentence, or None."""
+    from lmodp.mechanisms import Noise, Releases  # not needed to list methods, and this module is imported with them
 
     if not isinstance(answer, Mechanism):
-        return f"mechanism() of {method.name!r} returned {type(answer).__name__}, must return a Mechanism"
+        return f"returned {type(answer).__name__}, must return a Mechanism"
     if method.private and not isinstance(answer.noise, Noise):
-        return f"mechanism() of {method.name!r} gives noise {answer.noise!r}, must be a Noise where a target is set"
+        return f"gives noise {answer.noise!r}, must be a Noise where a target is set"
+    if not isinstance(answer.releases, (Releases, NoneType)):
+        return f"gives releases {answer.releases!r}, must be a Releases or None"
     if answer.claim is not None and answer.claim.epsilon is not None and not 0 < answer.claim.epsilon < math.inf:
+        return f"claims epsilon {answer.claim.epsilon!r}, must be above 0 and finite, or None"
+    return None
+
+
+def _fault_of_releases(answer: Mechanism, target: Target) -> str | None:
+    """Return what is wrong if the noise was calibrated, or is made, for other releases than those of the answer."""
+    from lmodp.mechanisms import DEFAULT, Moments, Spherical
+
+    stated, plain = answer.releases or DEFAULT, "one noisy sum of gradients a step"
+    exactly = {releases or DEFAULT for noise, releases in target.calibrated if noise == answer.noise}
+    asked = exactly or ({releases or DEFAULT for _, releases in target.calibrated} if stated == DEFAULT else set())
+    if asked and stated not in asked:
+        other = " or ".join(sorted(releases.told or plain for releases in asked))
         return (
-            f"mechanism() of {method.name!r} claims epsilon {answer.claim.epsilon!r}, must be above 0 and finite, or "
-            "None"
+            f"calibrates for releases ({other}) that it does not return ({stated.told or plain}): the plan would be "
+            "another. Give the same releases to target.calibrate() and to Mechanism()"
+        )
+    known = stated.dimension or (target.dimension and target.dimension + stated.per_step - 1)
+    if isinstance(answer.noise, Spherical) and stated.step != Moments() and answer.noise.dimension != known:
+        return (
+            f"gives noise for {answer.noise.dimension} numbers, and a step releases {known or 'as many as are trained'}"
+            ". Return the releases that the noise is made for, or set needs_dimension and take target.given_dimension"
         )
     return None
 

@@ -15,7 +15,7 @@ import pytest
 from lmodp.accounting import rdp_upper_of
 from lmodp.auditing.conformance import compare_run
 from lmodp.data.cards import DATASETS
-from lmodp.mechanisms import Noise, noise_from_dict, released
+from lmodp.mechanisms import Noise, Releases, noise_from_dict, released
 from lmodp.methods.contract import OWN_ENGINE, Method, missing_package, why_left_out
 from lmodp.methods.discovery import check_method, find_methods, get_method
 from lmodp.specs import MechanismSpec
@@ -112,6 +112,8 @@ def test_it_turns_a_target_into_a_noise_or_says_why_not(method, answers):
         assert (record["noise"] is not None) is (method.private and record["status"] == "done")
         if record["noise"]:
             assert isinstance(noise_from_dict(json.loads(json.dumps(record["noise"]))), Noise)
+            passes = Releases.from_dict(record.get("releases")).step.forward_passes
+            assert method.forward_passes == passes, "state the forward passes of a step, for estimates of time"
     assert any(record["status"] == "done" for _, record in answers)
 
 

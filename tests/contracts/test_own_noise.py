@@ -2,14 +2,16 @@
 
 import json
 import re
+from importlib import import_module
 
 import numpy as np
 import pytest
 
 from lmodp.accounting import verified_run
 from lmodp.auditing.conformance import compare_run
-from lmodp.errors import InvalidValue
-from lmodp.mechanisms import Gaussian, Noise, load_noise, noise_from_dict, released, sampler_table
+from lmodp.cli import main
+from lmodp.errors import InvalidValue, Unsupported
+from lmodp.mechanisms import Gaussian, Histogram, Noise, load_noise, noise_from_dict, released, sampler_table
 from lmodp.methods import discovery
 from lmodp.stages.audit_mechanism import audit_mechanism
 from lmodp.stages.certify_mechanism import certify_mechanism
@@ -17,16 +19,22 @@ from tests.contracts import test_methods as contract
 from tests.contracts.small_world import ROOT, grid_of, noise_record, run_cell
 
 pytestmark = pytest.mark.contract
+sampler_module = import_module("lmodp.mechanisms.sampler_table")  # the room exports its function by this name
 RUN = {"sampling_rate": 0.1, "steps": 10, "delta": 1e-6}
+
+
+def readme_examples():
+    text = (ROOT / "baselines/README.md").read_text(encoding="utf-8")
+    found = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return {re.search(r"baselines/(\w+\.py)", example)[1]: example for example in found}
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
     """The grid of the README's examples, their cells and what calibrate_noise answers."""
     folder = tmp_path_factory.mktemp("methods")
-    text = (ROOT / "baselines/README.md").read_text(encoding="utf-8")
-    for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        (folder / re.search(r"baselines/(\w+\.py)", example)[1]).write_text(example, encoding="utf-8")
+    for name, example in readme_examples().items():
+        (folder / name).write_text(example, encoding="utf-8")
     discovery.find_methods.cache_clear()
     grid = grid_of(["cubic", "ball"], folder=folder)
     cells = {cell.spec.method: cell for cell in grid.active}
@@ -73,6 +81,55 @@ def test_a_law_whose_parts_disagree_is_found_by_the_contract_suite(shown, law, m
 def test_moments_that_are_not_stated_are_computed(name):
     for known in (Gaussian(std=1.7), load_noise("lmo-0.3")):
         assert getattr(Noise, name).fget(known) == pytest.approx(getattr(known, name), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong", "told"),
+    [
+        (
+            "inverse_log_survival",
+            lambda honest: lambda self, e: 1.1 * honest(self, e),
+            "the sampler is not of this law",
+        ),
+        (
+            "log_density",
+            lambda honest: lambda self, x: honest(self, x) + 0.01,
+            "density and survival are not of one law",
+        ),
+    ],
+)
+def test_a_law_whose_parts_disagree_is_not_drawn_and_told_at_once(law, monkeypatch, function, wrong, told):
+    monkeypatch.setattr(type(law), function, wrong(getattr(type(law), function)))
+    with pytest.raises(Unsupported, match=told):
+        sampler_table(law.scaled(1.1))
+
+
+def test_a_law_without_a_smooth_density_is_refused_by_coarse_tables(monkeypatch):
+    """The finest tables have 800 thousand pieces, and their errors can be foreseen from coarser ones."""
+    jumps, made = Histogram(width=1.0, masses=(0.5, 0.25), ratio=0.5), []
+    real = sampler_module._build
+    monkeypatch.setattr(sampler_module, "_build", lambda law, step: made.append(step) or real(law, step))
+    with pytest.raises(Unsupported, match="its density has a jump or a pole"):
+        sampler_table(jumps)
+    assert max(made) <= 2**7
+
+
+def test_the_inverse_of_a_survival_is_found_without_a_closed_form(law):
+    exponent = np.array([0.0, 1e-3, 0.3, 3.0, 30.0])
+    for known in (law, law.scaled(1e-20), Gaussian(std=1e9), load_noise("lmo-3-as_drawn")):
+        found, closed = Noise.inverse_log_survival(known, exponent), known.inverse_log_survival(exponent)
+        assert found == pytest.approx(closed, rel=1e-12, abs=0)
+
+
+def test_a_law_of_a_methods_file_is_accounted_for_by_the_commands(law, tmp_path, capsys, monkeypatch):
+    (tmp_path / "noise.json").write_text(json.dumps(law.to_dict()), encoding="utf-8")
+    (tmp_path / "cubic.py").write_text(readme_examples()["cubic.py"], encoding="utf-8")
+    monkeypatch.delitem(Noise.laws, "cubic")
+    run = ["--sampling-rate=0.1", "--steps=3", "--delta=1e-6", "--dimension=1", "--json"]
+    ask = ["account", f"--noise={tmp_path / 'noise.json'}", *run]
+    assert main(ask) == 2 and "--methods-folder=DIR" in capsys.readouterr().err
+    assert main([*ask, f"--methods-folder={tmp_path}"]) == 0
+    assert 0 < json.loads(capsys.readouterr().out)["verified"]["lower"]
 
 
 def test_its_row_shows_all_but_the_upper_end(shown):

@@ -65,6 +65,12 @@ def test_rate_steps_and_time(plan):
     assert cell["seconds"] == pytest.approx(trained, rel=0.1)  # noise and scores; attention at 256 tokens
 
 
+def test_a_step_of_loss_differences_costs_its_forward_passes():
+    grid = small_at(1e12, methods=["gaussian", "zeroth_order"], experiments={"sst2": SMALL["experiments"]["sst2"]})
+    seconds = {cell["method"]: cell["seconds"] for cell in plan_grid(grid)["cells"] if not cell["reason"]}
+    assert seconds["zeroth_order"] == pytest.approx(seconds["gaussian"] * 2 / 3, rel=0.05)
+
+
 def test_cached_layers_are_not_counted_again(plan):
     full, head = plan["cells"][0], plan["cells"][3]
     assert head["runs"] == 3 and head["seconds"] < full["seconds"] / 20

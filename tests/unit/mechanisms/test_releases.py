@@ -36,15 +36,34 @@ def test_they_round_trip_and_the_default_is_not_written(releases):
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: Banded(coefficients=(0.8, 0.7)), "have norm 1.06"),
         (lambda: Banded(coefficients=(0.0, 0.7)), "the first above 0"),
+        (lambda: Banded(coefficients=0.5), "coefficients = 0.5: must be a list of numbers. Write"),
+        (lambda: Banded(coefficients=(1, "a")), "coefficients = 'a': must be a number"),
+        (lambda: Banded(coefficients=(0.6, 0.8)), "make noise that grows by 1.333 a step"),
+        (lambda: Banded(coefficients=(1, 0, -4)), "make noise that grows by 2 a step"),
+        (lambda: Banded.square_root(2.5), "bands = 2.5: must be a whole number"),
+        (lambda: Differences(directions=True), "directions = True: must be a whole number"),
+        (lambda: Differences(smoothing="a"), "smoothing = 'a': must be a number"),
+        (lambda: Quantile(rate=None), "rate = None: must be a number"),
+        (lambda: Schedule(noise=1.5), "noise = 1.5: must be pairs of a step and a factor. Write pairs"),
+        (lambda: Schedule(noise={0: 1.5}), "must be pairs of a step and a factor"),
+        (lambda: Schedule(batch=()), "must be pairs of a step and a factor"),
+        (lambda: Schedule(batch=((0.5, 1.0),)), "batch: step = 0.5: must be a whole number of at least 0"),
+        (lambda: Schedule(noise=((0, "a"),)), "noise: factor = 'a': must be a number"),
+        (lambda: Releases(step=Differences), "Differences'>: must be a value of Gradient or Differences or Moments"),
+        (lambda: Releases(schedule=((0, 1.0),)), "For example Releases(schedule=Schedule(...))"),
+        (lambda: Releases(clip=Banded()), "must be a value of Fixed or Quantile"),
+        (lambda: Releases.from_dict({"step": 3}), "releases = 3: has a part that is no table"),
+        (lambda: plan(Banded.square_root(2)), "must be a Releases of lmodp.mechanisms. Write Releases(correlation"),
+        (lambda: plan(DEFAULT, noise="gaussian"), "noise = 'gaussian': must be a noise law"),
+        (lambda: plan(DEFAULT, steps=2.5), "steps = 2.5: must be a whole number"),
         (lambda: Differences(directions=0), "directions = 0: must be a whole number"),
-        (lambda: Differences(smoothing=0.0), "smoothing = 0.0: must be above 0"),
+        (lambda: Differences(smoothing=0.0), "smoothing = 0.0: must be finite and above 0"),
         (lambda: Quantile(quantile=1.0), "quantile = 1.0"),
         (lambda: Quantile(share=0.0), "share = 0.0"),
         (lambda: Schedule(noise=((1, 1.0),)), "the first at step 0"),
         (lambda: Schedule(batch=((0, 1.0), (5, 1.0), (5, 2.0))), "ascending steps"),
-        (lambda: Schedule(clip_norm=((0, 0.0),)), "a factor not above 0"),
+        (lambda: Schedule(clip_norm=((0, 0.0),)), "clip_norm: factor = 0.0: must be finite and above 0"),
         (lambda: Releases(correlation=Banded.square_root(2), clip=Quantile()), "which must then be alike"),
         (lambda: Releases.from_dict({"stride": {}}), "releases = 'stride': is not a part. Did you mean 'step'?"),
         (lambda: Releases.from_dict({"step": {"kind": "difference"}}), "Did you mean 'differences'?"),
@@ -58,6 +77,15 @@ def test_what_cannot_be_is_refused(make, told):
     with pytest.raises(InvalidValue) as error:
         make()
     assert told in str(error.value)
+
+
+def test_coefficients_are_kept_at_norm_1_and_lists_are_read_as_tuples():
+    for factor in (0.1, 1.0, 30.0):
+        found = Banded(coefficients=list(factor * np.array([0.8, 0.6])))
+        assert found.coefficients == pytest.approx((0.8, 0.6), rel=1e-14) and math.hypot(*found.coefficients) <= 1
+        assert Banded(coefficients=np.array(found.coefficients)) == found == Banded.from_dict(found.to_dict())
+    assert Banded(coefficients=(1, -1)).bands == 2  # a root on the circle: noise does not grow by a factor
+    assert Schedule(noise=[(0, 2), [np.int64(3), np.float64(1)]]).noise == ((0, 2.0), (3, 1.0))
 
 
 @pytest.mark.parametrize("bands", [1, 2, 5])
