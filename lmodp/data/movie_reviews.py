@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lmodp.data.fetch import fetched_folder
-from lmodp.data.splits import split_by_text
 from lmodp.data.tables import Examples
 from lmodp.errors import DamagedFile
 
@@ -47,3 +48,20 @@ def _parse(line: str, number: int, path: Path) -> tuple[float, str]:
         return float(rating), text.strip()
     except ValueError:
         raise DamagedFile(f"{path.name} line {number} = {line[:60]!r}: is not number, rating, text.") from None
+
+
+def split_by_text(texts: Sequence[str], *, sizes: Mapping[str, int], rest: str, salt: str) -> dict[str, list[int]]:
+    """Return ascending row numbers by split; they depend only on the texts, not on their order.
+
+    Distinct texts are sorted by a hash salted with the data set's name. Then the splits are filled to their sizes one
+    after another with whole groups of equal texts, and the remaining groups go to ``rest``.
+    """
+    groups: dict[str, list[int]] = {}
+    for row, text in enumerate(texts):
+        groups.setdefault(text, []).append(row)
+    splits: dict[str, list[int]] = {name: [] for name in [*sizes, rest]}
+    for text in sorted(groups, key=lambda text: hashlib.sha256(f"{salt}\0{text}".encode()).digest()):
+        rows = groups[text]
+        place = next((name for name, size in sizes.items() if len(splits[name]) + len(rows) <= size), rest)
+        splits[place] += rows
+    return {name: sorted(rows) for name, rows in splits.items()}

@@ -7,19 +7,20 @@ neither the files' names nor their format do. What cannot be read for certain is
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from lmodp.data.files import HIDDEN, Table, read_table
 from lmodp.data.hub_lock import HubEntry
 from lmodp.data.source_settings import EVALUATION, OwnDataset, placed
-from lmodp.data.splits import split_off
 from lmodp.data.tables import Examples
 from lmodp.errors import DamagedFile, InvalidValue
 
@@ -156,6 +157,20 @@ def _split(own: OwnDataset, sizes: Mapping[str, int], columns: Mapping[str, list
             )
         parts[part] = taken
     return {**splits, **parts}
+
+
+def split_off(texts: Sequence[str], *, shares: Mapping[str, float], rest: str, seed: int) -> dict[str, list[int]]:
+    """Return ascending row numbers by split: each takes about its share of the rows, and ``rest`` the others.
+
+    A hash of the text and the seed decides the split of a row, whatever other rows there are. So copies of a text are
+    in the same split, and one row more or less changes no other row's split.
+    """
+    splits: dict[str, list[int]] = {name: [] for name in [*shares, rest]}
+    ends = dict(zip(shares, accumulate(shares.values()), strict=True))
+    for row, text in enumerate(texts):
+        place = int.from_bytes(hashlib.sha256(f"{seed}\0{text}".encode()).digest()[:8]) / 2**64  # in [0, 1)
+        splits[next((name for name, end in ends.items() if place < end), rest)].append(row)
+    return splits
 
 
 def _classes(labels: Sequence[str], splits: Mapping[str, list[int]], places: Sequence[Place]) -> tuple[str, ...]:

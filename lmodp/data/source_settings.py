@@ -78,7 +78,7 @@ class SourceSettings:
     """The configuration's settings for sources; they do not enter any id.
 
     Args:
-        local_layout: "plain" or "official", see `lmodp.data.local`.
+        local_layout: "plain" or "official", see `lmodp.data.cards`.
         local_files: for each data set, the path of each split below ``data_root``.
         local_models: for each model, its folder below ``data_root``; default ``models/NAME``.
         hub_revisions: for each data set or model, a commit.

@@ -1,21 +1,22 @@
-"""Where data sets and models come from: packages ("embedded"), local files, or a hub."""
+"""Where data sets come from: packages ("embedded"), local files below ``data_root``, or a hub."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lmodp.data.cards import DatasetCard
+from lmodp.data.cards import DATASETS, LAYOUTS, DatasetCard
+from lmodp.data.classification import FORMS, read_classification
 from lmodp.data.hub import hub_files
 from lmodp.data.hub_lock import hub_entry
-from lmodp.data.local import load_local, read_splits
 from lmodp.data.made_up import load_made_up
 from lmodp.data.movie_reviews import load_movie_reviews
 from lmodp.data.own import load_own
 from lmodp.data.source_settings import SourceSettings
+from lmodp.data.table_to_text import read_table_to_text
 from lmodp.data.tables import Examples
 from lmodp.data.venues import load_venues
-from lmodp.errors import InvalidValue
+from lmodp.errors import InvalidValue, MissingFile, nearest, require
 
 EMBEDDED: dict[str, Callable[[Path], Examples]] = {
     "movie_reviews": load_movie_reviews,
@@ -36,17 +37,53 @@ def load_examples(
 
     Raises:
         InvalidValue: the source does not offer it.
-        LmodpError: see `load_local`, `load_own` and `hub_files`.
+        LmodpError: see `local_paths`, `read_splits`, `load_own` and `hub_files`.
     """
     if card.name in settings.datasets:
         return load_own(settings.datasets[card.name], cache_root=cache_root, data_root=data_root)
     if source == "embedded" and card.name in EMBEDDED:
         return EMBEDDED[card.name](cache_root)
     if source == "local":
-        return load_local(card.name, data_root, layout=settings.local_layout, files=settings.local_files.get(card.name))
+        files = settings.local_files.get(card.name)
+        return read_splits(card.name, local_paths(card.name, data_root, layout=settings.local_layout, files=files))
     if source == "hub":
         entry = hub_entry(card.name, kind="dataset", revisions=settings.hub_revisions)
         folder = hub_files(entry, cache_root=cache_root)
         return read_splits(card.name, {split: folder / path for split, path in entry.files.items()})
     offered = "embedded" if card.name in EMBEDDED else "local or hub"
     raise InvalidValue(f"source = {source!r}: is not offered for data set {card.name!r}. Use {offered}.")
+
+
+def local_paths(
+    name: str,
+    data_root: Path | None,
+    *,
+    layout: str = "plain",
+    files: Mapping[str, str] | None = None,
+) -> dict[str, Path]:
+    """Return the file of every split: those of one of `LAYOUTS`, or what ``files`` says, below ``data_root``.
+
+    Raises:
+        MissingFile: no folder is given.
+        InvalidValue: the data set has no local files, or the layout or a split is unknown.
+    """
+    if layout not in LAYOUTS:
+        raise InvalidValue(f"local_layout = {layout!r}: unknown layout. {nearest(layout, LAYOUTS)}")
+    if name not in LAYOUTS[layout]:
+        raise InvalidValue(
+            f"dataset = {name!r}: has no reader for local files. Known: {', '.join(sorted(LAYOUTS[layout]))}."
+        )
+    if data_root is None:
+        raise MissingFile(
+            "data_root = None: local files need a folder. Set data_root in the config, or LMODP_DATA_ROOT."
+        )
+    known = LAYOUTS[layout][name]
+    for split in files or {}:
+        require(split in known, f"local_files.{name}", split, "is no split of this data set", nearest(split, known))
+    return {split: data_root / path for split, path in {**known, **(files or {})}.items()}
+
+
+def read_splits(name: str, files: Mapping[str, Path]) -> Examples:
+    """Return a data set from one file per split, in any of its published formats."""
+    read = read_classification if name in FORMS else read_table_to_text
+    return read(DATASETS[name], files)

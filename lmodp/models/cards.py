@@ -19,7 +19,7 @@ class ModelCard:
         architecture: "roberta", "bert", "gpt2", "llama", or another name that transformers has for a user's own.
         causal: whether it is a causal language model, which can generate text.
         recipe: how the source "embedded" makes the model, a key of
-            `lmodp.models.prepare_model.RECIPES`; None if it does not offer it.
+            `lmodp.models.embedded.RECIPES`; None if it does not offer it.
         package: entry of ``data.lock`` with the weights, or with the text for pretraining (source "embedded").
         config: the true configuration where it differs from the defaults of the architecture in transformers; None if
             it is known only from the weights. A model with a configuration is offered from local folders and a hub, and

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmodp.errors import Unsupported
-from lmodp.models.activations import MEMORY_BOUND, CachedActivations, flat_store
 from lmodp.models.architectures import TransformersModel, architecture_of, at_path
 from lmodp.models.classifier import SequenceClassifier, transformers_model
-from lmodp.training.examples import TensorExamples, TokenColumns
+from lmodp.training.examples import TokenColumns, all_batches
 from lmodp.training.losses import explained
+
+MEMORY_BOUND = 1 << 30  # bytes of activations that are kept in memory
 
 
 @dataclass(frozen=True)
@@ -76,66 +76,19 @@ def _embedding_parameters(inner: TransformersModel) -> list[nn.Parameter]:
     return [value for module in modules for value in module.parameters()]
 
 
-def cache_prefix(
-    model: nn.Module,
-    examples: TokenColumns,
-    *,
-    batch_size: int = 64,
-    memory_bound: int = MEMORY_BOUND,
-    folder: Path | str | None = None,
-) -> tuple[nn.Module, TensorExamples | CachedActivations]:
-    """Return the rest of a model and the cached outputs of its frozen prefix.
-
-    The returned model shares its parameters with ``model``, so training one trains the other. Its batches contain
-    ``pooled`` (B, H), or ``inputs_embeds`` (B, T, H) with ``attention_mask``, and the examples' labels.
-
-    Args:
-        model: a `SequenceClassifier`, or a causal language model; its prefix is that of `find_prefix`.
-        examples: token columns with ``input_ids``.
-        batch_size: examples in one forward pass while caching.
-        memory_bound: up to this many bytes, activations are kept in memory; above it they go to a file in ``folder``.
-        folder: folder of that file.
-
-    Raises:
-        Unsupported: there is no prefix to cache; the reason is given.
-        InvalidValue: the bound is exceeded and no folder is given.
-    """
-    prefix = find_prefix(model)
-    if prefix.blocks == 0:
-        raise Unsupported(f"the frozen prefix cannot be cached: {prefix.reason}")
-    (states,) = prefix_states(
-        model, examples, [prefix], batch_size=batch_size, memory_bound=memory_bound, folder=folder
-    )
-    if prefix.pooled:
-        values = {name: torch.from_numpy(values) for name, values in examples.values.items()}
-        return model, TensorExamples({"pooled": states, **values}, device=examples.device)
-    return suffix_of(model, prefix.blocks), CachedActivations(states, examples)
-
-
 def prefix_states(
-    model: nn.Module,
-    examples: TokenColumns,
-    prefixes: Sequence[Prefix],
-    *,
-    batch_size: int,
-    memory_bound: int = MEMORY_BOUND,
-    folder: Path | str | None = None,
+    model: nn.Module, examples: TokenColumns, prefixes: Sequence[Prefix], *, batch_size: int, folder: Path
 ) -> list[Tensor]:
-    """Return the outputs of several prefixes of one model, from one pass over the examples.
+    """Return the outputs of several prefixes of one model, from one pass over the examples in evaluation mode.
 
-    Args:
-        model, examples, batch_size, memory_bound, folder: as in `cache_prefix`; what of the model is trained plays
-            no part.
-        prefixes: none without blocks.
+    What of the model is trained plays no part. ``folder`` holds a scratch file where they do not fit into memory.
 
     Returns:
         one float32 tensor per prefix: pooled states (N, H), or the states of all tokens (tokens, H).
     """
     width, tokens = transformers_model(model).config.hidden_size, int(examples.lengths.sum())
     found = [
-        torch.empty(len(examples), width)
-        if prefix.pooled
-        else flat_store(tokens, width, memory_bound=memory_bound, folder=folder)
+        torch.empty(len(examples), width) if prefix.pooled else flat_store(tokens, width, folder=folder)
         for prefix in prefixes
     ]
     for indices, states in _forwards(model, examples, batch_size, prefixes):
@@ -153,11 +106,9 @@ def _forwards(
     model: nn.Module, examples: TokenColumns, batch_size: int, prefixes: Sequence[Prefix]
 ) -> Iterator[tuple[np.ndarray, list[Tensor]]]:
     """Yield (indices, a float32 output on the CPU per prefix) over all examples, by length."""
-    order, training = examples.arrange(np.arange(len(examples))), model.training
+    training = model.training
     model.eval()
-    for start in range(0, len(order), batch_size):
-        indices = order[start : start + batch_size]
-        batch = examples.batch(indices)
+    for indices, batch in all_batches(examples, batch_size):
         inputs = {name: value for name, value in batch.items() if name != "labels"}
         with torch.no_grad():
             with explained(model, inputs):
@@ -247,3 +198,45 @@ def _replace(root: nn.Module, path: str, new: nn.Module) -> None:
         root._modules[step] = child
         root = child
     root._modules[name] = new
+
+
+def flat_store(tokens: int, width: int, *, folder: Path) -> Tensor:
+    """Return an empty float32 tensor (tokens, width); above `MEMORY_BOUND` it is memory-mapped in ``folder``.
+
+    The scratch file is deleted as soon as it is mapped, so nothing is left behind.
+    """
+    if 4 * tokens * width <= MEMORY_BOUND:
+        return torch.empty(tokens, width)
+    path = folder / "activations.f32"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mapped = np.memmap(path, dtype=np.float32, mode="w+", shape=(tokens, width))
+    path.unlink()
+    return torch.from_numpy(mapped)
+
+
+class CachedActivations:
+    """Examples whose tokens are replaced by hidden states of the frozen prefix.
+
+    ``store`` is (all tokens, H), float32; example i holds rows starts[i] to starts[i+1]. Labels come from ``examples``.
+    """
+
+    def __init__(self, store: Tensor, examples: TokenColumns):
+        self.store, self.examples = store, examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def arrange(self, indices: np.ndarray) -> np.ndarray:
+        """Return the indices sorted by length, like `TokenColumns.arrange`."""
+        return self.examples.arrange(indices)
+
+    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """Return the columns, ``input_ids`` replaced by ``inputs_embeds`` (B, T, H), zero on padding."""
+        batch = self.examples.batch(indices)
+        mask, ids = batch["attention_mask"].cpu() > 0, batch.pop("input_ids")
+        hidden = torch.zeros(*ids.shape, self.store.shape[1])
+        starts = torch.from_numpy(self.examples.starts[np.asarray(indices)])
+        rows = (starts[:, None] + torch.arange(ids.shape[1]))[mask]
+        hidden[mask] = self.store[rows]
+        batch["inputs_embeds"] = hidden.to(ids.device)
+        return batch

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from lmodp.data.fetch import fetched_folder
 from lmodp.data.hub import hub_files
 from lmodp.data.hub_lock import hub_entry
 from lmodp.data.source_settings import SourceSettings
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile, require, require_finite
 from lmodp.models.architectures import architecture_of, at_path
 from lmodp.models.cards import ModelCard, card_of
+from lmodp.models.embedded import RECIPES
 from lmodp.models.folders import check_size, link_model, model_facts, write_model
-from lmodp.models.minilm import load_minilm_bert, load_minilm_roberta
 from lmodp.models.own import content_of, own_folder
-from lmodp.models.smollm2 import load_smollm2
-from lmodp.models.tiny import load_tiny, tiny_tokenizer
 
 
 def prepare_model(
@@ -71,49 +68,6 @@ def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
     return digest.hexdigest()
-
-
-Made = tuple[PreTrainedModel, Any, dict[str, Any]]  # model, tokenizer, facts for the record
-
-
-def _random(card: ModelCard, cache_root: Path) -> Made:
-    return load_tiny(card), tiny_tokenizer(), {}
-
-
-def _pretrained(card: ModelCard, cache_root: Path) -> Made:
-    from lmodp.models.pretraining import pretrain_gpt2  # needed for one model only
-
-    model, tokenizer, facts = pretrain_gpt2(cache_root)
-    return model, tokenizer, {"pretraining": facts}
-
-
-def _minilm_as_bert(card: ModelCard, cache_root: Path) -> Made:
-    weights = _package(card, cache_root)
-    return load_minilm_bert(weights), AutoTokenizer.from_pretrained(weights, local_files_only=True), {}
-
-
-def _minilm_as_roberta(card: ModelCard, cache_root: Path) -> Made:
-    weights = _package(card, cache_root)
-    return load_minilm_roberta(weights), AutoTokenizer.from_pretrained(weights, local_files_only=True), {}
-
-
-def _dequantised(card: ModelCard, cache_root: Path) -> Made:
-    return *load_smollm2(_package(card, cache_root)), {}
-
-
-def _package(card: ModelCard, cache_root: Path) -> Path:
-    assert card.package is not None  # its recipe reads one
-    return fetched_folder(card.package, cache_root)
-
-
-# How the source "embedded" makes a model, by the recipe that its card names.
-RECIPES: dict[str, Callable[[ModelCard, Path], Made]] = {
-    "random": _random,
-    "pretrained": _pretrained,
-    "minilm_as_bert": _minilm_as_bert,
-    "minilm_as_roberta": _minilm_as_roberta,
-    "dequantised": _dequantised,
-}
 
 
 def _write_embedded(card: ModelCard, folder: Path, cache_root: Path, layers: int | None) -> dict[str, Any]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 from transformers.pytorch_utils import Conv1D
 
+from lmodp.data.cards import DatasetCard
 from lmodp.errors import InvalidValue, Unsupported, nearest, require
 from lmodp.models.architectures import TransformersModel, architecture_of, at_path, head_modules
 from lmodp.models.classifier import transformers_model
+from lmodp.models.label_words import unloaded_prompted
 from lmodp.vocabulary import UNTRAINED
 
 LORA_DEFAULTS: Mapping[str, Any] = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
@@ -177,3 +181,22 @@ PARTS: dict[str, Callable[[nn.Module, Any, int], None]] = {
     "lora": _lora,
     "bitfit": _bitfit,
 }
+
+
+def trained_parameters(
+    model_folder: Path, *, card: DatasetCard, part: str | Mapping[str, Any], prompted: bool = False
+) -> int:
+    """Return the number of trained parameters of a prepared model.
+
+    The data set's card says whether it is a classifier, and of how many classes; ``prompted``: these are label words.
+    """
+    config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
+    with torch.device("meta"):
+        if prompted:
+            model = unloaded_prompted(config, len(card.labels))
+        elif card.task == "classification":
+            config.num_labels = len(card.labels)
+            model = AutoModelForSequenceClassification.from_config(config)
+        else:
+            model = AutoModelForCausalLM.from_config(config)
+        return set_trainable(model, part, seed=0)["trainable"]

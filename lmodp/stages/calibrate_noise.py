@@ -109,7 +109,7 @@ def _dimension(spec: MechanismSpec, model_folder: Path | None) -> int | None:
     """The number of trained parameters, counted on a model without values."""
     if spec.released is None or model_folder is None:
         return None
-    from lmodp.models.counting import trained_parameters  # torch, for the methods that ask only
+    from lmodp.models.trainable import trained_parameters  # torch, for the methods that ask only
 
     asked, prompted = spec.released, spec.released.head is not None
     return trained_parameters(model_folder, card=asked.card, part=asked.trainable, prompted=prompted)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -36,7 +35,7 @@ from lmodp.specs import CellSpec
 from lmodp.stages.cell_runs import CellRuns, Task
 from lmodp.stages.tuning import REPETITION, choosing_examples, training_examples, tune
 from lmodp.training import Examples, TrainingResult, TrainingSettings, train
-from lmodp.training.examples import arranged
+from lmodp.training.examples import all_batches
 from lmodp.training.losses import Loss
 from lmodp.training.memory import forget_peak_memory, set_up_training
 from lmodp.training.ranks import ranks
@@ -96,16 +95,8 @@ def _facts(cell: Cell) -> dict[str, Any]:
 
 def _nothing_ran(cell: Cell, **why: Any) -> dict[str, Any]:
     lines = [{"run": run, "repetition": number, **why} for number, run in enumerate(cell.runs)]
-    return {
-        **_facts(cell),
-        "plan": None,
-        "released": None,
-        "device": None,
-        "tuning": None,
-        "trained": None,
-        "runs": lines,
-        **why,
-    }
+    absent = dict.fromkeys(("plan", "released", "device", "tuning", "trained"))
+    return {**_facts(cell), **absent, "runs": lines, **why}
 
 
 def settings_of(spec: CellSpec) -> TrainingSettings:
@@ -269,9 +260,7 @@ def mean_loss(model: nn.Module, examples: Examples, loss: Loss, batch_size: int)
     model.eval()
     total = 0.0
     with torch.no_grad():
-        order = arranged(examples, np.arange(len(examples)))
-        for start in range(0, len(order), batch_size):
-            batch = examples.batch(order[start : start + batch_size])
+        for _, batch in all_batches(examples, batch_size):
             total += float(loss(model, batch).double().sum())
     return total / len(examples)
 

@@ -21,17 +21,16 @@ from transformers.utils import logging
 
 from lmodp.data.tokens import load_tokens
 from lmodp.errors import given
-from lmodp.models.activations import CachedActivations
 from lmodp.models.architectures import dropouts_of
 from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.label_words import load_prompted
-from lmodp.models.prefix import find_prefix, suffix_of
+from lmodp.models.prefix import CachedActivations, find_prefix, suffix_of
 from lmodp.models.trainable import set_trainable
 from lmodp.specs import TaskSpec
 from lmodp.tasks.accuracy import score_classification
 from lmodp.training import TensorExamples, TokenColumns, classification_loss
 from lmodp.training.device import device_of_runs
-from lmodp.training.examples import Examples, arranged
+from lmodp.training.examples import Examples, all_batches
 
 
 class ClassificationTask:
@@ -148,14 +147,13 @@ def save_activations(model: Any, spec: TaskSpec) -> None:
 def predict(model: nn.Module, examples: Examples, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return logits (N, classes) and labels (N,) in evaluation mode, float32, in the order of the examples."""
     model.eval()
-    order = arranged(examples, np.arange(len(examples)))
-    logits, labels = [], []
+    order, logits, labels = [], [], []
     with torch.no_grad():
-        for start in range(0, len(order), batch_size):
-            batch = examples.batch(order[start : start + batch_size])
+        for rows, batch in all_batches(examples, batch_size):
+            order.append(rows)
             labels.append(batch.pop("labels").cpu().numpy())
             logits.append(model(**batch).float().cpu().numpy())
-    back = np.argsort(order)
+    back = np.argsort(np.concatenate(order))
     return np.concatenate(logits)[back], np.concatenate(labels)[back]
 
 

@@ -83,9 +83,7 @@ def meteor(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> float
 
 
 def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
-    """Return a program's input and output; both were asked for when it was started."""
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("the program was started without pipes")
+    assert process.stdin is not None and process.stdout is not None  # both were asked for when it was started
     return process.stdin, process.stdout
 
 

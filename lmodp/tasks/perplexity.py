@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lmodp.tasks.packing import pack_losses
-from lmodp.training.examples import Examples, arranged
+from lmodp.training.examples import Examples, all_batches
 from lmodp.training.losses import IGNORED, causal_lm_loss
 
 
@@ -23,10 +23,7 @@ def perplexity(model: nn.Module, examples: Examples, *, batch_size: int) -> dict
     model.eval()
     found = np.zeros((2, len(examples)))
     with torch.no_grad():
-        order = arranged(examples, np.arange(len(examples)))
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch = examples.batch(rows)
+        for rows, batch in all_batches(examples, batch_size):
             targets = (batch["labels"][:, 1:] != IGNORED).sum(1)
             found[:, rows] = torch.stack([causal_lm_loss(model, batch).double() * targets, targets]).cpu().numpy()
     total, count = float(found[0].sum()), int(found[1].sum())

@@ -6,7 +6,7 @@ micro-batches. The clipped sum does not depend on that order; the amount of padd
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lmodp.errors import require
 from lmodp.training.losses import IGNORED
+from lmodp.training.sampling import micro_batches
 
 
 class Examples(Protocol):
@@ -31,6 +32,12 @@ def arranged(examples: Examples, indices: np.ndarray) -> np.ndarray:
     """Return the drawn indices in the order the examples prefer to be cut in."""
     arrange = getattr(examples, "arrange", None)
     return indices if arrange is None else arrange(indices)
+
+
+def all_batches(examples: Examples, size: int) -> Iterator[tuple[np.ndarray, dict[str, Tensor]]]:
+    """Yield all examples, ``size`` at a time in the order they prefer: their numbers, and their batch."""
+    for rows in micro_batches(arranged(examples, np.arange(len(examples))), size):
+        yield rows, examples.batch(rows)
 
 
 class TokenColumns:

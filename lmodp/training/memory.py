@@ -31,7 +31,13 @@ def peak_memory(device: torch.device) -> dict[str, object]:
     """
     if device.type == "cuda":
         return {"peak_memory_bytes": torch.cuda.max_memory_allocated(device), "peak_memory_of": "torch on the device"}
-    return {"peak_memory_bytes": largest_resident_set(), "peak_memory_of": "resident set of the process"}
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        largest = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
+    except (OSError, StopIteration):
+        unit = 1 if sys.platform == "darwin" else 1024
+        largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {"peak_memory_bytes": largest, "peak_memory_of": "resident set of the process"}
 
 
 def measured(started: float, steps: int, device: torch.device) -> dict[str, object]:
@@ -43,16 +49,6 @@ def measured(started: float, steps: int, device: torch.device) -> dict[str, obje
         "threads": torch.get_num_threads(),
         **peak_memory(device),
     }
-
-
-def largest_resident_set() -> int:
-    """Return the largest resident set of this process in bytes, since `forget_peak_memory`."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
-    except (OSError, StopIteration):
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 # Parameters of mallopt, from malloc.h.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from lmodp.training.sampling import PoissonSampler, micro_batches
 from lmodp.training.settings import TrainingSettings
 
 
-class StepHook(Protocol):
+class StepHook:
     """A seam for audits: sees, and may add to, the ``.grad`` of what a step releases (the trained parameters, mostly).
 
     ``state`` and ``restore`` carry what the hook has gathered across a checkpoint, as tensors and plain values.
@@ -39,6 +39,7 @@ class StepHook(Protocol):
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint needs."""
+        return {}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a checkpoint's state."""

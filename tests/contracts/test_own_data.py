@@ -12,7 +12,7 @@ from lmodp.data.made_up import ENDINGS, NEGATIVE, POSITIVE, SUBJECTS
 from lmodp.errors import ConfigError, DamagedFile
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config
-from lmodp.models.tiny import tiny_tokenizer
+from lmodp.models.embedded import tiny_tokenizer
 from lmodp.pipeline.layout import Layout
 from lmodp.records.record import read_record
 from tests.contracts.whole_grid import run_grid, run_job

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM,
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
 from lmodp.data.made_up import ENDINGS, NEGATIVE, POSITIVE, SUBJECTS
-from lmodp.models.tiny import tiny_tokenizer
+from lmodp.models.embedded import tiny_tokenizer
 
 SMALL = {"vocab_size": 640, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "max_position_embeddings": 64}
 WIDE = {**SMALL, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}

@@ -1,6 +1,6 @@
 """The public files themselves: all read, and two short private fine-tunings.
 
-Needs LMODP_DATA_ROOT with the files named in lmodp/data/local.py; skipped with
+Needs LMODP_DATA_ROOT with the files named in lmodp/data/cards.toml; skipped with
 the reason where there is none.
 """
 
@@ -8,8 +8,8 @@ import pytest
 
 from lmodp.accounting import scale_to_target, verified_upper
 from lmodp.data.cards import DATASETS, LAYOUTS
-from lmodp.data.local import load_local
 from lmodp.data.prepare_dataset import check_sizes, prepare_dataset
+from lmodp.data.sources import local_paths, read_splits
 from lmodp.data.tokenize_dataset import tokenize_dataset
 from lmodp.models.prepare_model import prepare_model
 from lmodp.plan import Plan
@@ -26,7 +26,8 @@ def part(data_root, name, *splits):
     for split in splits:
         if not (data_root / LAYOUTS["plain"][name][split]).is_file():
             pytest.skip(f"LMODP_DATA_ROOT holds no {LAYOUTS['plain'][name][split]}")
-    return load_local(name, data_root, splits=splits)
+    paths = local_paths(name, data_root)
+    return read_splits(name, {split: paths[split] for split in splits or paths})
 
 
 @pytest.mark.parametrize(("name", "distinct"), [("sst2", None), ("e2e", 4862)])

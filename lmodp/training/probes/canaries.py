@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from lmodp.training.examples import Examples, arranged
 from lmodp.training.losses import Loss
+from lmodp.training.step import StepHook
 
 STEEPNESS = 100.0  # a canary's gradient before clipping, in clip norms
 _SLOT, _OWN, _DATA = "canary_slot", "canary_weight", "data_weight"
@@ -78,7 +79,7 @@ def canary_loss(loss: Loss, *, clip_norm: float) -> Loss:
     return wrapped
 
 
-class ReleaseRecorder:
+class ReleaseRecorder(StepHook):
     """A step hook that keeps the noisy sums in the canaries' directions, and only reads.
 
     Args:
@@ -88,9 +89,6 @@ class ReleaseRecorder:
     def __init__(self, model: CanaryModel):
         self.weight = model.canaries.weight
         self._steps: list[np.ndarray] = []
-
-    def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
-        """Add nothing: the canaries come through the sampler."""
 
     def after_noise(self, step: int, parameters: Sequence[nn.Parameter], scale: float) -> None:
         """Keep what the step releases."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from lmodp.training.examples import Examples
 from lmodp.training.losses import Loss
 from lmodp.training.randomness import stream_key
 from lmodp.training.settings import TrainingSettings
-from lmodp.training.step import PrivateStep
+from lmodp.training.step import PrivateStep, StepHook
 from lmodp.vocabulary import PURPOSES_OF_STEPS
 
 
@@ -49,23 +48,13 @@ def probe_step(
     return capture.released
 
 
-class _Capture:
-    """A `StepHook` that keeps a copy of the last noisy sum."""
+class _Capture(StepHook):
+    """Keeps a copy of the last noisy sum."""
 
     def __init__(self) -> None:
         self.released = np.zeros(0, dtype=np.float32)
-
-    def before_noise(self, step: int, parameters: Sequence[nn.Parameter]) -> None:
-        """Nothing is added."""
 
     def after_noise(self, step: int, parameters: Sequence[nn.Parameter], scale: float) -> None:
         """Copy the noisy sum."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         self.released = torch.cat([gradient.reshape(-1) for gradient in gradients]).cpu().numpy()
-
-    def state(self) -> dict[str, Any]:
-        """Nothing is carried over a checkpoint."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing is carried over a checkpoint."""

@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmodp.data.cards import DATASETS
-from lmodp.data.movie_reviews import FILE, load_movie_reviews
+from lmodp.data.movie_reviews import FILE, load_movie_reviews, split_by_text
 from lmodp.data.prepare_dataset import prepare_dataset
-from lmodp.data.splits import split_by_text
 from lmodp.data.tables import load_splits
 from lmodp.errors import DamagedFile
 

@@ -7,9 +7,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from lmodp.data.own import identity_of, load_own
+from lmodp.data.own import identity_of, load_own, split_off
 from lmodp.data.source_settings import OwnDataset
-from lmodp.data.splits import split_off
 from lmodp.data.table_to_text import group_references
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile
 

@@ -11,7 +11,7 @@ from lmodp.data.tables import save_splits
 from lmodp.data.tokenize_dataset import position_limit, tokenize_dataset
 from lmodp.data.tokens import NO_TARGET, load_tokenizer, load_tokens, prompt_tokens
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile
-from lmodp.models.tiny import tiny_tokenizer
+from lmodp.models.embedded import tiny_tokenizer
 
 WORDS = ["<e>", "<s>", "<u>", "a", "b", "c", ":", "|"]
 

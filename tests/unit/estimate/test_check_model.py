@@ -9,7 +9,7 @@ from lmodp.cli import main
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.estimate import check_model as module
 from lmodp.estimate.check_model import MOST, check_model
-from lmodp.models.tiny import tiny_tokenizer
+from lmodp.models.embedded import tiny_tokenizer
 
 KINDS = ("electra", "modernbert", "gpt2", "qwen3")  # tests/oracles has all families, at one size
 ONE_PART = {"full": "full"}

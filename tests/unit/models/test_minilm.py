@@ -5,7 +5,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from lmodp.data.tokens import load_tokenizer
-from lmodp.models.minilm import load_minilm_bert, load_minilm_roberta, roberta_from_bert
+from lmodp.models.embedded import load_minilm_bert, load_minilm_roberta, roberta_from_bert
 
 SENTENCES = ["a quiet joy", "...", "it drags on and on from start to finish, and then, once more, on", "no"]
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lmodp.errors import InvalidValue, Unsupported
 from lmodp.models.classifier import SequenceClassifier
-from lmodp.models.prefix import Prefix, cache_prefix, find_prefix, prefix_states
+from lmodp.models.prefix import CachedActivations, Prefix, find_prefix, prefix_states, suffix_of
 from lmodp.models.trainable import set_trainable
-from lmodp.training import ClippingEngine, TokenColumns
+from lmodp.training import ClippingEngine, TensorExamples, TokenColumns
 from tests.oracles.clipping_models import build, make_batch
 
 LENGTHS = [7, 3, 7, 1, 2]
@@ -31,6 +30,16 @@ def problem(name, part, pooling=None):
     else:
         examples = TokenColumns({"input_ids": rows, "labels": rows}, padding={"input_ids": 1})
     return model, loss, examples
+
+
+def cache_prefix(model, examples, *, batch_size=64, folder=None):
+    """The rest of a model and the cached outputs of its frozen prefix, as the stages put them together."""
+    prefix = find_prefix(model)
+    (states,) = prefix_states(model, examples, [prefix], batch_size=batch_size, folder=folder)
+    if not prefix.pooled:
+        return suffix_of(model, prefix.blocks), CachedActivations(states, examples)
+    values = {name: torch.from_numpy(values) for name, values in examples.values.items()}
+    return model, TensorExamples({"pooled": states, **values})
 
 
 @pytest.mark.parametrize(
@@ -59,10 +68,8 @@ def test_the_prefix_is_found(name, part, expected):
     ],
 )
 def test_no_prefix_has_a_reason(name, part, reason):
-    model, _, examples = problem(name, part)
+    model, _, _ = problem(name, part)
     assert find_prefix(model).blocks == 0 and reason in find_prefix(model).reason
-    with pytest.raises(Unsupported, match=reason):
-        cache_prefix(model, examples)
 
 
 def test_dropout_forbids_a_cache():
@@ -122,12 +129,11 @@ def test_training_the_suffix_trains_the_model():
     )
 
 
-def test_past_the_bound_the_cache_is_on_disk_and_the_same(tmp_path):
+def test_past_the_bound_the_cache_is_on_disk_and_the_same(tmp_path, monkeypatch):
     model, _, examples = problem("roberta", {"last_layers": 1})
     _, inside = cache_prefix(model, examples)
-    with pytest.raises(InvalidValue, match="memory_bound = 100: the cached activations need 960 bytes"):
-        cache_prefix(model, examples, memory_bound=100)
-    _, outside = cache_prefix(model, examples, memory_bound=100, folder=tmp_path / "scratch")
+    monkeypatch.setattr("lmodp.models.prefix.MEMORY_BOUND", 100)
+    _, outside = cache_prefix(model, examples, folder=tmp_path / "scratch")
     indices = np.array([4, 0, 2])
     for name, value in inside.batch(indices).items():
         assert torch.equal(value, outside.batch(indices)[name])
@@ -151,6 +157,6 @@ def test_prefixes_that_share_a_pass_are_those_of_passes_of_their_own():
         prefixes.append(find_prefix(model))
     calls = []
     model.model.roberta.encoder.layer[0].register_forward_hook(lambda *_: calls.append(1))
-    together = prefix_states(model, examples, prefixes, batch_size=2)
+    together = prefix_states(model, examples, prefixes, batch_size=2, folder=None)
     assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
     assert len(calls) == 3, "five examples by two, once for both"

@@ -11,9 +11,9 @@ from lmodp.data.prepare_dataset import prepare_dataset
 from lmodp.data.tokenize_dataset import tokenize_dataset
 from lmodp.data.tokens import load_tokenizer
 from lmodp.mechanisms import Gaussian
+from lmodp.models.embedded import tiny_tokenizer
 from lmodp.models.folders import write_model
 from lmodp.models.prepare_model import prepare_model
-from lmodp.models.tiny import tiny_tokenizer
 from lmodp.plan import Plan
 from lmodp.specs import ActivationsSpec, TaskSpec
 from lmodp.stages.cache_activations import cache_activations

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lmodp.data.cards import DATASETS, LAYOUTS
-from lmodp.data.local import load_local, local_paths
+from lmodp.data.sources import local_paths, read_splits
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile
 
 PUBLISHED = {
@@ -44,6 +44,10 @@ EXPECTED = {
 }
 
 
+def load_local(name, root, **options):
+    return read_splits(name, local_paths(name, root, **options))
+
+
 def put(root, paths, text):
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -72,8 +76,8 @@ def test_refused_rows_are_counted_by_reason_and_split(tmp_path):
 
 def test_names_may_be_given_and_splits_chosen(tmp_path):
     put(tmp_path, ["mine/dev.tsv"], PUBLISHED["sst2"])
-    examples = load_local("sst2", tmp_path, files={"validation": "mine/dev.tsv"}, splits=["validation"])
-    assert list(examples.splits) == ["validation"]
+    paths = local_paths("sst2", tmp_path, files={"validation": "mine/dev.tsv"})
+    assert list(read_splits("sst2", {"validation": paths["validation"]}).splits) == ["validation"]
 
 
 def test_a_pair_set_may_have_a_hubs_names(tmp_path):
