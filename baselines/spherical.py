@@ -1,8 +1,8 @@
 """Spherical noise: the density is a function of the norm, exp(-(|x|/s)^power) over all trained parameters."""
 
-from lmodp.methods.contract import Mechanism, Method, Target
+import math
 
-POWERS = (1.0, 2.0)
+from lmodp.methods.contract import Mechanism, Method, Target
 
 
 class Spherical(Method):
@@ -25,8 +25,8 @@ class Spherical(Method):
         from lmodp.mechanisms import Spherical as Law
 
         dimension = target.given_dimension
-        shapes = [Law(dimension=dimension, power=power, scale=1.0) for power in POWERS]
-        noises = {shape.power: target.calibrate(shape) for shape in shapes}
+        l2, gaussian = target.calibrate(Law(dimension=dimension, power=1.0, scale=1.0)), target.calibrate("gaussian")
+        noises = {1.0: l2, 2.0: Law(dimension=dimension, power=2.0, scale=math.sqrt(2) * gaussian.std)}
         power = min(noises, key=lambda power: noises[power].std)
         stds = {f"{power:g}": noise.std for power, noise in noises.items()}
         note = f"power {power:g} of {', '.join(stds)} needs the smallest standard deviation within the verified bound"

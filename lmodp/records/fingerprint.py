@@ -65,6 +65,7 @@ def module_files(module: str) -> dict[str, Path]:
     return found
 
 
+@cache
 def _path_of(name: str) -> Path | None:
     if name.split(".")[0] not in PACKAGES:
         return None
@@ -83,25 +84,32 @@ def _data_files(path: Path) -> list[Path]:
 
 
 @cache
+def _read(path: Path) -> tuple[str, ast.Module]:
+    text = path.read_text(encoding="utf-8")
+    return text, ast.parse(text)
+
+
+@cache
 def _imports(path: Path, name: str) -> tuple[str, ...]:
     """Names that a file's import statements may refer to (modules or their members)."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names: list[str] = []
-    for node in _executed(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _statements(_read(path)[1], executed=True):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, package)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return tuple(names)
+    return tuple(name for name in dict.fromkeys(names) if _path_of(name))
 
 
-def _executed(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under ``if TYPE_CHECKING``, which never run."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
-            yield from _executed(child)
+def _statements(node: ast.AST, *, executed: bool) -> Iterator[ast.AST]:
+    """All statements of a file; ``executed`` leaves out those under ``if TYPE_CHECKING``, which never run."""
+    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for child in getattr(node, field, ()):
+            if not (executed and isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"):
+                yield child
+                yield from _statements(child, executed=executed)
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:
@@ -114,17 +122,17 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 @cache
 def _meaning(path: Path) -> str:
     """The file's text without comments, docstrings, blank lines and trailing space."""
-    text = path.read_text(encoding="utf-8")
+    text, tree = _read(path)
     lines = [list(line) for line in text.splitlines()]
-    for first, last in [*_docstrings(text), *_comments(text)]:
+    for first, last in [*_docstrings(tree), *_comments(text)]:
         _blank(lines, first, last)
     kept = ("".join(line).rstrip() for line in lines)
     return "\n".join(line for line in kept if line)
 
 
-def _docstrings(text: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def _docstrings(tree: ast.Module) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     spans = []
-    for node in ast.walk(ast.parse(text)):
+    for node in _statements(tree, executed=False):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             spans.append(((node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)))
     return spans

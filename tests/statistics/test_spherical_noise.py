@@ -11,10 +11,10 @@ from lmodp.training.noise import DeviceNoise, NoiseMeter, device_noise
 
 def drawn(noise, shapes, seed, repeats=1, meter=None):
     source, generator = device_noise(noise), torch.Generator().manual_seed(seed)
-    rows = []
+    meter, rows = meter or NoiseMeter(noise), []
     for _ in range(repeats):
         sums = [torch.zeros(shape) for shape in shapes]
-        source.add_to_all(sums, scale=2.0, generator=generator, meter=meter or NoiseMeter(noise))
+        source.add_to_all(sums, scale=2.0, generator=generator, meter=meter)
         rows.append(torch.cat([total.flatten() for total in sums]).numpy() / 2)
     return np.array(rows)
 
@@ -53,3 +53,12 @@ def test_one_scalar_added_to_every_coordinate_is_found(noise, monkeypatch):
 
 def _one_for_all(draw_chunk):
     return lambda self, size, generator: draw_chunk(self, 1, generator).clone().expand(size).clone()
+
+
+@pytest.mark.parametrize(("dimension", "power"), [(6, 0.5), (6, 1.0), (306, 1.0), (4096, 3.0)])
+def test_the_tail_of_many_values_at_once_is_that_of_each(dimension, power):
+    """An audit asks for 65,536 of them."""
+    noise = Spherical(dimension=dimension, power=power, scale=0.7)
+    x = np.linspace(-5, 5, 9000) * noise.std
+    each = np.concatenate([noise.log_survival(part) for part in np.split(x, 9)])
+    assert noise.log_survival(x) == pytest.approx(each, rel=1e-7, abs=1e-9)

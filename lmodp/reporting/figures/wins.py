@@ -9,16 +9,16 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from lmodp.records.record import read_record
-from lmodp.reporting.figures.style import WIDTH
+from lmodp.reporting.figures.style import INK, WIDTH
 from lmodp.reporting.formats import number, plain_list
 from lmodp.search.few_numbers import table
 
 NOISES = {"laplace": "Laplace", "lmo": "best published LMO shape", "spherical": "best spherical (1: best of all)"}
+_BRIGHT = 0.67  # of a cell's colour: dark letters are read on it
 SENTENCES, RATES = 872, 16  # of the task: test sentences (those of SST-2), and learning rates to choose from
 Key = tuple[str, int | None, int, float]  # noise, numbers (None: many), releases, delta
 
@@ -53,20 +53,24 @@ def _draw_panel(panel: Any, needed: Mapping[Key, float | None], name: str, delta
     releases = sorted({key[2] for key in needed}, reverse=True)
     found = [[ratio(needed, (name, count, times, delta)) for count in numbers] for times in releases]
     grid = np.array([[np.nan if value is None else value for value in line] for line in found])
-    sns.heatmap(
-        grid,
-        ax=panel,
-        annot=np.array([["" if value is None else f"{value:.2f}" for value in line] for line in found]),
-        fmt="",
-        annot_kws={"fontsize": 6},
-        cmap="RdBu_r",
-        norm=TwoSlopeNorm(1, 0.2, 3),
-        cbar=False,
-        linewidths=0.5,
-        linecolor="white",
-        xticklabels=["many" if count is None else f"{count:,}" for count in numbers],
-        yticklabels=[f"{times:,}" for times in releases],
+    # seaborn's heatmap draws the whole figure anew for every panel.
+    mesh = panel.pcolormesh(
+        np.ma.masked_invalid(grid), cmap="RdBu_r", norm=TwoSlopeNorm(1, 0.2, 3), linewidths=0.5, edgecolors="white"
     )
+    mesh.update_scalarmappable()
+    for (row, column), colour in zip(np.ndindex(grid.shape), mesh.get_facecolors(), strict=True):
+        if (value := found[row][column]) is not None:
+            ink = INK if colour[:3] @ (0.3, 0.6, 0.1) > _BRIGHT else "white"
+            place = {"ha": "center", "va": "center", "fontsize": 6, "color": ink}
+            panel.text(column + 0.5, row + 0.5, f"{value:.2f}", **place)
+    for axis, labels in (
+        (panel.xaxis, ["many" if count is None else f"{count:,}" for count in numbers]),
+        (panel.yaxis, [f"{times:,}" for times in releases]),
+    ):
+        axis.set_ticks(np.arange(len(labels)) + 0.5, labels)
+    panel.set(xlim=(0, len(numbers)), ylim=(len(releases), 0))
+    panel.spines[["left", "bottom"]].set_visible(False)
+    panel.grid(False)
     panel.set_facecolor("#e8e8e8")
     panel.tick_params(axis="both", length=0, labelsize=6.5, rotation=0)
 
