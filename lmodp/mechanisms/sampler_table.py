@@ -21,7 +21,7 @@ among hundreds of millions of coordinates this happens at every step.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,7 +29,8 @@ from lmodp.errors import Unsupported
 from lmodp.mechanisms.arrays import Floats
 from lmodp.mechanisms.noise import Noise
 
-LARGEST_EXPONENT = 745.0  # -log of the smallest positive double is 744.4
+LARGEST_EXPONENT = 40.0  # -log of the smallest uniform of 52 bits is 36.04
+_ROOM = 745.0  # times a coefficient must be below the largest number of a floating type
 TARGET_ERROR = 2.0**-26  # a quarter of a float32 unit in the last place
 _COARSEST, _FINEST = 2, 10  # pieces of width 2**-2 ... 2**-10
 _GAIN = 32.0  # the error falls by 16 where pieces are half as wide, and a little faster where they are too wide
@@ -77,7 +78,7 @@ class SamplerTable:
         Raises:
             Unsupported: draws beyond ``largest`` have a probability above 2**-50.
         """
-        inside = np.all(np.abs(self.coefficients) * LARGEST_EXPONENT < largest, axis=1)
+        inside = np.all(np.abs(self.coefficients) * _ROOM < largest, axis=1)
         count = len(inside) if inside.all() else int(np.argmin(inside))
         limit = min(self.limit, count / self.inverse_step)
         if -limit > _UNREPRESENTABLE:
@@ -85,30 +86,31 @@ class SamplerTable:
                 f"noise exceeds {largest:.3g} with probability {math.exp(-limit):.3g} "
                 "per coordinate: its tail is too heavy for this floating type"
             )
-        return SamplerTable(
-            coefficients=self.coefficients[:count],
-            inverse_step=self.inverse_step,
-            limit=limit,
-            relative_error=self.relative_error,
-        )
+        return replace(self, coefficients=self.coefficients[:count], limit=limit)
 
 
 def sampler_table(noise: Noise) -> SamplerTable:
-    """Return the coarsest table whose relative error is at most 2**-26.
+    """Return the coarsest table whose relative error is at most 2**-26, or else that of x over the larger of x and
+    the median: where a density has a kink at 0, the smallest draws are good to 2**-26 of the median only.
 
     Raises:
         Unsupported: the law's functions are not of one law, or pieces of 1/1024 are not fine enough.
     """
     require_one_law(noise)
+    near: SamplerTable | None = None
     for level in range(_COARSEST, _FINEST + 1):
-        table = _build(noise, 2.0**level)
+        table, beside = _build(noise, 2.0**level)
         if table.relative_error <= TARGET_ERROR:
             return table
-        if table.relative_error > TARGET_ERROR * _GAIN ** (_FINEST - level):  # no finer one will do
+        near = near or (table if beside <= TARGET_ERROR else None)
+        within_reach = TARGET_ERROR * _GAIN ** (_FINEST - level)
+        if (table.relative_error if near else beside) > within_reach:  # no finer one will do
             break
+    if near:
+        return near
     raise Unsupported(
         f"no sampler table of {_FINEST} bits a unit reaches a relative error of {TARGET_ERROR:.1e} for "
-        f"{noise.to_dict()}: its tail is too heavy, or its density has a jump or a pole"
+        f"{noise.to_dict()}: its tail is too heavy, or its density is not smooth"
     )
 
 
@@ -138,17 +140,19 @@ def require_one_law(noise: Noise) -> None:
             raise Unsupported(f"{head}density and survival are not of one law: {rule}. {end}")
 
 
-def _build(noise: Noise, inverse_step: float) -> SamplerTable:
+def _build(noise: Noise, inverse_step: float) -> tuple[SamplerTable, float]:
+    """Return a table, and its largest error over the larger of x and the median."""
     knots = np.arange(math.ceil(LARGEST_EXPONENT * inverse_step) + 1) / inverse_step
     ratio, slope = _ratio_and_slope(noise, knots)
     finite = np.isfinite(ratio) & np.isfinite(slope)
     count = len(knots) if finite.all() else int(np.argmin(finite))
-    coefficients = _hermite(ratio[:count], slope[:count] / inverse_step)
-    limit = min((count - 1) / inverse_step, LARGEST_EXPONENT)
-    table = SamplerTable(coefficients=coefficients, inverse_step=inverse_step, limit=limit, relative_error=0.0)
-    return SamplerTable(
-        coefficients=coefficients, inverse_step=inverse_step, limit=limit, relative_error=_largest_error(noise, table)
-    )
+    coefficients, limit = _hermite(ratio[:count], slope[:count] / inverse_step), (count - 1) / inverse_step
+    table = SamplerTable(coefficients=coefficients, inverse_step=inverse_step, limit=limit, relative_error=math.nan)
+    probes = np.minimum((np.arange(len(coefficients))[:, None] + _PROBES) / inverse_step, limit)
+    exact = noise.inverse_log_survival(probes)
+    apart, median = np.abs(table.invert(probes) - exact), noise.inverse_log_survival(math.log(2))
+    relative = replace(table, relative_error=float(np.max(apart / exact)))
+    return relative, float(np.max(apart / np.maximum(exact, median)))
 
 
 def _ratio_and_slope(noise: Noise, exponent: Floats) -> tuple[Floats, Floats]:
@@ -169,11 +173,3 @@ def _hermite(value: Floats, slope: Floats) -> Floats:
     rise = np.diff(value)
     left, right = slope[:-1], slope[1:]
     return np.stack([value[:-1], left, 3 * rise - 2 * left - right, left + right - 2 * rise], axis=1)
-
-
-def _largest_error(noise: Noise, table: SamplerTable) -> float:
-    """Return the largest relative error of `SamplerTable.invert` at five probes a piece."""
-    pieces = np.arange(len(table.coefficients))
-    probes = np.minimum((pieces[:, None] + _PROBES) / table.inverse_step, table.limit)
-    exact = noise.inverse_log_survival(probes)
-    return float(np.max(np.abs(table.invert(probes) / exact - 1)))
