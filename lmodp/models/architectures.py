@@ -1,15 +1,16 @@
 """Where each architecture keeps its blocks, its final norm and its head.
 
-Pooling, trainable parts and the frozen prefix use it. Four architectures have an entry;
-of others the parts are read from the model itself (`inferred`). Paths are relative to the
-transformers model, for example ``RobertaForSequenceClassification``.
+Pooling, trainable parts and the frozen prefix use it. Paths are relative to the transformers model, for example
+``RobertaForSequenceClassification``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
@@ -22,102 +23,69 @@ TransformersModel = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Names of the parts of a transformers model.
+    """Names of the parts of a transformers model, read from the model.
 
     Args:
         backbone: the encoder or decoder without a head.
         blocks: the list of transformer blocks.
         final_norm: norm after the last block, if there is one.
         head: modules of the task's head; modules that a model lacks are skipped.
-        lora_targets: usual modules for low-rank adapters (attention's query and
-            value, or the matrix that contains both).
+        lora_targets: usual modules for low-rank adapters (attention's query and value, or the matrix that contains
+            both).
         native_pooling: the pooling of the transformers classifier.
-        embeddings: module that turns tokens into the first block's input, if a single
-            module does this (it also receives ``inputs_embeds``).
+        embeddings: module that turns tokens into the first block's input, if a single module does this (it also
+            receives ``inputs_embeds``).
         added_embeddings: module whose output is added to ``inputs_embeds``.
-        dropouts: names in the model's config.
-        inferred: read from the model. It is not known then where its embeddings end, so a
-            frozen prefix ends below the head or nowhere.
+        ends_known: whether it is known where its embeddings end; else a frozen prefix ends below the head or nowhere.
     """
 
     backbone: str
     blocks: str
-    final_norm: str | None = None
+    final_norm: str | None
     head: tuple[str, ...]
     lora_targets: tuple[str, ...]
-    native_pooling: str = "first"
+    native_pooling: str
     embeddings: str | None = None
     added_embeddings: str | None = None
-    dropouts: tuple[str, ...]
-    inferred: bool = False
+    ends_known: bool = False
 
 
-_ENCODER_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
-
-ARCHITECTURES = {
-    "roberta": Architecture(
-        backbone="roberta",
-        blocks="roberta.encoder.layer",
-        head=("classifier", "lm_head"),
-        lora_targets=("query", "value"),
-        embeddings="roberta.embeddings",
-        dropouts=_ENCODER_DROPOUTS,
-    ),
-    "bert": Architecture(
-        backbone="bert",
-        blocks="bert.encoder.layer",
-        head=("bert.pooler", "classifier", "cls"),
-        lora_targets=("query", "value"),
-        embeddings="bert.embeddings",
-        dropouts=_ENCODER_DROPOUTS,
-    ),
-    "gpt2": Architecture(
-        backbone="transformer",
-        blocks="transformer.h",
-        final_norm="transformer.ln_f",
-        head=("score", "lm_head"),
-        lora_targets=("c_attn",),
-        native_pooling="last",
-        added_embeddings="transformer.wpe",
-        dropouts=("resid_pdrop", "embd_pdrop", "attn_pdrop"),
-    ),
-    "llama": Architecture(
-        backbone="model",
-        blocks="model.layers",
-        final_norm="model.norm",
-        head=("score", "lm_head"),
-        lora_targets=("q_proj", "v_proj"),
-        native_pooling="last",
-        dropouts=("attention_dropout",),
-    ),
+# What a model does not show: where its embeddings end, and that BERT's pooler belongs to the head.
+_KNOWN: dict[str, dict[str, Any]] = {
+    "roberta": {"embeddings": "roberta.embeddings"},
+    "bert": {"embeddings": "bert.embeddings", "head": ("bert.pooler", "classifier", "cls")},
+    "gpt2": {"added_embeddings": "transformer.wpe"},
+    "llama": {},
 }
+_FOUND: WeakKeyDictionary[nn.Module, Architecture] = WeakKeyDictionary()  # a forward pass asks twice
 
 
 def architecture_of(model: nn.Module) -> Architecture:
-    """Return the entry of a transformers model, or what its parts show.
+    """Return where a transformers model keeps its parts.
 
     Raises:
-        Unsupported: ``config.model_type`` has no entry, and the model's parts are not where transformers keeps them.
+        Unsupported: they are not where transformers keeps them.
     """
-    kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
-    found = ARCHITECTURES.get(kind) or _inferred(model)
-    if found is None:
-        raise Unsupported(
-            f"model_type = {kind!r}: is none of {', '.join(ARCHITECTURES)}, and no list of blocks was found in it. "
-            "Add an entry to lmodp/models/architectures.py."
-        )
-    return found
+    if model not in _FOUND:
+        kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
+        found = _inferred(model)
+        if found is None:
+            raise Unsupported(f"model_type = {kind!r}: no list of blocks was found in it. Use another model.")
+        _FOUND[model] = replace(found, **_KNOWN[kind], ends_known=True) if kind in _KNOWN else found
+    return _FOUND[model]
+
+
+def keep_architecture(view: nn.Module, model: nn.Module) -> None:
+    """Let a view of a model, which shows fewer of its parts, have the model's architecture."""
+    _FOUND[view] = architecture_of(model)
 
 
 def dropouts_of(config: Any) -> tuple[str, ...]:
     """Return the names of a config's dropout rates; whole layers that are left out are another thing."""
-    entry = ARCHITECTURES.get(config.model_type)
-    if entry is not None:
-        return entry.dropouts
     return tuple(
         name
         for name, value in vars(config).items()
-        if "drop" in name and "layer" not in name and isinstance(value, int | float)
+        if "drop" in name and not re.search("layer|summary", name) and isinstance(value, int | float)
     )
 
 
@@ -157,8 +125,6 @@ def _inferred(model: TransformersModel) -> Architecture | None:
         head=tuple(name for name, part in model.named_children() if name != backbone and list(part.parameters())),
         lora_targets=next((names for names in _QUERY_AND_VALUE if leaves.issuperset(names)), ()),
         native_pooling="last" if hasattr(model, "score") else _pooling_of(config),
-        dropouts=dropouts_of(config),
-        inferred=True,
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmodp.models.architectures import TransformersModel, architecture_of, at_path
+from lmodp.models.architectures import TransformersModel, architecture_of, at_path, dropouts_of, keep_architecture
 from lmodp.models.classifier import SequenceClassifier, transformers_model
 from lmodp.training.examples import TokenColumns, all_batches
 from lmodp.training.losses import explained
@@ -48,10 +48,10 @@ def find_prefix(model: nn.Module) -> Prefix:
     """
     inner = transformers_model(model)
     parts = architecture_of(inner)
-    dropouts = [name for name in parts.dropouts if getattr(inner.config, name, 0)]
+    dropouts = [name for name in dropouts_of(inner.config) if getattr(inner.config, name, 0)]
     if dropouts:
         return Prefix(0, False, f"dropout is on ({', '.join(dropouts)}), so the prefix is not deterministic")
-    if parts.inferred and (
+    if not parts.ends_known and (
         _trained(at_path(inner, parts.backbone).parameters()) or not isinstance(model, SequenceClassifier)
     ):
         return Prefix(0, False, f"where the embeddings of a {inner.config.model_type!r} end is not known")
@@ -173,6 +173,7 @@ def suffix_of(model: nn.Module, blocks: int) -> nn.Module:
     inner = transformers_model(model)
     parts = architecture_of(inner)
     found = _view(inner)
+    keep_architecture(found, inner)
     _replace(found, parts.blocks, nn.ModuleList(list(at_path(inner, parts.blocks))[blocks:]))
     if parts.embeddings is not None:
         _replace(found, parts.embeddings, _Given())
