@@ -69,11 +69,7 @@ def share_at_least(hits: Integers | int, trials: int, *, error: float) -> Floats
 
 
 def share_at_most(hits: Integers | int, trials: int, *, error: float) -> Floats:
-    """Return the Clopper-Pearson upper bound of a probability, wrong with probability <= ``error``.
-
-    Raises:
-        InvalidValue: as `share_at_least`.
-    """
+    """Return the Clopper-Pearson upper bound, the counterpart of `share_at_least`."""
     _check_counts("hits", hits, trials, error)
     hits = np.asarray(hits)
     found = beta.ppf(1 - error, hits + 1, np.maximum(trials - hits, 1))
@@ -87,11 +83,9 @@ def _check_counts(name: str, found: Integers | int, trials: int, error: float) -
 
 
 def epsilon_at_least(hits: Integers, false_hits: Integers, trials: int, *, delta: float, error: float) -> Floats:
-    """Return log((p - delta)/q) from counts, both shares bounded at error/2; ``-inf`` where p <= delta.
+    """Return log((p - delta)/q) from counts of P's and of Q's world inside S, any shape; ``-inf`` where p <= delta.
 
-    Args:
-        hits, false_hits: number of trials of P's and of Q's world inside S, any shape.
-        trials: number of trials per world.
+    Both shares are bounded at error/2, from ``trials`` per world.
 
     Raises:
         InvalidValue: as `share_at_least`, or a delta outside [0, 1).

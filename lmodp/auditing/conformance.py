@@ -38,12 +38,9 @@ def compare_run(certified: Plan, ran: Mapping[str, Any], *, engine: str = OWN_EN
     Returns ``conforms``, every check, and the first disagreement as ``reason``.
 
     Guarantees:
-        * A run that used another rate, number of steps, clip norm, clipping rule, divisor or noise law does not
-        conform.
-        * Statistics of the drawn values find a sampler with another rate, a sampler that shuffles, and noise of another
-          scale.
-        * The noise of another engine is judged by the sums that it released with all gradients zero, not by what it
-          reports.
+        * A run of another rate, number of steps, clip norm, clipping rule, divisor or noise law does not conform.
+        * Statistics of the drawn values find a sampler of another rate, one that shuffles, and noise of another scale.
+        * Another engine's noise is judged by the sums that it released with all gradients zero, not by what it reports.
     """
     return _judged([*_set_fields(certified, ran), *_drawn_fields(certified, ran, engine)])
 

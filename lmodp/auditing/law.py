@@ -37,11 +37,8 @@ _NEGLIGIBLE = 1e-15  # a hundred times the rounding error of the FFT
 class StepLaw:
     """Law of a step's lattice score.
 
-    Args:
-        score: the canary's score.
-
-    ``points`` are the values g(s'), ``without`` and ``with_canary`` their probabilities
-    in the two worlds (the second includes the steps that the canary misses), (n,) each.
+    ``points`` are the values g(s'), ``without`` and ``with_canary`` their probabilities in the two worlds (the second
+    includes the steps that the canary misses), (n,) each.
     """
 
     score: CanaryScore

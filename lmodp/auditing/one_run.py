@@ -166,12 +166,7 @@ def _one_column(coins: Booleans, scores: Floats, number: Guesses, delta: float, 
 def count_correct(coins: Booleans, scores: Floats, number: Guesses) -> int:
     """Return how many of the guesses are right; of equal scores at the edge, wrong guesses are taken first.
 
-    Args:
-        coins: (m,), True where the canary was in the data.
-        scores: (m,), larger for presence.
-
-    Raises:
-        InvalidValue: as `bound_from_run`.
+    ``coins`` and ``scores`` (m,), and what is refused, are as in `bound_from_run`.
     """
     coins, scores = fair_coins(coins), finite_scores("scores", scores)
     require(scores.shape == coins.shape, "scores", scores.shape, f"must have the shape {coins.shape}")

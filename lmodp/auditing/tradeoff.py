@@ -44,14 +44,9 @@ def claimed_tradeoff(false_positive: Floats, *, epsilon: float, delta: float) ->
 def tradeoff_curves(
     included: Floats, excluded: Floats, *, delta: float, epsilons: dict[str, float | None]
 ) -> dict[str, Any]:
-    """Return the empirical curve and the curves of (epsilon, delta) statements.
+    """Return the empirical curve from scores of both worlds, and the curves of (epsilon, delta) statements by name.
 
     The empirical points are shares of the trials; unlike the bound they have no confidence and are only for the figure.
-
-    Args:
-        included, excluded: scores of both worlds, (n,), larger for presence.
-        delta: of the statements.
-        epsilons: epsilon by name; None leaves a curve out (null).
 
     Raises:
         InvalidValue: no scores, scores that are no finite numbers, or as `claimed_tradeoff`.

@@ -84,19 +84,16 @@ def reference_scores(score: CanaryScore, *, steps: int, seed: int) -> Reference:
 
 
 def fit_to_reference(coins: Booleans, likelihood: Floats, reference: Reference) -> dict[str, float | bool]:
-    """Compare a run's scores with the certified mechanism's, world by world.
+    """Compare a run's likelihood scores (m,) with the certified mechanism's, world by world; ``coins`` (m,) tell the
+    world.
 
-    A bound on epsilon is one-sided: it cannot show that a canary was sampled by another
-    rule, or that the noise is too large. This test can. It assumes that the canaries'
-    scores are independent, which is true if the run is as certified.
-
-    Args:
-        coins: (m,), whether each canary was in the data.
-        likelihood: (m,), its likelihood score.
+    A bound on epsilon is one-sided: it cannot show that a canary was sampled by another rule, or that the noise is too
+    large. This test can. It assumes that the canaries' scores are independent, which is true if the run is as
+    certified.
 
     Returns:
-        Kolmogorov-Smirnov p-values of both worlds; ``fits`` is false if one is below
-        `FIT_FALSE_ALARM`. For a correct run this happens with at most twice that probability.
+        Kolmogorov-Smirnov p-values of both worlds; ``fits`` is false if one is below `FIT_FALSE_ALARM`. For a correct
+        run this happens with at most twice that probability.
 
     Raises:
         InvalidValue: coins other than True and False (or 1 and 0), or scores that are no finite numbers.

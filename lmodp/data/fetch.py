@@ -39,11 +39,7 @@ def fetch_package(name: str, cache_root: Path) -> Path:
 
 
 def fetched_folder(name: str, cache_root: Path) -> Path:
-    """Return the folder of a package that was fetched before.
-
-    Raises:
-        MissingFile: it was not fetched.
-    """
+    """Return the folder of a package that was fetched before, else raise `MissingFile`."""
     folder = locked_package(name).folder(cache_root)
     if not (folder / "fetched.json").is_file():
         raise MissingFile(f"package = {name!r}: is not under {str(cache_root)!r}. Run `lmodp fetch {name}`.")

@@ -50,11 +50,7 @@ class Table:
         return f"file = {str(self.path)!r} {self.unit} {self.lines[row]}"
 
     def texts(self, column: int, name: str) -> list[str]:
-        """Return the texts of a requested column.
-
-        Raises:
-            DamagedFile: a value is missing or is no text.
-        """
+        """Return the texts of a requested column; raise `DamagedFile` if a value is missing or is no text."""
         values = [row[column] for row in self.rows]
         for number, value in enumerate(values):
             if not isinstance(value, str):
@@ -70,11 +66,9 @@ class Table:
 
 
 def read_table(path: Path, columns: Columns) -> Table:
-    """Read a table in the format that the end of its name says.
+    """Read a table in the format that the end of its name says, a tab-separated file's where none of `READERS` fits.
 
-    Args:
-        path: of the file; a name that ends in none of `READERS` is a tab-separated file's.
-        columns: for each column, a tuple of the names it may have.
+    A column may have one of several names.
 
     Raises:
         MissingFile: the file does not exist.
@@ -86,9 +80,7 @@ def read_table(path: Path, columns: Columns) -> Table:
 def read_tsv(path: Path, columns: Columns) -> Table:
     """Read a tab-separated file with a header; quotation marks are ordinary characters.
 
-    Raises:
-        MissingFile, DamagedFile: as `read_table`; or all its quotation marks are those of CSV, so that the texts
-            would be read with them.
+    If all of them are those of CSV, so that the texts would be read with them, this raises `DamagedFile`.
     """
     lines = enumerate(_text(path).split("\n"), start=1)
     header = _header(path, next(lines)[1].rstrip("\r").split("\t"))
@@ -115,9 +107,6 @@ def read_csv(path: Path, columns: Columns) -> Table:
     """Read a file with a header and quoted fields, separated by commas, semicolons or tabs.
 
     The separator is the one that yields the requested columns, or that a first line such as ``sep=;`` names.
-
-    Raises:
-        MissingFile, DamagedFile: as `read_table`; or its quotes do not balance.
     """
     text = _text(path)
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a text may be longer than the module's 131,072 characters
@@ -147,11 +136,7 @@ def read_csv(path: Path, columns: Columns) -> Table:
 
 
 def read_parquet(path: Path, columns: Columns) -> Table:
-    """Read a parquet file, the format in which a hub keeps tables.
-
-    Raises:
-        MissingFile, DamagedFile: as `read_table`.
-    """
+    """Read a parquet file, the format in which a hub keeps tables."""
     import pyarrow  # the other formats need none of it
     import pyarrow.parquet
 
@@ -165,11 +150,7 @@ def read_parquet(path: Path, columns: Columns) -> Table:
 
 
 def read_json(path: Path, columns: Columns) -> Table:
-    """Read JSON objects: one per line, or a list of them.
-
-    Raises:
-        MissingFile, DamagedFile: as `read_table`; or what should be an object is none.
-    """
+    """Read JSON objects: one per line, or a list of them."""
     text = _text(path)
     if text.lstrip().startswith("["):
         unit, items = "record", list(enumerate(_parsed(text, f"file = {str(path)!r}"), start=1))

@@ -38,11 +38,7 @@ def locked_packages(path: Path = LOCK) -> dict[str, LockedPackage]:
 
 
 def locked_package(name: str) -> LockedPackage:
-    """Return one package of ``data.lock``.
-
-    Raises:
-        InvalidValue: it is not listed.
-    """
+    """Return one package of ``data.lock``; raise `InvalidValue` if it is not listed."""
     packages = locked_packages()
     if name not in packages:
         raise InvalidValue(f"package = {name!r}: is not in data.lock. {nearest(name, packages)}")

@@ -30,11 +30,7 @@ def load_movie_reviews(cache_root: Path) -> Examples:
 
 
 def read_rated_sentences(path: Path) -> list[tuple[float, str]]:
-    """Return mean rating and text of every line of a file of this source.
-
-    Raises:
-        DamagedFile: a line is not number, rating, text.
-    """
+    """Return mean rating and text of every line of a file of this source; raise `DamagedFile` for another line."""
     return [_parse(line, number, path) for number, line in enumerate(_lines(path), start=1)]
 
 

@@ -68,11 +68,7 @@ def identity_of(own: OwnDataset, examples: Examples, key: bytes | None = None) -
 
 
 def rows_key(cache_root: Path) -> bytes:
-    """Return the secret of this cache, 32 bytes in ``private/rows.key``; it is made when it is first needed.
-
-    Raises:
-        DamagedFile: the file has another length.
-    """
+    """Return the secret of this cache, 32 bytes in ``private/rows.key``; it is made when it is first needed."""
     path = cache_root / "private" / "rows.key"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file():
@@ -174,11 +170,7 @@ def split_off(texts: Sequence[str], *, shares: Mapping[str, float], rest: str, s
 
 
 def _classes(labels: Sequence[str], splits: Mapping[str, list[int]], places: Sequence[Place]) -> tuple[str, ...]:
-    """The class names of the training part, numbers in their order, names in that of the alphabet.
-
-    Raises:
-        DamagedFile: there is one class only, two are named alike, or another part has a further one.
-    """
+    """The class names of the training part, numbers in their order, names in that of the alphabet."""
     first = {labels[row]: row for row in reversed(splits["train"])}
     alike: dict[str | float, str] = {}
     for name in sorted(first):

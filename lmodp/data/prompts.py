@@ -17,11 +17,7 @@ _PLACES = re.compile(r"\{text\}|\{text2\}|\{mask\}")
 
 
 def word_tokens(tokenizer: Any, words: Sequence[str]) -> list[int]:
-    """Return the token of each label word.
-
-    Raises:
-        InvalidValue: a word is no single token of the tokenizer, or two words are the same one.
-    """
+    """Return the token of each label word; raise `InvalidValue` if one is no single token, or two are the same one."""
     found = tokenizer(list(words), add_special_tokens=False)["input_ids"]
     for word, tokens in zip(words, found, strict=True):
         known = len(tokens) == 1 and tokens[0] != tokenizer.unk_token_id

@@ -37,11 +37,7 @@ def read_table_to_text(card: DatasetCard, files: Mapping[str, Path]) -> Examples
 
 
 def linearise_e2e(record: Any, *, place: str = "record") -> str:
-    """Return ``name : The Mill | Type : pub`` for ``name[The Mill], eatType[pub]``.
-
-    Raises:
-        DamagedFile: the text is not a list of ``slot[value]``; ``place`` says where.
-    """
+    """Return ``name : The Mill | Type : pub`` for ``name[The Mill], eatType[pub]``; raise `DamagedFile` else."""
     slots, end, text = [], 0, str(record)
     for match in _SLOT.finditer(text):
         if match.start() != end:
@@ -54,11 +50,7 @@ def linearise_e2e(record: Any, *, place: str = "record") -> str:
 
 
 def linearise_dart(triples: Any, *, place: str = "record") -> str:
-    """Return ``subject : relation : object | ...``, the relation in lower case.
-
-    Raises:
-        DamagedFile: there is no triple, or one is not a list of three texts.
-    """
+    """Return ``subject : relation : object | ...``, the relation in lower case; raise `DamagedFile` else."""
     if not isinstance(triples, list) or not triples or not all(map(_is_triple, triples)):
         raise DamagedFile(
             f"{place}: tripleset = {str(triples)[:80]}: must hold triples of subject, relation and object, each a "

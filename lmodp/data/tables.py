@@ -85,11 +85,7 @@ def save_splits(splits: DatasetDict, folder: Path) -> None:
 
 
 def load_splits(folder: Path) -> DatasetDict:
-    """Return the splits that `prepare_dataset` wrote.
-
-    Raises:
-        MissingFile: the folder does not exist or is not complete.
-    """
+    """Return the splits that `prepare_dataset` wrote; raise `MissingFile` if the folder is not complete."""
     if not (folder / "dataset_dict.json").is_file():
         raise MissingFile(f"dataset = {str(folder)!r}: does not exist. Run the stage prepare_dataset.")
     from datasets import load_from_disk

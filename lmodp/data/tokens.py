@@ -105,11 +105,7 @@ def load_tokenizer(model_folder: Path) -> Any:
 
 
 def load_tokens(folder: Path, split: str) -> TokenizedSplit:
-    """Return a split that `tokenize_dataset` wrote.
-
-    Raises:
-        MissingFile: it does not exist.
-    """
+    """Return a split that `tokenize_dataset` wrote; raise `MissingFile` if it is not there."""
     path = folder / f"{split}.safetensors"
     if not path.is_file():
         raise MissingFile(f"tokens = {str(path)!r}: does not exist. Run the stage tokenize_dataset.")
@@ -123,11 +119,7 @@ def load_references(folder: Path, split: str) -> dict[str, list[str]]:
 
 
 def prompt_tokens(tokenizer: Any, records: list[str]) -> list[list[int]]:
-    """Return the tokens before the sentence of each record, including the separator.
-
-    Raises:
-        InvalidValue: the tokenizer has no token for the end of a sequence.
-    """
+    """Return the tokens before the sentence of each record, separator included."""
     require(tokenizer.eos_token_id is not None, "tokenizer.eos_token", None, "is needed to end a sentence")
     if not records:
         return []

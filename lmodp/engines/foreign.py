@@ -79,11 +79,7 @@ def train_foreign(
 
 
 def load_engine(method: Method) -> Engine:
-    """Return a method's engine.
-
-    Raises:
-        EngineFailed: it cannot be loaded.
-    """
+    """Return a method's engine; raise `EngineFailed` if it cannot be loaded."""
     return _guarded(method.load_engine)
 
 
@@ -140,15 +136,11 @@ def without_gradient(loss: Loss) -> Loss:
 
 
 def measure_law(released: Tensor, plan: Plan) -> dict[str, Any]:
-    """Compare released sums of zero gradients with the plan's noise.
+    """Compare released sums (n,) of zero gradients with the plan's noise.
 
-    Args:
-        released: float64, (n,).
-
-    Returns:
-        ``noise_measured``, as the suite's own engine reports it, and ``released_law``: the Kolmogorov-Smirnov distance
-        between the absolute values and the law, and the share of positive values. Each has the tolerance that a correct
-        engine exceeds with probability `FALSE_ALARM`.
+    Returns ``noise_measured``, as the suite's own engine reports it, and ``released_law``: the Kolmogorov-Smirnov
+    distance between the absolute values and the law, and the share of positive values. Each has the tolerance that a
+    correct engine exceeds with probability `FALSE_ALARM`.
     """
     noise, scale = plan.given_noise, plan.effective_noise_scale
     meter = NoiseMeter(noise)

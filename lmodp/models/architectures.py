@@ -61,11 +61,7 @@ _FOUND: WeakKeyDictionary[nn.Module, Architecture] = WeakKeyDictionary()  # a fo
 
 
 def architecture_of(model: nn.Module) -> Architecture:
-    """Return where a transformers model keeps its parts.
-
-    Raises:
-        Unsupported: they are not where transformers keeps them.
-    """
+    """Return where a transformers model keeps its parts; raise `Unsupported` if they are at no usual place."""
     if model not in _FOUND:
         kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
         found = _inferred(model)

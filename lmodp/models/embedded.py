@@ -53,8 +53,6 @@ def roberta_from_bert(bert: BertModel) -> RobertaModel:
 
     Both compute the same function, except for two tables. RoBERTa numbers positions from ``pad_token_id + 1`` (here 1,
     so 513 rows for 512 positions) and never reads the row of a padding token. It has only one token type.
-    The tables of token and position embeddings of the result have shapes
-    (V, H) and (P + pad + 1, H) for a BERT with (V, H) and (P, H).
     """
     old: Any = bert.config
     shift = old.pad_token_id + 1

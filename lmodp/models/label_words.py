@@ -45,11 +45,7 @@ def load_prompted(folder: Path, words: Sequence[str], **options: Any) -> Any:
 
 
 def load_whole(kind: Any, folder: Path, **options: Any) -> Any:
-    """Return a model of a class all of whose weights are in the folder.
-
-    Raises:
-        Unsupported: some are not, as where an encoder was saved without its head.
-    """
+    """Return a model of a class; raise `Unsupported` if some of its weights are not in the folder."""
     model, told = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True, **options)
     if missing := sorted(told["missing_keys"]):
         raise Unsupported(f"head.words: the model's folder lacks {missing[0]}, without which it cannot predict words.")

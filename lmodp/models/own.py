@@ -60,8 +60,7 @@ def identity_of(own: OwnModel, *, cache_root: Path, data_root: Path | None) -> t
 def read_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return architecture and kind of a model, and the values of its configuration, from its ``config.json``.
 
-    Raises:
-        MissingFile, DamagedFile: it is not there, is damaged, or names no architecture that transformers has.
+    Raises `MissingFile` or `DamagedFile`, also where it names no architecture that transformers has.
     """
     config = read_json(path)
     kind = config.get("model_type") if isinstance(config, dict) else None

@@ -83,11 +83,7 @@ def _write_embedded(card: ModelCard, folder: Path, cache_root: Path, layers: int
 
 
 def keep_first_layers(model: PreTrainedModel, layers: int) -> None:
-    """Cut a model to its first layers, in place; the final norm and the head stay.
-
-    Raises:
-        InvalidValue: the model has fewer layers.
-    """
+    """Cut a model to its first layers, in place; the final norm and the head stay."""
     blocks = at_path(model, architecture_of(model).blocks)
     require(1 <= layers <= len(blocks), "layers", layers, f"must be from 1 to {len(blocks)}, the model's layers")
     del blocks[layers:]

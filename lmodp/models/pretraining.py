@@ -37,11 +37,7 @@ PACKAGE = "vaderSentiment"
 def pretrain_gpt2(
     cache_root: Path, settings: PretrainingSettings | None = None
 ) -> tuple[GPT2LMHeadModel, PreTrainedTokenizerFast, dict[str, Any]]:
-    """Return a small GPT-2 in evaluation mode, its tokenizer, and facts for the record.
-
-    Raises:
-        MissingFile: the text's package was not fetched.
-    """
+    """Return a small GPT-2 in evaluation mode, its tokenizer, and facts for the record."""
     settings = settings or PretrainingSettings()
     logging.set_verbosity_error()  # it warns that padding is not masked, but there is no padding
     sentences, venues = public_sentences(cache_root), public_venues()

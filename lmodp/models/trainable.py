@@ -120,11 +120,7 @@ def _last_layers(model: TransformersModel, count: int, seed: int) -> None:
 
 
 def lora_config(model: nn.Module, options: Mapping[str, Any] | None) -> Any:
-    """Return peft's configuration of the adapters of a transformers model, see `set_trainable`.
-
-    Raises:
-        InvalidValue: an unknown option, or no target was found.
-    """
+    """Return peft's configuration of the adapters of a transformers model, see `set_trainable`."""
     from peft import LoraConfig  # slow to import, and few jobs need it
 
     chosen = {**LORA_DEFAULTS, **(options or {})}

@@ -135,8 +135,8 @@ def audit(
 
     Args:
         plan: with noise and delta; the whole run of ``steps`` Poisson-sampled sums is audited.
-        trials: transcripts in both worlds together, at least 100. A million take seconds and resolve delta = 0.003;
-            a smaller delta is tested there.
+        trials: transcripts in both worlds together, at least 100. A million take seconds and resolve delta = 0.003; a
+            smaller delta is tested there.
         seed: of all random numbers; the same seed gives the same bound on one machine.
         draw: "law" draws the law of the log-likelihood ratio; "coordinates" has the device's sampler draw every
             coordinate, which is slower and tries the sampler too.
@@ -145,8 +145,8 @@ def audit(
         claim_noise: noise that the claim was computed for, where it is not the plan's.
 
     Returns:
-        The audit as plain JSON values: ``epsilon_lower`` at ``delta_tested``, ``claimed``, ``verified`` and whether
-        the bound ``refutes_claimed``; all keys in `lmodp.stages.audit_mechanism`.
+        The audit as plain JSON values: ``epsilon_lower`` at ``delta_tested``, ``claimed``, ``verified`` and whether the
+        bound ``refutes_claimed``; `lmodp.records.fields` explains every key.
 
     Raises:
         InvalidValue: the plan has no noise or no delta, or an argument is outside its range.

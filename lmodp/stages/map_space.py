@@ -16,11 +16,10 @@ from lmodp.vocabulary import ACCOUNTANTS
 
 
 def map_space(spec: Mapping[str, Any], *, points_file: Path) -> dict[str, Any]:
-    """Write every point of a space and return how many qualify under each accountant at each target.
+    """Write every point of a space and return how many qualify under each accountant at each target, of one step.
 
     ``points_file`` (parquet) has a row a point in the order of the walk: the parts' parameters, ``std`` of the noise,
-    and ``step_ACCOUNTANT``, infinite where an accountant has no epsilon. ``spec``: space, delta, and epsilon of one
-    step.
+    and ``step_ACCOUNTANT``, infinite where an accountant has no epsilon.
     """
     space = load_space(spec["space"])
     steps = landscape(space, delta=spec["delta"])

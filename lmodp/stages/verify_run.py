@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def verify_run(cell: Cell, runs: CellRuns, certificate: Mapping[str, Any]) -> dict[str, Any]:
-    """Compare every run and return the content of the cell's ``verification.jsonl``.
-
-    The certified plan is built here from the cell's spec and the certificate, not taken from what the run says of
-    itself.
-    """
+    """Compare every run and return the content of the cell's ``verification.jsonl``."""
     finetune, lines = runs.trained()[0], runs.full_lines()
     if certificate["status"] != "done":
         why = {"status": certificate["status"], "reason": certificate["reason"]}

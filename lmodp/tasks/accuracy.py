@@ -10,13 +10,10 @@ from lmodp.tasks.packing import pack_correct
 
 
 def score_classification(logits: np.ndarray, labels: np.ndarray, *, f1: bool = False) -> dict[str, Any]:
-    """Return ``examples`` N, ``accuracy`` in [0, 1], mean cross entropy ``loss`` in nats, and ``correct``.
+    """Score logits (N, classes) at labels (N,): accuracy in [0, 1], mean cross entropy in nats, F1 of class 1 if asked
+    for.
 
     ``correct`` has one bit per example in base64 (`unpack_correct`), for paired comparisons.
-
-    Args:
-        logits, labels: shapes (N, classes) and (N,).
-        f1: whether the F1 of class 1 is asked for.
     """
     predicted = logits.argmax(1)
     correct = predicted == labels
@@ -32,11 +29,7 @@ def score_classification(logits: np.ndarray, labels: np.ndarray, *, f1: bool = F
 
 
 def f1_score(predicted: np.ndarray, labels: np.ndarray) -> float:
-    """Return the F1 of class 1: 2 hits / (predicted + true); 0 if there are neither.
-
-    Args:
-        predicted, labels: shape (N,).
-    """
+    """Return the F1 of class 1 from classes (N,): 2 hits / (predicted + true); 0 if there are neither."""
     hits = int(((predicted == 1) & (labels == 1)).sum())
     total = int((predicted == 1).sum() + (labels == 1).sum())
     return 2 * hits / total if total else 0.0

@@ -16,11 +16,7 @@ _HELD: list[FileLock] = []  # for as long as this process lives
 
 
 def device_of_runs(wanted: str = "auto") -> torch.device:
-    """Return the device of training runs: "cpu", "cuda", or with "auto" a GPU if there is one.
-
-    Raises:
-        MissingDevice: a GPU is wanted and torch finds none.
-    """
+    """Return the device of training runs: "cpu", "cuda" (or `MissingDevice`), or "auto", a GPU if there is one."""
     found = torch.cuda.is_available()
     if wanted == "cuda" and not found:
         raise MissingDevice(

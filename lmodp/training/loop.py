@@ -177,11 +177,7 @@ class _Run:
         return self.ranks.of_first(time.perf_counter() - self.saved >= CHECKPOINT_SECONDS)
 
     def agree_on_weights(self) -> None:
-        """Make sure that all ranks have moved the weights alike.
-
-        Raises:
-            InvalidValue: they have not.
-        """
+        """Make sure that all ranks have moved the weights alike."""
         if self.ranks.count > 1:
             self.ranks.agree({"trained weights": str([number for number, _ in snapshot(self.private.parameters)])})
 

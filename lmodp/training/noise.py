@@ -82,13 +82,9 @@ class DeviceNoise:
         return self.from_words(words)
 
     def from_words(self, words: Tensor) -> Tensor:
-        """Return the draws that random 64-bit words stand for, valid until the next call.
+        """Return the draws (n), float32, that random int64 words (n) stand for, valid until the next call.
 
-        Args:
-            words: int64 (n), n <= ``chunk``; overwritten.
-
-        Returns:
-            float32 (n).
+        The words are overwritten; there are at most ``chunk``.
         """
         work, size = self.work, len(words)
         position, offset, index = work.position[:size], work.offset[:size], work.index[:size]
@@ -159,11 +155,7 @@ class SphericalDeviceNoise:
 
 
 def device_noise(noise: Noise, device: torch.device | str = "cpu") -> DeviceNoise | SphericalDeviceNoise:
-    """Return what draws a law on a device.
-
-    Raises:
-        Unsupported: as `DeviceNoise`.
-    """
+    """Return what draws a law on a device."""
     return SphericalDeviceNoise(noise, device) if isinstance(noise, Spherical) else DeviceNoise(noise, device)
 
 
@@ -230,16 +222,7 @@ class _Workspace:
 def draw(
     noise: Noise, shape: tuple[int, ...], generator: torch.Generator, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Return independent float32 draws of a law.
-
-    Args:
-        noise: the law of one coordinate.
-        shape: of the result.
-        generator: a torch generator on ``device``.
-
-    Raises:
-        Unsupported: the law's coordinates are not independent.
-    """
+    """Return independent float32 draws of the law of one coordinate, in a shape; the generator lives on ``device``."""
     if not noise.independent:
         raise Unsupported(f"noise = {noise.family!r}: its coordinates are no independent draws")
     source, found = DeviceNoise(noise, device), torch.empty(shape, device=device)
@@ -283,11 +266,7 @@ class NoiseMeter:
             setattr(self, name, state[name])
 
     def report(self, *, scale: float) -> dict[str, float | bool | None]:
-        """Return the measured noise and what the plan expects, for the conformance record.
-
-        Args:
-            scale: the factor that multiplied the draws; the mean absolute values are given times it.
-        """
+        """Return the measured noise and what the plan expects, times ``scale``, for the conformance record."""
         require(self.draws > 0, "draws", self.draws, "no noise was measured")
         share, share_tolerance = self.below_median / self.sampled, self.TOLERANCE * 0.5 / math.sqrt(self.sampled)
         mean, deviation = self.noise.mean_abs, math.inf

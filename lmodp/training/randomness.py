@@ -25,12 +25,7 @@ _LEGACY_HEADER = 24  # bytes before the words in torch's CPU generator state: se
 
 
 def stream_key(seed: int, *, randomness: str) -> str:
-    """Return the key (hexadecimal) of a purpose's streams.
-
-    Args:
-        seed: used where ``randomness`` is "seeded".
-        randomness: "seeded", or "entropy" (256 bits from the operating system).
-    """
+    """Return the key (hexadecimal) of a purpose's streams: from a seed, or from 256 bits of the operating system."""
     require(randomness in RANDOMNESS, "randomness", randomness, "must be seeded or entropy")
     if randomness == "entropy":
         return secrets.token_hex(32)

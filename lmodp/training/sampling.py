@@ -20,13 +20,9 @@ class PoissonSampler:
     others; step t draws those of group t mod b with b times the probability.
 
     Guarantees:
-        * Inclusions are independent over examples and steps; batch sizes vary and
-          may be 0, and nothing (shuffling, dropping the last) is done about it.
+        * Inclusions are independent over examples and steps; batch sizes vary and may be 0, and nothing (shuffling,
+          dropping the last) is done about it.
         * A step's draw depends on (key, step) only.
-
-    Args:
-        plan: its ``sampling_rate`` q and ``dataset_size`` N are used.
-        key: see `lmodp.training.randomness.stream_key`.
     """
 
     def __init__(self, *, plan: Plan, key: str):

@@ -18,10 +18,7 @@ from lmodp.training.clipping.contributions import is_wide
 class VectorBank:
     """A (B, total) buffer with a slice for every one-dimensional parameter it holds.
 
-    Args:
-        parameters: the trained parameters. Held are those of one dimension and of 32
-            bits or more which have the dtype and device of the first such one.
-        batch_size: B.
+    Held are those of 32 bits or more which have the dtype and device of the first such one.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], batch_size: int):

@@ -80,11 +80,7 @@ def canary_loss(loss: Loss, *, clip_norm: float) -> Loss:
 
 
 class ReleaseRecorder(StepHook):
-    """A step hook that keeps the noisy sums in the canaries' directions, and only reads.
-
-    Args:
-        model: the canaries' model.
-    """
+    """A step hook that keeps the noisy sums in the canaries' directions, and only reads."""
 
     def __init__(self, model: CanaryModel):
         self.weight = model.canaries.weight
