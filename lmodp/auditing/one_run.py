@@ -36,9 +36,8 @@ class Guesses:
 
     def __post_init__(self) -> None:
         for name, number in (("included", self.included), ("excluded", self.excluded)):
-            require(
-                isinstance(number, (int, np.integer)) and number >= 0, name, number, "must be a whole number, 0 or more"
-            )
+            whole = isinstance(number, (int, np.integer)) and number >= 0
+            require(whole, name, number, "must be a whole number, 0 or more")
 
     @property
     def total(self) -> int:
@@ -139,9 +138,8 @@ def bound_from_run(
     require_share("confidence", confidence)
     coins, scores = fair_coins(coins), finite_scores("scores", scores)
     shape = (len(coins), len(guesses))
-    require(
-        len(guesses) > 0 and scores.shape == shape, "scores", scores.shape, f"must have the shape {shape}, not empty"
-    )
+    fits = len(guesses) > 0 and scores.shape == shape
+    require(fits, "scores", scores.shape, f"must have the shape {shape}, not empty")
     error = (1 - confidence) / len(guesses)
     bounds = [_one_column(coins, scores[:, column], number, delta, error) for column, number in enumerate(guesses)]
     best = int(np.argmax([epsilon for epsilon, _ in bounds]))

@@ -38,11 +38,8 @@ def prepare_dataset(
         InvalidValue: the source does not offer the data set.
     """
     disable_progress_bar()
-    card, own, settings = (
-        card_of(spec["dataset"], spec.get("own_data")),
-        spec.get("own_data"),
-        settings or SourceSettings(),
-    )
+    own, settings = spec.get("own_data"), settings or SourceSettings()
+    card = card_of(spec["dataset"], own)
     examples = load_examples(card, spec["source"], cache_root=cache_root, data_root=data_root, settings=settings)
     if own is None:
         check_sizes(card, examples)

@@ -38,18 +38,17 @@ def tokenize_dataset(
     splits = load_splits(dataset_folder)
     config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
     limit, types = position_limit(config), getattr(config, "type_vocab_size", 1)
-    require(
-        spec["max_length"] <= limit, "max_length", spec["max_length"], f"is more than the model's {limit} positions"
-    )
-    _check_room(tokenizer, splits["train"].column_names, spec["max_length"])
+    length = spec["max_length"]
+    require(length <= limit, "max_length", length, f"is more than the model's {limit} positions")
+    _check_room(tokenizer, splits["train"].column_names, length)
     folder.mkdir(parents=True, exist_ok=True)
     facts = {}
     for name, rows in splits.items():
         head = spec.get("head")
         if head is None:
-            split = _tokenize(tokenizer, rows, spec["max_length"], token_types=types > 1)
+            split = _tokenize(tokenizer, rows, length, token_types=types > 1)
         else:
-            split = _tokenize_prompts(tokenizer, rows, spec["max_length"], head)
+            split = _tokenize_prompts(tokenizer, rows, length, head)
         if "record" in rows.column_names and name != "train":
             write_json(folder / f"{name}.references.json", group_references(rows))
         arrays = {key: value for key, value in vars(split).items() if isinstance(value, np.ndarray)}

@@ -70,13 +70,8 @@ def _read_part(part: str | Mapping[str, Any]) -> tuple[str, Any]:
         require(len(part) == 1, "trainable_part", dict(part), "must name one part")
         name, options = next(iter(part.items()))
     require(name in PARTS, "trainable_part", name, "unknown part", nearest(str(name), PARTS))
-    require(
-        options is not None or name != "last_layers",
-        "trainable_part",
-        part,
-        "needs a number of blocks",
-        "Write {last_layers: 2}.",
-    )
+    whole = options is not None or name != "last_layers"
+    require(whole, "trainable_part", part, "needs a number of blocks", "Write {last_layers: 2}.")
     return name, options
 
 
@@ -105,12 +100,8 @@ def _tied(model: TransformersModel, module: nn.Module) -> bool:
 
 def _last_layers(model: TransformersModel, count: int, seed: int) -> None:
     blocks = at_path(model, architecture_of(model).blocks)
-    require(
-        isinstance(count, int) and 1 <= count <= len(blocks),
-        "last_layers",
-        count,
-        f"must be a whole number from 1 to {len(blocks)}, the number of blocks",
-    )
+    rule = f"must be a whole number from 1 to {len(blocks)}, the number of blocks"
+    require(isinstance(count, int) and 1 <= count <= len(blocks), "last_layers", count, rule)
     for block in blocks[len(blocks) - count :]:
         block.requires_grad_(True)
     final_norm = architecture_of(model).final_norm

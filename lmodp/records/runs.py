@@ -34,6 +34,11 @@ def batch_summary(sizes: Sequence[int], expected: float) -> dict[str, Any]:
     }
 
 
+def run_head(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every line of a run begins with."""
+    return {name: line[name] for name in ("run", "repetition", "status", "reason")}
+
+
 def run_line(run: Mapping[str, Any], *, per_step: bool) -> dict[str, Any]:
     """Return the line of a run from all that it logged.
 

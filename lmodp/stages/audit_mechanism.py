@@ -48,13 +48,8 @@ class Sampling:
     confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
-        require(
-            self.trials >= 100,
-            "trials",
-            self.trials,
-            "must be at least 100",
-            "A million takes seconds with draw 'law'.",
-        )
+        remedy = "A million takes seconds with draw 'law'."
+        require(self.trials >= 100, "trials", self.trials, "must be at least 100", remedy)
         require(self.draw in DRAWS, "draw", self.draw, "is no way to draw", nearest(self.draw, DRAWS))
         require(self.coordinates >= 1, "coordinates", self.coordinates, "must be at least 1")
         require(0 < self.confidence < 1, "confidence", self.confidence, "must be in (0, 1)")
@@ -110,7 +105,8 @@ def audit_noise(
         "delta_note": _delta_note(plan.given_delta, tested, sampling.trials),
         **accounts,
         "at_delta": asked,
-        **_run_facts(plan),
+        **{name: getattr(plan, name) for name in ("sampling_rate", "steps", "relative_sensitivity", "adjacency")},
+        "sampler_assumed": plan.sampler,
         "test": {
             name: value for name, value in asdict(bound).items() if name not in ("epsilon_lower", "confidence", "delta")
         },
@@ -172,16 +168,6 @@ def _drawn(sampling: Sampling) -> dict[str, Any]:
         "draw": sampling.draw,
         "coordinates": sampling.coordinates,
         "law": LAW if sampling.draw == "law" else _COORDINATES,
-    }
-
-
-def _run_facts(plan: Plan) -> dict[str, Any]:
-    return {
-        "sampling_rate": plan.sampling_rate,
-        "steps": plan.steps,
-        "relative_sensitivity": plan.relative_sensitivity,
-        "adjacency": plan.adjacency,
-        "sampler_assumed": plan.sampler,
     }
 
 

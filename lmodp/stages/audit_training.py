@@ -109,7 +109,7 @@ class RunJudge:
         return accounts_at(self.plan, self.delta, claim_noise=self.claim_noise, own_claim=self.own_claim)
 
     def judge(self, released: np.ndarray, coins: np.ndarray) -> dict[str, Any]:
-        """Return the audit of one run; ``released`` is (T, m), in the canaries' directions and units of the noise's factor."""
+        """Return the audit of one run from its sums (T, m) in the canaries' directions, in the noise's units."""
         scores = score_releases(released, self.score)
         bound = bound_from_run(coins, scores, guesses=self.guesses, delta=self.delta, confidence=self.confidence)
         return {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lmodp.records.record import write_json
+from lmodp.records.runs import run_head
 from lmodp.stages.cell_runs import CellRuns
 from lmodp.stages.finetune_model import load_trained, seeds_of
 
@@ -32,7 +33,7 @@ def evaluate_model(cell: Cell, runs: CellRuns) -> dict[str, Any]:
     if cell.spec.randomness == "entropy" and not cell.spec.public_scores:
         write_json(runs.scores, scored)
         untold = {"status": "skipped", "reason": UNTOLD}
-        return {"runs": [{**_head(line), **untold} for line in lines], **untold}
+        return {"runs": [{**run_head(line), **untold} for line in lines], **untold}
     if any(line["status"] == "done" for line in lines):
         return scored
     return {**scored, "status": finetune["status"], "reason": finetune["reason"]}
@@ -40,11 +41,7 @@ def evaluate_model(cell: Cell, runs: CellRuns) -> dict[str, Any]:
 
 def _score(line: Mapping[str, Any], runs: CellRuns) -> dict[str, Any]:
     if line["status"] != "done":
-        return _head(line)
+        return run_head(line)
     seeds = seeds_of(runs.cell.spec, line["repetition"])
     model = load_trained(runs.task, seeds["head_init"], runs.weights(line["run"]))
-    return {**_head(line), **runs.task.score(model)}
-
-
-def _head(line: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: line[name] for name in ("run", "repetition", "status", "reason")}
+    return {**run_head(line), **runs.task.score(model)}

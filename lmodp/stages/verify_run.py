@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lmodp.auditing.conformance import compare_run, compare_untrained
 from lmodp.mechanisms import released
 from lmodp.plan import Plan
+from lmodp.records.runs import run_head
 from lmodp.specs import CellSpec, MechanismSpec
 from lmodp.vocabulary import UNTRAINED
 
@@ -22,7 +23,7 @@ def verify_run(cell: Cell, runs: CellRuns, certificate: Mapping[str, Any]) -> di
     finetune, lines = runs.trained()[0], runs.full_lines()
     if certificate["status"] != "done":
         why = {"status": certificate["status"], "reason": certificate["reason"]}
-        return {"runs": [{**_head(line), **why, "conforms": None} for line in lines], **why}
+        return {"runs": [{**run_head(line), **why, "conforms": None} for line in lines], **why}
     plan = certified_plan(cell.spec, certificate, finetune)
     compared = [_compare(line, plan, cell.spec) for line in lines]
     wrong = next((run for run in compared if run["status"] != "done"), None)
@@ -44,16 +45,12 @@ def certified_plan(spec: CellSpec, certificate: Mapping[str, Any], finetune: Map
     return replace(asked, clip_norm=tuned.clip_norm, clipping=tuned.clipping)
 
 
-def _head(line: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: line[name] for name in ("run", "repetition", "status", "reason")}
-
-
 def _compare(line: Mapping[str, Any], plan: Plan, spec: CellSpec) -> dict[str, Any]:
     if line["status"] != "done":
-        return {**_head(line), "conforms": None}
+        return {**run_head(line), "conforms": None}
     untrained = spec.trainable == UNTRAINED
     result = compare_untrained(line) if untrained else compare_run(plan, line, engine=spec.engine)
     why = {"status": "done", "reason": None}
     if not result["conforms"]:
         why = {"status": "failed", "reason": f"what ran is not what was certified: {result['reason']}"}
-    return {**_head(line), **why, "conforms": result["conforms"], "checks": result["checks"]}
+    return {**run_head(line), **why, "conforms": result["conforms"], "checks": result["checks"]}

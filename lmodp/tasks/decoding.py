@@ -56,13 +56,8 @@ def generate_sentences(
     """
     longest = max(map(len, prompts), default=0) + settings.max_new_tokens
     limit = model.config.max_position_embeddings
-    require(
-        longest <= limit,
-        "max_new_tokens",
-        settings.max_new_tokens,
-        f"with the longest record needs {longest} positions, the model has {limit}",
-        "Lower max_new_tokens.",
-    )
+    rule = f"with the longest record needs {longest} positions, the model has {limit}"
+    require(longest <= limit, "max_new_tokens", settings.max_new_tokens, rule, "Lower max_new_tokens.")
     order = np.argsort([len(prompt) for prompt in prompts], kind="stable")
     found = [""] * len(prompts)
     for start in range(0, len(order), settings.batch_size):

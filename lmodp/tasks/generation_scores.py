@@ -44,12 +44,8 @@ def score_generation(outputs: Sequence[str], references: Sequence[Sequence[str]]
         InvalidValue: no record, or a record without references.
     """
     require(len(outputs) > 0, "outputs", 0, "there is nothing to score")
-    require(
-        len(outputs) == len(references),
-        "outputs",
-        len(outputs),
-        f"must be one a record, of which there are {len(references)}",
-    )
+    rule = f"must be one a record, of which there are {len(references)}"
+    require(len(outputs) == len(references), "outputs", len(outputs), rule)
     single = [number for number, group in enumerate(references) if isinstance(group, str)]
     require(not single, "references", single[:5], "records whose references are one text", "Give a list of texts.")
     empty = [number for number, group in enumerate(references) if not group]

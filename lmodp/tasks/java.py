@@ -102,12 +102,9 @@ def _bare(texts: Sequence[str]) -> list[str]:
 
 
 def _package() -> Path:
-    reason = why_no_java()
-    if reason:
-        raise Unsupported(reason)
-    spec = find_spec("pycocoevalcap")
-    if spec is None or not spec.submodule_search_locations:
-        raise Unsupported("METEOR: the package pycocoevalcap is not installed.")
+    spec, reason = find_spec("pycocoevalcap"), why_no_java()
+    if reason or spec is None or not spec.submodule_search_locations:
+        raise Unsupported(reason or "needs pycocoevalcap, whose folder was not found")
     return Path(spec.submodule_search_locations[0])
 
 

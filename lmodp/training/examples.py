@@ -63,9 +63,8 @@ class TokenColumns:
         self.lengths = next(iter(lengths.values()))
         require(len(self.lengths) > 0, "columns", sorted(columns), "hold no example")
         for name, found in lengths.items():
-            require(
-                np.array_equal(found, self.lengths), f"columns[{name!r}]", "lengths", "differ from the other columns"
-            )
+            same = np.array_equal(found, self.lengths)
+            require(same, f"columns[{name!r}]", "lengths", "differ from the other columns")
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
         self.flat = {
             name: np.concatenate([np.asarray(row, dtype=np.int64) for row in rows]) for name, rows in columns.items()

@@ -15,9 +15,8 @@ from torch import nn
 from lmodp.errors import require, require_finite
 from lmodp.plan import Plan
 from lmodp.records.fingerprint import code_fingerprint
-from lmodp.training.checkpoint import load_checkpoint, save_checkpoint
+from lmodp.training.checkpoint import load_checkpoint, run_identity, save_checkpoint
 from lmodp.training.examples import Examples
-from lmodp.training.identity import run_identity
 from lmodp.training.losses import Loss
 from lmodp.training.memory import measured
 from lmodp.training.outcome import snapshot, unmoved
@@ -86,12 +85,8 @@ def train(
     Under ``torchrun``, after `lmodp.training.ranks.join`, all ranks call this alike; the first one scores, writes
     checkpoints and reports progress. A checkpoint can be taken up by another number of ranks.
     """
-    require(
-        len(examples) == plan.dataset_size,
-        "dataset_size",
-        plan.dataset_size,
-        f"must be the number of training examples, {len(examples)}",
-    )
+    rule = f"must be the number of training examples, {len(examples)}"
+    require(len(examples) == plan.dataset_size, "dataset_size", plan.dataset_size, rule)
     ranks().require_work(plan.expected_batch_size)
     require_finite(model.named_parameters())
     run = _Run(model, plan, examples, loss, settings, seeds, checkpoint_path, hooks, after_noise)

@@ -96,13 +96,8 @@ class Ranks:
         """Raise `InvalidValue` if there are more ranks than examples in a batch."""
         rule = f"is smaller than the number of ranks, {self.count}: some would never have an example"
         remedy = f"Use at most {int(expected_batch_size)} processes."
-        require(
-            self.count == 1 or expected_batch_size >= self.count,
-            "expected_batch_size",
-            expected_batch_size,
-            rule,
-            remedy,
-        )
+        enough = self.count == 1 or expected_batch_size >= self.count
+        require(enough, "expected_batch_size", expected_batch_size, rule, remedy)
 
 
 def ranks() -> Ranks:

@@ -55,13 +55,9 @@ class TrainingSettings:
         require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "must be at least 0")
         for name in ("micro_batch_size", "checkpoint_every", "evaluate_every"):
             value = getattr(self, name)
-            optional = name != "micro_batch_size"
-            require(
-                (optional and value is None) or (isinstance(value, int) and value >= 1),
-                name,
-                value,
-                "must be a whole number of at least 1",
-            )
+            absent = value is None and name != "micro_batch_size"
+            valid = absent or (isinstance(value, int) and value >= 1)
+            require(valid, name, value, "must be a whole number of at least 1")
         object.__setattr__(self, "betas", tuple(self.betas))
 
     def to_dict(self) -> dict[str, Any]:

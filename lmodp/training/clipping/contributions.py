@@ -36,10 +36,6 @@ class Outer:
     left: Tensor
     right: Tensor
 
-    def select(self, keep: Tensor) -> Outer:
-        """Return the contribution of the examples with these indices only."""
-        return Outer(self.left[keep], self.right[keep])
-
 
 @dataclass(frozen=True)
 class Rows:
@@ -49,10 +45,6 @@ class Rows:
     grad: Tensor
     rows: int
 
-    def select(self, keep: Tensor) -> Rows:
-        """Return the contribution of the examples with these indices only."""
-        return Rows(self.ids[keep], self.grad[keep], self.rows)
-
 
 @dataclass(frozen=True)
 class Explicit:
@@ -60,12 +52,15 @@ class Explicit:
 
     value: Tensor
 
-    def select(self, keep: Tensor) -> Explicit:
-        """Return the contribution of the examples with these indices only."""
-        return Explicit(self.value[keep])
-
 
 Contribution = Outer | Rows | Explicit
+
+
+def select(part: Contribution, keep: Tensor) -> Contribution:
+    """Return the contribution of the examples with these indices only."""
+    if isinstance(part, Outer):
+        return Outer(part.left[keep], part.right[keep])
+    return Rows(part.ids[keep], part.grad[keep], part.rows) if isinstance(part, Rows) else Explicit(part.value[keep])
 
 
 def outer_or_explicit(left: Tensor, right: Tensor) -> Outer | Explicit:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lmodp.training.clipping.contributions import Contribution, Outer, Rows, example_pieces, memory_of
+from lmodp.training.clipping.contributions import Contribution, Outer, Rows, example_pieces, memory_of, select
 
 
 class WeightedSums:
@@ -27,7 +27,7 @@ class WeightedSums:
     def add(self, part: Contribution, parameter: nn.Parameter) -> None:
         """Add one contribution's weighted sum to its parameter's ``.grad``, which is made if there is none."""
         if self.keep is not None:
-            part = part.select(self.keep)
+            part = select(part, self.keep)
         fresh = parameter.grad is None  # new memory may hold anything: the first product overwrites it
         total = torch.empty_like(parameter) if parameter.grad is None else parameter.grad
         parameter.grad = total
