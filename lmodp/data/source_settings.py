@@ -12,20 +12,7 @@ SHARE = 0.1  # of the training file, for a test part that is not given
 
 @dataclass(frozen=True, kw_only=True)
 class OwnDataset:
-    """How a data set of the user's own is read; the fields are those of the configuration's section ``datasets``.
-
-    Args:
-        name: key in the configuration.
-        task: "classification" or "table_to_text".
-        files: path of each part ("train", "validation", "test"), below the folder of local data or in the repository.
-        text: one or two columns with the text (classification).
-        label: column with the class, a name or a whole number (classification).
-        source, target: columns with the record and with its sentence (table-to-text).
-        group: column whose equal values mark references of one record; None where equal records do.
-        split_off: share of the training file that a part without a file takes.
-        seed: of that choice.
-        repository, revision: of a hub, in place of local files.
-    """
+    """How a data set of the user's own is read; the configuration's section ``datasets`` explains the fields."""
 
     name: str
     task: str
@@ -75,16 +62,9 @@ class OwnModel:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings:
-    """The configuration's settings for sources; they do not enter any id.
+    """The configuration's settings for sources under their keys; they do not enter any id.
 
-    Args:
-        local_layout: "plain" or "official", see `lmodp.data.cards`.
-        local_files: for each data set, the path of each split below ``data_root``.
-        local_models: for each model, its folder below ``data_root``; default ``models/NAME``.
-        hub_revisions: for each data set or model, a commit.
-        datasets: how each data set of the user's own is read.
-        models: where each model of the user's own is.
-        rows_key: see `lmodp.data.own.identity_of`; None for a benchmark.
+    ``datasets`` and ``models`` are the user's own; ``rows_key`` see `lmodp.data.own.identity_of`, None for a benchmark.
     """
 
     local_layout: str = "plain"

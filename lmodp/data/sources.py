@@ -26,12 +26,7 @@ EMBEDDED: dict[str, Callable[[Path], Examples]] = {
 
 
 def load_examples(
-    card: DatasetCard,
-    source: str,
-    *,
-    cache_root: Path,
-    data_root: Path | None,
-    settings: SourceSettings,
+    card: DatasetCard, source: str, *, cache_root: Path, data_root: Path | None, settings: SourceSettings
 ) -> Examples:
     """Return a data set from its source.
 
@@ -55,11 +50,7 @@ def load_examples(
 
 
 def local_paths(
-    name: str,
-    data_root: Path | None,
-    *,
-    layout: str = "plain",
-    files: Mapping[str, str] | None = None,
+    name: str, data_root: Path | None, *, layout: str = "plain", files: Mapping[str, str] | None = None
 ) -> dict[str, Path]:
     """Return the file of every split: those of one of `LAYOUTS`, or what ``files`` says, below ``data_root``.
 

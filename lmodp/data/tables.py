@@ -18,15 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Examples:
-    """Columns of equal length, row numbers by split, and the number of refused rows.
+    """Columns of equal length, row numbers by split, and the number of refused rows by reason and by split.
 
-    Args:
-        columns: name to list of values; a classification set has ``sentence`` (and ``sentence2`` for pairs) and
-            ``label``, a table-to-text set has ``record`` and ``text``.
-        splits: row numbers of each split.
-        refused: for each reason, the number of rows left out.
-        refused_of: for each split, the number of rows left out, if each split has its own file.
-        labels: class names in the order of their numbers, where they were found in the data.
+    A classification set has ``sentence`` (and ``sentence2`` for pairs) and ``label``, a table-to-text set has
+    ``record`` and ``text``. ``labels`` are class names in the order of their numbers, where they were found in the
+    data.
     """
 
     columns: Mapping[str, list]

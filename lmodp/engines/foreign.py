@@ -24,7 +24,7 @@ from lmodp.training import Examples, TrainingResult, TrainingSettings
 from lmodp.training.clipping.engine import require_wide
 from lmodp.training.losses import Loss
 from lmodp.training.noise import CHUNK, NoiseMeter
-from lmodp.training.outcome import snapshot, unmoved
+from lmodp.training.run_log import snapshot, unmoved
 
 if TYPE_CHECKING:
     from lmodp.methods.contract import Method

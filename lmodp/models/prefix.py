@@ -28,12 +28,9 @@ MEMORY_BOUND = 1 << 30  # bytes of activations that are kept in memory
 
 @dataclass(frozen=True)
 class Prefix:
-    """The part of a model that is a frozen, deterministic prefix.
+    """The frozen, deterministic prefix of a model: so many ``blocks`` from the bottom, 0 for a ``reason``.
 
-    Args:
-        blocks: number of frozen blocks from the bottom; 0 if there is no prefix to cache.
-        pooled: everything below the head is frozen, and the head reads one vector.
-        reason: why there is no prefix, if ``blocks`` is 0.
+    ``pooled``: everything below the head is frozen, and the head reads one vector.
     """
 
     blocks: int

@@ -9,17 +9,9 @@ from dataclasses import dataclass
 class PretrainingSettings:
     """Size of the model and length of its training.
 
-    Args:
-        vocabulary: number of tokens, including the end token and all bytes.
-        width, layers, heads, positions: of the GPT-2.
-        block: tokens in one training sequence.
-        batch_size: sequences per step.
-        steps: steps of AdamW, with a linear warm-up and a cosine decay to zero.
-        learning_rate: the highest learning rate.
-        warmup: steps of the warm-up.
-        weight_decay: on matrices.
-        held_out: share of blocks on which the recorded perplexity is measured.
-        seed: of the initial weights and of the order of blocks.
+    ``block`` is the tokens of one training sequence, ``batch_size`` sequences a step; ``steps`` of AdamW have a linear
+    ``warmup`` and a cosine decay from ``learning_rate`` to zero. Perplexity is measured on the share ``held_out`` of
+    blocks.
     """
 
     vocabulary: int = 2048

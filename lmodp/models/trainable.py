@@ -24,12 +24,11 @@ LORA_DEFAULTS: Mapping[str, Any] = {"rank": 8, "alpha": 16, "dropout": 0.0, "tar
 def set_trainable(model: nn.Module, part: str | Mapping[str, Any], *, seed: int) -> dict[str, Any]:
     """Set ``requires_grad`` on a model's parameters, in place; what is trained is in float32 at least.
 
-    A classifier's head is new, so every part includes it. A language model's output
-    matrix is pretrained: "full" trains it, "head" and "last_layers" train it if it is
-    not tied to the token embeddings, and adapters and biases do not train it.
+    A classifier's head is new, so every part includes it. A language model's output matrix is pretrained: "full" trains
+    it, "head" and "last_layers" train it if it is not tied to the token embeddings, and adapters and biases do not
+    train it.
 
     Args:
-        model: a transformers model or a `SequenceClassifier` around one.
         part: "full", "head", "none", "bitfit" (all bias terms), ``{"last_layers": k}`` (the last k blocks and the final
             norm), or ``{"lora": {"rank", "alpha", "dropout", "targets"}}``, each key optional.
         seed: for the initial values of the adapters.

@@ -129,13 +129,7 @@ class RunJudge:
 
 
 def audit_training(
-    cell: Cell,
-    runs: CellRuns,
-    *,
-    noise_record: Mapping[str, Any],
-    method: Method,
-    canaries: int,
-    confidence: float,
+    cell: Cell, runs: CellRuns, *, noise_record: Mapping[str, Any], method: Method, canaries: int, confidence: float
 ) -> dict[str, Any]:
     """Train the first repetition of a cell with canaries and return the content of its ``audit.json``.
 

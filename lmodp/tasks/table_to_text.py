@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -99,4 +100,4 @@ class TableToTextTask:
         ]
         scores = score_generation(outputs, list(groups.values()))
         reasons = {**scores["reasons"], **likelihood.pop("reasons")}
-        return {**likelihood, **scores, "reasons": reasons, "decoding": self.decoding.to_dict(), "samples": samples}
+        return {**likelihood, **scores, "reasons": reasons, "decoding": asdict(self.decoding), "samples": samples}

@@ -100,12 +100,7 @@ def _refused(path: Path | str, rule: str) -> DamagedFile:
 
 
 def run_identity(
-    model: nn.Module,
-    plan: Plan,
-    settings: TrainingSettings,
-    seeds: Mapping[str, int],
-    examples: Examples,
-    loss: Loss,
+    model: nn.Module, plan: Plan, settings: TrainingSettings, seeds: Mapping[str, int], examples: Examples, loss: Loss
 ) -> dict[str, str]:
     """Return a hash or a value for every part of a run, by name.
 

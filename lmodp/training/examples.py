@@ -44,11 +44,9 @@ class TokenColumns:
     """Ragged token columns in flat arrays, padded to the longest example of a micro-batch.
 
     Args:
-        columns: name -> one sequence of token ids per example; all columns of an
-            example have the same length (``labels`` of a language model included).
-        padding: name -> value that pads the column. ``attention_mask`` is added by `batch`: 1 on tokens, 0 on padding.
+        columns: name -> one sequence of token ids per example, of one length for all columns of an example.
+        padding: name -> value that pads the column. ``attention_mask`` is added: 1 on tokens, 0 on padding.
         values: name -> one number per example, (N,), for example class labels.
-        device: where batches are put.
     """
 
     def __init__(

@@ -19,10 +19,9 @@ from lmodp.training.checkpoint import load_checkpoint, run_identity, save_checkp
 from lmodp.training.examples import Examples
 from lmodp.training.losses import Loss
 from lmodp.training.memory import measured
-from lmodp.training.outcome import snapshot, unmoved
 from lmodp.training.randomness import stream_key
 from lmodp.training.ranks import ranks
-from lmodp.training.run_log import RunLog
+from lmodp.training.run_log import RunLog, snapshot, unmoved
 from lmodp.training.settings import AfterNoise, TrainingSettings, build_optimizer
 from lmodp.training.step import PrivateStep, StepHook
 from lmodp.vocabulary import PURPOSES_OF_STEPS
@@ -36,7 +35,7 @@ class TrainingResult:
     """What a run leaves beside the trained model.
 
     ``record`` is the content of ``training.json``, the same bytes for the same spec; ``timing`` is the content of
-    ``timing.json``. ``fault`` says why the run learned nothing from its data (`outcome`); None if it did.
+    ``timing.json``. ``fault`` says why the run learned nothing from its data (`run_log`); None if it did.
     """
 
     record: dict[str, Any]
@@ -58,24 +57,19 @@ def train(
     hooks: Sequence[StepHook] = (),
     after_noise: AfterNoise | None = None,
 ) -> TrainingResult:
-    """Train the model's trainable parameters under a plan.
+    """Train the model's trainable parameters under a plan, in place.
 
     Args:
-        model: parameters that require gradients are trained, in place.
         plan: rate, steps, clip norm and noise; ``noise`` None for a non-private run.
         examples: N training examples, N = ``plan.dataset_size``.
         loss: ``loss(model, batch)`` returns one loss per example.
-        settings: optimiser, precision, micro-batch size.
         seeds: for "sampling", "dropout" and "noise".
-        checkpoint_path: where checkpoints are written; an existing one is resumed. It is deleted with the last
-            step, because it holds the key of the noise.
+        checkpoint_path: where checkpoints are written; an existing one is resumed. It is deleted with the last step,
+            because it holds the key of the noise.
         evaluate: ``evaluate(model)`` returns numbers; called in evaluation mode.
         progress: called with (steps done, steps) after every step.
         hooks: see `StepHook`.
         after_noise: what a method does with the noisy gradient, in place of the optimiser that the settings name.
-
-    Returns:
-        record and timing; the trained weights are in the model.
 
     Raises:
         InvalidValue: a weight is not finite.

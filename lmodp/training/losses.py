@@ -57,11 +57,8 @@ def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
 def explained(model: nn.Module, batch: Mapping[str, Tensor]) -> Iterator[None]:
     """Context: a token, label or position that the model has no place for is told by name and value.
 
-    On a GPU the device itself stops, without a place; there torch's own error stays.
-
-    Raises:
-        InvalidValue: instead of torch's index error.
-        Unsupported: instead of torch's error where parts of different precision meet.
+    Raises `InvalidValue` or `Unsupported` (parts of different precision meet) in place of torch's error. On a GPU the
+    device itself stops, without a place; there torch's own error stays.
     """
     try:
         yield

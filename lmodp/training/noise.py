@@ -43,20 +43,16 @@ def _float32_table(noise: Noise) -> SamplerTable:
 
 
 class DeviceNoise:
-    """Draws of one law on one device.
+    """Draws of one law on one device; its `SamplerTable` is made once and cached.
 
     Guarantees:
-        * Draws are independent, symmetric and of the law ``noise``, to the accuracy
-          stated above; sign and magnitude come from different bits.
-        * A generator in a given state gives the same draws, on one device and
-          torch version, however a request is cut at multiples of ``chunk``.
+        * Draws are independent, symmetric and of the law ``noise``, to the accuracy stated above; sign and magnitude
+          come from different bits.
+        * A generator in a given state gives the same draws, on one device and torch version, however a request is cut
+          at multiples of ``chunk``.
 
-    Edge cases: a law whose tail exceeds the range of float32 is cut where its table
-    ends (`SamplerTable.restricted`), with a probability below 2^-50 per draw.
-
-    Args:
-        noise: the law; its `SamplerTable` is made once and cached.
-        device: where draws are made; generators must live there.
+    Edge cases: a law whose tail exceeds the range of float32 is cut where its table ends (`SamplerTable.restricted`),
+    with a probability below 2^-50 per draw.
 
     Raises:
         Unsupported: no table reaches float32 accuracy for this law.

@@ -17,7 +17,7 @@ from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.prefix import find_prefix
 from lmodp.models.trainable import set_trainable
 from lmodp.training import ClippingEngine, causal_lm_loss, classification_loss
-from lmodp.training.clipping.recognition import recognised_norm
+from lmodp.training.clipping.rules import recognised_norm
 from tests.oracles.clipping_models import VOCABULARY, explicit_gradients, joint_norm, make_batch
 
 SPECIAL = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "cls_token_id": 0, "sep_token_id": 2}

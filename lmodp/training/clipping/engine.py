@@ -186,13 +186,7 @@ class ClippingEngine(GradientSums):
             value.data = value.data.contiguous()
 
     def accumulate(self, loss: Loss, batch: Mapping[str, Tensor], batch_size: int) -> ClippedBatch:
-        """Add one micro-batch's clipped sum to ``.grad``.
-
-        Args:
-            loss: ``loss(model, batch)`` returns B losses, the b-th a function of example b alone.
-            batch: tensors whose first dimension is B.
-            batch_size: B >= 0.
-        """
+        """Add one micro-batch's clipped sum to ``.grad``; the loss is one per example, of that example alone."""
         if batch_size == 0:
             return nothing_drawn()
         rows = rows_of(batch, batch_size)
@@ -227,10 +221,7 @@ class ClippingEngine(GradientSums):
     ) -> bool:
         """Let the guard look at some examples, unless it has seen enough; return whether it has.
 
-        Args:
-            loss: as for `accumulate`.
-            batch_of: returns the batch of examples, see `guard.look`.
-            indices: the examples, one or more.
+        ``batch_of`` returns the batch of examples, see `guard.look`.
 
         Raises:
             Unsupported: an example's gradient is not its own; what to do is named.

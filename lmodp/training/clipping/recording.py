@@ -23,8 +23,7 @@ from torch.overrides import TorchFunctionMode
 from lmodp.errors import Unsupported
 from lmodp.training.clipping.bank import VectorBank
 from lmodp.training.clipping.contributions import Contribution, Explicit, live_positions
-from lmodp.training.clipping.recognition import recognised_norm
-from lmodp.training.clipping.rules import RULES, LayerRule, full_name, rule_for
+from lmodp.training.clipping.rules import RULES, LayerRule, full_name, recognised_norm, rule_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +75,7 @@ class Recorded:
 class Tap(torch.autograd.Function):
     """Identity on a layer's output whose backward pass turns the output's gradient into contributions.
 
-    ``anchor`` requires a gradient and receives none; because of it autograd visits
-    the tap although no parameter requires a gradient.
+    ``anchor`` requires a gradient and receives none; because of it autograd visits the tap although no parameter does.
     """
 
     @staticmethod

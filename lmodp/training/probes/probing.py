@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from lmodp.training.examples import Examples
 from lmodp.training.losses import Loss
 from lmodp.training.randomness import stream_key
 from lmodp.training.settings import TrainingSettings
-from lmodp.training.step import PrivateStep, StepHook
+from lmodp.training.step import PrivateStep
 from lmodp.vocabulary import PURPOSES_OF_STEPS
 
 
@@ -32,29 +33,13 @@ def probe_step(
     The step is the engine's own, sampling and clipping included; only the losses are multiplied by 0. The result must
     follow the law of the plan's noise times its scale.
     """
-    capture = _Capture()
     keys = {name: stream_key(seeds[name], randomness=settings.randomness) for name in PURPOSES_OF_STEPS}
-    PrivateStep(
-        model,
-        plan=plan,
-        examples=examples,
-        loss=lambda model, batch: 0.0 * loss(model, batch),
-        settings=settings,
-        keys=keys,
-        hooks=(capture,),
-    ).run(step)
+    run: dict[str, Any] = {"plan": plan, "examples": examples, "settings": settings, "keys": keys}
+    private = PrivateStep(model, loss=lambda model, batch: 0.0 * loss(model, batch), **run)
+    private.sum_clipped(step)
+    private.add_noise(step)
+    sums = [parameter.grad for parameter in private.released if parameter.grad is not None]
+    released = torch.cat([total.reshape(-1) for total in sums]).cpu().numpy()
     for parameter in model.parameters():
         parameter.grad = None
-    return capture.released
-
-
-class _Capture(StepHook):
-    """Keeps a copy of the last noisy sum."""
-
-    def __init__(self) -> None:
-        self.released = np.zeros(0, dtype=np.float32)
-
-    def after_noise(self, step: int, parameters: Sequence[nn.Parameter], scale: float) -> None:
-        """Copy the noisy sum."""
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        self.released = torch.cat([gradient.reshape(-1) for gradient in gradients]).cpu().numpy()
+    return released

@@ -12,8 +12,8 @@ from torch import nn
 from lmodp.engines.foreign import EngineFailed, train_foreign
 from lmodp.errors import InvalidValue, Unsupported, require_finite
 from lmodp.training import TensorExamples, TrainingResult, classification_loss, train
-from lmodp.training.outcome import fault_of_examples, snapshot, unmoved
 from lmodp.training.randomness import stream_key
+from lmodp.training.run_log import fault_of_examples, snapshot, unmoved
 from lmodp.training.step import PrivateStep
 from tests.unit.training.small import SIZE, arguments, make_examples, make_model
 
