@@ -23,8 +23,7 @@ from mkdocs.structure.files import File, Files
 
 from lmodp.cli import COMMANDS
 from lmodp.data.cards import DATASETS, DatasetCard
-from lmodp.data.hub_lock import hub_entries
-from lmodp.data.lockfile import locked_package
+from lmodp.data.locks import hub_entries, locked_package
 from lmodp.models.cards import MODELS, ModelCard
 from lmodp.records import fields
 from lmodp.records.stage_table import get_stage

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lmodp.data.fetch import fetch_package
-from lmodp.data.lockfile import locked_packages
+from lmodp.data.locks import locked_packages
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

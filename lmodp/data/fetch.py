@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmodp.data.lockfile import LockedPackage, locked_package
+from lmodp.data.locks import LockedPackage, locked_package
 from lmodp.errors import DamagedFile, LmodpError, MissingFile
 from lmodp.records.record import sha256_file, write_bytes
 

@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from lmodp.data.hub_lock import HubEntry
+from lmodp.data.locks import HubEntry
 from lmodp.errors import DamagedFile, LmodpError, MissingFile
 
 MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")

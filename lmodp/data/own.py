@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lmodp.data.files import HIDDEN, Table, read_table
-from lmodp.data.hub_lock import HubEntry
+from lmodp.data.locks import HubEntry
 from lmodp.data.source_settings import EVALUATION, OwnDataset, placed
 from lmodp.data.tables import Examples
 from lmodp.errors import DamagedFile, InvalidValue

@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from lmodp.data.cards import DATASETS, LAYOUTS, DatasetCard
-from lmodp.data.classification import FORMS, read_classification
+from lmodp.data.files import HIDDEN, Table, read_table
 from lmodp.data.hub import hub_files
-from lmodp.data.hub_lock import hub_entry
+from lmodp.data.locks import hub_entry
 from lmodp.data.made_up import load_made_up
 from lmodp.data.movie_reviews import load_movie_reviews
 from lmodp.data.own import load_own
 from lmodp.data.source_settings import SourceSettings
 from lmodp.data.table_to_text import read_table_to_text
-from lmodp.data.tables import Examples
+from lmodp.data.tables import Examples, join_splits
 from lmodp.data.venues import load_venues
-from lmodp.errors import InvalidValue, MissingFile, nearest, require
+from lmodp.errors import DamagedFile, InvalidValue, MissingFile, nearest, require
 
 EMBEDDED: dict[str, Callable[[Path], Examples]] = {
     "movie_reviews": load_movie_reviews,
     "made_up": lambda cache_root: load_made_up(),
     "venues": lambda cache_root: load_venues(),
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The names that each column may have; ``second`` is None for single sentences."""
+
+    first: tuple[str, ...]
+    second: tuple[str, ...] | None
+    label: tuple[str, ...]
+
+    @property
+    def columns(self) -> list[tuple[str, ...]]:
+        """The columns to read, the label last."""
+        return [names for names in (self.first, self.second, self.label) if names is not None]
+
+
+FORMS: Mapping[str, Form] = {
+    "sst2": Form(("sentence",), None, ("label",)),
+    "mnli": Form(("sentence1", "premise"), ("sentence2", "hypothesis"), ("gold_label", "label")),
+    "qnli": Form(("question",), ("sentence",), ("label",)),
+    "qqp": Form(("question1",), ("question2",), ("is_duplicate", "label")),
 }
 
 
@@ -78,3 +101,36 @@ def read_splits(name: str, files: Mapping[str, Path]) -> Examples:
     """Return a data set from one file per split, in any of its published formats."""
     read = read_classification if name in FORMS else read_table_to_text
     return read(DATASETS[name], files)
+
+
+def read_classification(card: DatasetCard, files: Mapping[str, Path]) -> Examples:
+    """Return a GLUE set from one file per split, in any format of `read_table`.
+
+    Raises:
+        MissingFile, DamagedFile: a file does not exist, is not readable, lacks a column, or has an unknown label.
+    """
+    return join_splits({split: _read_split(card, path) for split, path in files.items()})
+
+
+def _read_split(card: DatasetCard, path: Path) -> Examples:
+    form = FORMS[card.name]
+    table = read_table(path, form.columns)
+    columns = {"sentence": _sentences(table, 0, form.first)}
+    if form.second is not None:
+        columns["sentence2"] = _sentences(table, 1, form.second)
+    return Examples({**columns, "label": _labels(card, table)}, {}, refused=table.refused)
+
+
+def _sentences(table: Table, column: int, names: tuple[str, ...]) -> list[str]:
+    return [text.strip() for text in table.texts(column, " or ".join(names))]
+
+
+def _labels(card: DatasetCard, table: Table) -> list[int]:
+    numbers = {name: number for number, name in enumerate(card.labels)}
+    numbers |= {str(number): number for number in range(len(card.labels))}
+    for place, row in enumerate(table.rows):
+        if str(row[-1]) not in numbers:
+            known = ", ".join(f"{number} or {name}" for number, name in enumerate(card.labels))
+            hint = HIDDEN if str(row[-1]) == "-1" else ""
+            raise DamagedFile(f"{table.place(place)}, label = {row[-1]!r}: must be {known}.{hint}")
+    return [numbers[str(row[-1])] for row in table.rows]

@@ -7,7 +7,7 @@ import time
 from functools import cache
 from typing import Any
 
-from lmodp.data.hub_lock import hub_entry
+from lmodp.data.locks import hub_entry
 from lmodp.errors import InvalidValue, Unsupported
 from lmodp.estimate.seconds import cell_seconds, slowness
 from lmodp.estimate.space import cell_memory, disk_of

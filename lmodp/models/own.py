@@ -15,7 +15,7 @@ from transformers import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from lmodp.data.hub import MODEL_FILES, hub_files
-from lmodp.data.hub_lock import HubEntry
+from lmodp.data.locks import HubEntry
 from lmodp.data.source_settings import OwnModel, placed
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.models.cards import ModelCard, card_of

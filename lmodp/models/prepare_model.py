@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from lmodp.data.hub import hub_files
-from lmodp.data.hub_lock import hub_entry
+from lmodp.data.locks import hub_entry
 from lmodp.data.source_settings import SourceSettings
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile, require, require_finite
 from lmodp.models.architectures import architecture_of, at_path

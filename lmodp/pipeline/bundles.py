@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lmodp.data.lockfile import locked_packages
+from lmodp.data.locks import locked_packages
 from lmodp.estimate.seconds import START, seconds_of
 from lmodp.estimate.space import memory_of
 from lmodp.models.cards import MODELS

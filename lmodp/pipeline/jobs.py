@@ -346,7 +346,7 @@ def report(job: Job) -> None:
 def fetch_package(job: Job) -> None:
     """Fetch one package of data.lock."""
     from lmodp.data.fetch import fetch_package
-    from lmodp.data.lockfile import locked_packages
+    from lmodp.data.locks import locked_packages
 
     cache = job.layout.cache
     fetch_package(next(name for name, item in locked_packages().items() if item.folder(cache).name == job.id), cache)

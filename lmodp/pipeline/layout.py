@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lmodp.data.cards import DATASETS
-from lmodp.data.hub_lock import hub_entries
-from lmodp.data.lockfile import locked_package
+from lmodp.data.locks import hub_entries, locked_package
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config
 from lmodp.grid.sections import Config

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lmodp.data.lockfile import locked_package
+from lmodp.data.locks import locked_package
 from lmodp.grid.cells import Cell, Grid
 from lmodp.models.cards import MODELS
 from lmodp.records.places import STAMP, audit_path, cell_path, cell_records, certificate_path, noise_path

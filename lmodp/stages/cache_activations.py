@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from lmodp.models.prefix import find_prefix, prefix_states
-from lmodp.specs import ActivationsSpec, TaskSpec
+from lmodp.specs import ActivationsSpec
 from lmodp.tasks.classification import ClassificationTask
 
 BATCH = 64
@@ -32,22 +32,14 @@ def cache_activations(
     """
     first = next(iter(asked.values()))
     torch.set_num_threads(first.threads)
-
-    def task(spec: TaskSpec) -> ClassificationTask:
-        folders: dict[str, Any] = {
-            "model_folder": model_folder,
-            "tokens_folder": tokens_folder,
-            "activations_folder": None,
-        }
-        return ClassificationTask(spec, **folders, device=device)
-
-    models = [task(spec.task).model(0)[0] for spec in asked.values()]
+    prepared: dict[str, Any] = {"model_folder": model_folder, "tokens_folder": tokens_folder, "device": device}
+    models = [ClassificationTask(spec.task, **prepared).model(0)[0] for spec in asked.values()]
+    reader = ClassificationTask(first.task, **prepared)
     prefixes = dict(zip(asked, map(find_prefix, models), strict=True))
     facts: dict[Path, dict[str, Any]] = {folder: {} for folder in asked}
     splits = sorted(path.stem for path in tokens_folder.glob("*.safetensors"))
     for split in tqdm(splits, desc="activations", unit="split"):
-        examples = task(first.task).tokens(split)
-        scratch = next(iter(asked))
+        examples, scratch = reader.tokens(split), next(iter(asked))
         states = prefix_states(models[0], examples, list(prefixes.values()), batch_size=BATCH, folder=scratch)
         for (folder, prefix), tensor in zip(prefixes.items(), states, strict=True):
             name = "pooled" if prefix.pooled else "hidden"

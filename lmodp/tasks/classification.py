@@ -48,7 +48,7 @@ class ClassificationTask:
         *,
         model_folder: Path,
         tokens_folder: Path,
-        activations_folder: Path | None,
+        activations_folder: Path | None = None,
         device: str = "auto",
     ):
         self.spec = spec

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lmodp.tasks.packing import pack_losses
+from lmodp.tasks.accuracy import pack_losses
 from lmodp.training.examples import Examples, all_batches
 from lmodp.training.losses import IGNORED, causal_lm_loss
 

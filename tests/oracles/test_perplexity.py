@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from lmodp.tasks.packing import unpack_losses
+from lmodp.tasks.accuracy import unpack_losses
 from lmodp.tasks.perplexity import perplexity
 from lmodp.training import TokenColumns
 

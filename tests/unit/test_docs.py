@@ -14,7 +14,7 @@ import yaml
 
 from lmodp.cli import COMMANDS
 from lmodp.data.cards import DATASETS
-from lmodp.data.lockfile import locked_packages
+from lmodp.data.locks import locked_packages
 from lmodp.grid.config import check_config
 from lmodp.models.cards import MODELS
 from lmodp.records.fields import LINES, RECORDS

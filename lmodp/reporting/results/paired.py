@@ -22,7 +22,7 @@ from scipy.special import ndtri, stdtrit
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
 from lmodp.reporting.results.metrics import CONFIDENCE, FEWEST_SEEDS, METRICS, leading_score
-from lmodp.tasks.packing import unpack_correct, unpack_losses
+from lmodp.tasks.accuracy import unpack_correct, unpack_losses
 
 DRAWS = 2000
 BLOCK = 100  # of draws held in memory at once

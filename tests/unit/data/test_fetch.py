@@ -10,7 +10,7 @@ import pytest
 
 from lmodp.data import fetch
 from lmodp.data.fetch import fetch_package, fetched_folder
-from lmodp.data.lockfile import LockedPackage, locked_packages
+from lmodp.data.locks import LockedPackage, locked_packages
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile
 
 

@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
 from lmodp.data import hub
 from lmodp.data.cards import DATASETS
 from lmodp.data.hub import hub_files
-from lmodp.data.hub_lock import HubEntry, hub_entries, hub_entry
+from lmodp.data.locks import HubEntry, hub_entries, hub_entry
 from lmodp.data.source_settings import SourceSettings
 from lmodp.data.sources import load_examples
 from lmodp.errors import DamagedFile, InvalidValue, LmodpError, MissingFile

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from lmodp.data.cards import DATASETS
-from lmodp.data.lockfile import locked_package
+from lmodp.data.locks import locked_package
 from lmodp.models.cards import MODELS
 from lmodp.pipeline import jobs
 from lmodp.pipeline import layout as layout_module

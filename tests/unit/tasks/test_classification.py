@@ -17,8 +17,8 @@ from lmodp.models.prepare_model import prepare_model
 from lmodp.plan import Plan
 from lmodp.specs import ActivationsSpec, TaskSpec
 from lmodp.stages.cache_activations import cache_activations
+from lmodp.tasks.accuracy import unpack_correct
 from lmodp.tasks.classification import ClassificationTask, predict
-from lmodp.tasks.packing import unpack_correct
 from lmodp.training import TrainingSettings, train
 from lmodp.training.clipping.engine import ClippingEngine
 from lmodp.training.losses import in_precision

@@ -14,7 +14,7 @@ from lmodp.reporting.results.paired import (
     pooled_contrasts,
     seeds_interval,
 )
-from lmodp.tasks.packing import pack_correct, pack_losses, unpack_losses
+from lmodp.tasks.accuracy import pack_correct, pack_losses, unpack_losses
 from tests.lines import write_lines
 
 EXAMPLES = 400

@@ -1,4 +1,4 @@
-"""``hub.lock``: repositories of a model hub, pinned by commit. Reading it imports no hub library."""
+"""What is pinned of other authors: ``data.lock`` by version and SHA-256, ``hub.lock`` by commit; no hub library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,40 @@ from pathlib import Path
 
 from lmodp.errors import InvalidValue, nearest
 
-LOCK = Path(__file__).resolve().parent / "hub.lock"
+DATA, HUB = (Path(__file__).resolve().parent / name for name in ("data.lock", "hub.lock"))
+
+
+@dataclass(frozen=True)
+class LockedPackage:
+    """One file to fetch, and which of its members are used."""
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+    licence: str
+    holds: str
+    members: tuple[str, ...]
+    archive: str | None = None
+
+    def folder(self, cache_root: Path) -> Path:
+        """The folder of the unpacked members."""
+        return cache_root / "packages" / f"{self.name}-{self.version}"
+
+
+@cache
+def locked_packages(path: Path = DATA) -> dict[str, LockedPackage]:
+    """Return the packages of ``data.lock`` by name."""
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))["package"]
+    return {entry["name"]: LockedPackage(**{**entry, "members": tuple(entry["members"])}) for entry in entries}
+
+
+def locked_package(name: str) -> LockedPackage:
+    """Return one package of ``data.lock``; raise `InvalidValue` if it is not listed."""
+    packages = locked_packages()
+    if name not in packages:
+        raise InvalidValue(f"package = {name!r}: is not in data.lock. {nearest(name, packages)}")
+    return packages[name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +70,7 @@ class HubEntry:
 
 
 @cache
-def hub_entries(path: Path = LOCK) -> dict[str, HubEntry]:
+def hub_entries(path: Path = HUB) -> dict[str, HubEntry]:
     """Return the entries of ``hub.lock`` by name."""
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     return {entry["name"]: HubEntry(kind=kind, **entry) for kind in ("dataset", "model") for entry in values[kind]}
