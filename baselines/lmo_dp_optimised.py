@@ -2,6 +2,8 @@
 
 from lmodp.methods.contract import Mechanism, Method, Target
 
+RATIOS = ("noise_ratio", "noise_ratio_better", "gaussian_noise_multiplier", "laplace_noise_multiplier")
+
 
 class LmoDpOptimised(Method):
     """The Laplace mixture with the smallest standard deviation whose verified bound reaches the target.
@@ -29,11 +31,5 @@ class LmoDpOptimised(Method):
             noise=found.noise,
             note=f"least standard deviation over {found.evaluations} shapes, {found.noise_ratio:.3g} times "
             f"the Gaussian's; active bounds: {bounds}",
-            details={
-                "active_bounds": list(found.active_bounds),
-                "noise_ratio": found.noise_ratio,
-                "noise_ratio_better": found.noise_ratio_better,
-                "gaussian_noise_multiplier": found.gaussian_noise_multiplier,
-                "laplace_noise_multiplier": found.laplace_noise_multiplier,
-            },
+            details={"active_bounds": list(found.active_bounds), **{name: getattr(found, name) for name in RATIOS}},
         )

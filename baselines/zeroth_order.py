@@ -1,13 +1,6 @@
 """Zeroth-order fine-tuning: one noisy loss difference a step, along a public random direction."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from lmodp.methods.contract import Mechanism, Method, Target
-
-if TYPE_CHECKING:
-    from lmodp.mechanisms import Noise
 
 
 class ZerothOrder(Method):
@@ -25,18 +18,12 @@ class ZerothOrder(Method):
     forward_passes = 2  # for each direction
     _directions = 1
     _smoothing = 1e-3  # as in the public code of DPZero
+    _shape = "gaussian"
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the noise that reaches the target for K released numbers."""
         from lmodp.mechanisms import Differences, Releases  # slow to import, and not needed to list methods
 
         releases = Releases(step=Differences(directions=self._directions, smoothing=self._smoothing))
-        noise = target.calibrate(self._shape(), releases)
-        return Mechanism(
-            noise=noise,
-            releases=releases,
-            note=f"smallest scale within the verified bound for {self._directions} numbers",
-        )
-
-    def _shape(self) -> Noise | str:
-        return "gaussian"
+        note = f"smallest scale within the verified bound for {self._directions} numbers"
+        return Mechanism(noise=target.calibrate(self._shape, releases), releases=releases, note=note)

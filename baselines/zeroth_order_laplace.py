@@ -9,6 +9,4 @@ class ZerothOrderLaplace(ZerothOrder):
     name = "zeroth_order_laplace"
     title = "zeroth order, Laplace"
     reference = "Tang et al., arXiv 2401.04343 (section 4.2)"
-
-    def _shape(self) -> str:
-        return "laplace"
+    _shape = "laplace"

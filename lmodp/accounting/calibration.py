@@ -21,7 +21,7 @@ from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step
 from lmodp.accounting.rdp.supremum import CLOSED, RenyiCurve, equal_split_curve, vector_curve
 from lmodp.accounting.verified import LARGEST_ORDER, rdp_curve, rdp_upper, verified_run
 from lmodp.errors import Unsupported, nearest, require
-from lmodp.mechanisms import Gaussian, Laplace, Noise, RateMixture, mixture_of
+from lmodp.mechanisms import PUBLISHED, Gaussian, Laplace, Noise, RateMixture, mixture_of
 from lmodp.mechanisms.arrays import Floats
 from lmodp.vocabulary import ACCOUNTANTS, SCOPES
 
@@ -57,7 +57,7 @@ def scale_to_target(
     """Return the given shape times the smallest scale found that reaches a target.
 
     Args:
-        noise: a law, of which the shape is kept, or the family "gaussian" or "laplace".
+        noise: a law, of which the shape is kept, by its published name or itself; or "gaussian" or "laplace".
         accountant: "claimed", "paper_bound" or "verified".
         epsilon: the target, above 0.
         delta: of the target, in (0, 1).
@@ -118,16 +118,13 @@ def why_below(noise: Noise) -> str:
 
 
 def unit_shape(noise: Noise | str) -> Noise:
-    """Return a law as it is, and a family of one parameter as its unit law."""
+    """Return a law as it is, a family of one parameter as its unit law, and a published point as its law."""
     if isinstance(noise, Noise):
         return noise
-    require(
-        noise in UNIT_SHAPES,
-        "noise",
-        noise,
-        "is neither a law nor a family of one parameter",
-        nearest(str(noise), UNIT_SHAPES) + " A laplace_mixture needs its parts.",
-    )
+    if noise in PUBLISHED:
+        return PUBLISHED[noise].noise
+    rule, remedy = "is neither a law nor a family of one parameter", nearest(str(noise), [*UNIT_SHAPES, *PUBLISHED])
+    require(noise in UNIT_SHAPES, "noise", noise, rule, f"{remedy} A laplace_mixture needs its parts.")
     return UNIT_SHAPES[noise]
 
 

@@ -8,7 +8,8 @@ compared exactly. Random values (batch sizes, noise) are tested, each with a fal
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -77,18 +78,22 @@ def _drawn_fields(certified: Plan, ran: Mapping[str, Any], engine: str) -> Itera
     yield Check("number of batches", certified.steps, drawn["steps"], drawn["steps"] == certified.steps)
     if drawn["steps"]:
         bands = certified.releases.correlation.bands  # of groups that take turns each is smaller, its rate larger
-        yield total_check(drawn, rate, size)
-        yield dispersion_check(drawn, min(bands * rate, 1.0), round(size / bands))
-        yield repeats_check(drawn, min(bands * rate, 1.0), round(size / bands))
+        factors = Counter(certified.releases.schedule.at("batch", step) for step in range(certified.steps))
+        yield total_check(drawn, {rate * factor: steps for factor, steps in factors.items()}, size)
+        if set(factors) == {1}:  # squares are recorded about the plan's own batch size
+            yield dispersion_check(drawn, min(bands * rate, 1.0), round(size / bands))
+        yield repeats_check(drawn, [min(bands * rate * factor, 1.0) for factor in factors], round(size / bands))
     if certified.private:
         yield from _noise_checks(ran["noise_measured"])
         if engine != OWN_ENGINE:
             yield from released_law_checks(ran.get("released_law"))
 
 
-def total_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: int) -> Check:
-    """Test that the number of examples drawn in all steps is binomial with T*N trials and rate q."""
-    low, high = binom.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], drawn["steps"] * dataset_size, sampling_rate)
+def total_check(drawn: Mapping[str, int], steps_at: Mapping[float, int], dataset_size: int) -> Check:
+    """Test that the number of examples drawn is a sum of binomials, with t*N trials for the t steps at each rate."""
+    tail = FALSE_ALARM / 2 / len(steps_at)
+    ends = [binom.ppf([tail, 1 - tail], steps * dataset_size, rate) for rate, steps in steps_at.items()]
+    low, high = np.sum(ends, axis=0)
     agrees = bool(low <= drawn["examples"] <= high)
     return Check("examples drawn", [int(low), int(high)], drawn["examples"], agrees)
 
@@ -106,16 +111,16 @@ def dispersion_check(drawn: Mapping[str, int], sampling_rate: float, dataset_siz
     return Check("batch sizes vary, sum of squares", round(expected, 3), seen, agrees)
 
 
-def repeats_check(drawn: Mapping[str, int], sampling_rate: float, dataset_size: int) -> Check:
+def repeats_check(drawn: Mapping[str, int], sampling_rates: Sequence[float], dataset_size: int) -> Check:
     """Test that no batch size is too frequent: an epoch cut into equal batches has only one other size.
 
     The probability that some size is at least as frequent as the observed most frequent
-    one is at most the sum of binomial tails over all sizes.
+    one is at most the sum of binomial tails over all sizes, at the rate that makes a size most probable.
     """
     most = drawn["commonest"]
-    share = binom.pmf(np.arange(dataset_size + 1), dataset_size, sampling_rate)
+    share = binom.pmf(np.arange(dataset_size + 1), dataset_size, np.array(sampling_rates)[:, None]).max(axis=0)
     chance = float(binom.sf(most - 1, drawn["steps"], share).sum())
-    agrees = chance >= FALSE_ALARM or sampling_rate == 1
+    agrees = chance >= FALSE_ALARM or 1 in sampling_rates
     return Check("commonest batch size, times", f"chance >= {FALSE_ALARM:g}", most, agrees)
 
 

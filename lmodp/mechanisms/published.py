@@ -23,6 +23,7 @@ from lmodp.mechanisms.parts import PARTS
 from lmodp.mechanisms.reading import noise_from_dict
 
 AS_DRAWN = "-as_drawn"
+_EPSILONS = ("published_epsilon_step", "published_epsilon_run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,36 +47,24 @@ class PublishedNoise:
     source: str
 
 
-def _number(text: str) -> float | None:
-    return float(text) if text else None
-
-
 def _noise(row: Mapping[str, str]) -> LaplaceMixture:
-    numbers: dict[str, dict[str, float]] = {}
-    for column, text in row.items():
-        part, _, field = column.partition("_")
-        if part in PARTS and text:
-            numbers.setdefault(part, {})[field] = float(text)
-    parts: dict[str, Any] = {key: PARTS[key](**fields) for key, fields in numbers.items()}
+    columns = {key: [column for column in row if column.startswith(f"{key}_") and row[column]] for key in PARTS}
+    parts: dict[str, Any] = {
+        key: PARTS[key](**{column.removeprefix(f"{key}_"): float(row[column]) for column in found})
+        for key, found in columns.items()
+        if found
+    }
     return LaplaceMixture(**parts)
 
 
 def _read() -> Mapping[str, PublishedNoise]:
     text = files("lmodp.mechanisms").joinpath("published.tsv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines(), delimiter="\t")
-    return MappingProxyType(
-        {
-            row["name"]: PublishedNoise(
-                name=row["name"],
-                method=row["method"],
-                noise=_noise(row),
-                source=row["source"],
-                published_epsilon_step=_number(row["published_epsilon_step"]),
-                published_epsilon_run=_number(row["published_epsilon_run"]),
-            )
-            for row in rows
-        }
-    )
+    found = {}
+    for row in csv.DictReader(text.splitlines(), delimiter="\t"):
+        epsilons: Any = {key: float(row[key]) if row[key] else None for key in _EPSILONS}
+        stated: Any = {key: row[key] for key in ("name", "method", "source")}
+        found[row["name"]] = PublishedNoise(noise=_noise(row), **stated, **epsilons)
+    return MappingProxyType(found)
 
 
 PUBLISHED: Mapping[str, PublishedNoise] = _read()

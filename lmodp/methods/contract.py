@@ -59,16 +59,8 @@ class Target:
         """Return the target of a mechanism; None for a method without privacy."""
         if spec.calibration is None or spec.epsilon is None or spec.delta is None:
             return None
-        return cls(
-            calibration=spec.calibration,
-            epsilon=spec.epsilon,
-            delta=spec.delta,
-            sampling_rate=spec.sampling_rate,
-            steps=spec.steps,
-            search=search,
-            dimension=dimension,
-            setting=spec.setting,
-        )
+        names = ("calibration", "epsilon", "delta", "sampling_rate", "steps", "setting")
+        return cls(search=search, dimension=dimension, **{name: getattr(spec, name) for name in names})
 
     @property
     def given_dimension(self) -> int:
@@ -83,8 +75,8 @@ class Target:
         without such a bound is held to what a Gaussian within it has exactly, and the record says so.
 
         Args:
-            noise: a shape, which is multiplied by the smallest sufficient factor,
-                or the name of a family with one parameter: "gaussian", "laplace".
+            noise: a shape, which is multiplied by the smallest sufficient factor, or a name: "gaussian", "laplace"
+                or a published point such as "lmo-0.3".
             releases: those of the mechanism's answer, if it states any; only under "verified".
 
         Raises:
@@ -178,30 +170,7 @@ class PublishedPoint:
 
 
 class Method:
-    """Base class of methods; subclasses state facts as class attributes.
-
-    Attributes:
-        name: key in the configuration; also the file's name.
-        title: for tables and figures.
-        reference: where the method was published.
-        calibrations: the kinds of target it supports; () for a method without privacy.
-        not_under: for each calibration that it does not support, the reason for the tables.
-        tasks, architectures: the tasks of data sets and the architectures of models
-            that it supports; None for all.
-        requires: optional packages, import name to install line.
-        clipping: "flat", "automatic" or "none".
-        trainable: the part it trains; None for the experiment's.
-        after_noise: in a few words, what the method does with the noisy gradient in place of the configured
-            optimiser, at no cost of privacy; None for nothing. See `build_optimizer`.
-        forward_passes: what a step takes without a backward pass, for estimates of time; None where it takes both.
-        engine: the engine that trains; "lmodp" unless the method *is* another engine.
-        mechanism_of: name of the method whose mechanism it shares, so that the
-            mechanism is found and certified once; None if it has its own.
-        noise_of: name of the method whose noise it draws or sets in another way; sentences about
-            that method's noise count this method too. None if the noise is its own.
-        needs_search: whether `mechanism` needs the record of the offline search.
-        needs_dimension: whether `mechanism` needs the number of trained parameters.
-    """
+    """Base class of methods; subclasses state facts as class attributes, which the contract lists."""
 
     name: str
     title: str
@@ -225,9 +194,6 @@ class Method:
         """Return why this method cannot compute a cell, or None if it can.
 
         The attributes are checked before; this is for all other reasons.
-
-        Args:
-            spec: the cell's resolved spec.
         """
         return None
 

@@ -171,40 +171,25 @@ def check_method(method: Method, name: str) -> None:
     missing = [key for key in _STATED if not getattr(method, key, None)]
     require(not missing, "class", type(method).__name__, f"must state {', '.join(missing)}", _CONTRACT)
     _require_known_attributes(method)
-    require(
-        method.name == name,
-        "name",
-        method.name,
-        f"must be {name!r}, the name of the file or entry point",
-        "Rename one of the two.",
-    )
-    unknown = [item for item in method.calibrations if item not in CALIBRATIONS]
-    require(not unknown, "calibrations", method.calibrations, f"may hold {', '.join(CALIBRATIONS)}", _CONTRACT)
-    require(
-        method.clipping in CLIPPINGS, "clipping", method.clipping, f"must be one of {', '.join(CLIPPINGS)}", _CONTRACT
-    )
-    require(
-        not method.private or method.clipping != "none",
-        "clipping",
-        method.clipping,
-        "does not bound the sensitivity, so no privacy statement is possible",
-        "Use 'flat', or set calibrations = ().",
-    )
-    defined = type(method).build_optimizer is not Method.build_optimizer
-    require(
-        bool(method.after_noise) == defined,
-        "after_noise",
-        method.after_noise,
-        "says in a few words what build_optimizer() returns: a method has both or neither",
-        _CONTRACT,
-    )
-    require(
-        method.private or type(method).mechanism is Method.mechanism,
-        "calibrations",
-        method.calibrations,
+    kind, remedy = type(method), "Rename one of the two."
+    require(method.name == name, "name", method.name, f"must be {name!r}, the name of the file or entry point", remedy)
+    for key, found, known in (
+        ("calibrations", method.calibrations, CALIBRATIONS),
+        ("clipping", [method.clipping], CLIPPINGS),
+    ):
+        require(set(found) <= set(known), key, getattr(method, key), f"must be among {', '.join(known)}", _CONTRACT)
+    rule = "does not bound the sensitivity, so no privacy statement is possible"
+    bounded = not method.private or method.clipping != "none"
+    require(bounded, "clipping", method.clipping, rule, "Use 'flat', or set calibrations = ().")
+    rule = "says in a few words what build_optimizer() returns: a method has both or neither"
+    both = bool(method.after_noise) == (kind.build_optimizer is not Method.build_optimizer)
+    require(both, "after_noise", method.after_noise, rule, _CONTRACT)
+    rule, remedy = (
         "must not be empty for a method that defines mechanism()",
         "State them, so that its noise is certified.",
     )
+    certified = method.private or kind.mechanism is Method.mechanism
+    require(certified, "calibrations", method.calibrations, rule, remedy)
 
 
 def _require_known_attributes(method: Method) -> None:

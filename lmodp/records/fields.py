@@ -216,7 +216,7 @@ RECORDS: dict[str, Fields] = {
         "audit.sampler_assumed": Field("text", "how batches are drawn"),
         "audit.test": Field("object", "the test that gave the bound: statistic, threshold, hits, false hits"),
         "audit.curve": Field("object", "errors of all tests, and what each epsilon allows"),
-        "audit.sampler": Field("object", "the same with noise drawn by the sampler of training"),
+        "audit.sampler": Field("object?", "the same with noise drawn by the sampler of training; null for a vector's"),
     },
     "prepare_dataset": DATASET,
     "prepare_model": {

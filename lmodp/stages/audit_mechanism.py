@@ -24,6 +24,7 @@ from lmodp.plan import Phase, Plan
 from lmodp.records.record import short_hash
 from lmodp.seeds import derive_seed
 from lmodp.specs import MechanismSpec
+from lmodp.training.noise import device_noise
 from lmodp.training.probes.audit_samples import draw_scores
 from lmodp.training.randomness import stream_key
 
@@ -258,6 +259,7 @@ def audit_mechanism(
         return {"audit": None}
     sampling = sampling_of(spec, settings, base_seed)
     plan, claim = spec.plan(**released(noise_record)), noise_record["claim_noise"]
+    device_noise(plan.given_noise)  # a law that cannot be drawn is refused before anything is computed
     audit = audit_noise(
         plan,
         sampling,
@@ -266,7 +268,8 @@ def audit_mechanism(
         at_delta=accounts_of(certificate["certificate"]),
     )
     every = replace(sampling, draw="coordinates", trials=settings["sampler_trials"])
-    sampler = _audit_sampler(plan, every, audit["delta_tested"], audit["verified"]["upper"])
+    tested = audit["delta_tested"], audit["verified"]["upper"]
+    sampler = _audit_sampler(plan, every, *tested) if plan.given_noise.independent else None
     return {"audit": {**audit, "sampler": sampler}}
 
 

@@ -14,6 +14,7 @@ from lmodp.cli import main
 from lmodp.errors import InvalidValue, Unsupported
 from lmodp.mechanisms import Gaussian, Histogram, Noise, load_noise, noise_from_dict, released, sampler_table
 from lmodp.methods import discovery
+from lmodp.stages import audit_mechanism as audit_module
 from lmodp.stages.audit_mechanism import audit_mechanism
 from lmodp.stages.certify_mechanism import certify_mechanism
 from tests.contracts import test_methods as contract
@@ -21,6 +22,7 @@ from tests.contracts.small_world import ROOT, grid_of, noise_record, run_cell
 
 pytestmark = pytest.mark.contract
 sampler_module = import_module("lmodp.mechanisms.sampler_table")  # the room exports its function by this name
+AUDIT = {"trials": 2000, "sampler_trials": 200, "coordinates": 4, "confidence": 0.95}
 RUN = {"sampling_rate": 0.1, "steps": 10, "delta": 1e-6}
 
 
@@ -105,6 +107,16 @@ def test_a_law_whose_parts_disagree_is_not_drawn_and_told_at_once(law, monkeypat
         sampler_table(law.scaled(1.1))
 
 
+def test_a_law_that_cannot_be_drawn_is_refused_before_its_audit(shown, law, monkeypatch):
+    grid, cell, record = shown["cubic"]
+    honest = type(law).inverse_log_survival
+    monkeypatch.setattr(type(law), "inverse_log_survival", lambda self, exponent: 1.1 * honest(self, exponent))
+    monkeypatch.setattr(audit_module, "audit_noise", lambda *a, **b: pytest.fail("the audit began"))
+    record = {**record, "noise": law.scaled(1.01).to_dict()}
+    with pytest.raises(Unsupported, match="the sampler is not of this law"):
+        audit_mechanism(grid.mechanisms[cell.mechanism], record, {}, settings=AUDIT, base_seed=1)
+
+
 def test_a_law_without_a_smooth_density_is_refused_by_coarse_tables(monkeypatch):
     """The finest tables have 800 thousand pieces, and their errors can be foreseen from coarser ones."""
     jumps, made = Histogram(width=1.0, masses=(0.5, 0.25), ratio=0.5), []
@@ -160,8 +172,7 @@ def test_its_row_shows_all_but_the_upper_end(shown):
     verified = found["certificate"]["verified"]
     assert verified["status"] == "unsupported" and verified["upper"] is None and "cubic" in verified["reason"]
     assert verified["lower"] > 0.1 and found["certificate"]["claimed"]["epsilon_run"] > 0
-    settings = {"trials": 2000, "sampler_trials": 200, "coordinates": 4, "confidence": 0.95}
-    audit = audit_mechanism(spec, record, found, settings=settings, base_seed=1)["audit"]
+    audit = audit_mechanism(spec, record, found, settings=AUDIT, base_seed=1)["audit"]
     assert audit["consistent_with_verified"] is True and audit["refutes_claimed"] is False
     _, ran, certified = run_cell(grid, cell, record)
     assert compare_run(certified, ran)["conforms"]
@@ -172,6 +183,9 @@ def test_spherical_noise_of_ones_own_release_has_both_ends(shown):
     certificate = certify_mechanism(grid.mechanisms[cell.mechanism], record)["certificate"]
     verified = certificate["verified"]
     assert verified["status"] == "ok" and certificate["plan"]["dimension"] == 8
+    found = {"status": "done", "reason": None, "certificate": certificate}
+    audit = audit_mechanism(grid.mechanisms[cell.mechanism], record, found, settings=AUDIT, base_seed=1)["audit"]
+    assert audit["consistent_with_verified"] is True and audit["epsilon_lower"] > 0 and audit["sampler"] is None
     assert 0.85 * 3 < 0.98 * verified["upper"] < verified["lower"] <= verified["upper"] <= 3
     _, ran, certified = run_cell(grid, cell, record)
     assert compare_run(certified, ran)["conforms"]

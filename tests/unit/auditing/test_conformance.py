@@ -1,6 +1,7 @@
 """verify_run: an honest run conforms; every kind of departure is named."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from lmodp.auditing.conformance import (
     repeats_check,
     total_check,
 )
-from lmodp.mechanisms import Gaussian
+from lmodp.mechanisms import Gaussian, Releases, Schedule
 from lmodp.plan import Plan
 from lmodp.records.runs import batch_summary
 
@@ -91,14 +92,26 @@ def test_noise_of_two_thirds_the_scale_is_found(plan, honest):
 def test_a_wrong_rate_shows_in_the_batches_and_a_right_one_does_not():
     rng = np.random.default_rng(0)
     for rate, agrees in ((0.06, True), (0.06 * 2 / 3, False), (0.06 * 1.5, False)):
-        assert total_check(batch_summary(rng.binomial(N, rate, T).tolist(), B), 0.06, N).agrees is agrees
+        assert total_check(batch_summary(rng.binomial(N, rate, T).tolist(), B), {0.06: T}, N).agrees is agrees
+
+
+def test_batches_on_a_schedule_are_held_to_it(plan, honest):
+    batch = ((0, 0.01), (8, 1.0), (16, 2.0))
+    planned = replace(plan, releases=Releases(schedule=Schedule(batch=batch)))
+    rates = np.repeat([0.01, 1.0, 2.0], 8) * plan.sampling_rate
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        for drawn, conforms in ((rng.binomial(N, rates), True), (rng.binomial(N, plan.sampling_rate / 1.2, T), False)):
+            ran = {**honest, "releases": planned.releases.to_dict(), "batches": batch_summary(drawn.tolist(), B)}
+            found = compare_run(planned, ran)
+            assert found["conforms"] is conforms, found["reason"]
 
 
 def test_a_shuffled_epoch_shows_in_the_batches():
     assert not dispersion_check(batch_summary([300] * T, B), 0.06, N).agrees
-    assert not repeats_check(batch_summary([300] * (T - 1) + [260], B), 0.06, N).agrees
+    assert not repeats_check(batch_summary([300] * (T - 1) + [260], B), [0.06], N).agrees
     assert dispersion_check(batch_summary(np.random.default_rng(1).binomial(N, 0.06, T).tolist(), B), 0.06, N).agrees
-    assert repeats_check(batch_summary(np.random.default_rng(1).binomial(N, 0.06, T).tolist(), B), 0.06, N).agrees
+    assert repeats_check(batch_summary(np.random.default_rng(1).binomial(N, 0.06, T).tolist(), B), [0.06], N).agrees
 
 
 def test_few_equal_batches_are_no_proof():

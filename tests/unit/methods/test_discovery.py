@@ -127,13 +127,16 @@ def test_a_name_defined_twice_is_neither_of_the_two(site):
         (method_text("odd").replace('title = "method odd"', ""), "not a method: class = 'Mine': must state title"),
         (
             method_text("odd", body="clipping = 'sharp'"),
-            "not a method: clipping = 'sharp': must be one of flat, automatic, none",
+            "not a method: clipping = 'sharp': must be among flat, automatic, none",
         ),
         (
             method_text("odd", body="clipping = 'none'"),
             "does not bound the sensitivity, so no privacy statement is possible",
         ),
-        (method_text("odd", body="calibrations = ('hoped',)"), "calibrations = ('hoped',): may hold claimed, verified"),
+        (
+            method_text("odd", body="calibrations = ('hoped',)"),
+            "calibrations = ('hoped',): must be among claimed, verified",
+        ),
         (
             method_text("odd", body="optimizer = 'adam_bc'"),
             "optimizer = 'adam_bc': is not in the contract and would be ignored. Did you mean 'build_optimizer'?",
