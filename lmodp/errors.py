@@ -101,11 +101,12 @@ class ConfigError(LmodpError, ValueError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean 'x'?`` for a misspelt name, or the list of known names."""
-    known = sorted(known)
+    known, most = sorted(known), 30
     close = difflib.get_close_matches(str(name)[:200], known, n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]!r}?"
-    return f"Known: {', '.join(known)}."
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return f"Known: {', '.join(known[:most])}{more}."
 
 
 def require(condition: bool, name: str, value: object, rule: str, remedy: str = "") -> None:

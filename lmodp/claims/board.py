@@ -26,7 +26,7 @@ WORDS = {
     "replace_one": "one example replaced",
 }
 _LONG = re.compile(r"\d+\.\d{6,}")  # a number with more digits than a reader needs
-HEADS = ("claim", "paper", "setting", "claimed ε", "δ", "proven interval", "verdict", "evidence")
+HEADS = ("claim", "verdict", "claimed ε", "proven interval", "δ", "paper", "setting", "evidence")
 CAPTION = (
     "A verdict is about formulas and code, never about people. Intervals are rounded outwards. A paper counts once. "
     "Every claim is checked by this suite, not reviewed by others, unless its page says otherwise. Files of "
@@ -83,7 +83,7 @@ def summary(records: Records) -> list[str]:
 def _table(records: Records) -> Page:
     rows = [_row(name, record, reading) for name, record in records.items() for reading in record["readings"]]
     links = [name for name, record in records.items() for _ in record["readings"]]
-    table = Table("", HEADS, rows, links=links)
+    table = Table("", HEADS, rows, links=links, sides="llrrrlll")
     return Page("All claims", CAPTION, [table], before=tuple(summary(records)))
 
 
@@ -91,12 +91,12 @@ def _row(name: str, record: Mapping[str, Any], reading: Mapping[str, Any]) -> tu
     spec, read = record["spec"], f", {reading['name']}" if reading["name"] else ""
     return (
         name,
+        reading["verdict"],
+        number(reading["epsilon"]),
+        f"[{at_least(reading['lower'], 4)}, {at_most(reading['upper'], 4)}]" if reading["routes"] else NOTHING,
+        _delta(reading["delta"]),
         f"{spec['title']} ({spec['source']})",
         f"{spec['setting']}{read} ({'as coded' if spec['about'] == 'code' else 'as described'})",
-        number(reading["epsilon"]),
-        _delta(reading["delta"]),
-        f"[{at_least(reading['lower'], 4)}, {at_most(reading['upper'], 4)}]" if reading["routes"] else NOTHING,
-        reading["verdict"],
         _evidence(reading, spec),
     )
 
@@ -107,8 +107,13 @@ def _evidence(reading: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
 
 
 def claim_page(name: str, record: Mapping[str, Any]) -> str:
-    """Return the page of a claim: numbers, routes, where each setting is written, findings, commands."""
-    spec = record["spec"]
+    """Return the page of a claim: numbers, routes, where each setting is written, findings, commands.
+
+    Args:
+        name: id; of a claim that has no record in ``results/claims/``, the path of its file.
+        record: of the claim.
+    """
+    spec, kept = record["spec"], Path(name).parent == Path()
     blocks = [
         f"# {markdown(name)}",
         f"{markdown(spec['title'])} ({markdown(spec['source'])}): {markdown(spec['setting'])}.",
@@ -120,7 +125,7 @@ def claim_page(name: str, record: Mapping[str, Any]) -> str:
         "\n".join(f"- {plain_list(place['of'])}: {_where(place)}" for place in spec["places"]),
         *_findings(spec),
         "## Check it again",
-        f"```sh\nlmodp claims check {name}\nlmodp claims show {name} --json\n```",
+        "\n".join(["```sh", f"lmodp claims check {name}", *[f"lmodp claims show {name} --json"] * kept, "```"]),
     ]
     return "\n\n".join(blocks) + "\n"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lmodp.claims.check import check_claim
 from lmodp.claims.schema import FOLDER, load_claim, readings_of
-from lmodp.errors import DamagedFile, MissingFile, nearest
+from lmodp.errors import DamagedFile, MissingFile, nearest, require
 from lmodp.records.record import input_hash, make_record, plain, read_record, write_json
 from lmodp.records.stage_table import get_stage, stage_code
 
@@ -42,7 +42,7 @@ def checked(path: Path) -> dict[str, Any]:
         MissingFile, ConfigError: as `lmodp.claims.schema.load_claim`.
     """
     claim = load_claim(path)
-    kept = record_path(path.stem) if path.resolve().parent == FOLDER.resolve() else None
+    kept = record_path(path.stem) if has_record(path) else None
     if kept and (record := kept_record(path.stem)) and not changed_since(path.stem, record):
         return record
     inputs, code = {f"claims/{path.name}": input_hash(path)}, stage_code(STAGE)
@@ -51,6 +51,11 @@ def checked(path: Path) -> dict[str, Any]:
     if kept:
         write_json(kept, record)
     return record
+
+
+def has_record(path: Path) -> bool:
+    """Whether a claim file lies where its record is kept."""
+    return path.resolve().parent == FOLDER.resolve()
 
 
 def kept_records() -> dict[str, dict[str, Any]]:
@@ -80,10 +85,12 @@ def find_claim(wanted: str) -> Path:
 
     Raises:
         MissingFile: there is none.
+        InvalidValue: it is no YAML file.
     """
     path = Path(wanted)
     if path.suffix == ".yaml":
         return path
+    require(not path.exists(), "claim", wanted, "must be a file that ends in .yaml, or the name of one in claims/")
     found = FOLDER / f"{wanted}.yaml"
     if not found.is_file():
         raise MissingFile(f"claim = {wanted!r}: is not there. {nearest(wanted, [item.stem for item in claim_files()])}")

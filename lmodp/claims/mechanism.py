@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # The orders of the widespread RDP accountants (TensorFlow Privacy, Opacus and what was derived from them).
 CUSTOMARY_ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(12, 64))
 _PRECISION = 1e-5  # of the logarithm of a noise scale
-_STRIDE, _LARGEST = 0.2, 12.0  # of the same
+_STRIDE, _SMALLEST, _LARGEST = 0.2, -4.0, 12.0  # of the same; the library takes minutes below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,10 +141,13 @@ def _scale_by_code(accountant: str, target: float, **run: Any) -> float:
     low = high = math.log(_scale_by_code("rdp", target, **run)) if accountant == "pld" else 0.0
     while excess(high) > 0 and high < _LARGEST:
         high += _STRIDE
-    while excess(low) < 0:
+    while excess(low) < 0 and low > _SMALLEST:
         low -= _STRIDE
-    if high >= _LARGEST:
-        raise Unsupported(f"noise.by_code.epsilon = {target!r}: this accountant reaches it with no scale")
+    if high >= _LARGEST or low <= _SMALLEST:
+        least, most = math.exp(_SMALLEST), math.exp(_LARGEST)
+        raise Unsupported(
+            f"noise.by_code.epsilon = {target:g}: this accountant has it at no scale from {least:.2g} to {most:.2g}"
+        )
     return math.exp(brentq(excess, low, high, xtol=_PRECISION))
 
 

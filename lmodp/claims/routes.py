@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from lmodp.accounting.neighbours import group_epsilon, replaced_interval
+from lmodp.accounting.neighbours import group_epsilon, group_interval, replaced_interval
 from lmodp.accounting.shuffling import epoch_counts, shuffled_interval
 from lmodp.accounting.verified import verified_run
 from lmodp.auditing.bounds import bound_from_scores
@@ -23,7 +23,7 @@ from lmodp.mechanisms import Gaussian, Noise
 LIBRARY = "dp-accounting, privacy loss distribution"
 _TRIALS, _MOST_DRAWS = 100_000, 100_000_000
 _COORDINATES = 16
-_COARSE = 2e-3
+_COARSE = 2e-3  # of groups: each loss of a mixture is a root, which takes a hundred times as long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,7 @@ class Route:
         name, how: of the route, for readers.
         lower, upper: bounds of epsilon of the whole run.
         proven: whether the ends count for the verdict; others are a second opinion and must not contradict. The
-            library's count only where the suite has none of its own (groups, further releases): the rounding of its
-            Fourier transforms is not bounded here.
+            library's by Fourier transforms never count: their rounding is not bounded here.
         confidence: probability of at least which a sampled lower end holds.
     """
 
@@ -61,7 +60,7 @@ def routes_of(asked: Mechanism) -> list[Route]:
         # The sum moves by up to 2: two examples change places with the one that leaves a fixed-size batch.
         halved = asked.weak.scaled(0.5), asked.strong.scaled(0.5)
         asked = replace(asked, weak=halved[0], strong=halved[1], adjacency="add_or_remove_one")
-    second = replace(library_route(asked), proven=False) if gaussian else audit_route(asked)
+    second = library_route(asked) if gaussian else audit_route(asked)
     return [suite_route(asked), *([] if gaussian else [renyi_route(asked)]), second]
 
 
@@ -72,15 +71,14 @@ def _gaussian_routes(asked: Mechanism, replaced: bool) -> list[Route]:
         parts += [f"group_size = {asked.group_size}", f"further = {len(asked.further)}"]
         raise Unsupported(f"{', '.join(parts)}: no sound bound is known here for these together")
     if asked.further:
-        return [library_route(asked), library_renyi_route(asked)]
+        return [parts_route(asked), library_renyi_route(asked), library_route(asked)]
     if asked.group_size > 1:
-        return [library_route(asked), group_chain_route(asked, asked.group_size)]
+        return [group_route(asked), library_route(asked)]
     if asked.sampler == "shuffled":
         return [shuffled_route(asked), epochs_route(asked)]
     if asked.sampler == "fixed_size":
         return [replaced_route(asked), library_renyi_route(asked)]
-    # The library takes its pair of mixtures to dominate; no proof is known here, so it is a second opinion.
-    return [replaced_route(asked), group_chain_route(asked, 2), replace(library_route(asked), proven=False)]
+    return [replaced_route(asked), chain_route(asked), library_route(asked)]
 
 
 def suite_route(asked: Mechanism) -> Route:
@@ -114,19 +112,39 @@ def library_route(asked: Mechanism) -> Route:
         _by_library(_releases(asked, noise), delta, upper=end, group=size, adjacency=asked.adjacency)
         for noise, end in ((asked.strong, False), (asked.weak, True))
     )
-    return Route(name=LIBRARY, how="connected dots above, buckets rounded down below", lower=lower, upper=upper)
+    how = "connected dots above, buckets rounded down below"
+    return Route(name=LIBRARY, how=how, lower=lower, upper=upper, proven=False)
 
 
-def group_chain_route(asked: Mechanism, size: int) -> Route:
-    """Return the upper end for several changes from that for one: a replacement is a removal and an addition."""
+def group_route(asked: Mechanism) -> Route:
+    """Return both ends where several examples are added or removed."""
+    lower, upper = (
+        group_interval(_gaussian(noise), size=asked.group_size, **asked.run) for noise in (asked.strong, asked.weak)
+    )
+    how = f"privacy loss on a lattice, {asked.group_size} examples"
+    return Route(name="lmodp, groups", how=how, lower=lower.lower, upper=_finite(upper.upper))
+
+
+def parts_route(asked: Mechanism) -> Route:
+    """Return the largest lower end of one kind of releases alone: the others only add to it."""
+    delta = asked.run["delta"]
+    lower = [
+        verified_run(Gaussian(std=std), full=True, sampling_rate=rate, steps=steps, delta=delta).lower
+        for std, rate, steps in _releases(asked, asked.strong)
+    ]
+    return Route(name="lmodp, verified", how="one kind of releases alone", lower=max(lower), upper=None)
+
+
+def chain_route(asked: Mechanism) -> Route:
+    """Return the upper end for a replacement from that for one change: it is a removal and an addition."""
 
     rate, steps = asked.run["sampling_rate"], asked.run["steps"]
 
     def one(delta: float) -> float:
         return verified_run(asked.weak, full=True, sampling_rate=rate, steps=steps, delta=delta).upper
 
-    found = group_epsilon(one, size=size, delta=asked.run["delta"])
-    return Route(name="lmodp, chain", how=f"{size} additions or removals, one by one", lower=None, upper=_finite(found))
+    found = group_epsilon(one, size=2, delta=asked.run["delta"])
+    return Route(name="lmodp, chain", how="a removal, then an addition", lower=None, upper=_finite(found))
 
 
 def replaced_route(asked: Mechanism) -> Route:
@@ -208,12 +226,11 @@ def _by_library(
 
     settings: dict[str, Any] = {
         "pessimistic_estimate": upper,
-        "value_discretization_interval": _interval(sum(steps for *_, steps in releases), upper),
+        "value_discretization_interval": max(1.0, group / min(std for std, *_ in releases) / 2) ** 2  # of large losses
+        * (_COARSE if group > 1 else _interval(sum(steps for *_, steps in releases), upper)),
         "use_connect_dots": upper,
     }
     composed = []
-    if group > 1:  # each loss of a mixture is a root, which takes a hundred times as long
-        settings["value_discretization_interval"] = _COARSE
     for std, rate, steps in releases:
         if group == 1:
             relation = NeighboringRelation[adjacency.upper()]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lmodp.errors import ConfigError, Fault, nearest
-from lmodp.grid.config import read_yaml, validated
+from lmodp.grid.config import key_path, read_yaml, validated
 from lmodp.grid.sections import Section
 from lmodp.grid.types import Commit, Count, Name, Number, Positive, Probability
 from lmodp.mechanisms import PUBLISHED, noise_from_dict
@@ -111,6 +111,8 @@ class NoiseSpec(Section):
             raise ValueError("needs by_code with origin code, and only then")
         if self.by_code is not None and self.family != "gaussian":
             raise ValueError("by_code is known for gaussian noise only")
+        if self.rounded_to and self.rounded_to >= 2 * (self.noise_multiplier or 0):
+            raise ValueError("has rounded_to, the unit of the last digit, at twice noise_multiplier or above")
         return self
 
     @field_validator("point")
@@ -159,6 +161,9 @@ class RunSpec(Section):
             raise ValueError("gives sampling_rate beside dataset_size and batch_size. Leave it out")
         if self.dataset_size and self.batch_size and self.batch_size > self.dataset_size:
             raise ValueError("has a batch larger than the data set")
+        whole = self.batch_size == self.dataset_size or None in (self.batch_size, self.dataset_size)
+        if self.sampler == "full_batch" and not (whole and self.sampling_rate in (None, 1)):
+            raise ValueError("has full batches that are smaller than the data set")
         return self
 
 
@@ -216,12 +221,14 @@ class Claim(Section):
 
 
 REMEDIES = {
+    "paper": "Give a key in lower-case letters, digits and underscores.",
     "commit": "Give the 40 digits of the commit.",
     "repository": "Give owner/name.",
     "date": "Give YYYY-MM-DD, in quotes.",
 }
 
 
+_FIXED = {*Claim.model_fields} - {"claimed", "release", "noise", "run", "further", "checks"}  # in each reading
 # What the template says before anybody has written a claim into it.
 PLACEHOLDERS = {
     "the paper's title", "arXiv 0000.00000", "model, data set and row, in one line", "table 0", "owner/name", "0" * 40,
@@ -239,13 +246,14 @@ def load_claim(path: Path | str) -> Claim:
     claim = validated(Claim, values, source=str(path), remedies=REMEDIES)
     faults = [*_faults(claim), *_faults_of_file(claim, Path(path))]
     plain = {key: item for key, item in values.items() if key != "readings"}
-    for place, reading in enumerate(claim.readings):
+    for place, reading in enumerate(claim.readings, 1):
         try:
             changed = validated(Claim, merged(plain, reading.changes), source=str(path), remedies=REMEDIES)
             found = [fault for fault in _faults(changed) if fault not in faults]
         except ConfigError as error:
             found = list(error.faults)
-        faults += [replace(fault, name=f"readings.{place}: {fault.name}") for fault in found]
+        found += [Fault(key, "...", "is not for a reading to change") for key in sorted({*reading.changes} & _FIXED)]
+        faults += [replace(fault, name=f"readings #{place}: {fault.name}") for fault in found]
     if faults:
         raise ConfigError(str(path), faults)
     return claim
@@ -270,21 +278,21 @@ def _faults_of_file(claim: Claim, path: Path) -> Iterator[Fault]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Fault("readings", name, "is the name of two readings", "Give each its own.")
     known = [item.stem for folder in {path.parent, FOLDER} for item in folder.glob("*.yaml")]
-    for place, name in enumerate(claim.see):
+    for place, name in enumerate(claim.see, 1):
         if name not in known:
-            yield Fault(f"see.{place}", name, "is no claim", nearest(name, known) if known else "")
+            yield Fault(f"see #{place}", name, "is no claim", nearest(name, known) if known else "")
     for key, value in _leaves(claim.model_dump(exclude_unset=True)):
         if value in PLACEHOLDERS:
             yield Fault(key, value, "is the template's own text", "Write what the source says.")
 
 
-def _leaves(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(values: Any, *path: Any) -> Iterator[tuple[str, Any]]:
     """Yield each plain value with the path to it."""
     if isinstance(values, Mapping | list):
         for key, item in values.items() if isinstance(values, Mapping) else enumerate(values):
-            yield from _leaves(item, f"{name}.{key}" if name else str(key))
+            yield from _leaves(item, *path, key)
     else:
-        yield name, values
+        yield key_path(path), values
 
 
 def readings_of(claim: Claim) -> dict[str, Claim]:

@@ -201,7 +201,10 @@ def config_of(grid: Path) -> Config:
         MissingFile: there is none.
         ConfigError: the configuration is faulty.
     """
-    return _load(Path("config") / f"{grid.resolve().name}.yaml" if grid.is_dir() else grid)
+    path = Path("config") / f"{grid.resolve().name}.yaml" if grid.is_dir() else grid
+    if grid.is_dir() and not path.is_file():
+        raise MissingFile(str(Fault("grid", str(grid), f"is the results folder of no grid: {path} is not there")))
+    return _load(path)
 
 
 def _load(grid: Path) -> Config:
@@ -223,7 +226,9 @@ def read_results(grid: Path) -> tuple[Path, dict[str, Any]]:
     root = results_folder(grid)
     path = root / "tables" / "results.json"
     if not path.is_file():
-        remedy = f"Run the grid first: {typed('snakemake')} --configfile {grid if grid.is_file() else 'THE_GRID.yaml'}"
+        config = grid if grid.is_file() else Path("config") / f"{root.resolve().name}.yaml"
+        remedy = f"Run the grid first: {typed('snakemake')} --configfile {config}"
+        remedy = remedy if config.is_file() else f"There is no grid {config} that fills {root}."
         raise MissingFile(str(Fault("results", str(path), "is not there", remedy)))
     return root, read_record(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -39,16 +40,16 @@ def run(arguments: argparse.Namespace) -> int:
 def _new(arguments: argparse.Namespace) -> int:
     from lmodp.claims.schema import FOLDER
 
-    paper, hyphen, row = arguments.name.partition("-")
-    known = paper.isidentifier() and paper.islower() and bool(hyphen and row)
-    rule = "must be <paper>-<row>, with the paper in lower-case letters, digits and underscores"
-    require(known, "name", arguments.name, rule, "For example my_paper-sst2-eps3.")
+    known = re.fullmatch(r"[a-z][a-z0-9_]*-\w[\w-]*", arguments.name, re.ASCII)
+    rule = "must be <paper>-<row> in letters, digits, underscores and hyphens, with the paper in lower-case letters"
+    require(known is not None, "name", arguments.name, rule, "For example my_paper-sst2-eps3.")
     path = FOLDER / f"{arguments.name}.yaml"
     if not FOLDER.is_dir():
         raise MissingFile(f"folder = {str(FOLDER)!r}: does not exist. Work in a checkout of the suite.")
     if path.exists():
         raise InvalidValue(f"name = {arguments.name!r}: is already used. Choose another name.")
-    path.write_text(TEMPLATE.read_text(encoding="utf-8").replace("PAPER", paper), encoding="utf-8")
+    text = TEMPLATE.read_text(encoding="utf-8").replace("PAPER", arguments.name.partition("-")[0])
+    path.write_text(text, encoding="utf-8")
     print(f"wrote {near(path)}\n1. Fill it in: claims/README.md explains every key.")
     print(f"2. Check it: {typed('lmodp')} claims check {near(path)}")
     return 0
@@ -58,10 +59,11 @@ def _check(arguments: argparse.Namespace) -> int:
     import logging
 
     from lmodp.claims.board import claim_page, write_board
-    from lmodp.claims.desk import checked, claim_files, find_claim, kept_records
+    from lmodp.claims.desk import checked, claim_files, find_claim, has_record, kept_records
 
     logging.getLogger("absl").setLevel(logging.ERROR)  # the library tells of orders that it leaves out
     every = arguments.claims == ["all"]
+    require(every or "all" not in arguments.claims, "claims", arguments.claims, "name all, or some", "Leave one out.")
     paths, faulty = claim_files() if every else arguments.claims, []
     for given in paths:
         start = time.monotonic()
@@ -74,8 +76,9 @@ def _check(arguments: argparse.Namespace) -> int:
             faulty.append(str(given))
             print(error, file=sys.stderr, flush=True)
             continue
-        text = _line(path.stem, record) if len(paths) > 1 else claim_page(path.stem, record)
-        print(text, f"({time.monotonic() - start:.0f} s)", flush=True)
+        name = path.stem if has_record(path) else str(path.resolve())
+        seconds = f" ({time.monotonic() - start:.0f} s)"
+        print(claim_page(name, record) if len(paths) == 1 else _line(path.stem, record) + seconds, flush=True)
     if faulty:
         print(f"not checked: {', '.join(faulty)}{'. The board is left as it was' * every}", file=sys.stderr)
     elif every:

@@ -220,7 +220,7 @@ def _separator(text: str, columns: Columns) -> str:
 def _parsed(text: str, place: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedFile(f"{place}: is not valid JSON ({error}). Repair it or fetch the file again.") from None
 
 

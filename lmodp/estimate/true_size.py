@@ -18,6 +18,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     PretrainedConfig,
 )
+from transformers.utils import logging
 
 from lmodp.errors import Unsupported
 from lmodp.estimate.shapes import known_config
@@ -52,6 +53,7 @@ def true_config(card: ModelCard, *, layers: int | None = None) -> PretrainedConf
     Raises:
         Unsupported: only its weights' own configuration is known.
     """
+    logging.set_verbosity_error()  # it warns of special tokens beyond a small vocabulary, which play no part here
     values = known_config(card)
     depth = {} if layers is None else {"num_hidden_layers": layers}
     return AutoConfig.for_model(card.architecture, **{**values, **depth})

@@ -9,7 +9,8 @@ value, rule and remedy.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -74,7 +75,7 @@ def read_yaml(path: Path | str, name: str, remedy: str) -> Any:
         raise MissingFile(f"{name} = {given}: cannot be read ({reason}). {remedy}") from None
     try:
         return _UniqueKeys(text).get_single_data()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(str(path), [Fault("file", str(path), f"is not valid YAML ({error})")]) from None
 
 
@@ -105,7 +106,12 @@ def validated(top: type[T], values: Any, *, source: str, remedies: Mapping[str, 
     try:
         return top.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(source, [_fault(item, top, remedies) for item in error.errors()]) from None
+        found: dict[str, Fault] = {}
+        for item in error.errors():
+            fault = _fault(item, top, remedies)
+            same = found.get(fault.name)  # a value that fits no branch of a union: one rule a branch
+            found[fault.name] = replace(fault, rule=f"{same.rule}, or {fault.rule}") if same else fault
+        raise ConfigError(source, found.values()) from None
 
 
 def schema() -> dict[str, Any]:
@@ -115,7 +121,7 @@ def schema() -> dict[str, Any]:
 
 def _fault(item: Any, top: type[Section], remedies: Mapping[str, str]) -> Fault:
     path = [part for part in item["loc"] if not _is_branch(part)]
-    name = ".".join(map(str, path))
+    name = key_path(path if item["loc"][-1:] != ("[key]",) and item["type"] != "invalid_key" else list(map(str, path)))
     if item["type"] == "extra_forbidden":
         return Fault(name, item["input"], "unknown key", nearest(str(path[-1]), _keys_at(path[:-1], top)))
     if item["type"] == "missing":
@@ -125,7 +131,7 @@ def _fault(item: Any, top: type[Section], remedies: Mapping[str, str]) -> Fault:
             f"Add it to the file; write {path[-1]}: null if it is not printed." if unknown else "Add it to the file."
         )
         return Fault(name, None, "is required", remedy)
-    rule = item["msg"].removeprefix("Value error, ")
+    rule = item["msg"].removeprefix("Value error, ").removesuffix(".")
     key = next((part for part in reversed(path) if isinstance(part, str)), "")
     remedy = remedies.get(key, "")
     if item["type"] == "model_type" and not remedy:
@@ -134,6 +140,11 @@ def _fault(item: Any, top: type[Section], remedies: Mapping[str, str]) -> Fault:
         close = nearest(str(item["input"]), re.findall("'([^']*)'", item["ctx"]["expected"]))
         remedy = close if close.startswith("Did") else ""
     return Fault(name, item["input"], rule[0].lower() + rule[1:], remedy)
+
+
+def key_path(path: Sequence[Any]) -> str:
+    """Return the path to a value, as a reader counts: ``places #1.paper`` is in the first of the places."""
+    return "".join(f" #{part + 1}" if isinstance(part, int) else f".{part}" for part in path).lstrip(". ") or "file"
 
 
 def _is_branch(part: Any) -> bool:

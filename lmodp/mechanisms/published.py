@@ -116,7 +116,7 @@ def _from_file(path: Path) -> Noise:
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedFile(str(Fault("noise", str(path), f"is not JSON: {error}"))) from error
     nested = isinstance(values, dict) and "family" not in values and isinstance(values.get("noise"), dict)
     return noise_from_dict(values["noise"] if nested else values)

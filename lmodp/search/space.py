@@ -124,7 +124,7 @@ def load_space(source: str | Path | Mapping[str, Any]) -> SearchSpace:
         raise MissingFile(str(Fault("space", str(source), "is neither 'published' nor a file")))
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedFile(str(Fault("space", str(path), f"is not JSON: {error}"))) from error
     return _space(path.name, values)
 

@@ -1,12 +1,13 @@
 """Replaced examples, batches of a fixed size, shuffled batches and groups, against integrals that share no code."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
-from lmodp.accounting.neighbours import both_directions, group_epsilon, replaced_interval
+from lmodp.accounting.neighbours import both_directions, group_epsilon, group_interval, replaced_interval
 from lmodp.accounting.shuffling import shuffled_interval
 from lmodp.mechanisms import Gaussian
 
@@ -93,6 +94,29 @@ def test_a_group_is_bounded_by_its_chain():
     )
     exact = both_directions(Gaussian(std=10.0), delta=1e-6, **run).lower
     assert exact < chain < 1.5 * exact
+
+
+@pytest.mark.parametrize(("std", "rate", "size"), [(1.3, 0.05, 2), (3.0, 0.4, 5), (0.4, 0.01, 3)])
+def test_one_step_of_a_group_is_what_the_binomial_mixture_gives(std, rate, size):
+    weights = dict(enumerate(binom.pmf(range(size + 1), size, rate)))
+    exact = epsilon_of(law(weights, std), law({0.0: 1.0}, std), 1e-4)
+    found = group_interval(Gaussian(std=std), size=size, sampling_rate=rate, steps=1, delta=1e-4)
+    assert found.lower <= exact * (1 + 1e-6) and exact <= found.upper * (1 + 1e-6)
+    assert found.lower > 0.999 * exact and found.upper < 1.001 * exact
+
+
+def test_many_steps_of_a_group_of_one_are_those_of_one_example():
+    for std, run in ((1.0, {"sampling_rate": 0.02, "steps": 2000}), (30.0, {"sampling_rate": 1.0, "steps": 7})):
+        one, group = (
+            made(Gaussian(std=std), delta=1e-5, **run) for made in (both_directions, partial(group_interval, size=1))
+        )
+        assert group.lower <= one.upper and one.lower <= group.upper < 1.001 * one.lower
+
+
+def test_rounding_of_the_sticks_counts_as_infinite_loss():
+    """The bound of a step is 0 at this noise, up to rounding; so is delta of a step that a million of them may take."""
+    run = {"sampling_rate": 0.5, "delta": 1e-14, "fixed_size": True}
+    assert replaced_interval(Gaussian(std=1e4), steps=2**20, **run).upper == math.inf
 
 
 @pytest.mark.parametrize(("std", "rate"), [(0.02, 0.5), (1e4, 1e-6), (0.3, 1e-5)])

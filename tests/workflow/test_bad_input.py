@@ -13,7 +13,7 @@ from tests.workflow.conftest import ROOT, Workflow
     ("change", "message"),
     [
         (lambda values: values["experiments"]["head"]["training"].update(clipnorm=1), "Did you mean 'clip_norm'?"),
-        (lambda values: values["privacy"].update(epsilon=[0]), "privacy.epsilon.0 = 0"),
+        (lambda values: values["privacy"].update(epsilon=[0]), "privacy.epsilon #1 = 0"),
         (lambda values: values.update(methods=["gauss"]), "unknown method"),
     ],
 )

@@ -73,6 +73,7 @@ class Table:
         rows: one text per column; `Bold` ones stand out.
         values: the value by which each place is sorted, if that is not its text.
         links: for each row, the id of its cell, if it has one.
+        sides: in text formats the side of each column, "l" or "r"; empty: the first left, the others right.
     """
 
     title: str
@@ -80,6 +81,7 @@ class Table:
     rows: Sequence[tuple[str, ...]]
     values: Sequence[tuple[Any, ...]] | None = None
     links: Sequence[str] | None = None
+    sides: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _markdown_page(page: Page) -> str:
 
 
 def _markdown_table(table: Table) -> list[str]:
-    rule = [":---" if number == 0 else "---:" for number in range(len(table.heads))]
+    rule = [":---" if side == "l" else "---:" for side in table.sides or f"l{'r' * (len(table.heads) - 1)}"]
     heads, *rows = ([markdown(text) for text in line] for line in (table.heads, *table.rows))
     return [f"| {' | '.join(line)} |" for line in (heads, rule, *rows)]
 

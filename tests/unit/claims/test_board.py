@@ -127,8 +127,20 @@ def test_a_faulty_claim_is_told_and_the_others_are_checked(checkout, capsys):
     assert not BOARD.exists()
 
 
+def test_a_claim_elsewhere_is_checked_without_a_record_and_what_is_none_is_told(checkout, capsys):
+    elsewhere = Path("own/mine-few.yaml")
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(Path("claims/mine-few.yaml").read_text().replace("epsilon: 3", "epsilon: 0.001"))
+    assert check(str(elsewhere)) == 0 and not desk.RESULTS.exists()
+    page = capsys.readouterr().out
+    assert f"lmodp claims check {elsewhere.resolve()}" in page and "claims show" not in page
+    for asked, word in ((["own"], "ends in .yaml"), (["all", "mine-few"], "name all, or some")):
+        with pytest.raises(InvalidValue, match=word):
+            check(*asked)
+
+
 def test_a_new_claim_takes_no_name_that_is_used_or_says_nothing(checkout):
-    for name in ("mine-few", "mine", "Mine-row", "mine-"):
+    for name in ("mine-few", "mine", "Mine-row", "mine-", "ü-row", "mine-a/b", "mine-a b", "mine-..", "mine-a.yaml"):
         with pytest.raises(InvalidValue, match="name = "):
             command.run(argparse.Namespace(what="new", name=name))
 

@@ -45,7 +45,7 @@ def test_the_template_is_a_claim_that_says_nothing_yet(tmp_path, values):
 def test_what_the_template_says_of_itself_is_no_claim(tmp_path):
     with pytest.raises(ConfigError, match="6 faults") as caught:
         load_claim(written(tmp_path, yaml.safe_load(TEMPLATE.read_text().replace("PAPER", "mine"))))
-    for name in ("title", "source", "setting", "places.0.paper", "places.1.repository", "places.1.commit"):
+    for name in ("title", "source", "setting", "places #1.paper", "places #2.repository", "places #2.commit"):
         assert f"  {name} = " in str(caught.value)
     assert str(caught.value).count("is the template's own text") == 6
 
@@ -55,20 +55,26 @@ def test_what_the_template_says_of_itself_is_no_claim(tmp_path):
     [
         (("run", "batchsize"), 5, ["run.batchsize = 5", "unknown key", "Did you mean 'batch_size'?"]),
         (("claimed", "epsilon"), 0, ["claimed.epsilon = 0", "greater than 0"]),
-        (("release", "numbers"), "all", ["release.numbers", "'many'"]),
+        (("release", "numbers"), "all", ["1 fault", "release.numbers", "valid integer, or input should be 'many'."]),
+        (("release", "numbers"), 0, ["1 fault", "equal to 1, or input should be 'many'."]),
+        (("run", "sampler"), "full_batch", ["run = ", "full batches that are smaller than the data set"]),
+        (("noise", "rounded_to"), 2.2, ["noise = ", "at twice noise_multiplier or above"]),
+        (("paper",), "Mine", ["paper = 'Mine'", "Give a key in lower-case letters"]),
+        (("readings",), [{"name": "one", "changes": {"title": "x"}}], ["readings #1: title", "not for a reading to"]),
+        (("readings",), [{"name": "one", "changes": {"readings": []}}], ["readings #1: readings", "not for a reading"]),
         (("run", "epochs"), 3, ["run = ", "gives steps and epochs. Leave one out"]),
         (("run", "batch_size"), 70000, ["run = ", "batch larger than the data set"]),
         (("noise",), {"origin": "printed"}, ["noise = ", "needs one of noise_multiplier, point, law and by_code"]),
         (("noise",), {"origin": "printed", "point": "lmo-0.4"}, ["noise.point = 'lmo-0.4'", "no published point"]),
         (("noise",), {"origin": "printed", "law": {"family": "cauchy"}}, ["noise.law", "is not a noise family"]),
         (("noise",), {"origin": "code", "noise_multiplier": 1}, ["noise = ", "by_code with origin code"]),
-        (("places",), [{"of": ["noise"], "path": "a.py"}], ["places.0", "names no place"]),
+        (("places",), [{"of": ["noise"], "path": "a.py"}], ["places #1 = ", "names no place"]),
         (("places",), [{"of": ["noise"], "paper": "table 1"}], ["places = ", "lacks batch_size,", "Say where"]),
         (("paper",), "yours", ["paper = 'yours'", "must begin the name of the file"]),
         (("title",), None, ["title = None", "valid string"]),
         (("noise",), 1.3, ["noise = 1.3: must be a section of keys: origin, family, noise_multiplier,"]),
-        (("places",), [{"of": ["nose"], "paper": "table 1"}], ["places.0.of.0 = 'nose'", "Did you mean 'noise'?"]),
-        (("see",), ["mine-raw"], ["see.0 = 'mine-raw': is no claim. Did you mean 'mine-row'?"]),
+        (("places",), [{"of": ["nose"], "paper": "table 1"}], ["places #1.of #1 = 'nose'", "Did you mean 'noise'?"]),
+        (("see",), ["mine-raw"], ["see #1 = 'mine-raw': is no claim. Did you mean 'mine-row'?"]),
         (("claimed",), {"epsilon": 3.42, "delta": 1e-5, "rounded_to": 0.1}, ["may be at most 0.01, the last digit"]),
         (("claimed",), {"epsilon": 20, "delta": 1e-5, "rounded_to": 10}, ["may be at most 1, the last digit"]),
     ],
@@ -90,8 +96,8 @@ def test_the_faults_of_all_readings_are_told_at_once_and_name_the_reading(tmp_pa
         load_claim(written(tmp_path, values))
     for part in (
         "readings = 'one': is the name of two readings",
-        "readings.0: run.step = 5: unknown key. Did you mean 'steps'",
-        "readings.2: claimed.adjacency = 'replace'",
+        "readings #1: run.step = 5: unknown key. Did you mean 'steps'",
+        "readings #3: claimed.adjacency = 'replace'",
     ):
         assert part in str(caught.value)
 

@@ -37,6 +37,8 @@ def test_summary_fits_a_terminal_and_names_the_places(folder, tmp_path, capsys):
     (folder / "tables/results.json").unlink()
     assert main(["summary", "--configfile", str(tmp_path / "grid.yaml")]) == 2
     assert "Run the grid first" in capsys.readouterr().err
+    assert main(["summary", str(tmp_path)]) == 2
+    assert f"There is no grid config/{tmp_path.name}.yaml that fills" in capsys.readouterr().err
 
 
 def test_every_command_takes_a_results_folder_and_a_configuration_alike(folder, tmp_path, monkeypatch, capsys):
@@ -61,7 +63,8 @@ def test_every_command_takes_a_results_folder_and_a_configuration_alike(folder, 
         assert by_folder[0] in (0, 1) and by_folder[1]
     assert main(["show", "config/smok.yaml"]) == 2
     assert "is neither a results folder nor a configuration. Did you mean" in capsys.readouterr().err
-    assert main(["plan", str(tmp_path)]) == 2, "a folder that no configuration fills"
+    assert main(["plan", str(tmp_path)]) == 2
+    assert "is the results folder of no grid: config/" in capsys.readouterr().err
 
 
 def test_readme_replaces_only_its_block(folder, tmp_path, capsys):

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lmodp.errors import ConfigError, MissingFile
+from lmodp.errors import ConfigError, DamagedFile, MissingFile
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config, load_config, schema
+from lmodp.mechanisms import load_noise
+from lmodp.search.space import load_space
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -38,11 +40,17 @@ def test_yaml_1_1_reads_1e_minus_10_as_text_and_we_do_not(values):
     ("path", "value", "parts"),
     [
         (("privcy",), {}, ["privcy", "unknown key", "Did you mean 'privacy'?"]),
-        (("privacy", "epsilon"), [0], ["privacy.epsilon.0 = 0", "greater than 0", "positive target"]),
-        (("privacy", "epsilon"), [-0.3], ["privacy.epsilon.0 = -0.3", "greater than 0"]),
-        (("privacy", "delta"), [1.0], ["privacy.delta.0 = 1.0", "less than 1"]),
-        (("privacy", "delta"), [0], ["privacy.delta.0 = 0", "greater than 0"]),
-        (("privacy", "calibrations"), ["verifyed"], ["privacy.calibrations.0 = 'verifyed'", "'claimed' or 'verified'"]),
+        (("privacy", "epsilon"), [0], ["privacy.epsilon #1 = 0", "greater than 0", "positive target"]),
+        (("privacy", "epsilon"), [-0.3], ["privacy.epsilon #1 = -0.3", "greater than 0"]),
+        (("privacy", "epsilon"), [3, "x"], ["privacy.epsilon #2 = 'x'", "valid number"]),
+        (("local_files",), {1: {}}, ["local_files.1 = 1", "valid string"]),
+        (("privacy", "delta"), [1.0], ["privacy.delta #1 = 1.0", "less than 1"]),
+        (("privacy", "delta"), [0], ["privacy.delta #1 = 0", "greater than 0"]),
+        (
+            ("privacy", "calibrations"),
+            ["verifyed"],
+            ["privacy.calibrations #1 = 'verifyed'", "'claimed' or 'verified'"],
+        ),
         (("methods",), ["gausian"], ["methods = 'gausian'", "unknown method", "Did you mean 'gaussian'?"]),
         (
             ("experiments", "head", "dataset"),
@@ -116,9 +124,21 @@ def test_all_faults_are_collected(values):
 def test_a_missing_file_and_a_broken_one(tmp_path):
     with pytest.raises(MissingFile, match="is not there. The grids are in config/"):
         load_config(tmp_path / "none.yaml")
-    (tmp_path / "broken.yaml").write_text("grid: [")
-    with pytest.raises(ConfigError, match="is not valid YAML"):
-        load_config(tmp_path / "broken.yaml")
+    for text, rule in (
+        ("grid: [", "is not valid YAML"),
+        ("[" * 5000, "not valid YAML .maximum rec"),
+        ("", "file = None: must be"),
+    ):
+        (tmp_path / "broken.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=rule):
+            load_config(tmp_path / "broken.yaml")
+
+
+@pytest.mark.parametrize("read", [load_noise, load_space])
+def test_a_file_that_is_nested_too_deeply_is_damaged(tmp_path, read):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(DamagedFile, match="is not JSON: maximum recursion"):
+        read(tmp_path / "deep.json")
 
 
 def test_the_written_schema_is_the_types(values):
