@@ -45,7 +45,6 @@ lint: setup
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/python workflow/lint.py
 
-# The documentation site, build/docs/index.html: a broken link or an unknown page is an error.
 # All published claims: records, the board and a page for each. Three minutes from nothing.
 claims: setup
 	$(BIN)/lmodp claims check all
@@ -57,6 +56,7 @@ check-claims: setup
 		name=$$(basename $$claim .yaml); rm -f results/claims/$$name.json; $(BIN)/lmodp claims check $$claim || exit 1; done
 	git diff --exit-code -G'"verdict"' -- results/claims
 
+# The documentation site, build/docs/index.html: a broken link or an unknown page is an error.
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: setup
 	$(BIN)/mkdocs build --strict --quiet

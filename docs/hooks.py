@@ -153,14 +153,15 @@ def command_line() -> str:
 def records() -> str:
     """The fields of every record, from their declarations."""
     parts = ["# Fields of records", fields.__doc__ or ""]
-    parts += ["## Every record", _fields(fields.EVERY_RECORD), "## Every line of a run", _fields(fields.EVERY_LINE)]
-    for stage, declared in fields.RECORDS.items():
-        parts += [f"## {stage}", f"`{get_stage(stage).files['record']}`", _fields(declared)]
-        parts += ["Each line of a run:", _fields(fields.LINES[stage])] if stage in fields.LINES else []
+    parts += ["## Every record", _fields(fields.EVERY), "## Every line of a run", _fields(fields.EVERY, line=True)]
+    for stage in fields.stages():
+        parts += [f"## {stage}", f"`{get_stage(stage).files['record']}`", _fields(stage)]
+        parts += ["Each line of a run:", _fields(stage, line=True)] if stage in fields.stages(line=True) else []
     return "\n\n".join(parts) + "\n"
 
 
-def _fields(declared: fields.Fields) -> str:
+def _fields(stage: str, *, line: bool = False) -> str:
+    declared = fields.fields_of(stage, line=line, own=True)
     rows = [f"| `{path}` | {field.type} | {field.meaning} | {field.mark} |" for path, field in declared.items()]
     return "\n".join(["| field | type | meaning | mark |", "| --- | --- | --- | --- |", *rows])
 

@@ -1,11 +1,10 @@
 """The command line ``lmodp COMMAND``: each command is a module of ``lmodp/commands``.
 
-A command's module is imported only when the command is called, and imports what computes only when it runs, so that
-help and refused arguments come at once. Errors with a message for the user are printed without a traceback; the exit
+A command's module has two functions: ``configure`` declares its arguments, ``run`` does the work and returns the exit
+status. It is imported only when the command is called, and imports what computes only when it runs, so that help and
+refused arguments come at once. Errors with a message for the user are printed without a traceback; the exit
 status is then 2.
 """
-
-from __future__ import annotations
 
 import argparse
 import importlib

@@ -1,12 +1,9 @@
 """Errors that a user can cause, with messages that say what to do.
 
 Every message has four parts: the name of the thing, its value, the rule that it
-breaks and the remedy. The command line prints such a message without a traceback
-and exits with status 2. Any exception that is not an ``LmodpError`` is a defect of
-the suite and keeps its traceback.
+breaks and the remedy. The command line prints such a message without a traceback and exits with status 2. Any exception
+that is not an ``LmodpError`` is a defect of the suite and keeps its traceback.
 """
-
-from __future__ import annotations
 
 import difflib
 import errno

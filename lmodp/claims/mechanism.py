@@ -75,7 +75,9 @@ def mechanism_of(claim: Claim) -> Mechanism:
     assert claim.noise and claim.claimed.delta is not None and sampler
     length = release.sensitivity * math.sqrt(release.a_step)
     weak, strong = (noise.scaled(1 / length) for noise in _noises(claim.noise))
-    rate = 1.0 if sampler == "full_batch" else run.sampling_rate or run.batch_size / run.dataset_size  # type: ignore[operator]
+    rate = 1.0
+    if sampler != "full_batch":
+        rate = run.sampling_rate or run.batch_size / run.dataset_size  # type: ignore[operator]
     steps = run.steps or math.ceil(run.epochs / rate - 1e-9)  # type: ignore[operator]
     return Mechanism(
         weak=weak,

@@ -12,8 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lmodp.errors import ConfigError, Fault, nearest
 from lmodp.grid.config import key_path, read_yaml, validated
-from lmodp.grid.sections import Section
-from lmodp.grid.types import Commit, Count, Name, Number, Positive, Probability
+from lmodp.grid.sections import Commit, Count, Name, Number, Positive, Probability, Section
 from lmodp.mechanisms import PUBLISHED, noise_from_dict
 from lmodp.mechanisms.published import AS_DRAWN
 

@@ -15,19 +15,16 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     add_noise(parser)
     add_run(parser)
     parser.add_argument("--dimension", type=int, help="number of released coordinates (default: many)")
     parser.add_argument("--full", action="store_true", help="the narrowest interval, in up to a minute")
-    parser.add_argument(
-        "--certificate", type=new_file, metavar="FILE", help="with --full: write what `lmodp recheck` verifies (.npz)"
-    )
+    written = "with --full: write what `lmodp recheck` verifies (.npz)"
+    parser.add_argument("--certificate", type=new_file, metavar="FILE", help=written)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the certificate."""
     plan = read_plan(args)
     from lmodp.accounting import account_mechanism
     from lmodp.mechanisms import PUBLISHED
@@ -64,12 +61,12 @@ def _write(path: Path, plan: Plan, verified: dict[str, Any]) -> None:
 
 
 def _text(certificate: dict[str, Any]) -> str:
-    claimed, paper_bound, verified, noise = (
-        certificate[key] for key in ("claimed", "paper_bound", "verified", "noise")
-    )
+    parts = ("claimed", "paper_bound", "verified", "noise")
+    claimed, paper_bound, verified, noise = (certificate[part] for part in parts)
+    bound = paper_bound["reason"] or f"one number, order {paper_bound['order']}"
     rows = [
         ("claimed", *step_and_run(claimed), _claimed_note(claimed)),
-        ("paper's bound", *step_and_run(paper_bound), _paper_bound_note(paper_bound)),
+        ("paper's bound", *step_and_run(paper_bound), bound),
         ("pure scalar", number(certificate["pure_scalar"]["epsilon_step"]), "", "one release of one number, delta = 0"),
         ("verified", "", interval(verified), _verified_note(verified)),
     ]
@@ -84,16 +81,11 @@ def _text(certificate: dict[str, Any]) -> str:
 def _claimed_note(claimed: dict[str, Any]) -> str:
     if claimed["status"] != "ok":
         return claimed["reason"]
-    outside = (
-        "" if claimed["order_in_domain"] in (True, None) else f"; order {claimed['order']} is outside the MGF's domain"
-    )
+    inside = claimed["order_in_domain"] in (True, None)
+    outside = "" if inside else f"; order {claimed['order']} is outside the MGF's domain"
     published = claimed["published_epsilon_run"]
     note = "" if published is None else f"; from the published epsilon of one step {number(published)}"
     return f"as published{note}{outside}"
-
-
-def _paper_bound_note(paper_bound: dict[str, Any]) -> str:
-    return paper_bound["reason"] or f"one number, order {paper_bound['order']}"
 
 
 def _verified_note(verified: dict[str, Any]) -> str:

@@ -26,11 +26,7 @@ DEFAULT_GRID = Path("config/quick.yaml")
 
 
 def new_file(text: str) -> Path:
-    """Return a file to write; that its folder is there is asked before anything is computed.
-
-    Raises:
-        MissingFile: it cannot be a file there.
-    """
+    """Return a file to write; that its folder is there is asked before anything is computed."""
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
         raise MissingFile(str(Fault("file", text, "must be a file in a folder that exists", "Create it first.")))
@@ -39,34 +35,23 @@ def new_file(text: str) -> Path:
 
 def add_noise(parser: argparse.ArgumentParser) -> None:
     """Declare ``--noise`` and ``--noise-multiplier``."""
-    parser.add_argument(
-        "--noise",
-        default="gaussian",
-        metavar="NAME|FILE",
-        help="a published point such as lmo-0.3, a JSON file, gaussian or laplace (default %(default)s)",
-    )
+    names = "a published point such as lmo-0.3, a JSON file, gaussian or laplace (default %(default)s)"
+    size = "standard deviation of one coordinate's noise over the clip norm; a point or a file is scaled to it"
+    parser.add_argument("--noise", default="gaussian", metavar="NAME|FILE", help=names)
     add_methods_folder(parser)
-    parser.add_argument(
-        "--noise-multiplier",
-        type=float,
-        metavar="M",
-        help="standard deviation of one coordinate's noise over the clip norm; a point or a file is scaled to it",
-    )
+    parser.add_argument("--noise-multiplier", type=float, metavar="M", help=size)
 
 
 def add_methods_folder(parser: argparse.ArgumentParser) -> None:
     """Declare ``--methods-folder``."""
-    parser.add_argument(
-        "--methods-folder", metavar="DIR", help="a further folder of methods, like methods_folder in a configuration"
-    )
+    folder = "a further folder of methods, like methods_folder in a configuration"
+    parser.add_argument("--methods-folder", metavar="DIR", help=folder)
 
 
 def add_run(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Declare the run: its sampling rate, its steps, its delta and its sensitivity.
 
-    Args:
-        parser: of a command.
-        optional: rate and steps may be left out, which asks for one step on all examples.
+    Where rate and steps are ``optional``, without them one step on all examples is asked for.
     """
     parser.add_argument("--dataset-size", type=int, metavar="N", help="number of training examples")
     parser.add_argument("--batch-size", type=float, metavar="B", help="expected number of examples of a step")
@@ -74,22 +59,13 @@ def add_run(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     parser.add_argument("--epochs", type=float, metavar="E", help="E N / B steps, rounded up")
     parser.add_argument("--steps", type=int, metavar="T", help="number of steps, each a released noisy sum")
     parser.add_argument("--delta", type=float, required=True, metavar="D", help="delta of the privacy statement")
-    parser.add_argument(
-        "--relative-sensitivity",
-        type=float,
-        default=1.0,
-        metavar="S",
-        help="clip norm over the factor that multiplies the noise (default 1: that factor is the clip norm)",
-    )
+    over = "clip norm over the factor that multiplies the noise (default 1: that factor is the clip norm)"
+    parser.add_argument("--relative-sensitivity", type=float, default=1.0, metavar="S", help=over)
     parser.set_defaults(run_is_optional=optional)
 
 
 def read_run(args: argparse.Namespace) -> dict[str, Any]:
-    """Return ``sampling_rate``, ``steps`` and ``delta``.
-
-    Raises:
-        InvalidValue: a number is missing, given twice or outside its range.
-    """
+    """Return ``sampling_rate``, ``steps`` and ``delta``; each is given, once, and in its range."""
     rate = _rate(args)
     steps = args.steps
     if args.epochs is not None:
@@ -124,12 +100,7 @@ def _rate(args: argparse.Namespace) -> float:
 
 
 def read_plan(args: argparse.Namespace) -> Plan:
-    """Return the plan of ``--noise`` and of the run.
-
-    Raises:
-        InvalidValue: see `read_run`; or a family without its multiplier.
-        MissingFile: the noise is neither a name nor a file.
-    """
+    """Return the plan of ``--noise`` and of the run."""
     run = read_run(args)
     noise = read_noise(args, args.noise)
     from lmodp.plan import Plan
@@ -185,22 +156,12 @@ def read_grid(args: argparse.Namespace) -> Path:
 
 
 def results_folder(grid: Path) -> Path:
-    """Return the results folder of a grid, which is named by this folder or by its configuration.
-
-    Raises:
-        MissingFile: it is neither.
-        ConfigError: the configuration is faulty.
-    """
+    """Return the results folder of a grid, which is named by this folder or by its configuration."""
     return grid if grid.is_dir() else _load(grid).results
 
 
 def config_of(grid: Path) -> Config:
-    """Return the configuration of a grid, which is named by this file or by the results folder that it fills.
-
-    Raises:
-        MissingFile: there is none.
-        ConfigError: the configuration is faulty.
-    """
+    """Return the configuration of a grid, which is named by this file or by the results folder that it fills."""
     path = Path("config") / f"{grid.resolve().name}.yaml" if grid.is_dir() else grid
     if grid.is_dir() and not path.is_file():
         raise MissingFile(str(Fault("grid", str(grid), f"is the results folder of no grid: {path} is not there")))
@@ -218,11 +179,7 @@ def _load(grid: Path) -> Config:
 
 
 def read_results(grid: Path) -> tuple[Path, dict[str, Any]]:
-    """Return a grid's results folder and the content of its ``results.json``.
-
-    Raises:
-        MissingFile: there is no such grid, or it has no results yet.
-    """
+    """Return a grid's results folder and the content of its ``results.json``."""
     root = results_folder(grid)
     path = root / "tables" / "results.json"
     if not path.is_file():
@@ -234,11 +191,7 @@ def read_results(grid: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def find_cell(wanted: str, cells: Sequence[str]) -> str:
-    """Return the id of the cell that is named, or whose id alone begins so.
-
-    Raises:
-        InvalidValue: there is none, or there are several.
-    """
+    """Return the id of the cell that is named, or whose id alone begins so."""
     found = [cell for cell in cells if cell == wanted] or [cell for cell in cells if cell.startswith(wanted)]
     if not found:
         raise InvalidValue(f"cell = {wanted!r}: is not in this grid. {nearest(wanted, cells)}")

@@ -1,7 +1,5 @@
 """``lmodp audit``: a lower bound on a mechanism's epsilon, from samples."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping
 from typing import Any
@@ -12,39 +10,28 @@ from lmodp.reporting.formats import at_least
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     add_noise(parser)
     add_run(parser)
-    parser.add_argument(
-        "--trials",
-        type=int,
-        default=1_000_000,
-        help="number of transcripts, half with and half without the canary (default %(default)s); if they cannot "
-        "resolve delta, the audit tests at a larger one",
+    trials = (
+        "number of transcripts, half with and half without the canary (default %(default)s); if they cannot resolve "
+        "delta, the audit tests at a larger one"
     )
+    draw = (
+        "'coordinates': the device's sampler draws every coordinate (default where --coordinates is given); "
+        "'law': the law of the log-likelihood ratio is drawn, which is much faster (default otherwise)"
+    )
+    spread = "M, number of coordinates over which the worst-case gradient is spread (default 16)"
+    claimed = "the noise that the claim was computed for, if it differs from --noise"
+    parser.add_argument("--trials", type=int, default=1_000_000, help=trials)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--coordinates",
-        type=int,
-        help="M, number of coordinates over which the worst-case gradient is spread (default 16)",
-    )
-    parser.add_argument(
-        "--draw",
-        choices=("law", "coordinates"),
-        help="'coordinates': the device's sampler draws every coordinate (default where --coordinates is "
-        "given); 'law': the law of the log-likelihood ratio is drawn, which is much faster (default otherwise)",
-    )
+    parser.add_argument("--coordinates", type=int, help=spread)
+    parser.add_argument("--draw", choices=("law", "coordinates"), help=draw)
     parser.add_argument("--confidence", type=float, default=0.95, help="confidence of the bound (default %(default)s)")
-    parser.add_argument(
-        "--claim-noise",
-        metavar="NAME|FILE",
-        help="the noise that the claim was computed for, if it differs from --noise",
-    )
+    parser.add_argument("--claim-noise", metavar="NAME|FILE", help=claimed)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the audit."""
     plan = read_plan(args)
     claim_noise = read_noise(args, args.claim_noise) if args.claim_noise else None
     from lmodp.stages.audit_mechanism import COORDINATES, audit

@@ -1,7 +1,5 @@
 """``lmodp calibrate``: compute a noise that reaches a privacy target, as a file for ``lmodp account``."""
 
-from __future__ import annotations
-
 import argparse
 import json
 
@@ -9,37 +7,26 @@ from lmodp.commands.arguments import FAMILIES, add_methods_folder, add_run, desc
 from lmodp.errors import require
 from lmodp.vocabulary import ACCOUNTANTS, SCOPES
 
-DEFAULT_SHAPE, SHAPED = "lmo-0.3", "laplace_mixture"
+SHAPED = "laplace_mixture"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     parser.add_argument("--family", required=True, choices=(*FAMILIES, SHAPED))
-    parser.add_argument(
-        "--shape",
-        default=DEFAULT_SHAPE,
-        metavar="NAME|FILE",
-        help=f"the law whose shape is kept; only its scale is computed (default {DEFAULT_SHAPE})",
-    )
+    shape = "the law whose shape is kept; only its scale is computed (default %(default)s)"
+    parser.add_argument("--shape", default="lmo-0.3", metavar="NAME|FILE", help=shape)
     add_methods_folder(parser)
     parser.add_argument("--epsilon", type=float, required=True, metavar="E", help="epsilon to reach")
     parser.add_argument("--accountant", required=True, choices=ACCOUNTANTS)
     add_run(parser)
     parser.add_argument("--dimension", type=int, help="number of released coordinates (default: many)")
-    parser.add_argument(
-        "--scope",
-        choices=SCOPES,
-        help="whether epsilon is of one step or of the run (default: step for claimed, else run)",
-    )
+    scope = "whether epsilon is of one step or of the run (default: step for claimed, else run)"
+    parser.add_argument("--scope", choices=SCOPES, help=scope)
     parser.add_argument("--full", action="store_true", help="verified: the narrowest bound, in up to a minute")
-    parser.add_argument(
-        "--output", type=new_file, metavar="FILE", help="write the noise to this file instead of printing it"
-    )
+    parser.add_argument("--output", type=new_file, metavar="FILE", help="write the noise to a file, do not print it")
     parser.add_argument("--json", action="store_true", help="no effect: the noise is always JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print or write the calibrated noise."""
     run = read_run(args)
     require(args.epsilon > 0, "epsilon", args.epsilon, "must be above 0")
     from lmodp.accounting import scale_to_target

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lmodp.commands.arguments import add_grid, add_methods_folder, config_of, read_grid, results_folder
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.methods.discovery import method_files
+from lmodp.records.places import TIMING
 from lmodp.records.record import read_record
 from lmodp.records.reuse import Judge
 
@@ -20,17 +21,11 @@ MOST_LINES = 16  # at most so many faults are printed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     add_grid(parser)
     add_methods_folder(parser)
-    parser.add_argument(
-        "--present-code", action="store_true", help="count records of earlier code as faults in any case"
-    )
-    parser.add_argument(
-        "--recompute",
-        action="store_true",
-        help="compute every certificate, table and figure again, without training; it takes minutes",
-    )
+    parser.add_argument("--present-code", action="store_true", help="records of earlier code are faults in any case")
+    again = "compute every certificate, table and figure again, without training; it takes minutes"
+    parser.add_argument("--recompute", action="store_true", help=again)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -75,14 +70,12 @@ def _recompute(config: Config, root: Path, judge: Judge) -> int:
 
 
 def _records(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise MissingFile(
-            f"folder = {str(root)!r}: does not exist. Give a grid's results folder, for example results/quick."
-        )
     found = sorted(path for pattern in ("*.json", "*.jsonl") for path in root.rglob(pattern))
-    records = [path for path in found if path.name != "timing.jsonl"]
+    records = [path for path in found if path.name != TIMING]
     if not records:
-        raise MissingFile(f"folder = {str(root)!r}: holds no records. Give a grid's results folder.")
+        rule = "holds no records" if root.is_dir() else "does not exist"
+        remedy = "Give a grid's results folder, for example results/quick."
+        raise MissingFile(f"folder = {str(root)!r}: {rule}. {remedy}")
     return records
 
 
@@ -96,7 +89,5 @@ def _keeps_records(root: Path) -> bool:
 
 def _is_kept_in_git(path: Path) -> bool:
     """Whether git does not ignore a file; ignored files, such as the report, can be made again."""
-    asked = subprocess.run(
-        ["git", "-C", str(path.parent), "check-ignore", "-q", path.name], capture_output=True, check=False
-    )
-    return asked.returncode != 0
+    command = ["git", "-C", str(path.parent), "check-ignore", "-q", path.name]
+    return subprocess.run(command, capture_output=True, check=False).returncode != 0

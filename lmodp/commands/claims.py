@@ -21,7 +21,6 @@ TEMPLATE = Path(__file__).parents[1] / "claims" / "template.yaml"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     what = parser.add_subparsers(dest="what", required=True, metavar="new|check|show")
     new = what.add_parser("new", help="start a claim file from the template")
     new.add_argument("name", help="<paper>-<row>, for example my_paper-sst2; the file is claims/<paper>-<row>.yaml")
@@ -33,7 +32,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what is asked for."""
     return {"new": _new, "check": _check, "show": _show}[arguments.what](arguments)
 
 

@@ -1,7 +1,5 @@
 """``lmodp diff``: compare two results folders cell by cell."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 
@@ -9,7 +7,6 @@ from lmodp.commands.arguments import GRID, read_results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     parser.add_argument("first", type=Path, metavar="GRID", help=GRID)
     parser.add_argument("second", type=Path, metavar="GRID", help="another one, such as somebody else's run of it")
     parser.add_argument("--all", action="store_true", help="also print the cells that agree")

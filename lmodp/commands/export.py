@@ -1,7 +1,5 @@
 """``lmodp export``: write a cell's trained model as a folder that transformers loads."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 
@@ -9,7 +7,6 @@ from lmodp.commands.arguments import DEFAULT_GRID, GRID, config_of, find_cell
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     parser.add_argument("cell", metavar="CELL", help="the cell's id, or the beginning of it; `lmodp show` lists them")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="new folder")
     parser.add_argument("--grid", type=Path, default=DEFAULT_GRID, help=f"{GRID} (default %(default)s)")
@@ -17,7 +14,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the folder and say where it is."""
     from lmodp.grid.cells import Grid
     from lmodp.pipeline.export_model import export_model
     from lmodp.pipeline.layout import Layout

@@ -1,7 +1,5 @@
 """``lmodp fetch``: download the packages that data.lock pins."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 
@@ -10,15 +8,11 @@ from lmodp.data.locks import locked_packages
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     parser.add_argument("packages", nargs="*", help="entries of data.lock (default: all)")
-    parser.add_argument(
-        "--cache-root", type=Path, default=Path(".cache"), help="folder for large files (default: .cache)"
-    )
+    parser.add_argument("--cache-root", type=Path, default=Path(".cache"), help="for large files (default: .cache)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fetch and unpack; print the folder of each package."""
     for name in arguments.packages or locked_packages():
         print(f"{name:24s} {fetch_package(name, arguments.cache_root)}", flush=True)
     return 0

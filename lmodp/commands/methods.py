@@ -1,7 +1,5 @@
 """``lmodp methods``: list all methods, and whether they can be used."""
 
-from __future__ import annotations
-
 import argparse
 
 from lmodp.commands.arguments import add_methods_folder
@@ -9,7 +7,6 @@ from lmodp.methods.discovery import find_methods
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     add_methods_folder(parser)
 
 

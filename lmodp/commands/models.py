@@ -1,7 +1,5 @@
 """``lmodp models``: say which parts of a model can be trained privately, and how exact its clipping is."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +9,6 @@ from lmodp.commands.printing import show, table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     parser.add_argument("action", choices=["check"], help="what is done")
     parser.add_argument("place", type=Path, metavar="FOLDER", help="a model's folder, or its config.json")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -28,16 +25,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _text(found: Mapping[str, Any]) -> str:
     heads = ("task", "part", "trained", "of", "clipped layers", "norms off by", "sums off by", "verdict")
-    rows = [
-        (
-            item["task"],
-            item["part"],
-            *("-" if item[name] is None else f"{item[name]:,}" for name in ("trainable", "total", "layers")),
-            *("-" if item[name] is None else f"{item[name]:.0e}" for name in ("norm_error", "sum_error")),
-            item["problem"] or "can be trained",
-        )
-        for item in found["parts"]
-    ]
+    rows = []
+    for item in found["parts"]:
+        sizes = ("-" if item[name] is None else f"{item[name]:,}" for name in ("trainable", "total", "layers"))
+        errors = ("-" if item[name] is None else f"{item[name]:.0e}" for name in ("norm_error", "sum_error"))
+        rows.append((item["task"], item["part"], *sizes, *errors, item["problem"] or "can be trained"))
     kind = "a causal language model" if found["causal"] else "no causal language model"
     head = f"architecture {found['architecture']}, {kind}"
     files = [f"the folder: {found['files']}"] if found["files"] else []

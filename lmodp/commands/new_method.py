@@ -1,7 +1,5 @@
 """``lmodp new-method NAME``: write a new method from the template."""
 
-from __future__ import annotations
-
 import argparse
 import re
 from pathlib import Path
@@ -16,18 +14,12 @@ _DOCSTRING = re.compile(r'\A""".*?"""\n', re.DOTALL)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     parser.add_argument("name", help="name of the method: lower-case letters, digits and underscores")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=BASELINES if IN_CHECKOUT else Path(),
-        help="folder of the new file (default: baselines/ of a checkout, else this folder)",
-    )
+    where = "folder of the new file (default: baselines/ of a checkout, else this folder)"
+    parser.add_argument("--folder", type=Path, default=BASELINES if IN_CHECKOUT else Path(), help=where)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Copy the template under the name and print the next three steps."""
     path = write_method(arguments.name, arguments.folder)
     own = arguments.folder.resolve() == BASELINES
     further = "" if own else f" --methods-folder={near(arguments.folder)}"
@@ -44,19 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def write_method(name: str, folder: Path) -> Path:
-    """Write a copy of the template under another name.
-
-    Raises:
-        InvalidValue: the name is not valid, or is already used.
-        MissingFile: the folder does not exist.
-    """
-    require(
-        re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None,
-        "name",
-        name,
-        "must be lower-case letters, digits and underscores, and begin with a letter",
-        "For example my_method.",
-    )
+    """Write a copy of the template under another name that is not used yet, into a folder that exists."""
+    rule = "must be lower-case letters, digits and underscores, and begin with a letter"
+    require(re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None, "name", name, rule, "For example my_method.")
     if not folder.is_dir():
         raise MissingFile(f"folder = {str(folder)!r}: does not exist. Create it first.")
     path = folder / f"{name}.py"

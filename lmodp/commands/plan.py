@@ -15,20 +15,11 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     add_grid(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
-        "--rate",
-        type=float,
-        metavar="FLOPS",
-        help="operations per second of a core (with device: cuda, of a GPU); without it machine.rate, else as measured",
-    )
-    parser.add_argument(
-        "--privacy",
-        action="store_true",
-        help="compute the verified epsilon too, which takes up to a second per mechanism",
-    )
+    rate = "operations per second of a core (with device: cuda, of a GPU); without it machine.rate, else as measured"
+    parser.add_argument("--rate", type=float, metavar="FLOPS", help=rate)
+    parser.add_argument("--privacy", action="store_true", help="compute the verified epsilon too, up to a second each")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -88,66 +79,25 @@ def _text(plan: Mapping[str, Any]) -> str:
 
 
 def _models(plan: Mapping[str, Any]) -> str:
-    return table(
-        ("experiment", "model", "data set", "parameters", "trained", "clipped layers"),
-        [
-            (
-                item["experiment"],
-                item["model"],
-                item["dataset"],
-                _whole(item["parameters"]),
-                _whole(item["trainable"]),
-                _whole(item["tapped"]),
-            )
-            for item in plan["models"]
-        ],
-    )
+    rows = []
+    for item in plan["models"]:
+        sizes = ("-" if item[key] is None else f"{item[key]:,}" for key in ("parameters", "trainable", "tapped"))
+        rows.append((item["experiment"], item["model"], item["dataset"], *sizes))
+    return table(("experiment", "model", "data set", "parameters", "trained", "clipped layers"), rows)
 
 
 def _cells(plan: Mapping[str, Any]) -> str:
-    return table(
-        (
-            "experiment",
-            "method",
-            "calibration",
-            "epsilon",
-            "delta",
-            "rate",
-            "steps",
-            "runs",
-            "verified",
-            "memory",
-            "of a GPU",
-            "disk",
-            "time",
-            "job",
-            "remark",
-        ),
-        [
-            (
-                cell["experiment"],
-                cell["method"],
-                cell["calibration"] or "-",
-                number(cell["epsilon"]),
-                number(cell["delta"]),
-                number(cell["sampling_rate"]),
-                str(cell["steps"]),
-                str(cell["runs"]),
-                "-" if cell["verified"] is None else at_most(cell["verified"], 6),
-                _gigabytes(cell["memory_bytes"]),
-                _gigabytes(cell["gpu_memory_bytes"]),
-                _gigabytes(cell["disk_bytes"]),
-                _duration(cell["seconds"]),
-                cell["job"] or "-",
-                cell["reason"] or "",
-            )
-            for cell in plan["cells"]
-        ],
-    )
-
-
-def _whole(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
+    target = ("experiment", "method", "calibration", "epsilon", "delta")
+    heads = (*target, "rate", "steps", "runs", "verified", "memory", "of a GPU", "disk", "time", "job", "remark")
+    rows = []
+    for cell in plan["cells"]:
+        numbers = (number(cell[key]) for key in ("epsilon", "delta", "sampling_rate"))
+        verified = "-" if cell["verified"] is None else at_most(cell["verified"], 6)
+        space = (_gigabytes(cell[key]) for key in ("memory_bytes", "gpu_memory_bytes", "disk_bytes"))
+        asked = (cell["experiment"], cell["method"], cell["calibration"] or "-", *numbers)
+        ends = (_duration(cell["seconds"]), cell["job"] or "-", cell["reason"] or "")
+        rows.append((*asked, str(cell["steps"]), str(cell["runs"]), verified, *space, *ends))
+    return table(heads, rows)
 
 
 def _gigabytes(value: int | None) -> str:

@@ -1,7 +1,5 @@
 """How commands print: JSON on request, otherwise a readable table."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """``lmodp readme``: write the README's results block from the records."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 
@@ -9,24 +7,14 @@ from lmodp.commands.arguments import add_grid, read_grid, read_results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     add_grid(parser)
-    parser.add_argument(
-        "--readme",
-        type=Path,
-        default=Path("README.md"),
-        help="file that contains the markers of the block (default: README.md)",
-    )
-    parser.add_argument(
-        "--copies",
-        type=Path,
-        default=Path("docs/readme"),
-        help="folder for the copies of figure and table (default: docs/readme)",
-    )
+    markers = "file that contains the markers of the block (default: %(default)s)"
+    parser.add_argument("--readme", type=Path, default=Path("README.md"), help=markers)
+    copies = "folder for the copies of figure and table (default: %(default)s)"
+    parser.add_argument("--copies", type=Path, default=Path("docs/readme"), help=copies)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the block and print what was written."""
     root, _ = read_results(read_grid(arguments))
     from lmodp.reporting.page.readme import write_readme
 

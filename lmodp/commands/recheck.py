@@ -1,7 +1,5 @@
 """``lmodp recheck``: verify a domination certificate by code of its own, without solving anything."""
 
-from __future__ import annotations
-
 import argparse
 import math
 from pathlib import Path
@@ -14,14 +12,10 @@ _TOLERANCE = 1e-3  # between two accountants of the same Gaussian
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument(
-        "certificate", type=Path, help="file that `lmodp account --full --certificate FILE` has written"
-    )
+    parser.add_argument("certificate", type=Path, help="what `lmodp account --full --certificate FILE` has written")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Verify every entry, and account for the Gaussian by the library; print what is proven."""
     from lmodp.accounting.domination.files import read_certificate
     from lmodp.accounting.domination.recheck import recheck
     from lmodp.accounting.gaussian import gaussian_pld_epsilon

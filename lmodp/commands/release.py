@@ -1,7 +1,5 @@
 """``lmodp release``: release a few numbers once, with the noise that needs least and its certificate."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import math
@@ -10,11 +8,9 @@ from lmodp.errors import require
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     parser.add_argument("--value", type=float, required=True, nargs="+", metavar="V", help="the numbers to release")
-    parser.add_argument(
-        "--sensitivity", type=float, required=True, metavar="S", help="L2 norm by which one example can move them"
-    )
+    moved = "L2 norm by which one example can move them"
+    parser.add_argument("--sensitivity", type=float, required=True, metavar="S", help=moved)
     parser.add_argument("--epsilon", type=float, required=True, metavar="E", help="epsilon of all releases together")
     parser.add_argument("--delta", type=float, default=0.0, metavar="D", help="delta (default 0: pure epsilon)")
     parser.add_argument("--releases", type=int, default=1, metavar="T", help="releases of this kind in all (default 1)")
@@ -22,7 +18,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the noisy numbers, the noise and what is proven."""
     for name in ("sensitivity", "epsilon"):
         require(0 < getattr(args, name) < math.inf, name, getattr(args, name), "must be finite and above 0")
     require(0 <= args.delta < 1, "delta", args.delta, "must be in [0, 1)")
@@ -30,9 +25,8 @@ def run(args: argparse.Namespace) -> int:
     require(all(map(math.isfinite, args.value)), "value", args.value, "must be finite")
     from lmodp.search.few_numbers import release
 
-    found = release(
-        args.value, sensitivity=args.sensitivity, epsilon=args.epsilon, delta=args.delta, releases=args.releases
-    )
+    names = ("sensitivity", "epsilon", "delta", "releases")
+    found = release(args.value, **{name: getattr(args, name) for name in names})
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))
         return 0

@@ -1,7 +1,5 @@
 """``lmodp schema``: the configuration's JSON schema, generated from its types."""
 
-from __future__ import annotations
-
 import argparse
 import json
 
@@ -11,7 +9,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the schema."""
     from lmodp.grid.config import schema
 
     print(json.dumps(schema(), indent=1))

@@ -14,17 +14,11 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     parser.add_argument("--space", default="published", metavar="published|FILE")
-    parser.add_argument(
-        "--epsilon", type=float, required=True, metavar="E", help="only noises with an epsilon below this qualify"
-    )
-    parser.add_argument(
-        "--accountant",
-        required=True,
-        choices=ACCOUNTANTS,
-        help="claimed and paper_bound: epsilon of one step; verified: epsilon of the whole run",
-    )
+    below = "only noises with an epsilon below this qualify"
+    parser.add_argument("--epsilon", type=float, required=True, metavar="E", help=below)
+    scopes = "claimed and paper_bound: epsilon of one step; verified: epsilon of the whole run"
+    parser.add_argument("--accountant", required=True, choices=ACCOUNTANTS, help=scopes)
     parser.add_argument("--objective", required=True, choices=OBJECTIVES)
     parser.add_argument("--gamma", type=float, default=0.9, metavar="G", help="usefulness is P(|noise| <= G)")
     add_run(parser, optional=True)
@@ -33,20 +27,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Search and print the result."""
     run = read_run(args)
     from lmodp.accounting import account_mechanism
     from lmodp.plan import Plan
     from lmodp.search.grid_search import find_noise, write_trace
 
-    found = find_noise(
-        args.space,
-        accountant=args.accountant,
-        objective=args.objective,
-        epsilon=args.epsilon,
-        gamma=args.gamma,
-        **run,
-    )
+    asked = {name: getattr(args, name) for name in ("accountant", "objective", "epsilon", "gamma")}
+    found = find_noise(args.space, **asked, **run)
     if args.trace:
         write_trace(found.trace, args.trace)
     show(_answer(found, account_mechanism(Plan(noise=found.noise, **run))), as_json=args.json, text=_text)
@@ -54,16 +41,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _answer(found: SearchResult, certificate: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "noise": found.noise.to_dict(),
-        "epsilon": found.epsilon,
-        "value": found.value,
-        "point": found.point,
-        "qualifying": found.qualifying,
-        "valid": found.valid,
-        "points": found.points,
-        "accounts": {key: certificate[key] for key in ("claimed", "paper_bound", "pure_scalar", "verified")},
-    }
+    names = ("epsilon", "value", "point", "qualifying", "valid", "points")
+    accounts = {key: certificate[key] for key in ("claimed", "paper_bound", "pure_scalar", "verified")}
+    return {"noise": found.noise.to_dict(), **{name: getattr(found, name) for name in names}, "accounts": accounts}
 
 
 def _text(answer: dict[str, Any]) -> str:

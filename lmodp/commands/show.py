@@ -1,7 +1,5 @@
 """``lmodp show``: print where a cell's results come from."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import subprocess
@@ -14,15 +12,11 @@ from lmodp.reporting.results.provenance import cell_provenance
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     add_grid(parser)
-    parser.add_argument(
-        "--cell", help="the cell's id, or the beginning of it; without this option all cells are listed"
-    )
+    parser.add_argument("--cell", help="the cell's id, or the beginning of it; without it all cells are listed")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the cells, or one cell with its scores, answers, provenance, timing and commit."""
     root, results = read_results(read_grid(arguments))
     cells = results["cells"]
     if arguments.cell is None:
@@ -30,11 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{cell['cell']:64s} {cell['status']:9s} {cell['reason'] or ''}".rstrip())
         return 0
     cell = {item["cell"]: item for item in cells}[find_cell(arguments.cell, [item["cell"] for item in cells])]
-    facts = {
-        "results": cell,
-        **cell_provenance(cell, root),
-        "timing": timings_of(root, cell["cell"]),
-    }
+    facts = {"results": cell, **cell_provenance(cell, root), "timing": timings_of(root, cell["cell"])}
     print(json.dumps({**facts, "commit": _commit(cell, root)}, indent=1, ensure_ascii=False))
     return 0
 
@@ -42,13 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _commit(cell: dict[str, Any], root: Path) -> str | None:
     """The commit that last changed the cell's records, if the folder is in git."""
     place = root / "cells" / cell["cell"]
+    command = ["git", "-C", str(root), "log", "-1", "--format=%H", "--", str(place.resolve())]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "log", "-1", "--format=%H", "--", str(place.resolve())],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return None
     return done.stdout.strip() or None

@@ -1,7 +1,5 @@
 """``lmodp summary``: print a grid's main table, and the paths of its figures and report."""
 
-from __future__ import annotations
-
 import argparse
 
 from lmodp.commands.arguments import add_grid, read_grid, read_results
@@ -9,12 +7,10 @@ from lmodp.pipeline.console import typed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     add_grid(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the answer, the tables and the places."""
     root, results = read_results(read_grid(arguments))
     from lmodp.reporting.page.answer import answer
     from lmodp.reporting.tables.terminal import comparison_text

@@ -1,20 +1,15 @@
 """From a configuration to the cells of a grid, each with its resolved spec and id.
 
-A cell is one experiment under one method at one target; it is trained in several
-repetitions, one run each. A cell that cannot be computed stays in the grid with
-the reason. Ids are a readable name and eight digits of a hash over the resolved
-*target* spec: what was asked for. What a rule finds is content, not identity;
-paths and core counts are neither.
+A cell that cannot be computed stays in the grid with the reason. Ids are a readable name and eight digits of a hash
+over the resolved *target* spec: what was asked for. What a rule finds is content; paths and core counts are neither.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from lmodp.errors import InvalidValue, nearest
+from lmodp.errors import nearest, require
 from lmodp.grid.sections import Config, Experiment, under
 from lmodp.methods.contract import Method, points_of, why_left_out
 from lmodp.methods.discovery import load_methods
@@ -37,15 +32,13 @@ S = TypeVar("S", DatasetSpec, ModelSpec, TokensSpec, ActivationsSpec)
 
 @dataclass(frozen=True)
 class Cell:
-    """One experiment under one method at one target.
+    """One experiment under one method at one target, trained in several repetitions, one run each.
 
     Args:
         id: folder of the cell's records.
         spec: everything that decides the result, repetitions left out.
-        repetitions: number of runs.
-        runs: id of each repetition.
-        mechanism, dataset, model, tokens, activations: ids of what it needs;
-            ``activations`` is None where no frozen prefix can be cached.
+        repetitions, runs: number of runs, and the id of each.
+        mechanism, dataset, model, tokens, activations: ids of what it needs; None where no prefix can be cached.
         skip: why the cell is not computed, or None.
         skip_status: "skipped", or "failed" where the method is broken.
     """
@@ -65,10 +58,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Point:
-    """What a method is asked to reach: a target of the grid, or one of its own published ones.
-
-    All fields are None for a method without privacy.
-    """
+    """A target of the grid, or one of a method's own published ones; all None for a method without privacy."""
 
     calibration: str | None = None
     epsilon: float | None = None
@@ -81,16 +71,14 @@ class Grid:
 
     def __init__(self, config: Config):
         self.config = config
+        sizes: dict[str, dict[str, int]] = {}  # of the data sets that a method is tried on
+        for item in config.experiments.values():
+            for name in item.methods or config.methods:
+                sizes.setdefault(name, {})[item.dataset] = config.cards[item.dataset].train_size
         found = load_methods(config.methods_folder)
-        asked = {name: points_of(method, self._datasets_of(name)) for name, method in found.items()}
+        asked = {name: points_of(method, sizes.get(name, {})) for name, method in found.items()}
         self.methods: dict[str, Method] = {name: method for name, (method, _) in asked.items()}
         self._own_points = {name: points for name, (_, points) in asked.items()}
-
-    def _datasets_of(self, method: str) -> dict[str, int]:
-        """Sizes of the data sets that a method is tried on, by name."""
-        experiments = self.config.experiments.values()
-        names = [item.dataset for item in experiments if method in (item.methods or self.config.methods)]
-        return {name: self.config.cards[name].train_size for name in names}
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -105,10 +93,8 @@ class Grid:
     @cached_property
     def certified(self) -> list[Cell]:
         """Cells whose mechanism is certified: those that are computed, and those of plans that are only certified."""
-        plans = [
-            cell for name, item in self.config.experiments.items() if item.certify_only for cell in self._cells(name)
-        ]
-        return [*self.active, *(cell for cell in plans if cell.skip is None)]
+        plans = [name for name, item in self.config.experiments.items() if item.certify_only]
+        return [*self.active, *(cell for name in plans for cell in self._cells(name) if cell.skip is None)]
 
     @cached_property
     def active(self) -> list[Cell]:
@@ -148,15 +134,9 @@ class Grid:
         return self._needed(activations_of)
 
     def cell(self, cell_id: str) -> Cell:
-        """Return a cell.
-
-        Raises:
-            InvalidValue: there is none of that id.
-        """
-        if cell_id not in self.cells:
-            raise InvalidValue(
-                f"cell = {cell_id!r}: is not in grid {self.config.grid!r}. {nearest(cell_id, self.cells)}"
-            )
+        """Return a cell by its id; one that there is not is refused."""
+        rule = f"is not in grid {self.config.grid!r}"
+        require(cell_id in self.cells, "cell", cell_id, rule, nearest(cell_id, self.cells))
         return self.cells[cell_id]
 
     def mechanism_of(self, cell: CellSpec) -> MechanismSpec:
@@ -187,34 +167,25 @@ class Grid:
 
     def _cells(self, name: str) -> list[Cell]:
         experiment = self.config.experiments[name]
-        methods = experiment.methods or self.config.methods
-        return [
-            self._cell(name, self.methods[method], point)
-            for method in methods
-            for point in self._points(experiment, method)
-        ]
+        asked = [(item, self._points(experiment, item)) for item in experiment.methods or self.config.methods]
+        return [self._cell(name, self.methods[method], point) for method, points in asked for point in points]
 
     def _points(self, experiment: Experiment, name: str) -> list[Point]:
         if not self.methods[name].private:
             return [Point()]
         privacy = experiment.privacy or self.config.privacy
-        wanted = privacy.published_points
-        return [
-            *(Point(*target) for target in privacy.targets()),
-            *(
-                Point(point.calibration, point.epsilon, point.delta or privacy.delta[0], point.setting)
-                for point in self._own_points[name].get(experiment.dataset, ())
-                if wanted == "all" or point.setting in wanted
-            ),
-        ]
+        wanted, found = privacy.published_points, [Point(*target) for target in privacy.targets()]
+        for own in self._own_points[name].get(experiment.dataset, ()):
+            if wanted == "all" or own.setting in wanted:
+                found.append(Point(own.calibration, own.epsilon, own.delta or privacy.delta[0], own.setting))
+        return found
 
     def _cell(self, name: str, method: Method, point: Point) -> Cell:
         experiment = self.config.experiments[name]
         spec = self._spec(name, experiment, method, point)
         prefix, repetitions = activations_of(spec), under(experiment.repetitions, point.calibration)
-        left_out = why_left_out(
-            method, spec, task=spec.card.task, architecture=self.config.model_cards[experiment.model].architecture
-        )
+        architecture = self.config.model_cards[experiment.model].architecture
+        left_out = why_left_out(method, spec, task=spec.card.task, architecture=architecture)
         return Cell(
             id=spec.id,
             spec=spec,
@@ -272,26 +243,19 @@ class Grid:
 def activations_of(spec: CellSpec) -> ActivationsSpec | None:
     """Return the frozen prefix's outputs over the cell's data set, where they can be cached.
 
-    Only a frozen *and* deterministic prefix can: the head and the last layers
-    leave one, dropout in it would not be deterministic.
+    Only a frozen *and* deterministic prefix can: the head and the last layers leave one, if there is no dropout.
     """
     part = "head" if spec.trainable == UNTRAINED else spec.trainable  # the same outputs
-    if not (part == "head" or (isinstance(part, Mapping) and "last_layers" in part)) or spec.training.dropout > 0:
-        return None
-    if spec.card.task != "classification":
+    leaves_one = part == "head" or (isinstance(part, Mapping) and "last_layers" in part)
+    if not leaves_one or spec.training.dropout > 0 or spec.card.task != "classification":
         return None
     return ActivationsSpec(**spec.needed_tokens.to_dict(), trainable=part, pooling=spec.pooling, threads=spec.threads)
 
 
 def counted_of(spec: CellSpec) -> CountedSpec:
     """Return what decides how many coordinates a step of a cell releases."""
-    return CountedSpec(
-        model=spec.needed_model.id,
-        dataset=spec.dataset,
-        trainable=spec.trainable,
-        head=spec.head,
-        own_data=spec.own_data,
-    )
+    shared = {name: getattr(spec, name) for name in ("dataset", "trainable", "head", "own_data")}
+    return CountedSpec(model=spec.needed_model.id, **shared)
 
 
 def trained_part(method: Method, part: Any) -> Any:

@@ -1,7 +1,5 @@
 """Rules of a configuration that join several keys: names that must be known, values that exclude each other."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -89,40 +87,31 @@ def _unknown_names(config: Config) -> list[Fault]:
         named += [(f"experiments.{key}.learning_rates", "method", name, methods) for name in item.learning_rates]
         named += [(f"experiments.{key}.dataset", "data set", item.dataset, datasets)]
         named += [(f"experiments.{key}.model", "model", item.model, {**MODELS, **config.models})]
-    named += [(f"local_files.{name}", "data set", name, FILES) for name in config.local_files]
-    named += [
-        (f"local_files.{name}", "split", split, FILES[name])
-        for name, files in config.local_files.items()
-        for split in files
-        if name in FILES
-    ]
+    for name, files in config.local_files.items():
+        named += [(f"local_files.{name}", "data set", name, FILES)]
+        named += [(f"local_files.{name}", "split", split, FILES[name]) for split in files if name in FILES]
     named += [(f"local_models.{name}", "model", name, MODELS) for name in config.local_models]
-    named += [
-        (f"hub_revisions.{name}", "data set or model", name, {**DATASETS, **MODELS}) for name in config.hub_revisions
-    ]
-    return [
-        Fault(place, name, f"unknown {kind}", nearest(name, known))
-        for place, kind, name, known in named
-        if name not in known
-    ]
+    pinned = {**DATASETS, **MODELS}
+    named += [(f"hub_revisions.{name}", "data set or model", name, pinned) for name in config.hub_revisions]
+    unknown = [item for item in named if item[2] not in item[3]]
+    return [Fault(place, name, f"unknown {kind}", nearest(name, known)) for place, kind, name, known in unknown]
 
 
 def _impossible_batches(config: Config) -> list[Fault]:
     faults = []
     for key, item in config.experiments.items():
-        training, size = item.training, config.cards[item.dataset].train_size
-        batch, held_out = training.expected_batch_size, training.held_out
+        place, size = f"experiments.{key}.training", config.cards[item.dataset].train_size
+        batch, held_out = item.training.expected_batch_size, item.training.held_out
         if held_out >= size:
-            rule = f"leaves no training example of {size}"
-            faults.append(Fault(f"experiments.{key}.training.tuning.held_out", held_out, rule))
+            faults.append(Fault(f"{place}.tuning.held_out", held_out, f"leaves no training example of {size}"))
         elif batch > size - held_out:
             rule = f"is a sampling rate of {batch / (size - held_out):.4g}, which must be at most 1"
             remedy = f"{item.dataset} has {size - held_out} training examples."
-            faults.append(Fault(f"experiments.{key}.training.expected_batch_size", batch, rule, remedy))
+            faults.append(Fault(f"{place}.expected_batch_size", batch, rule, remedy))
         elif batch < config.processes:
             rule = f"is smaller than the number of processes, {config.processes}: some would never have an example"
             remedy = f"Use at most {int(batch)} processes."
-            faults.append(Fault(f"experiments.{key}.training.expected_batch_size", batch, rule, remedy))
+            faults.append(Fault(f"{place}.expected_batch_size", batch, rule, remedy))
     return faults
 
 
@@ -131,15 +120,11 @@ def _impossible_rates(config: Config) -> list[Fault]:
     faults = []
     for key, item in config.experiments.items():
         place, methods = f"experiments.{key}.learning_rates", config.methods if item.methods is None else item.methods
-        faults += [
-            Fault(place, name, "is no method of this experiment", "Leave it out.")
-            for name in item.learning_rates
-            if name not in methods
-        ]
+        strange = [name for name in item.learning_rates if name not in methods]
+        faults += [Fault(place, name, "is no method of this experiment", "Leave it out.") for name in strange]
         if item.learning_rates and item.training.tuning is not None:
-            faults.append(
-                Fault(place, "...", "beside training.tuning, which chooses every method's rate", "Leave one out.")
-            )
+            rule = "beside training.tuning, which chooses every method's rate"
+            faults.append(Fault(place, "...", rule, "Leave one out."))
     return faults
 
 
@@ -147,31 +132,18 @@ def _impossible_tasks(config: Config) -> list[Fault]:
     """Only language models generate sentences, and only some models can be cut."""
     faults = []
     for key, item in config.experiments.items():
-        data, model = config.cards[item.dataset], config.model_cards[item.model]
+        place, data, model = f"experiments.{key}", config.cards[item.dataset], config.model_cards[item.model]
         if data.task == "table_to_text" and not model.generates:
-            faults.append(
-                Fault(
-                    f"experiments.{key}.model",
-                    item.model,
-                    f"cannot generate, as {item.dataset} asks",
-                    "Use a GPT-2 or a Llama.",
-                )
-            )
+            rule = f"cannot generate, as {item.dataset} asks"
+            faults.append(Fault(f"{place}.model", item.model, rule, "Use a GPT-2 or a Llama."))
         if data.task != "table_to_text" and item.generation is not None:
-            faults.append(
-                Fault(
-                    f"experiments.{key}.generation",
-                    "...",
-                    f"is for table-to-text, {item.dataset} is not",
-                    "Leave it out.",
-                )
-            )
+            rule = f"is for table-to-text, {item.dataset} is not"
+            faults.append(Fault(f"{place}.generation", "...", rule, "Leave it out."))
         if item.head is not None:
-            faults += _impossible_prompt(f"experiments.{key}", item.head, item.pooling, data, model)
+            faults += _impossible_prompt(place, item.head, item.pooling, data, model)
         if item.layers is not None and not model.depth:
-            faults.append(
-                Fault(f"experiments.{key}.layers", item.layers, f"model {item.model} is used whole", "Leave it out.")
-            )
+            rule = f"model {item.model} is used whole"
+            faults.append(Fault(f"{place}.layers", item.layers, rule, "Leave it out."))
     return faults
 
 
@@ -202,13 +174,12 @@ def _impossible_tuning(config: Config) -> list[Fault]:
     for key, item in config.experiments.items():
         if item.training.tuning is None or item.training.held_out:
             continue
-        own, scored = config.own_data.get(item.dataset), config.cards[item.dataset].evaluation_split
-        rule = (
-            f"chooses on the validation split, and {item.dataset} is scored on it"
-            if scored == "validation"
-            else f"needs a validation part, which {item.dataset} lacks"
-        )
-        if scored == "validation" or (own is not None and "validation" not in own["sha256"]):
+        own, rule = config.own_data.get(item.dataset), ""
+        if config.cards[item.dataset].evaluation_split == "validation":
+            rule = f"chooses on the validation split, and {item.dataset} is scored on it"
+        elif own is not None and "validation" not in own["sha256"]:
+            rule = f"needs a validation part, which {item.dataset} lacks"
+        if rule:
             remedy = "Give held_out, a number of training examples that choose instead."
             faults.append(Fault(f"experiments.{key}.training.tuning", "...", rule, remedy))
     return faults
@@ -223,15 +194,8 @@ def _unknown_points(config: Config) -> list[Fault]:
     if not any(wanted.values()):
         return []
     sizes = {item.dataset: config.cards[item.dataset].train_size for item in config.experiments.values()}
-    known = {
-        point.setting
-        for method in methods.values()
-        for points in points_of(method, sizes)[1].values()
-        for point in points
-    }
-    return [
-        Fault(f"{place}.published_points", name, "is a setting that no method has", nearest(name, known))
-        for place, names in wanted.items()
-        for name in names
-        if name not in known
-    ]
+    own = [points for method in methods.values() for points in points_of(method, sizes)[1].values()]
+    known = {point.setting for points in own for point in points}
+    unknown = [(place, name) for place, names in wanted.items() for name in names if name not in known]
+    rule = "is a setting that no method has"
+    return [Fault(f"{place}.published_points", name, rule, nearest(name, known)) for place, name in unknown]

@@ -1,12 +1,9 @@
 """The configuration of a grid: closed, typed, and checked before anything runs.
 
-Every key is declared in `lmodp.grid.sections`; `schema` writes the same as a JSON
-schema (``workflow/schemas/config.schema.json``, tested for drift). Unknown keys,
-wrong types and broken rules are collected and reported together, each with name,
-value, rule and remedy.
+Every key is declared in `lmodp.grid.sections`; `schema` writes the same as a JSON schema
+(``workflow/schemas/config.schema.json``, tested for drift). Unknown keys, wrong types and broken rules are collected
+and reported together, each with name, value, rule and remedy.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
@@ -38,29 +35,19 @@ class _UniqueKeys(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} is written twice", problem_mark=key.start_mark
-                )
+                problem = f"the key {key.value!r} is written twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
         return node
 
 
 def load_config(path: Path | str) -> Config:
-    """Read and check a configuration file.
-
-    Raises:
-        MissingFile: there is no such file.
-        ConfigError: not YAML, or any key, type or rule is broken.
-    """
+    """Read and check a configuration file, see `read_yaml` and `check_config`."""
     return check_config(read_yaml(path, "configfile", "The grids are in config/."), source=str(path))
 
 
 def read_yaml(path: Path | str, name: str, remedy: str) -> Any:
-    """Return the values of a YAML file.
-
-    Args:
-        path: of the file.
-        name, remedy: of a message about a file that is not there.
+    """Return the values of a YAML file; ``name`` and ``remedy`` are of a message about one that is not there.
 
     Raises:
         MissingFile: there is no such file.
@@ -80,11 +67,7 @@ def read_yaml(path: Path | str, name: str, remedy: str) -> Any:
 
 
 def check_config(values: Any, *, source: str = "config") -> Config:
-    """Check plain values, as read from YAML or given by Snakemake.
-
-    Raises:
-        ConfigError: with all faults found.
-    """
+    """Check plain values, as read from YAML or given by Snakemake; a `ConfigError` has all faults."""
     config = validated(Config, values, source=source, remedies=REMEDIES)
     if faults := contradictions(config):
         raise ConfigError(source, faults)
@@ -92,16 +75,9 @@ def check_config(values: Any, *, source: str = "config") -> Config:
 
 
 def validated(top: type[T], values: Any, *, source: str, remedies: Mapping[str, str]) -> T:
-    """Return plain values as the section ``top``.
+    """Return plain values, as read from a file, as its section ``top``.
 
-    Args:
-        top: the section of the whole file.
-        values: as read from YAML.
-        source: name of the file, for messages.
-        remedies: what to give instead, by the name of the key or of the one that it lies in.
-
-    Raises:
-        ConfigError: with all faults found.
+    ``remedies`` say what to give instead, by the name of the key or of the one that it lies in.
     """
     try:
         return top.model_validate(values)
@@ -127,10 +103,8 @@ def _fault(item: Any, top: type[Section], remedies: Mapping[str, str]) -> Fault:
     if item["type"] == "missing":
         field = next((known[path[-1]] for known in _fields_at(path[:-1], top) if path[-1] in known), None)
         unknown = field is not None and type(None) in get_args(field.annotation)
-        remedy = (
-            f"Add it to the file; write {path[-1]}: null if it is not printed." if unknown else "Add it to the file."
-        )
-        return Fault(name, None, "is required", remedy)
+        null = f"; write {path[-1]}: null if it is not printed" if unknown else ""
+        return Fault(name, None, "is required", f"Add it to the file{null}.")
     rule = item["msg"].removeprefix("Value error, ").removesuffix(".")
     key = next((part for part in reversed(path) if isinstance(part, str)), "")
     remedy = remedies.get(key, "")

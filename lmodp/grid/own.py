@@ -14,22 +14,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 NEEDED = {"classification": ("text", "label"), "table_to_text": ("source", "target")}
-ALLOWED = {"classification": ("text", "label"), "table_to_text": ("source", "target", "group")}
-COLUMNS = ("text", "label", "source", "target", "group")
+ALLOWED = {**NEEDED, "table_to_text": ("source", "target", "group")}
 
 
 def contradictions(config: Config) -> list[Fault]:
     """Return the broken rules of all data sets and models of the user's own; no file is read."""
-    known = (("datasets", config.datasets, DATASETS), ("models", config.models, MODELS))
-    return [
-        *(
-            Fault(f"{section}.{name}", "...", "is a name that the suite knows already", "Choose another one.")
-            for section, items, names in known
-            for name in items
-            if name in names
-        ),
-        *(fault for name, item in config.datasets.items() for fault in _faults(f"datasets.{name}", item)),
-    ]
+    taken = [f"datasets.{name}" for name in config.datasets if name in DATASETS]
+    taken += [f"models.{name}" for name in config.models if name in MODELS]
+    faults = [Fault(name, "...", "is a name that the suite knows already", "Choose another one.") for name in taken]
+    return faults + [fault for name, item in config.datasets.items() for fault in _faults(f"datasets.{name}", item)]
 
 
 def read_data(config: Config) -> dict[str, dict[str, Any]]:
@@ -55,13 +48,6 @@ def read_models(config: Config) -> dict[str, tuple[dict[str, Any], ModelCard]]:
     return _all("models", names, lambda name: identity_of(models[name], cache_root=cache, data_root=root))
 
 
-def secret(config: Config) -> bytes:
-    """Return the secret of a release's hashes of rows."""
-    from lmodp.data.own import rows_key
-
-    return rows_key(config.cache)
-
-
 def _all(section: str, names: Iterable[str], read: Callable[[str], T]) -> dict[str, T]:
     """Read every thing of a section; all that cannot be read are told together."""
     found, faults = {}, []
@@ -76,7 +62,8 @@ def _all(section: str, names: Iterable[str], read: Callable[[str], T]) -> dict[s
 
 
 def _faults(place: str, item: Dataset) -> list[Fault]:
-    given = [column for column in COLUMNS if getattr(item, column) is not None]
+    columns = (*ALLOWED["classification"], *ALLOWED["table_to_text"])
+    given = [column for column in columns if getattr(item, column) is not None]
     missing = [column for column in NEEDED[item.task] if column not in given]
     other = [column for column in given if column not in ALLOWED[item.task]]
     faults = [Fault(f"{place}.{column}", None, f"is required for {item.task}", "Name a column.") for column in missing]
@@ -86,8 +73,8 @@ def _faults(place: str, item: Dataset) -> list[Fault]:
     if (item.repository is None) != (item.revision is None):
         rule = "a hub's repository needs its commit, and only such a one has a commit"
         faults.append(Fault(f"{place}.revision", item.revision, rule, "Give both from and revision, or neither."))
-    columns = [*([item.text] if isinstance(item.text, str) else item.text or []), item.label, item.source, item.target]
-    named = [column for column in columns if column is not None]
+    texts = [item.text] if isinstance(item.text, str) else item.text or []
+    named = [column for column in (*texts, item.label, item.source, item.target) if column is not None]
     if len(set(named)) < len(named):
         faults.append(Fault(place, named, "names one column twice", "Give every use its own column."))
     for part in item.split_off:

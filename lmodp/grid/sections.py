@@ -1,38 +1,68 @@
 """The sections of a grid's configuration: every key with its type, its rule and its default."""
 
-from __future__ import annotations
-
 import os
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from lmodp.data.cards import DATASETS, DatasetCard, card_of
 from lmodp.data.source_settings import OwnDataset, OwnModel, SourceSettings
 from lmodp.grid import own
-from lmodp.grid.types import (
-    ByCalibration,
-    Calibration,
-    Commit,
-    Count,
-    Label,
-    Name,
-    Natural,
-    Number,
-    PathText,
-    Positive,
-    Probability,
-    Rate,
-    Several,
-    Source,
-    Trials,
-    Whole,
-)
 from lmodp.models.cards import MODELS, ModelCard
+
+T = TypeVar("T")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)")
+
+
+def _number(value: Any) -> Any:
+    """Read ``1e-10`` as a number: YAML 1.1, which PyYAML and Snakemake read, takes it for text."""
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+def _whole(value: Any) -> Any:
+    """Read ``2e4`` as a whole number."""
+    number = _number(value)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _distinct(values: list[T]) -> list[T]:
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise ValueError(f"holds {value!r} twice")
+    return values
+
+
+def _path(text: str) -> str:
+    if "\0" in text or any(len(part.encode(errors="replace")) > 255 for part in text.split("/")):
+        raise ValueError("is no path: a name in it has more than 255 bytes, or holds the character 0")
+    return text
+
+
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0, le=1e9)]
+Rate = Annotated[Number, Field(gt=0, le=1e3)]
+Probability = Annotated[Number, Field(gt=0, lt=1)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Whole, Field(ge=1, le=10**9)]
+Natural = Annotated[Whole, Field(ge=0, le=10**18)]
+Trials = Annotated[Whole, Field(ge=100, le=10**8)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Label = Annotated[str, Field(min_length=1, max_length=64)]  # of what others name, such as methods
+PathText = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_path)]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+Source = Literal["embedded", "local", "hub"]
+Calibration = Literal["claimed", "verified"]
+Several = Annotated[list[T], Field(min_length=1, max_length=1000), AfterValidator(_distinct)]
+# One value, or one for each calibration.
+ByCalibration = Annotated[
+    Annotated[T, Tag("[one]")] | Annotated[dict[Calibration, T], Tag("[each]")],
+    Discriminator(lambda value: "[each]" if isinstance(value, dict) else "[one]"),
+]
 
 
 class Section(BaseModel):
@@ -333,26 +363,22 @@ class Config(Section):
 
     @cached_property
     def own_data(self) -> dict[str, dict[str, Any]]:
-        """What each data set of the user's own is, of those that experiments name; their files are read for this.
-
-        Raises:
-            ConfigError: data sets that cannot be read, see `load_own`.
-        """
+        """What each data set of the user's own is, of those that experiments name; their files are read for this."""
         return own.read_data(self) if self.datasets else {}
 
     @cached_property
     def own_models(self) -> dict[str, tuple[dict[str, Any], ModelCard]]:
-        """What each model of the user's own is, of those that experiments name, and its card.
-
-        Raises:
-            ConfigError: models that cannot be read, see `identity_of`.
-        """
+        """What each model of the user's own is, of those that experiments name, and its card."""
         return own.read_models(self) if self.models else {}
 
     @cached_property
     def rows_key(self) -> bytes | None:
         """The secret of a release's hashes of rows, see `lmodp.data.own.identity_of`."""
-        return own.secret(self) if self.datasets and self.randomness == "entropy" else None
+        if not self.datasets or self.randomness != "entropy":
+            return None
+        from lmodp.data.own import rows_key  # reads tables, which most configurations need not
+
+        return rows_key(self.cache)
 
     @cached_property
     def cards(self) -> dict[str, DatasetCard]:

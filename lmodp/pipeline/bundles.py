@@ -6,8 +6,6 @@ most tasks take. Which tasks wait is decided by the records themselves (`lmodp.r
 times. The bundles of a grid are always the same; a bundle whose tasks partly hold does the others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,22 +46,18 @@ class Task:
     def __str__(self) -> str:
         return f"{self.job} {self.thing}".strip()
 
-
-def stages_of(task: Task) -> tuple[str, ...]:
-    """Return the stages whose records a task makes; none for a package, which is no part of the results."""
-    return {"fetch_package": (), **STAGES_OF}.get(task.job, (task.job,))
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages whose records it makes; none for a package, which is no part of the results."""
+        return {"fetch_package": (), **STAGES_OF}.get(self.job, (self.job,))
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Tasks that one process does.
+    """Tasks that one process does one after another, under a rule of `RULES`.
 
-    Args:
-        name: the rule and a number.
-        rule: of the workflow, a key of `RULES`.
-        tasks: in the order in which they are done.
-        seconds: estimated, start included, on one core of the reference machine; with ``device: cuda``, on its GPU.
-        memory, gpu_memory: estimated peak in bytes; None without a GPU.
+    ``seconds`` are estimated, start included, on one core of the reference machine, with ``device: cuda`` on its GPU;
+    so is the peak memory in bytes, of a GPU None without one.
     """
 
     name: str
@@ -88,11 +82,7 @@ class Bundles:
         figures = [Task("make_figure", name) for name in needs.figures]
         wanted = {path for task in figures for path in self.inputs(task)}
         maps = [Task(name) for name in MAPS if self.layout.outputs(name, "")["record"] in wanted]
-        audited = set(needs.audited_cells)
-        cells = [
-            Task("finetune_and_audit_model" if cell.id in audited else "finetune_model", cell.id)
-            for cell in grid.active
-        ]
+        training = {True: "finetune_and_audit_model", False: "finetune_model"}
         return [
             *(Task("fetch_package", name) for name in self._packages()),
             *(Task("prepare_dataset", name) for name in grid.datasets),
@@ -102,7 +92,7 @@ class Bundles:
             *(Task("search_noise", name) for name in grid.searches),
             *maps,
             *(Task(name, item) for item in grid.mechanisms for name in RULES["certify_mechanism"]),
-            *cells,
+            *(Task(training[cell.id in needs.audited_cells], cell.id) for cell in grid.active),
             *(Task("audit_mechanism", path.parent.name) for path in needs.mechanism_audits()),
             *(Task(name) for name in ("collect_results", "make_table", "compare_published", "measure_cost")),
             *figures,
@@ -126,13 +116,13 @@ class Bundles:
 
     def records(self, task: Task) -> list[Path]:
         """Return the records that a task makes."""
-        return [self.layout.outputs(name, task.thing)["record"] for name in stages_of(task)]
+        return [self.layout.outputs(name, task.thing)["record"] for name in task.stages]
 
     def outputs(self, task: Task) -> list[Path]:
         """Return all files that a task makes and that others wait for or a user may ask for."""
         if task.job == "fetch_package":
             return [self.layout.cache / "packages" / task.thing / "fetched.json"]
-        return [path for name in stages_of(task) for path in self.layout.outputs(name, task.thing).values()]
+        return [path for name in task.stages for path in self.layout.outputs(name, task.thing).values()]
 
     @cached_property
     def maker(self) -> dict[Path, Task]:

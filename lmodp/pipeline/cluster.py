@@ -1,7 +1,5 @@
 """What a job asks a cluster for, and which jobs no node can do: both from the estimate of its bundle."""
 
-from __future__ import annotations
-
 import math
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,9 +19,9 @@ PROFILE = "Write it into profiles/slurm/config.yaml, under default-resources."
 
 
 def resources(bundle: Bundle, config: Config, attempt: int = 1) -> dict[str, int]:
-    """Return what a job asks for: ``mem_mb``, ``runtime`` in minutes, ``gpu``.
+    """Return ``mem_mb``, ``runtime`` in minutes and ``gpu``: the estimate with room to spare, at most what a node has.
 
-    The estimate with room to spare; twice as much at every further attempt, but never more than a node has.
+    Every further attempt asks for twice as much.
     """
     machine, grown = config.machine, 2 ** (attempt - 1)
     ranks = config.processes if bundle.rule == "finetune_model" else 1
@@ -42,12 +40,7 @@ def disk_bytes(bundles: Bundles) -> int:
 
 
 def too_large(bundles: Bundles, names: Iterable[str] | None = None) -> Iterator[Fault]:
-    """Yield what no node can do, with the number that is needed.
-
-    Args:
-        bundles: of a grid.
-        names: of the bundles that are to run; all by default.
-    """
+    """Yield what no node can do of the bundles that are to run (all by default), with the number that is needed."""
     config = bundles.layout.config
     asked = [bundles.all[name] for name in (bundles.all if names is None else names)]
     smaller = "Lower training.micro_batch_size, or use larger ones."
@@ -77,11 +70,7 @@ def refuse(faults: Iterable[Fault]) -> None:
 
 
 def unfit_for_slurm(jobs: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
-    """Yield why SLURM would refuse jobs, or leave them waiting for ever; asked before the first is submitted.
-
-    Args:
-        jobs: the resources of each job, as Snakemake has them.
-    """
+    """Yield why SLURM would refuse jobs of these resources, or leave them waiting for ever."""
     asked = list(jobs)
     partition = next((job.get("slurm_partition") for job in asked), None)
     if not partition:

@@ -54,12 +54,7 @@ def near(path: Path) -> str:
 
 
 def closing_lines(results: Path, again: str) -> list[str]:
-    """Return where to look and what to do next after a run without a failed job; only files that exist are named.
-
-    Args:
-        results: the grid's results folder.
-        again: the command that makes the whole grid.
-    """
+    """Return where to look after a run without a failed job, and the next command; ``again`` makes the whole grid."""
     places = {"Report": results / "report.html", "Table": results / "tables" / "comparison.md"}
     found = [f"{name + ':':9s}{path}" for name, path in places.items() if path.is_file()]
     if len(found) == len(places):
@@ -68,12 +63,7 @@ def closing_lines(results: Path, again: str) -> list[str]:
 
 
 class Console:
-    """The console of one run of the workflow, from its first job to its last.
-
-    Args:
-        logger: Snakemake's.
-        total: number of jobs to run.
-    """
+    """The console of one run of the workflow, from its first job to its last; ``total`` is the number of jobs."""
 
     def __init__(self, logger: logging.Logger, total: int):
         self._running: dict[int, str] = {}

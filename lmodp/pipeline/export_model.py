@@ -23,8 +23,8 @@ from lmodp.models.classifier import SequenceClassifier, transformers_model
 from lmodp.models.folders import scratch_folder
 from lmodp.models.label_words import with_words
 from lmodp.models.trainable import lora_config
-from lmodp.pipeline.runs import runs_of
-from lmodp.records.places import cell_path, certificate_path
+from lmodp.pipeline.job import runs_of
+from lmodp.records.places import cell_path, mechanism_path
 from lmodp.records.record import read_record, read_runs, write_json
 from lmodp.reporting.model_card import model_card
 from lmodp.tasks.classification import ClassificationTask
@@ -38,12 +38,7 @@ ADAPTER = "lora_"
 
 
 def export_model(layout: Layout, cell: Cell, folder: Path, *, repetition: int = 0) -> None:
-    """Write the trained model of a repetition to a folder.
-
-    Args:
-        layout, cell: what was trained, and where its records are.
-        folder: new or empty.
-        repetition: whose model.
+    """Write the trained model of a repetition to a new or empty folder.
 
     Raises:
         InvalidValue: the folder holds files, or there is no such repetition.
@@ -57,7 +52,7 @@ def export_model(layout: Layout, cell: Cell, folder: Path, *, repetition: int = 
     path = runs.weights(checked_line(cell, runs, repetition)["run"])
     if not path.is_file():
         raise MissingFile(f"weights = {str(path)!r}: are not there. Run the grid again; finished records are kept.")
-    task, certificate = runs.task, read_record(certificate_path(layout.results, cell.mechanism))
+    task, certificate = runs.task, read_record(mechanism_path(layout.results, cell.mechanism, "certify_mechanism"))
     model, weights = copy.deepcopy(fitting_model(task.pretrained)), load_file(path)
     if isinstance(task, ClassificationTask):
         weights = {name.removeprefix("model."): value for name, value in weights.items()}
@@ -88,11 +83,7 @@ def _base(layout: Layout, cell: Cell) -> tuple[str, str]:
 
 
 def checked_line(cell: Cell, runs: CellRuns, repetition: int = 0) -> dict[str, Any]:
-    """Return the line of a finished repetition that did what was certified.
-
-    Raises:
-        LmodpError: see `export_model`.
-    """
+    """Return the line of a finished repetition that did what was certified; else raise as `export_model`."""
     known = f"must be from 0 to {cell.repetitions - 1}"
     require(0 <= repetition < cell.repetitions, "repetition", repetition, known)
     record, lines = runs.trained()

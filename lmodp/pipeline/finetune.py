@@ -4,8 +4,6 @@ What is made lies in one folder: inputs that were objects, records, weights. The
 counted, noise is calibrated and certified, the run is compared with its certificate, and what is finished is kept.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping
@@ -18,7 +16,7 @@ import torch
 
 from lmodp.data.tokenize_dataset import position_limit
 from lmodp.data.tokens import load_tokenizer
-from lmodp.errors import ConfigError, InvalidValue, Unsupported, require
+from lmodp.errors import ConfigError, Unsupported, require
 from lmodp.estimate.check_model import require_trainable
 from lmodp.estimate.true_size import true_config
 from lmodp.grid.cells import Cell, Grid
@@ -29,10 +27,9 @@ from lmodp.models.folders import write_model
 from lmodp.pipeline import jobs
 from lmodp.pipeline.bundles import Bundles, Task
 from lmodp.pipeline.export_model import checked_line, export_model
-from lmodp.pipeline.job import Job
+from lmodp.pipeline.job import Job, runs_of
 from lmodp.pipeline.layout import Layout
-from lmodp.pipeline.runs import runs_of
-from lmodp.records.places import cell_path, certificate_path
+from lmodp.records.places import cell_path, mechanism_path
 from lmodp.records.record import read_record, read_runs
 from lmodp.stages.cell_runs import CellRuns
 
@@ -85,7 +82,7 @@ class FineTuned:
     @property
     def certificate(self) -> dict[str, Any] | None:
         """Every answer to "what is epsilon?", as `lmodp.certify` gives it; None for a method without privacy."""
-        return read_record(certificate_path(self.layout.results, self.cell.mechanism))["certificate"]
+        return read_record(mechanism_path(self.layout.results, self.cell.mechanism, "certify_mechanism"))["certificate"]
 
     @property
     def record(self) -> dict[str, Any]:
@@ -102,11 +99,7 @@ class FineTuned:
         return read_runs(cell_path(self.layout.results, self.cell.id, "evaluate_model"))[1][0]
 
     def save(self, folder: Path | str) -> None:
-        """Write model, tokenizer, label names, certificate and a model card to a new folder.
-
-        Raises:
-            LmodpError: see `lmodp.pipeline.export_model.export_model`.
-        """
+        """Write model, tokenizer, label names, certificate and a model card to a new folder, see `export_model`."""
         export_model(self.layout, self.cell, Path(folder))
 
 
@@ -239,22 +232,16 @@ def _file(value: Any, columns: Mapping[str, Any], path: Path) -> str:
     if isinstance(value, str | Path):
         return str(Path(value).expanduser().absolute())
     frame = value.to_pandas() if hasattr(value, "to_pandas") else value
-    if not hasattr(frame, "to_parquet"):
-        kind = type(value).__name__
-        raise InvalidValue(
-            f"data = {kind}: is no table. Give a file, a datasets.Dataset or a data frame, N being known."
-        )
+    remedy = "Give a file, a datasets.Dataset or a data frame, N being known."
+    require(hasattr(frame, "to_parquet"), "data", type(value).__name__, "is no table", remedy)
     names = [name for item in columns.values() if item for name in ([item] if isinstance(item, str) else item)]
-    missing = [name for name in names if name not in frame.columns]
     known = ", ".join(map(str, frame.columns))
-    require(
-        not missing, "column", missing and missing[0], f"is not in the data, which has {known}", "Name another one."
-    )
+    for name in names:
+        require(name in frame.columns, "column", name, f"is not in the data, which has {known}", "Name another one.")
     frame, feature = frame[names].copy(), getattr(value, "features", {}).get(columns.get("label"))
     if feature is not None and hasattr(feature, "int2str"):  # numbers that stand for names
-        frame[columns["label"]] = [
-            feature.int2str(item) if item >= 0 else str(item) for item in frame[columns["label"]]
-        ]
+        labels = frame[columns["label"]]
+        frame[columns["label"]] = [feature.int2str(item) if item >= 0 else str(item) for item in labels]
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(path, index=False)
     return str(path.absolute())
@@ -307,11 +294,9 @@ def _sized(config: Config, batch: float | None, epochs: float | None, max_length
     if epochs is not None:
         require(0 < epochs < math.inf, "num_train_epochs", epochs, "must be finite and above 0", "Or give max_steps.")
         changes["steps"] = math.ceil(epochs * size / batch)
-    training = run.training.model_copy(update=changes)
-    made: dict[str, Any] = {"training": training}
+    made: dict[str, Any] = {"training": run.training.model_copy(update=changes)}
     if max_length is None:
-        positions = position_limit(true_config(config.model_cards[run.model]))
-        made["max_length"] = min(run.max_length, positions)
+        made["max_length"] = min(run.max_length, position_limit(true_config(config.model_cards[run.model])))
     return config.model_copy(update={"experiments": {RUN: run.model_copy(update=made)}})
 
 
@@ -332,11 +317,9 @@ def _run(config: Config) -> FineTuned:
     others = [path.name for path in (layout.results / "cells").glob("*") if path.name != cell.id]
     rule = "holds a model of other data or arguments, and a second one would spend epsilon again"
     require(not others, "output_dir", str(layout.results.parent), rule, "Name another folder.")
-    made: set[Task] = set()
-    _make(Bundles(layout), Task("finetune_model", cell.id), made)
-    found = FineTuned(layout, cell)
+    _make(Bundles(layout), Task("finetune_model", cell.id), set())
     checked_line(cell, runs_of(layout, cell))
-    return found
+    return FineTuned(layout, cell)
 
 
 def _make(bundles: Bundles, task: Task, made: set[Task]) -> None:

@@ -1,32 +1,35 @@
 """A job: what one run of a rule makes, for a script of the workflow and for a test alike."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import format_exception
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock
 
 from lmodp.errors import DamagedFile, message_for_user
+from lmodp.estimate.seconds import cell_seconds, slowness
+from lmodp.grid.cells import Cell
 from lmodp.pipeline.layout import Layout
 from lmodp.records.artefacts import damage
-from lmodp.records.reuse import run_stage
-from lmodp.records.stage_table import STAGES
+from lmodp.records.reuse import input_hashes, run_stage
+from lmodp.records.stage_table import STAGES, stage_code
+
+if TYPE_CHECKING:
+    from lmodp.stages.cell_runs import CellRuns
+
+CELL_INPUTS = ("certificate", "dataset", "model", "tokens", "activations")
+LONG = 600.0  # expected seconds of a run from which on it keeps checkpoints
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a rule.
+    """One run of a rule for the thing of an id, empty where the grid has one such thing.
 
-    Args:
-        layout: the grid it belongs to.
-        id: of the thing that it makes; empty where the grid has one such thing.
-        inputs: paths by name, the stamps of bulky files included.
+    ``inputs`` are paths by name, the stamps of bulky files included.
     """
 
     layout: Layout
@@ -113,11 +116,28 @@ class Job:
         return True
 
 
+def runs_of(layout: Layout, cell: Cell) -> "CellRuns":
+    """Return the runs of a cell, made from the inputs that are there now."""
+    from lmodp.stages.cell_runs import CellRuns  # loads torch
+
+    needs = Job.of_stage(layout, "finetune_model", cell.id).records(*CELL_INPUTS)
+    expected = cell_seconds(cell, layout.grid) * slowness(layout.config) / cell.repetitions
+    return CellRuns(
+        cell=cell,
+        root=layout.results,
+        cache=layout.cache,
+        code=stage_code("finetune_model", layout.method_file("finetune_model", cell.spec.to_dict())),
+        inputs=input_hashes(layout.results, needs.values()),
+        any_code=layout.keeps("finetune_model"),
+        device=layout.config.device,
+        long=expected > LONG and cell.spec.randomness == "seeded",  # a checkpoint holds the key of the noise
+    )
+
+
 class _Tee:
     """A stream that writes to the console and to a log file; progress bars go to the console alone.
 
-    Jobs share one console. So a line goes there in one piece: `print` writes a text and its line end apart, and
-    without a buffer (PYTHONUNBUFFERED) the lines of two jobs would run into each other.
+    Jobs share one console, so a line goes there in one piece: `print` writes a text and its line end apart.
     """
 
     def __init__(self, console: Any, log: Any):
@@ -150,10 +170,9 @@ class _Tee:
 
 
 def keep_log(path: Path) -> None:
-    """Copy what the job prints into its log file.
+    """Copy what the job prints into its log file, without progress bars, since jobs run side by side.
 
-    In a terminal the workflow draws a line of its own, see `lmodp.pipeline.console`; there only an error appears beside
-    it. Jobs draw no progress bars: they run side by side.
+    In a terminal, where the workflow draws a line of its own (`lmodp.pipeline.console`), only errors appear.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     log = path.open("w", encoding="utf-8")

@@ -13,20 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmodp.methods.discovery import get_method
-from lmodp.pipeline.job import Job
+from lmodp.pipeline.bundles import CELL_STAGES
+from lmodp.pipeline.job import CELL_INPUTS, Job, runs_of
 from lmodp.pipeline.ranked import train_in_ranks
-from lmodp.pipeline.runs import CELL_INPUTS, runs_of
 from lmodp.records.artefacts import damage
 from lmodp.records.record import answered, read_record
 
 if TYPE_CHECKING:
     from lmodp.specs import ActivationsSpec
 
-CELL_STAGES = ("finetune_model", "evaluate_model", "verify_run")
-
 
 def search_noise(job: Job) -> None:
-    """Run one offline noise search."""
     from lmodp.stages.search_noise import search_noise
 
     spec = job.layout.grid.searches[job.id].to_dict()
@@ -34,7 +31,6 @@ def search_noise(job: Job) -> None:
 
 
 def calibrate_noise(job: Job) -> None:
-    """Ask one method for its mechanism."""
     from lmodp.stages.calibrate_noise import calibrate_noise
 
     layout, spec = job.layout, job.layout.grid.mechanisms[job.id]
@@ -68,7 +64,6 @@ def certify_mechanism(job: Job) -> None:
 
 
 def audit_mechanism(job: Job) -> None:
-    """Try the claims of one mechanism by experiment."""
     from lmodp.stages.audit_mechanism import audit_mechanism
 
     config, spec = job.layout.config, job.layout.grid.mechanisms[job.id]
@@ -91,14 +86,12 @@ def audit_mechanism(job: Job) -> None:
 
 
 def prepare_dataset(job: Job) -> None:
-    """Load, check and split one data set."""
     from lmodp.data.prepare_dataset import prepare_dataset
 
     _prepare(job, "prepare_dataset", job.layout.grid.datasets[job.id].to_dict(), prepare_dataset)
 
 
 def prepare_model(job: Job) -> None:
-    """Write one pretrained model in a hub's folder layout."""
     from lmodp.models.prepare_model import prepare_model
 
     _prepare(job, "prepare_model", job.layout.grid.models[job.id].to_dict(), prepare_model)
@@ -116,7 +109,6 @@ def _prepare(job: Job, stage: str, spec: dict[str, Any], prepare: Callable[..., 
 
 
 def tokenize_dataset(job: Job) -> None:
-    """Turn one data set into one model's tokens."""
     from lmodp.data.tokenize_dataset import tokenize_dataset
 
     spec = job.layout.grid.tokens[job.id].to_dict()
@@ -134,7 +126,6 @@ def tokenize_dataset(job: Job) -> None:
 
 
 def cache_activations(job: Job) -> None:
-    """Compute the outputs of a frozen prefix once, for every split; others that are due share the pass."""
     from lmodp.stages.cache_activations import cache_activations
 
     specs = job.layout.grid.activations
@@ -172,13 +163,11 @@ def _is_due(job: Job, name: str) -> bool:
 
 
 def finetune_model(job: Job) -> None:
-    """Train all repetitions of one cell, score them and compare them with the plan."""
     if not job.leave_standing(*CELL_STAGES):
         _cell(job)
 
 
 def finetune_and_audit_model(job: Job) -> None:
-    """Do the same, and audit the training of one run."""
     if not job.leave_standing(*CELL_STAGES, "audit_training"):
         _audit_training(job, _cell(job))
 
@@ -240,7 +229,6 @@ def _audit_training(job: Job, trained: Mapping[str, Path]) -> None:
 
 
 def collect_results(job: Job) -> None:
-    """Gather all records of the grid into tables of cells, of runs and of curves."""
     from lmodp.reporting.results.collect_results import collect_results
 
     layout, outputs = job.layout, job.outputs("collect_results")
@@ -260,14 +248,12 @@ def collect_results(job: Job) -> None:
 
 
 def make_table(job: Job) -> None:
-    """Write comparison, privacy and status as CSV, Markdown and LaTeX."""
     from lmodp.reporting.tables.make_table import make_table
 
     _show(job, "make_table", lambda results: make_table(results, job.outputs("make_table")["record"].parent))
 
 
 def compare_published(job: Job) -> None:
-    """Set the published numbers beside the suite's own."""
     from lmodp.pipeline.layout import PUBLISHED
     from lmodp.reporting.tables.compare_published import compare_published, read_published
 
@@ -283,7 +269,6 @@ def compare_published(job: Job) -> None:
 
 
 def measure_cost(job: Job) -> None:
-    """Write time per step, peak memory and the ratio to non-private."""
     from lmodp.reporting.tables.measure_cost import measure_cost
 
     folder = job.outputs("measure_cost")["record"].parent
@@ -301,23 +286,20 @@ def _show(job: Job, stage: str, work: Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def map_wins(job: Job) -> None:
-    """Map the noise that few numbers need."""
     from lmodp.stages.map_wins import map_wins
 
-    spec = job.layout.needs.mapped_wins()
+    spec = job.layout.needs.mapped("map_wins")
     job.run("map_wins", inputs={}, spec=spec, work=lambda: map_wins(**spec))
 
 
 def map_space(job: Job) -> None:
-    """Map the searched space under every accountant."""
     from lmodp.stages.map_space import map_space
 
-    spec, points = job.layout.needs.shown_landscape(), job.outputs("map_space")["points"]
+    spec, points = job.layout.needs.mapped("map_space"), job.outputs("map_space")["points"]
     job.run("map_space", inputs={}, spec=spec, work=lambda: map_space(spec, points_file=points))
 
 
 def make_figure(job: Job) -> None:
-    """Draw one figure."""
     from lmodp.reporting.figures.make_figure import make_figure
 
     results, outputs = job.input("results"), job.outputs("make_figure")
@@ -331,7 +313,6 @@ def make_figure(job: Job) -> None:
 
 
 def report(job: Job) -> None:
-    """Write the page that a reader understands without the code."""
     from lmodp.reporting.page.report import report
 
     html, figures = job.outputs("report")["html"], job.layout.needs.figures
@@ -344,7 +325,6 @@ def report(job: Job) -> None:
 
 
 def fetch_package(job: Job) -> None:
-    """Fetch one package of data.lock."""
     from lmodp.data.fetch import fetch_package
     from lmodp.data.locks import locked_packages
 

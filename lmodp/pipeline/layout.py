@@ -1,12 +1,10 @@
 """A grid and its two folders: small records under ``results``, bulky files under ``cache``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lmodp.data.cards import DATASETS
 from lmodp.data.locks import hub_entries, locked_package
@@ -17,7 +15,7 @@ from lmodp.methods.discovery import method_files
 from lmodp.models.cards import MODELS
 from lmodp.pipeline.needs import Needs
 from lmodp.records.reuse import Judge
-from lmodp.records.stage_table import get_stage, method_file_of
+from lmodp.records.stage_table import get_stage, method_file_of, outputs_of
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "config" / "published.tsv"
 AUDIT_SETTINGS = {  # those that each stage reads
@@ -34,12 +32,8 @@ class Layout:
     grid: Grid
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Layout:
-        """Return the layout of a configuration given as plain values.
-
-        Raises:
-            ConfigError: the configuration is faulty.
-        """
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """Return the layout of a configuration given as plain values, after checking it."""
         config = check_config(dict(values))
         return cls(config, Grid(config))
 
@@ -83,18 +77,12 @@ class Layout:
 
     def outputs(self, stage: str, thing: str) -> dict[str, Path]:
         """Return the files that a stage writes for the thing of an id, by name."""
-        return {name: self.place(file, thing) for name, file in get_stage(stage).files.items()}
-
-    def place(self, file: str, thing: str) -> Path:
-        """Return the place of a file as the stage table names it."""
-        folder, _, rest = file.replace("{id}", thing).partition("/")
-        return {"results": self.results, "cache": self.cache}[folder] / rest
+        return outputs_of(stage, thing, results=self.results, cache=self.cache)
 
     def source_spec(self, stage: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the spec of a data set or model with what pins its bytes.
+        """Return the spec of a data set or model with what pins its bytes, which is content and no part of the id.
 
-        The pin is a package's checksum in ``data.lock``, a commit of a hub, or None for local files. It is no part
-        of the id, but another pin is another content.
+        The pin is a package's checksum in ``data.lock``, a commit of a hub, or None for local files.
         """
         kind = "dataset" if stage == "prepare_dataset" else "model"
         name, pin = spec[kind], None
@@ -109,10 +97,8 @@ class Layout:
         return {**spec, "pin": pin}
 
     def asked(self, stage: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the spec that a record of this grid remembers.
-
-        Under ``randomness: entropy`` a shared stage tells less of the data; that is no part of its id. Neither is
-        ``certificates: full``.
+        """Return the spec that a record remembers, with what is no part of its id: full certificates, and entropy,
+        under which a shared stage tells less of the data.
         """
         if stage == "certify_mechanism" and self.config.certificates != "quick":
             return {**spec, "certificates": self.config.certificates}
@@ -127,8 +113,7 @@ class Layout:
         if stage == "certify_mechanism" and spec.get("certificates", "quick") != self.config.certificates:
             return "another setting of certificates"
         if stage in ("map_space", "map_wins"):
-            wanted = self.needs.shown_landscape() if stage == "map_space" else self.needs.mapped_wins()
-            return None if spec == wanted else "another spec"
+            return None if spec == self.needs.mapped(stage) else "another spec"
         if stage in ("prepare_dataset", "prepare_model"):
             config, prepares_data = self.config, stage == "prepare_dataset"
             known = spec["dataset"] in config.cards if prepares_data else spec["model"] in config.model_cards

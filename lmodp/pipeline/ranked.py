@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lmodp.errors import Fault, RankLost
 from lmodp.pipeline.layout import Layout
-from lmodp.records.places import certificate_path
+from lmodp.records.places import mechanism_path
 from lmodp.records.record import read_json, read_record, write_json
 from lmodp.vocabulary import OWN_ENGINE
 
@@ -46,7 +46,7 @@ def train_in_ranks(layout: Layout, runs: CellRuns) -> None:
 
 def main() -> None:
     """Train the runs of a cell, as one of several ranks."""
-    from lmodp.pipeline.jobs import runs_of
+    from lmodp.pipeline.job import runs_of
     from lmodp.stages.finetune_model import finetune_model
     from lmodp.training.ranks import join
 
@@ -54,7 +54,7 @@ def main() -> None:
     layout = Layout.from_values(asked["config"])
     cell = layout.grid.cell(asked["cell"])
     join(layout.config.device)
-    certificate = read_record(certificate_path(layout.results, cell.mechanism))
+    certificate = read_record(mechanism_path(layout.results, cell.mechanism, "certify_mechanism"))
     finetune_model(cell, runs_of(layout, cell), certificate, method=layout.grid.methods[cell.spec.method])
 
 

@@ -4,8 +4,6 @@ A record's hash finds what changed by accident. It does not find a number that s
 hash. Computing the number again does, without any training.
 """
 
-from __future__ import annotations
-
 import math
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,7 +18,7 @@ from lmodp.grid.sections import Config
 from lmodp.pipeline import jobs
 from lmodp.pipeline.job import Job
 from lmodp.pipeline.layout import Layout
-from lmodp.records.places import noise_path
+from lmodp.records.places import mechanism_path
 from lmodp.records.record import answered, plain, read_record
 from lmodp.records.reuse import Judge
 from lmodp.records.stage_table import STAGES
@@ -33,14 +31,15 @@ PUBLISHED_ANSWERS = ("claimed", "paper_bound", "pure_scalar")  # formulas: every
 def recompute_certificates(root: Path, judge: Judge) -> Iterator[tuple[Path, str | None]]:
     """Yield every certificate with what is wrong with it, or None.
 
-    A certificate by the present code must have all its numbers again. One by earlier code must have the published
-    formulas' numbers, and its verified interval must agree with the present one, that is, overlap it.
+    One by the present code must have all its numbers again; one by earlier code the published formulas' numbers, and
+    a verified interval that overlaps the present one.
     """
     from lmodp.stages.certify_mechanism import certify_mechanism
 
     for path in sorted(root.glob("mechanisms/*/certificate.json")):
         kept = read_record(path)
-        spec, noise = MechanismSpec.from_dict(kept["spec"]), read_record(noise_path(root, path.parent.name))
+        noise = read_record(mechanism_path(root, path.parent.name, "calibrate_noise"))
+        spec = MechanismSpec.from_dict(kept["spec"])
         again = partial(certify_mechanism, spec, noise, full=kept["spec"].get("certificates") == "full")
         made = plain(answered({"certificate": None, "noise": None}, again))
         if made.get("certificate") is None or kept["certificate"] is None:
@@ -73,9 +72,9 @@ def _contradiction(kept: Mapping[str, Any], made: Mapping[str, Any]) -> str | No
         if found := _difference(numbers, again, f"certificate.{name}"):
             return found
     one, other = kept["verified"], made["verified"]
-    if one["status"] == other["status"] == "ok" and max(one["lower"], other["lower"]) > min(
-        one["upper"], other["upper"]
-    ) * (1 + SAME):
+    if one["status"] != "ok" or other["status"] != "ok":
+        return None
+    if max(one["lower"], other["lower"]) > min(one["upper"], other["upper"]) * (1 + SAME):
         now = f"[{other['lower']:.6g}, {other['upper']:.6g}]"
         return f"certificate.verified is [{one['lower']:.6g}, {one['upper']:.6g}], the present interval is {now}"
     return None
@@ -88,7 +87,9 @@ def remake_reports(config: Config, root: Path) -> Iterator[tuple[str, str | None
         shutil.copytree(root, copy)
         values = {**config.model_dump(mode="json"), "results_root": scratch, "grid": root.name, "unfinished": "pending"}
         layout = Layout.from_values(values)
-        for stage, thing in _report_jobs(layout):
+        shown = [name for name, stage in STAGES.items() if stage.reports]  # in an order in which they can be done
+        things = {name: layout.needs.figures if name == "make_figure" else [""] for name in shown}
+        for stage, thing in ((name, thing) for name in shown for thing in things[name]):
             output = layout.outputs(stage, thing)["record"]
             name = output.relative_to(copy).as_posix()
             if not output.is_file():
@@ -98,9 +99,3 @@ def remake_reports(config: Config, root: Path) -> Iterator[tuple[str, str | None
             with redirect_stdout(StringIO()):  # a job's lines name files of the copy
                 getattr(jobs, stage)(Job.of_stage(layout, stage, thing))
             yield name, None if read_record(output)["sha256"] == kept else "is another one when it is made again"
-
-
-def _report_jobs(layout: Layout) -> Iterator[tuple[str, str]]:
-    """The jobs that only show, in an order in which they can be done."""
-    for name in (stage.name for stage in STAGES.values() if stage.reports):
-        yield from ((name, figure) for figure in (layout.needs.figures if name == "make_figure" else [""]))

@@ -1,18 +1,15 @@
 """The script of every rule: does the waiting tasks of one bundle, each for itself."""
 
-from __future__ import annotations
-
 import os
 import resource
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from lmodp.pipeline import jobs
-from lmodp.pipeline.bundles import TRAINING, Bundles, Task, stages_of
+from lmodp.pipeline.bundles import TRAINING, Bundles, Task
 from lmodp.pipeline.console import speak_plainly
 from lmodp.pipeline.job import Job, keep_log, tell
 from lmodp.pipeline.layout import Layout
@@ -27,7 +24,7 @@ def run_bundle(snakemake: Any) -> None:
     """
     speak_plainly()
     keep_log(Path(str(snakemake.log)))
-    sys.excepthook = _tell
+    sys.excepthook = lambda kind, error, traceback: tell(error)
     bundles = Bundles(Layout.from_values(snakemake.config))
     tasks = [Task(*name.split(" ", 1)) for name in snakemake.params.tasks]
     if any(task.job in TRAINING for task in tasks) and bundles.layout.config.processes == 1:
@@ -43,26 +40,16 @@ def run_bundle(snakemake: Any) -> None:
     write_json(Path(str(snakemake.output)), {"tasks": done, **measured})
 
 
-def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    tell(error)
-
-
 def do_tasks(bundles: Bundles, tasks: Iterable[Task], before: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     """Do tasks one after another; one that fails leaves the others alone, but for those that need what it makes.
 
-    Args:
-        bundles: of the grid.
-        tasks: to be done.
-        before: tasks of earlier bundles that failed, each with why.
-
-    Returns:
-        an entry per task: ``task``, ``failure`` (None, or why it has no record), and the processor seconds for
-        importing its code and for its work.
+    Tasks of earlier bundles that failed are in ``before``, each with why. Returns an entry per task: ``task``,
+    ``failure`` (None, or why it has no record), and the processor seconds for importing its code and for its work.
     """
     failed, done = dict(before or {}), []
     for task in tasks:
         began = processor_seconds()
-        for stage in stages_of(task):
+        for stage in task.stages:
             import_module(STAGES[stage].module)
         imported = processor_seconds()
         missing = next((str(item) for item in bundles.needed(task) if str(item) in failed), None)

@@ -5,8 +5,6 @@ stage that reads the folder compares them once in a process, so a flipped bit ne
 bulky files may differ between machines, so these hashes stay in the cache.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +15,9 @@ from lmodp.records.record import read_json, sha256_file, write_json
 
 def write_checksums(folder: Path) -> None:
     """Remember the bytes of all files of a folder."""
-    write_json(folder / CHECKSUMS, {name: sha256_file(folder / name) for name in _files(folder)})
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    names = sorted(name for name in found if name not in (STAMP, CHECKSUMS))
+    write_json(folder / CHECKSUMS, {name: sha256_file(folder / name) for name in names})
 
 
 @cache
@@ -36,8 +36,3 @@ def damage(folder: Path) -> str | None:
         if sha256_file(folder / name) != sha256:
             return f"{name} has changed since it was written"
     return None
-
-
-def _files(folder: Path) -> list[str]:
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in found if name not in (STAMP, CHECKSUMS))

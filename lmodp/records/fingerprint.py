@@ -1,9 +1,8 @@
 """Which code made a record: a hash over the package files that a stage uses.
 
-The files are found by following the import statements of the stage's module, in
-the source text, without importing anything. Comments, docstrings and blank lines
-do not count, so that a better explanation does not throw away twelve hours of
-results, while a changed formula reruns everything that depends on it.
+The files are found by following the import statements of the stage's module, in the source text, without importing
+anything. Comments, docstrings and blank lines do not count, so that a better explanation does not throw away twelve
+hours of results, while a changed formula reruns everything that depends on it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("lmodp",)
 # Names and meanings of fields. A wrong one is an error, never another number, so a new one makes nothing outdated.
-DECLARATIONS = ("lmodp.records.fields", "lmodp.records.field_checks")
+DECLARATIONS = ("lmodp.records.fields",)
 DATA_SUFFIXES = (".tsv", ".json", ".toml", ".html", ".css", ".js")
 
 
@@ -27,10 +26,7 @@ DATA_SUFFIXES = (".tsv", ".json", ".toml", ".html", ".css", ".js")
 def code_fingerprint(module: str, *extra_files: Path) -> str:
     """Return 16 hexadecimal digits over the code that ``module`` depends on.
 
-    Args:
-        module: dotted name, for example ``lmodp.accounting.certificate``.
-        extra_files: further Python files that take part, such as a method's, with
-            what they import from the suite.
+    Further files, such as a method's, take part with what they import from the suite.
     """
     digest = hashlib.sha256()
     files = module_files(module)
@@ -49,9 +45,8 @@ def code_fingerprint(module: str, *extra_files: Path) -> str:
 def module_files(module: str) -> dict[str, Path]:
     """Return the transitive closure of a module's imports within the suite.
 
-    Importing ``lmodp.a.b`` also executes ``lmodp/a/__init__``, which belongs to the
-    closure. ``lmodp/__init__`` does not: it holds the version and the public names, and
-    computes nothing, so a new version alone makes no record outdated. Nor do `DECLARATIONS`.
+    Importing ``lmodp.a.b`` also executes ``lmodp/a/__init__``, which belongs to it. ``lmodp/__init__`` does not: it
+    computes nothing, and a new version alone makes no record outdated. Nor do `DECLARATIONS`.
     """
     found: dict[str, Path] = {}
     queue = [module]

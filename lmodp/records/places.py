@@ -1,13 +1,16 @@
 """Where every record lies in a grid's results folder, and every bulky file in its cache."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
 
 CHECKSUMS = "checksums.json"  # SHA-256 of the bulky files of a folder
 STAMP = "complete.json"  # copy of a record beside the bulky files that it speaks of
+MECHANISM_FILES = {
+    "calibrate_noise": "noise.json",
+    "certify_mechanism": "certificate.json",
+    "audit_mechanism": "audit.json",
+}
 CELL_FILES = {
     "finetune_model": "training.jsonl",
     "evaluate_model": "evaluation.jsonl",
@@ -17,19 +20,9 @@ CELL_FILES = {
 TIMING = "timing.jsonl"
 
 
-def noise_path(root: Path, mechanism: str) -> Path:
-    """Return the record of calibrate_noise."""
-    return root / "mechanisms" / mechanism / "noise.json"
-
-
-def certificate_path(root: Path, mechanism: str) -> Path:
-    """Return the certificate of a mechanism."""
-    return root / "mechanisms" / mechanism / "certificate.json"
-
-
-def audit_path(root: Path, mechanism: str) -> Path:
-    """Return the audit of a mechanism."""
-    return root / "mechanisms" / mechanism / "audit.json"
+def mechanism_path(root: Path, mechanism: str, stage: str) -> Path:
+    """Return a record of a mechanism by its stage."""
+    return root / "mechanisms" / mechanism / MECHANISM_FILES[stage]
 
 
 def cell_path(root: Path, cell: str, stage: str) -> Path:

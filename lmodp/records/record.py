@@ -18,8 +18,6 @@ No record holds a time of day, a host name or a path, so that the same spec give
 machine. Wall time and memory go to ``timing.jsonl``, which is no record and is exempt.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -43,7 +41,7 @@ from lmodp.errors import (
     may_pass,
     one_line,
 )
-from lmodp.records.field_checks import faults
+from lmodp.records.fields import faults
 from lmodp.vocabulary import STATUSES
 
 SCHEMA_VERSION = 2
@@ -62,21 +60,12 @@ def make_record(
     status: str = "done",
     reason: str | None = None,
 ) -> dict[str, Any]:
-    """Return a record with its provenance.
+    """Return the record of a stage from its own fields, its code's fingerprint and the hashes of its inputs.
 
-    Args:
-        stage: name of the stage, which is also the name of rule and function.
-        content: the stage's own fields.
-        code: fingerprint of the package files that the stage uses.
-        packages: distributions whose versions can change the result.
-        inputs: hash by name, see `input_hash`.
-        status: one of `STATUSES`.
-        reason: why, for every status but ``done``.
+    ``packages`` are distributions whose versions can change the result; every status but ``done`` has a reason.
     """
-    if status not in STATUSES:
-        raise ValueError(f"status = {status!r}: must be one of {STATUSES}")
-    if status != "done" and not reason:
-        raise ValueError(f"a record with status {status!r} needs a reason")
+    if status not in STATUSES or (status != "done" and not reason):
+        raise ValueError(f"status = {status!r}: must be one of {STATUSES}, and all but done needs a reason")
     return declared(
         stage,
         {
@@ -93,14 +82,12 @@ def make_record(
 
 
 def declared(stage: str, values: Mapping[str, Any], *, line: bool = False) -> dict[str, Any]:
-    """Return a record, or a run's line, sealed after comparing it with the declared fields of its stage.
-
-    Raises:
-        ValueError: a field is not declared or has another type, which is a fault of the suite.
-    """
+    """Return a record, or a run's line, sealed; one that is not as declared is a fault of the suite."""
     values = plain(values)
     if wrong := faults(stage, values, line=line):
-        raise ValueError(f"{'line' if line else 'record'} of {stage}: {'; '.join(wrong)}. See lmodp/records/fields.py")
+        raise ValueError(
+            f"{'line' if line else 'record'} of {stage}: {'; '.join(wrong)}. See lmodp/records/fields.yaml"
+        )
     return sealed(values)
 
 
@@ -152,11 +139,7 @@ def write_sealed(path: Path | str, values: Mapping[str, Any]) -> None:
 
 
 def read_sealed(path: Path | str) -> dict[str, Any]:
-    """Return what `write_sealed` wrote.
-
-    Raises:
-        MissingFile, DamagedFile: as `read_json`; or its content is not what was written.
-    """
+    """Return what `write_sealed` wrote; raise as `read_json`, and where it is not what was written."""
     found = read_json(path)
     if not isinstance(found, dict) or not is_as_written(found):
         raise DamagedFile(f"file = {str(path)!r}: has changed since it was written. Its stage makes it anew.")
@@ -172,10 +155,8 @@ def content_hash(values: Mapping[str, Any]) -> str:
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of the suite, of Python and of the named distributions."""
-    found = {"lmodp": __version__, "python": platform.python_version()}
-    for name in sorted(packages):
-        found[name] = _version(name)
-    return found
+    own = {"lmodp": __version__, "python": platform.python_version()}
+    return {**own, **{name: _version(name) for name in sorted(packages)}}
 
 
 @cache
@@ -187,23 +168,15 @@ def _version(name: str) -> str:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write JSON so that the file is either complete or not there.
-
-    Raises:
-        ValueError: ``value`` holds NaN or an infinity, which JSON cannot say.
-    """
-    write_bytes(
-        path, json_text(value).encode(errors="backslashreplace")
-    )  # half a surrogate pair is \\udxxx in JSON too
+    """Write JSON so that the file is either complete or not there; NaN and infinities are refused."""
+    # half a surrogate pair is \\udxxx in JSON too
+    write_bytes(path, json_text(value).encode(errors="backslashreplace"))
 
 
 def json_text(value: Any) -> str:
     """Return JSON for people and for git: what fits on a line stands on one, lists of numbers fill lines.
 
     With every number on a line of its own, the hundreds of steps of a run are mostly line ends.
-
-    Raises:
-        ValueError: ``value`` holds NaN or an infinity, which JSON cannot say.
     """
     return _json_lines(plain(value), depth=0, taken=0) + "\n"
 
@@ -253,9 +226,12 @@ def read_json(path: Path | str) -> Any:
         MissingFile: there is no such file.
         DamagedFile: it is not JSON.
     """
-    path = Path(path)
+    return _parsed(Path(path), json.loads)
+
+
+def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MissingFile(
             f"file = {str(path)!r}: is not there. Run the stage that makes it, or check the name."
@@ -271,8 +247,7 @@ def read_record(path: Path | str) -> dict[str, Any]:
     """Return a record after checking its fields and its hash; of a ``.jsonl`` file the first line.
 
     Raises:
-        MissingFile, DamagedFile: as `read_json`; a field is missing, the record was
-            written under another schema version, or its content is not what was written.
+        MissingFile, DamagedFile: as `read_json`; or it is of another schema version, or not what was written.
     """
     path = Path(path)
     found = _lines(path)[0] if path.suffix == ".jsonl" else read_json(path)
@@ -322,11 +297,7 @@ def read_runs(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def write_runs(path: Path | str, record: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
-    """Write a record and the sealed lines of its runs as one ``.jsonl`` file.
-
-    Raises:
-        ValueError: a value holds NaN or an infinity, which JSON cannot say.
-    """
+    """Write a record and the sealed lines of its runs as one ``.jsonl`` file."""
     write_bytes(path, "".join(_dumps(item) + "\n" for item in [record, *lines]).encode(errors="backslashreplace"))
 
 
@@ -336,17 +307,8 @@ def run_entry(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lines(path: Path) -> list[Any]:
-    try:
-        # not splitlines: a text within JSON may hold other characters that end lines, such as U+2028
-        values = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    except FileNotFoundError:
-        raise MissingFile(
-            f"file = {str(path)!r}: is not there. Run the stage that makes it, or check the name."
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(
-            f"file = {str(path)!r}: is not JSON in lines ({error}). Delete it; its stage makes it anew."
-        ) from None
+    # not splitlines: a text within JSON may hold other characters that end lines, such as U+2028
+    values: list[Any] = _parsed(path, lambda text: [json.loads(line) for line in text.split("\n") if line])
     if not values:
         raise DamagedFile(f"file = {str(path)!r}: is empty. Delete it; its stage makes it anew.")
     return values

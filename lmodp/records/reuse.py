@@ -5,8 +5,6 @@ inputs, and otherwise does the work and writes the record last, so that nothing 
 `Judge` says of any record why the present code would not write it as it is. Both rest on `difference`.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +14,7 @@ from typing import Any
 
 from lmodp.errors import DamagedFile, MissingFile, require
 from lmodp.records.artefacts import damage, write_checksums
-from lmodp.records.field_checks import public_part
+from lmodp.records.fields import public_part
 from lmodp.records.places import STAMP
 from lmodp.records.record import (
     declared,
@@ -73,21 +71,15 @@ def run_stage(
         name: of the stage.
         record: file to write; a ``.jsonl`` file where the stage makes one line per run.
         root: the grid's results folder; inputs are named by their path in it.
-        inputs: files that the result is computed from.
-        spec: what was asked for; part of the record.
-        work: returns the record's content; ``status`` and ``reason`` in it count, and
-            ``runs`` are the lines of a ``.jsonl`` file.
-        files: further results that the work writes beside the record, which
-            remembers their SHA-256.
-        artefact: folder of bulky files that the work writes. It keeps a copy of
-            the record, so that another grid, or a run after the results were
-            deleted, finds it finished.
+        inputs, spec: what the result is computed from, and what was asked for; both part of the record.
+        work: returns the record's content, with ``status`` and ``reason``; ``runs`` are the lines of a ``.jsonl`` file.
+        files: further results that the work writes beside the record, which remembers their SHA-256.
+        artefact: folder of bulky files that the work writes. It keeps a copy of the record, so that another grid, or a
+            run after the results were deleted, finds it finished.
         method_file: the method's file that takes part, if any.
-        any_code: keep a record that another version of the code wrote. Where its bulky
-            files are missing the work is done again; if the result is what the record
-            says, the record stays as it is, and so does everything made from it.
-        is_complete: whether all bulky files that the record speaks of are there, for a stage
-            that keeps them without an ``artefact``'s copy of the record.
+        any_code: keep a record that another version of the code wrote, although its bulky files must be made again, if
+            the result is what it says; then everything made from it stands as well.
+        is_complete: whether bulky files that lie elsewhere than in ``artefact`` are all there.
         public_only: write only the fields that `lmodp.records.fields` marks as public.
     """
     started = time.perf_counter()
@@ -166,12 +158,12 @@ def _read_whole(record: Path) -> dict[str, Any]:
     return read_runs(record)[0] if record.suffix == ".jsonl" else read_record(record)
 
 
-def needed(path: Path) -> bool:
+def all_needed(path: Path) -> bool:
     """Return True: every file that a record remembers must be there."""
     return True
 
 
-def files_changed(made: Mapping[str, Any], root: Path, is_needed: Callable[[Path], bool] = needed) -> str | None:
+def files_changed(made: Mapping[str, Any], root: Path, is_needed: Callable[[Path], bool] = all_needed) -> str | None:
     """Return which of the files that a record remembers is missing or has other bytes, or None."""
     for name, known in made.get("files", {}).items():
         if not (root / name).is_file():
@@ -200,11 +192,7 @@ def name_in(root: Path, path: Path) -> str:
 
 
 def input_hashes(root: Path, paths: Iterable[Path]) -> dict[str, str]:
-    """Return the hash of each input by its name, see `name_in`.
-
-    Raises:
-        InvalidValue: two inputs have one name, so that a change of one could go unnoticed.
-    """
+    """Return the hash of each input by its name, see `name_in`; two of one name are refused."""
     named: dict[str, Path] = {}
     for path in paths:
         known = named.setdefault(name_in(root, path), path)
@@ -212,26 +200,19 @@ def input_hashes(root: Path, paths: Iterable[Path]) -> dict[str, str]:
     return {name: input_hash(path) for name, path in named.items()}
 
 
-def nothing_else(made: Mapping[str, Any]) -> str | None:
-    """Return None: nothing beside a record's id decides what is wanted of it."""
-    return None
-
-
 @dataclass
 class Judge:
     """Says why a record is not what the present code would write.
 
-    A record is outdated when it is missing or damaged, a line of one of its runs included; when the code of its
-    stage has changed; when an input inside the results is missing, has other content than the record remembers,
-    or is itself outdated; or when it was made by settings that are no longer asked for.
+    It is missing or damaged, a line of one of its runs included; the code of its stage has changed; an input is
+    missing, outdated or has other content than the record remembers; or other settings are asked for.
 
     Args:
         root: the grid's results folder.
         method_files: source file by method name.
         keep_records: records of other versions of the code count as well, but for those that only report.
         any_code: records of other versions of the code count, whatever their stage.
-        asked_otherwise: returns which settings outside the id a record was made by that
-            are no longer wanted, in words, or None.
+        asked_otherwise: returns which settings outside its id a record was made by that are no longer wanted, or None.
         outside: files outside the results that records have as inputs, by name.
         is_needed: whether a file that a record remembers must be there.
     """
@@ -240,9 +221,9 @@ class Judge:
     method_files: Mapping[str, Path]
     keep_records: bool = False
     any_code: bool = False
-    asked_otherwise: Callable[[Mapping[str, Any]], str | None] = nothing_else
+    asked_otherwise: Callable[[Mapping[str, Any]], str | None] = lambda made: None
     outside: Mapping[str, Path] = field(default_factory=dict)
-    is_needed: Callable[[Path], bool] = needed
+    is_needed: Callable[[Path], bool] = all_needed
     _verdicts: dict[Path, str | None] = field(default_factory=dict, repr=False)
 
     def why_outdated(self, record: Path) -> str | None:

@@ -4,8 +4,6 @@ A list with an entry per step is kept for the first repetition of a cell. The ot
 the certified plan need: counts and sums of the examples drawn.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -15,15 +13,10 @@ LISTS = ("batch_sizes", "clipped", "diagnostics")
 
 
 def batch_summary(sizes: Sequence[int], expected: float) -> dict[str, Any]:
-    """Return what `lmodp.auditing.conformance` compares of the batch sizes drawn.
+    """Return what `lmodp.auditing.conformance` compares of the sizes drawn at each step, when qN is ``expected``.
 
-    Args:
-        sizes: examples drawn at each step.
-        expected: the expected batch size qN.
-
-    Returns:
-        ``steps``, ``examples`` (drawn in all steps), ``squares`` (the sum of (size - c)^2, c the
-        whole number nearest to qN) and ``commonest`` (how often the commonest size came).
+    ``squares`` is the sum of (size - c)^2, c the whole number nearest to qN; ``commonest``, how often the commonest
+    size came.
     """
     centre = round(expected)
     return {
@@ -40,12 +33,7 @@ def run_head(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_line(run: Mapping[str, Any], *, per_step: bool) -> dict[str, Any]:
-    """Return the line of a run from all that it logged.
-
-    Args:
-        run: id, status and what the run logged, with lists that have an entry per step.
-        per_step: whether these lists are kept.
-    """
+    """Return the line of a run from all that it logged, its lists with an entry per step if they are to be kept."""
     line = {name: value for name, value in run.items() if name not in LISTS}
     if "batch_sizes" not in run:
         return line

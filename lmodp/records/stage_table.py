@@ -4,95 +4,75 @@ A stage is a rule, a script, a job of `lmodp.pipeline.jobs` and a library functi
 cell run in one job, since a process that loads torch takes longer to start than most of them to run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from lmodp.errors import InvalidValue, nearest
 from lmodp.records.fingerprint import code_fingerprint
-from lmodp.records.places import CELL_FILES
+from lmodp.records.places import CELL_FILES, MECHANISM_FILES, STAMP
 from lmodp.vocabulary import OWN_ENGINE
 
 NUMERICAL = ("numpy", "scipy", "dp-accounting")
 NEURAL = ("numpy", "torch", "transformers")
+TOKENS = ("transformers", "tokenizers", "datasets")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage.
+    """A stage: its name, its function's module, and the distributions whose versions can change the result.
 
-    Args:
-        name: of the stage, its rule, its script and its function.
-        module: where the function is.
-        packages: distributions whose versions can change the result.
-        files: output name to path; ``results/`` and ``cache/`` stand for the grid's folders, ``{id}`` for
-            the thing that is made.
-        reports: whether it only shows what other stages found; such records are always made by the present code.
+    ``files`` are paths by output name; ``results/`` and ``cache/`` stand for the grid's folders, ``{id}`` for the
+    thing that is made.
     """
 
     name: str
     module: str
     packages: tuple[str, ...]
-    files: Mapping[str, str] = field(default_factory=dict)
-    reports: bool = False
+    files: Mapping[str, str]
+
+    @property
+    def reports(self) -> bool:
+        """Whether it only shows what other stages found; such records are always made by the present code."""
+        return self.module.startswith("lmodp.reporting.")
 
 
 def _prepared(kind: str, record: str) -> dict[str, str]:
-    return {"record": f"results/{kind}/{{id}}/{record}", "stamp": f"cache/{kind}/{{id}}/complete.json"}
+    return {"record": f"results/{kind}/{{id}}/{record}", "stamp": f"cache/{kind}/{{id}}/{STAMP}"}
 
 
-def _of_cell(stage: str) -> dict[str, str]:
-    return {"record": f"results/cells/{{id}}/{CELL_FILES[stage]}"}
+def _mechanism(name: str, packages: tuple[str, ...]) -> Stage:
+    return Stage(
+        name, f"lmodp.stages.{name}", packages, {"record": f"results/mechanisms/{{id}}/{MECHANISM_FILES[name]}"}
+    )
 
 
-def _tables(*names: str) -> dict[str, str]:
-    return {f"{name}_{form}": f"results/tables/{name}.{form}" for name in names for form in ("csv", "md", "tex")}
+def _cell(name: str, packages: tuple[str, ...]) -> Stage:
+    return Stage(name, f"lmodp.stages.{name}", packages, {"record": f"results/cells/{{id}}/{CELL_FILES[name]}"})
+
+
+def _table(name: str, packages: tuple[str, ...], record: str, *tables: str) -> Stage:
+    files = {f"{table}_{form}": f"results/tables/{table}.{form}" for table in tables for form in ("csv", "md", "tex")}
+    return Stage(name, f"lmodp.reporting.tables.{name}", packages, {"record": f"results/tables/{record}.json", **files})
 
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("search_noise", "lmodp.stages.search_noise", NUMERICAL, {"record": "results/search/{id}/search.json"}),
-        Stage(
-            "calibrate_noise",
-            "lmodp.stages.calibrate_noise",
-            NUMERICAL,
-            {"record": "results/mechanisms/{id}/noise.json"},
-        ),
-        Stage(
-            "certify_mechanism",
-            "lmodp.stages.certify_mechanism",
-            NUMERICAL,
-            {"record": "results/mechanisms/{id}/certificate.json"},
-        ),
+        _mechanism("calibrate_noise", NUMERICAL),
+        _mechanism("certify_mechanism", NUMERICAL),
         Stage("prepare_dataset", "lmodp.data.prepare_dataset", ("datasets",), _prepared("datasets", "dataset.json")),
         Stage("prepare_model", "lmodp.models.prepare_model", NEURAL, _prepared("models", "model.json")),
-        Stage(
-            "tokenize_dataset",
-            "lmodp.data.tokenize_dataset",
-            ("transformers", "tokenizers", "datasets"),
-            _prepared("tokens", "tokens.json"),
-        ),
+        Stage("tokenize_dataset", "lmodp.data.tokenize_dataset", TOKENS, _prepared("tokens", "tokens.json")),
         Stage(
             "cache_activations", "lmodp.stages.cache_activations", NEURAL, _prepared("activations", "activations.json")
         ),
-        Stage("finetune_model", "lmodp.stages.finetune_model", NEURAL, _of_cell("finetune_model")),
-        Stage("evaluate_model", "lmodp.stages.evaluate_model", NEURAL, _of_cell("evaluate_model")),
-        Stage("verify_run", "lmodp.stages.verify_run", ("numpy", "scipy"), _of_cell("verify_run")),
-        Stage(
-            "audit_mechanism",
-            "lmodp.stages.audit_mechanism",
-            (*NUMERICAL, "torch"),
-            {"record": "results/mechanisms/{id}/audit.json"},
-        ),
-        Stage(
-            "audit_training",
-            "lmodp.stages.audit_training",
-            (*NUMERICAL, "torch", "transformers"),
-            _of_cell("audit_training"),
-        ),
+        _cell("finetune_model", NEURAL),
+        _cell("evaluate_model", NEURAL),
+        _cell("verify_run", ("numpy", "scipy")),
+        _mechanism("audit_mechanism", (*NUMERICAL, "torch")),
+        _cell("audit_training", (*NUMERICAL, "torch", "transformers")),
         Stage(
             "collect_results",
             "lmodp.reporting.results.collect_results",
@@ -102,29 +82,10 @@ STAGES: dict[str, Stage] = {
                 "runs": "results/tables/runs.parquet",
                 "curves": "results/tables/curves.parquet",
             },
-            reports=True,
         ),
-        Stage(
-            "make_table",
-            "lmodp.reporting.tables.make_table",
-            ("pandas",),
-            {"record": "results/tables/table.json", **_tables("comparison", "privacy", "status")},
-            reports=True,
-        ),
-        Stage(
-            "compare_published",
-            "lmodp.reporting.tables.compare_published",
-            NUMERICAL,
-            {"record": "results/tables/published.json", **_tables("published")},
-            reports=True,
-        ),
-        Stage(
-            "measure_cost",
-            "lmodp.reporting.tables.measure_cost",
-            ("pandas",),
-            {"record": "results/tables/cost.json", **_tables("cost")},
-            reports=True,
-        ),
+        _table("make_table", ("pandas",), "table", "comparison", "privacy", "status"),
+        _table("compare_published", NUMERICAL, "published", "published"),
+        _table("measure_cost", ("pandas",), "cost", "cost"),
         Stage("map_wins", "lmodp.stages.map_wins", NUMERICAL, {"record": "results/figures/map_of_wins.json"}),
         Stage(
             "map_space",
@@ -138,17 +99,14 @@ STAGES: dict[str, Stage] = {
             ("matplotlib", "seaborn", "scipy"),
             {
                 "record": "results/figures/{id}.json",
-                "svg": "results/figures/{id}.svg",
-                "pdf": "results/figures/{id}.pdf",
+                **{form: f"results/figures/{{id}}.{form}" for form in ("svg", "pdf")},
             },
-            reports=True,
         ),
         Stage(
             "report",
             "lmodp.reporting.page.report",
             ("jinja2",),
             {"record": "results/report.json", "html": "results/report.html"},
-            reports=True,
         ),
     )
 }
@@ -160,15 +118,20 @@ BESIDE: dict[str, Stage] = {
 
 
 def get_stage(name: str) -> Stage:
-    """Return a stage by name.
-
-    Raises:
-        InvalidValue: there is none of that name.
-    """
+    """Return a stage by name; one that there is not is refused."""
     known = STAGES | BESIDE
     if name not in known:
         raise InvalidValue(f"stage = {name!r}: unknown stage. {nearest(name, known)}")
     return known[name]
+
+
+def outputs_of(stage: str, thing: str, *, results: Path, cache: Path) -> dict[str, Path]:
+    """Return the files that a stage writes for the thing of an id, by name, in a grid's two folders."""
+    found = {}
+    for name, file in get_stage(stage).files.items():
+        folder, _, rest = file.replace("{id}", thing).partition("/")
+        found[name] = (results if folder == "results" else cache) / rest
+    return found
 
 
 def stage_code(name: str, method_file: Path | None = None) -> str:
@@ -179,8 +142,7 @@ def stage_code(name: str, method_file: Path | None = None) -> str:
 def method_file_of(stage: str, spec: Mapping[str, object], method_files: Mapping[str, Path]) -> Path | None:
     """Return the method's file that a stage's result depends on, or None.
 
-    A stage that asks the method for something depends on its file: calibrate_noise
-    for the noise, finetune_model where the method is an engine or follows the noise. The rest is in the spec.
+    It does where the stage asks the method for noise, or where the method is an engine or follows the noise.
     """
     follows = spec.get("after_noise") and stage in ("finetune_model", "audit_training")
     trains = stage == "finetune_model" and spec.get("engine", OWN_ENGINE) != OWN_ENGINE

@@ -1,7 +1,5 @@
 """What a reader must know to read a number: split, examples, seeds, adjacency, sampler, metric."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How numbers and targets are written: the same in tables, captions and sentences."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context

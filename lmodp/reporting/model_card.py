@@ -27,26 +27,16 @@ NOT_IN_IT = (
 
 
 def model_card(cell: Cell, finetuned: Mapping[str, Any], certificate: Mapping[str, Any], *, name: str) -> str:
-    """Return the model card in Markdown.
-
-    Args:
-        cell: what was trained.
-        finetuned: record of finetune_model, of which public fields are shown.
-        certificate: record of the mechanism's certificate.
-        name: of the model that it was made from.
+    """Return the card in Markdown from the records of finetune_model, of which public fields are shown, and of the
+    mechanism's certificate; ``name`` is that of the model that the cell's was made from.
     """
     spec = cell.spec
     classifier = spec.card.task == "classification"
     sizes = finetuned["trained"]
+    kind = "fill-mask" if spec.pooling == "mask" else "text-classification" if classifier else "text-generation"
+    tags = ("library_name: transformers", f"pipeline_tag: {kind}", "tags: [differential-privacy, lmodp]")
     lines = [
-        "---",
-        "library_name: transformers",
-        f"pipeline_tag: {_pipeline(spec, classifier)}",
-        "tags: [differential-privacy, lmodp]",
-        "---",
-        "",
-        f"# {name}, fine-tuned",
-        "",
+        *("---", *tags, "---", "", f"# {name}, fine-tuned", ""),
         f"Made from `{name}` by `lmodp` with the method `{spec.method}`. What was trained: "
         f"{trainable_words(spec.trainable)}, {count(sizes['trainable'])} of {count(sizes['total'])} numbers.",
     ]
@@ -57,19 +47,14 @@ def model_card(cell: Cell, finetuned: Mapping[str, Any], certificate: Mapping[st
     return "\n".join(lines)
 
 
-def _pipeline(spec: CellSpec, classifier: bool) -> str:
-    return "fill-mask" if spec.pooling == "mask" else "text-classification" if classifier else "text-generation"
-
-
 def _use(spec: CellSpec, classifier: bool) -> str:
     masked, head = spec.pooling == "mask", spec.head
     kind = "AutoModelForMaskedLM" if masked else "AutoModelForSequenceClassification"
     kind = kind if classifier else "AutoModelForCausalLM"
     prompt = ""
     if head is not None:
-        words = ", ".join(
-            f"`{word}` for `{label}`" for word, label in zip(head["words"], spec.card.labels, strict=True)
-        )
+        pairs = zip(head["words"], spec.card.labels, strict=True)
+        words = ", ".join(f"`{word}` for `{label}`" for word, label in pairs)
         where = "the words' scores at the mask" if masked else "the scores of the classes at the prompt's end"
         prompt = f"It reads `{head['prompt']}` and answers with {where}: {words}. "
     return prompt + (
@@ -85,6 +70,7 @@ def _privacy(spec: CellSpec, record: Mapping[str, Any], *, clip_norm: float | No
         return [UNREAD]
     if certificate is None:
         return [NOT_PRIVATE]
+    seeded = spec.randomness == "seeded"
     verified, plan, noise = certificate["verified"], certificate["plan"], certificate["noise"]
     rows = {
         "protected is": f"one {plan['privacy_unit']} (a row of the training data)",
@@ -97,12 +83,10 @@ def _privacy(spec: CellSpec, record: Mapping[str, Any], *, clip_norm: float | No
         **_epsilon(verified),
         "noise": f"{noise['law']['family']}, standard deviation of a coordinate "
         f"{number(noise['noise_multiplier'], 6)} × clip norm {number(clip_norm)} ({spec.clipping} clipping)",
-        "random numbers": "seeded, which protects nobody"
-        if spec.randomness == "seeded"
-        else "keys from the system's entropy, kept nowhere",
+        "random numbers": "seeded, which protects nobody" if seeded else "keys from the system's entropy, kept nowhere",
     }
     table = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())]
-    return [*([SEEDED, ""] if spec.randomness == "seeded" else []), *table, "", f"It rests on {record['rests_on']}."]
+    return [*([SEEDED, ""] if seeded else []), *table, "", f"It rests on {record['rests_on']}."]
 
 
 def _epsilon(verified: Mapping[str, Any]) -> dict[str, str]:

@@ -1,11 +1,9 @@
 """What was asked for, as types: the specs of cells, of mechanisms and of everything that a grid makes once.
 
-A spec decides an id, a record remembers it, and plan and target of a mechanism are built from it. The id of a
-thing is a readable name and eight digits of a hash over its spec (`Spec.identity`). Fields that came after the
-first release do not enter the hash at their defaults, so that ids never change by a new option.
+A spec decides an id, a record remembers it, and plan and target of a mechanism are built from it. The id of a thing,
+which names its folder, is a readable name and eight digits of a hash over its spec (`Spec.identity`). Fields that came
+after the first release do not enter the hash at their defaults, so that ids never change by a new option.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Mapping
@@ -16,7 +14,7 @@ from typing import Any, Self
 from lmodp.mechanisms import Noise, Releases
 from lmodp.plan import Plan
 from lmodp.records.record import short_hash
-from lmodp.specs.base import LATER, OPTIONAL, OfDataset, Spec, label, scope_of
+from lmodp.specs.base import LATER, OPTIONAL, OfDataset, OfTarget, Spec, label
 from lmodp.vocabulary import ADJACENCY, PRIVACY_UNIT
 
 
@@ -79,12 +77,8 @@ class TokensSpec(Spec, OfDataset):
     @property
     def needed_model(self) -> ModelSpec:
         """The model whose tokenizer is used."""
-        return ModelSpec(
-            model=self.model,
-            source=self.model_source or self.source,
-            layers=self.layers,
-            own_model=self.own_model,
-        )
+        source = self.model_source or self.source
+        return ModelSpec(model=self.model, source=source, layers=self.layers, own_model=self.own_model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,21 +125,12 @@ class OfTokens(OfDataset):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActivationsSpec(Spec, OfTokens):
+class ActivationsSpec(OfTokens, TokensSpec):
     """The outputs of a frozen prefix over one data set."""
 
-    dataset: str
-    model: str
-    source: str
-    model_source: str | None
-    layers: int | None
-    max_length: int
     trainable: Any
     pooling: str
     threads: int
-    head: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
-    own_data: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
-    own_model: Mapping[str, Any] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def id(self) -> str:
@@ -190,7 +175,7 @@ class CountedSpec(Spec, OfDataset):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MechanismSpec(Spec):
+class MechanismSpec(Spec, OfTarget):
     """A mechanism that is calibrated and certified once.
 
     Args:
@@ -224,11 +209,6 @@ class MechanismSpec(Spec):
     def sampling_rate(self) -> float:
         """The rate q = B / N."""
         return self.expected_batch_size / self.dataset_size
-
-    @property
-    def epsilon_scope(self) -> str | None:
-        """What ``epsilon`` is of: "step", "run", or None without a target."""
-        return scope_of(self.calibration)
 
     def plan(self, noise: Noise | None, releases: Mapping[str, Any] | None = None) -> Plan:
         """Return the plan that is certified; the certificate holds at every clip norm.
@@ -284,7 +264,7 @@ class TrainingSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellSpec(Spec, OfTokens):
+class CellSpec(Spec, OfTokens, OfTarget):
     """Everything that decides the result of a cell; its repetitions differ in their seeds alone.
 
     Args:
@@ -357,11 +337,6 @@ class CellSpec(Spec, OfTokens):
         """Return the id of one repetition."""
         return f"{self.label}-r{repetition:02d}-{short_hash({**self.identity(), 'repetition': repetition})}"
 
-    @property
-    def epsilon_scope(self) -> str | None:
-        """What ``epsilon`` is of: "step", "run", or None without a target."""
-        return scope_of(self.calibration)
-
     def plan(self, noise: Noise | None, releases: Mapping[str, Any] | None = None) -> Plan:
         """Return the plan of the cell's runs; noise and releases as in `MechanismSpec.plan`."""
         return Plan.for_batches(
@@ -377,24 +352,19 @@ class CellSpec(Spec, OfTokens):
             adjacency=self.adjacency,
         )
 
-    def tuned(self, chosen: Mapping[str, Any]) -> CellSpec:
-        """Return the spec with the chosen learning rate and clip norm in place of the configuration's."""
+    def tuned(self, chosen: Mapping[str, Any]) -> Self:
+        """Return the spec with the learning rate and the clip norm that were chosen."""
         return replace(self, training=replace(self.training, **chosen))
 
     @property
     def task(self) -> TaskSpec:
         """What the cell's task needs to know."""
+        own = ("dataset", "trainable", "pooling", "generation", "head", "own_data")
+        of_training = ("dropout", "precision", "activation_checkpointing")
         return TaskSpec(
-            dataset=self.dataset,
-            trainable=self.trainable,
-            pooling=self.pooling,
-            dropout=self.training.dropout,
-            precision=self.training.precision,
+            **{name: getattr(self, name) for name in own},
+            **{name: getattr(self.training, name) for name in of_training},
             batch_size=self.training.micro_batch_size,
-            activation_checkpointing=self.training.activation_checkpointing,
-            generation=self.generation,
-            head=self.head,
-            own_data=self.own_data,
         )
 
     @property

@@ -1,16 +1,14 @@
 """The base of all specs: a frozen value with a JSON form, and with what of it decides an id."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from lmodp.data.cards import DatasetCard, card_of
 from lmodp.records.record import short_hash
 
 LATER = {"later": True}  # metadata of a field that does not enter the hash at its default
-OPTIONAL = {**LATER, "optional": True}  # of one that a record does not have at its default either
+OPTIONAL = {**LATER, "optional": True}  # of one that a record does not have at its default either; these come last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +17,8 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON values, in the order of its fields, without optional ones at their defaults."""
-        kept = (item for item in fields(self) if not (item.metadata.get("optional") and _is_default(self, item)))
-        return {item.name: _plain(getattr(self, item.name)) for item in kept}
+        values = ((name, getattr(self, name)) for name in self._kept("optional"))
+        return {name: value.to_dict() if isinstance(value, Spec) else value for name, value in values}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -30,8 +28,13 @@ class Spec:
 
     def identity(self) -> dict[str, Any]:
         """Return what enters the hash: all fields but later ones at their defaults."""
-        kept = (item for item in fields(self) if not (item.metadata.get("later") and _is_default(self, item)))
-        return {item.name: _identity(getattr(self, item.name)) for item in kept}
+        values = ((name, getattr(self, name)) for name in self._kept("later"))
+        return {name: value.identity() if isinstance(value, Spec) else value for name, value in values}
+
+    def _kept(self, mark: str) -> list[str]:
+        """The names of all fields but marked ones at their defaults, optional ones last."""
+        named = sorted(fields(self), key=lambda item: "optional" in item.metadata)
+        return [item.name for item in named if mark not in item.metadata or getattr(self, item.name) != item.default]
 
     @property
     def digits(self) -> str:
@@ -55,21 +58,15 @@ class OfDataset:
         return card_of(self.dataset, self.own_data)
 
 
-def _plain(value: Any) -> Any:
-    return value.to_dict() if isinstance(value, Spec) else value
+class OfTarget:
+    """What has a privacy target; ``calibration`` is None without one."""
 
+    calibration: str | None
 
-def _identity(value: Any) -> Any:
-    return value.identity() if isinstance(value, Spec) else value
-
-
-def _is_default(spec: Spec, item: Any) -> bool:
-    return item.default is not MISSING and bool(getattr(spec, item.name) == item.default)
-
-
-def scope_of(calibration: str | None) -> str | None:
-    """Return what a target epsilon is of: a claimed one of one step, a verified one of the whole run."""
-    return {"claimed": "step", "verified": "run"}.get(calibration or "")
+    @property
+    def epsilon_scope(self) -> str | None:
+        """What ``epsilon`` is of: a claimed one of one "step", a verified one of the whole "run"."""
+        return {"claimed": "step", "verified": "run"}.get(self.calibration or "")
 
 
 def label(experiment: str, method: str, calibration: str | None, epsilon: float | None) -> str:

@@ -211,7 +211,7 @@ def test_models_and_tables_that_are_none(tmp_path):
         lmodp.finetune(build("qwen2"), "a.csv", **TARGET, output_dir=tmp_path)
     with pytest.raises(InvalidValue, match="model = 'Linear': is no model of transformers. Give its folder"):
         lmodp.finetune(torch.nn.Linear(2, 2), "a.csv", **TARGET, output_dir=tmp_path)
-    with pytest.raises(InvalidValue, match="data = list: is no table. Give a file"):
+    with pytest.raises(InvalidValue, match="data = 'list': is no table. Give a file"):
         lmodp.finetune("minilm_roberta", ["a"], **TARGET, output_dir=tmp_path)
     with pytest.raises(InvalidValue, match="column = 'text': is not in the data, which has a, label. Name another"):
         lmodp.finetune("minilm_roberta", pd.DataFrame({"a": ["x"], "label": [1]}), **TARGET, output_dir=tmp_path)

@@ -11,10 +11,10 @@ from lmodp.grid.config import check_config
 from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.label_words import load_prompted
 from lmodp.pipeline.export_model import export_model
-from lmodp.pipeline.runs import runs_of
+from lmodp.pipeline.job import runs_of
 from lmodp.records.places import cell_path
 from lmodp.records.record import read_record, read_runs
-from lmodp.reporting.results.metrics import nonprivate_cell
+from lmodp.reporting.results.metrics import reference_cell
 from lmodp.reporting.tables.comparison import references
 from lmodp.reporting.tables.render import Notes
 from lmodp.stages.finetune_model import load_trained, seeds_of
@@ -117,7 +117,7 @@ def test_without_a_prompt_its_row_says_so_and_is_not_taken_for_training(tmp_path
     values = values_of(tmp_path, methods=["public_prompt", "nonprivate"])
     values["experiments"]["head"]["training"]["steps"] = 2
     _, results = run_grid(values)
-    assert nonprivate_cell(results, "head")["method"] == "nonprivate"
+    assert reference_cell(results, "head")["method"] == "nonprivate"
     told = references(results, "head", Notes())
     assert "prompt without training (ε = 0): – (skipped: the experiment has no prompt" in told[1]
     assert told[2].startswith("non-private: accuracy")

@@ -17,7 +17,7 @@ from lmodp.data.cards import DATASETS
 from lmodp.data.locks import locked_packages
 from lmodp.grid.config import check_config
 from lmodp.models.cards import MODELS
-from lmodp.records.fields import LINES, RECORDS
+from lmodp.records.fields import fields_of, stages
 from tests.contracts.test_own_data import write_csv
 from tests.contracts.tiny_models import write
 
@@ -222,8 +222,8 @@ def test_every_command_has_its_help(hooks):
 
 def test_every_field_of_every_record_is_explained(hooks):
     page = hooks.records()
-    for stage, fields in [*RECORDS.items(), *LINES.items()]:
-        section = page.split(f"## {stage}\n")[1].split("\n## ")[0]
+    for stage, line in [*((name, False) for name in stages()), *((name, True) for name in stages(line=True))]:
+        fields, section = fields_of(stage, line=line, own=True), page.split(f"## {stage}\n")[1].split("\n## ")[0]
         assert all(f"| `{path}` | {field.type} | {field.meaning} |" in section for path, field in fields.items())
 
 

@@ -24,17 +24,7 @@ FIGURES = {
 
 
 def figure_names(grid: Grid, *, searched: bool, audited: bool) -> list[str]:
-    """Return the figures that a grid can have, in the order of the report.
-
-    Args:
-        grid: whose figures they are.
-        searched, audited: whether there are records of searches and of audits.
-    """
-    absent = set()
-    if not searched:
-        absent.add("search")
-    if not audited:
-        absent.add("audit")
-    if not any(spec.calibration for spec in grid.mechanisms.values()):
-        absent |= {"privacy", "noises", "wins"}
-    return [name for name in FIGURES if name not in absent]
+    """Return the figures that a grid can have, whether searched and audited or not, in the order of the report."""
+    private = any(spec.calibration for spec in grid.mechanisms.values())
+    there = {"search": searched, "audit": audited, **dict.fromkeys(("privacy", "noises", "wins"), private)}
+    return [name for name in FIGURES if there.get(name, True)]

@@ -1,7 +1,5 @@
 """What to use at a verified ε: the scores of all methods of a task, with the best of each ε named."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
@@ -10,7 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from lmodp.reporting.figures.comparison import draw_scores, entries, methods_of, offset, share_scores
+from lmodp.reporting.figures import comparison
 from lmodp.reporting.figures.style import INK, WIDTH, legend, looks, say
 from lmodp.reporting.results.best import best_by_epsilon, sentence, tasks
 from lmodp.reporting.results.metrics import METRICS, leading_score
@@ -24,22 +22,15 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
         say(axes[0][0], "no task has two methods\nwith enough seeds")
     drawn: set[str] = set()
     for panel, (name, cells) in zip(axes[0], found.items(), strict=False):
-        drawn |= draw_scores(panel, cells, results, look)
-        share_scores([panel], results, name)
+        drawn |= comparison.draw_scores(panel, cells, results, look)
+        comparison.share_scores([panel], results, name)
         panel.set_title(fill(results["experiments"][name]["title"], 48), fontsize=9)
         for place, cell in enumerate(best_by_epsilon(cells).values()):
             height = METRICS[cell["metric"]].factor * leading_score(cell)["mean"]
-            panel.annotate(
-                fill(cell["method_title"], 14),
-                (place + offset(cell, methods_of(cells, results)), height),
-                xytext=(-5, 3),
-                textcoords="offset points",
-                ha="right",
-                va="bottom",
-                fontsize=7,
-                color=INK,
-            )
-    legend(figure, entries(results, drawn, look), columns=4)
+            at = place + comparison.offset(cell, comparison.methods_of(cells, results))
+            beside: dict[str, Any] = {"xytext": (-5, 3), "textcoords": "offset points", "ha": "right", "va": "bottom"}
+            panel.annotate(fill(cell["method_title"], 14), (at, height), fontsize=7, color=INK, **beside)
+    legend(figure, comparison.entries(results, drawn, look), columns=4)
     return figure
 
 

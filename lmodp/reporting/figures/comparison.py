@@ -4,8 +4,6 @@ It shows the grid's first experiment and the two methods that are compared, wher
 other scores are in the figure ``demonstration``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,19 +16,12 @@ from matplotlib.lines import Line2D
 from lmodp.reporting.captions import PRIVACY_UNIT
 from lmodp.reporting.figures.style import INK, WIDTH, Look, beyond, inside, legend, log_axis, looks, say
 from lmodp.reporting.results.against import Cell, noise_ratio, targets, title_of
-from lmodp.reporting.results.metrics import (
-    FEWEST_SEEDS,
-    METRICS,
-    leading_metric,
-    leading_score,
-    nonprivate_cell,
-    reach,
-    untrained_cell,
-)
+from lmodp.reporting.results.metrics import FEWEST_SEEDS, METRICS, leading_metric, leading_score, reach, reference_cell
 
 LEAST_NOISE = 2**0.5  # of a mixture of Laplaces in many dimensions, × Gaussian
 GROUP = 0.7  # of the room of a target, for the marks of its methods
 FAR_BELOW = 0.6  # of the scores' range
+ENDS = ("claimed_run", "verified_lower", "verified_upper")
 STRONG, WEAK = 1.0, 0.45  # of the two methods that are compared, and of all others
 
 
@@ -57,22 +48,15 @@ def first_experiment(results: Mapping[str, Any]) -> str:
 
 def main_cells(results: Mapping[str, Any]) -> list[Cell]:
     """Return the cells whose scores the main figure shows: of the two methods that are compared, with an interval."""
-    return [
-        cell
-        for cell in private_cells(results, first_experiment(results))
-        if cell["method"] in results["compare"].values()
-        and cell["setting"] is None
-        and reach(leading_score(cell)) is not None
-    ]
+    compared, cells = results["compare"].values(), private_cells(results, first_experiment(results))
+    cells = [cell for cell in cells if cell["method"] in compared and cell["setting"] is None]
+    return [cell for cell in cells if reach(leading_score(cell)) is not None]
 
 
 def private_cells(results: Mapping[str, Any], name: str) -> list[Cell]:
     """Return an experiment's private cells that have a main score."""
-    return [
-        cell
-        for cell in results["cells"]
-        if cell["experiment"] == name and cell["calibration"] and leading_score(cell)["mean"] is not None
-    ]
+    cells = [cell for cell in results["cells"] if cell["experiment"] == name and cell["calibration"]]
+    return [cell for cell in cells if leading_score(cell)["mean"] is not None]
 
 
 def _draw_noise(panel: Axes, results: Mapping[str, Any], name: str, look: Mapping[str, Look]) -> set[str]:
@@ -104,25 +88,16 @@ def draw_claims(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], 
         say(panel, "no cell has a claim, a verified ε\nand enough seeds")
         return set()
     for cell in sorted(shown, key=lambda cell: _strength(cell, results)):
-        claimed, lower, upper = (
-            inside(cell[end] or 0.0) for end in ("claimed_run", "verified_lower", "verified_upper")
-        )
+        claimed, lower, upper = (inside(cell[end] or 0.0) for end in ENDS)
         height, colour, strength = _score(cell), look[cell["method"]].colour, _strength(cell, results)
         panel.plot([claimed, upper], [height] * 2, color=colour, linewidth=0.9, alpha=0.8 * strength, zorder=2)
         panel.plot([lower, upper], [height] * 2, color=colour, linewidth=5, alpha=0.4 * strength, solid_capstyle="butt")
         _mark(panel, claimed, height, cell, results, look, hollow=True)
         _mark(panel, upper, height, cell, results, look)
         if strength == STRONG and cell["claimed_step"] is not None:
-            moved = upper > claimed
-            panel.annotate(
-                f"{cell['epsilon']:g}",
-                (claimed, height),
-                xytext=(-6, -1) if moved else (5, -7),
-                textcoords="offset points",
-                ha="right" if moved else "left",
-                va="center",
-                fontsize=7,
-            )
+            place, side = ((-6, -1), "right") if upper > claimed else ((5, -7), "left")
+            beside: dict[str, Any] = {"xytext": place, "textcoords": "offset points", "ha": side, "va": "center"}
+            panel.annotate(f"{cell['epsilon']:g}", (claimed, height), fontsize=7, **beside)
     panel.margins(x=0.12)
     log_axis(panel.xaxis)
     panel.grid(axis="x", visible=False)
@@ -132,8 +107,7 @@ def draw_claims(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], 
 
 def claims_beyond(cells: Sequence[Cell]) -> str:
     """Return a sentence on the values of `draw_claims` that no axis can show, if there are any."""
-    ends = ("claimed_run", "verified_lower", "verified_upper")
-    return beyond(cell[end] for cell in cells if cell["calibration"] == "claimed" for end in ends)
+    return beyond(cell[end] for cell in cells if cell["calibration"] == "claimed" for end in ENDS)
 
 
 def draw_scores(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], look: Mapping[str, Look]) -> set[str]:
@@ -182,30 +156,21 @@ def share_scores(every: Sequence[Axes], results: Mapping[str, Any], name: str) -
 
 def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]:
     """The reference scores: non-private training and, for accuracy, the majority class."""
-    metric, plain = leading_metric(results, name), nonprivate_cell(results, name)
-    majority = results["experiments"][name]["majority_accuracy"]
-    cells = {"non-private": plain, "prompt, ε = 0": untrained_cell(results, name)}
-    found = {
-        label: _score(cell) if cell and leading_score(cell)["mean"] is not None else None
-        for label, cell in cells.items()
-    }
-    found["majority class"] = None if majority is None or metric.name != "accuracy" else metric.factor * majority
-    return {label: value for label, value in found.items() if value is not None}
+    metric, majority = leading_metric(results, name), results["experiments"][name]["majority_accuracy"]
+    labels = {"non-private": True, "prompt, ε = 0": False}
+    cells = {label: reference_cell(results, name, trained=trained) for label, trained in labels.items()}
+    known = {label: cell for label, cell in cells.items() if cell and leading_score(cell)["mean"] is not None}
+    found = {label: _score(cell) for label, cell in known.items()}
+    if majority is not None and metric.name == "accuracy":
+        found["majority class"] = metric.factor * majority
+    return found
 
 
 def _name_line(panel: Axes, height: float, text: str, *, dashed: bool = False, below: bool = False) -> None:
     panel.axhline(height, color=INK, linewidth=0.9, linestyle=(0, (4, 3)) if dashed else "-", zorder=1)
-    panel.annotate(
-        text,
-        (1, height),
-        xycoords=panel.get_yaxis_transform(),
-        xytext=(-2, -8 if below else 2),
-        textcoords="offset points",
-        ha="right",
-        va="top" if below else "bottom",
-        fontsize=7.5,
-        color=INK,
-    )
+    place, side = ((-2, -8), "top") if below else ((-2, 2), "bottom")
+    beside: dict[str, Any] = {"xytext": place, "textcoords": "offset points", "ha": "right", "va": side}
+    panel.annotate(text, (1, height), xycoords=panel.get_yaxis_transform(), fontsize=7.5, color=INK, **beside)
 
 
 def _mark(
@@ -219,18 +184,9 @@ def _mark(
     hollow: bool = False,
 ) -> None:
     item, strength = look[cell["method"]], _strength(cell, results)
-    panel.plot(
-        x,
-        y,
-        marker=item.marker,
-        markersize=6.5 if strength == STRONG else 5,
-        markerfacecolor="white" if hollow else item.colour,
-        markeredgecolor=item.colour,
-        markeredgewidth=1.2,
-        linestyle="none",
-        alpha=min(1.0, strength + 0.25),
-        zorder=3 + strength,
-    )
+    fill, size = "white" if hollow else item.colour, 6.5 if strength == STRONG else 5
+    alpha, above = min(1.0, strength + 0.25), 3 + strength
+    panel.plot(x, y, item.marker, ms=size, mfc=fill, mec=item.colour, mew=1.2, alpha=alpha, zorder=above)
 
 
 def _strength(cell: Cell, results: Mapping[str, Any]) -> float:
@@ -266,14 +222,11 @@ def _target_axis(panel: Axes, epsilons: Sequence[float]) -> None:
 
 def entries(results: Mapping[str, Any], drawn: set[str], look: Mapping[str, Look]) -> list[tuple[str, Line2D]]:
     """Return the legend's entries: the methods that are drawn, in the order of the grid."""
-    return [
-        (
-            facts["title"],
-            Line2D([], [], color=look[name].colour, marker=look[name].marker, linestyle="none"),
-        )
-        for name, facts in results["methods"].items()
-        if name in drawn
-    ]
+    found = []
+    for name in (name for name in results["methods"] if name in drawn):
+        mark = Line2D([], [], color=look[name].colour, marker=look[name].marker, linestyle="none")
+        found.append((results["methods"][name]["title"], mark))
+    return found
 
 
 def caption(results: Mapping[str, Any]) -> str:
@@ -282,11 +235,9 @@ def caption(results: Mapping[str, Any]) -> str:
     return (
         f"{results['experiments'][name]['title']}; {leading_metric(results, name).title}. 1: noise multiplier over the "
         f"{title_of(results, 'standard')}'s, when every noise is scaled to the same verified ε of the whole run; √2 is "
-        "the least of a mixture of Laplaces in many dimensions. 2: "
-        "each pair of marks is one setting, named by the claimed ε of one step: hollow at the ε that is claimed for "
-        "the run, full at the upper end of the verified interval (bar). 3: vertical bars are 95 % intervals over "
-        "seeds. "
-        f"Panels 2 and 3 show the two methods that are compared, with at least {FEWEST_SEEDS} seeds."
-        f"{claims_beyond(main_cells(results))} "
+        "the least of a mixture of Laplaces in many dimensions. 2: each pair of marks is one setting, named by the "
+        "claimed ε of one step: hollow at the ε that is claimed for the run, full at the upper end of the verified "
+        "interval (bar). 3: vertical bars are 95 % intervals over seeds. Panels 2 and 3 show the two methods that are "
+        f"compared, with at least {FEWEST_SEEDS} seeds.{claims_beyond(main_cells(results))} "
         f"{PRIVACY_UNIT[0].upper()}{PRIVACY_UNIT[1:]}."
     )

@@ -1,7 +1,5 @@
 """Demonstrations: every score that the figures ``comparison`` and ``choice`` do not show."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
@@ -11,22 +9,14 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from lmodp.reporting.figures.comparison import (
-    claims_beyond,
-    draw_claims,
-    draw_scores,
-    entries,
-    main_cells,
-    private_cells,
-    share_scores,
-)
+from lmodp.reporting.figures import comparison
 from lmodp.reporting.figures.style import WIDTH, legend, looks, say
 from lmodp.reporting.results.against import Cell
 from lmodp.reporting.results.best import tasks
 from lmodp.reporting.results.metrics import FEWEST_SEEDS
 
 COLUMNS = 3
-DRAW = {"claimed": draw_claims, "verified": draw_scores}
+DRAW = {"claimed": comparison.draw_claims, "verified": comparison.draw_scores}
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
@@ -39,23 +29,22 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
     drawn: set[str] = set()
     for panel, (name, calibration, cells) in zip(axes.flat, panels, strict=False):
         drawn |= DRAW[calibration](panel, cells, results, look)
-        share_scores([panel], results, name)
+        comparison.share_scores([panel], results, name)
         panel.set_title(fill(results["experiments"][name]["title"], 36), fontsize=8.5)
-    legend(figure, entries(results, drawn, look), columns=4)
+    legend(figure, comparison.entries(results, drawn, look), columns=4)
     return figure
 
 
 def _panels(results: Mapping[str, Any]) -> list[tuple[str, str, list[Cell]]]:
     """The cells that the figures with intervals do not show, by experiment and calibration."""
-    main = {cell["cell"] for cells in (main_cells(results), *tasks(results).values()) for cell in cells}
-    found = []
+    shown = (comparison.main_cells(results), *tasks(results).values())
+    main = {cell["cell"] for cells in shown for cell in cells}
+    found: dict[tuple[str, str], list[Cell]] = {}
     for name in results["experiments"]:
-        cells = [cell for cell in private_cells(results, name) if cell["cell"] not in main]
         for calibration in DRAW:
-            of_it = [cell for cell in cells if cell["calibration"] == calibration]
-            if of_it:
-                found.append((name, calibration, of_it))
-    return found
+            cells = [cell for cell in comparison.private_cells(results, name) if cell["calibration"] == calibration]
+            found[name, calibration] = [cell for cell in cells if cell["cell"] not in main]
+    return [(*panel, cells) for panel, cells in found.items() if cells]
 
 
 def caption(results: Mapping[str, Any]) -> str:
@@ -65,5 +54,5 @@ def caption(results: Mapping[str, Any]) -> str:
         "or few steps, and some lie at chance. Panels over claimed and verified ε: each setting, hollow at the ε that "
         "is claimed for the run, full at the upper end of the verified interval. Panels over verified ε alone: scores "
         f"at equal verified ε; bars are 95 % intervals over seeds, and with fewer than {FEWEST_SEEDS} seeds every run "
-        f"is a dot.{claims_beyond([cell for _, _, cells in _panels(results) for cell in cells])}"
+        f"is a dot.{comparison.claims_beyond([cell for _, _, cells in _panels(results) for cell in cells])}"
     )

@@ -5,8 +5,6 @@ which returns a `matplotlib` figure, and ``caption(results)``. Its name and titl
 in `lmodp.reporting.figures.catalogue`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,30 +16,14 @@ from lmodp.reporting.figures.style import missing_characters, save, style
 from lmodp.reporting.formats import as_written, plain_list
 
 MOST_CELLS = 600  # in a figure
-MODULES = {
-    "comparison": comparison,
-    "choice": choice,
-    "demonstration": demonstration,
-    "privacy": privacy,
-    "noises": noises,
-    "wins": wins,
-    "search": search,
-    "training": training,
-    "audit": audit,
-}
+DRAWN = (comparison, choice, demonstration, privacy, noises, wins, search, training, audit)
+MODULES = {module.__name__.rpartition(".")[2]: module for module in DRAWN}
 
 
 def make_figure(
     name: str, results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]], *, svg: Path, pdf: Path
 ) -> dict[str, Any]:
-    """Draw one figure and return its title and caption.
-
-    Args:
-        name: key in `FIGURES`.
-        results: content of ``results.json``.
-        sources: further records and tables, by name.
-        svg, pdf: files to write.
-    """
+    """Draw one of `FIGURES` from ``results.json`` and further records and tables; return its title and caption."""
     module, shown = MODULES[name], fewer(as_written(results))
     with style():
         figure = module.draw(shown, sources)
@@ -58,12 +40,13 @@ def fewer(results: Mapping[str, Any]) -> Mapping[str, Any]:
 
     A target keeps all its methods. Nobody can read a figure of thousands, nor wait for it.
     """
-    targets = dict.fromkeys((cell["experiment"], cell["calibration"], cell["epsilon"]) for cell in results["cells"])
-    every = math.ceil(len(results["cells"]) / MOST_CELLS)
+    of_cell = [(cell["experiment"], cell["calibration"], cell["epsilon"]) for cell in results["cells"]]
+    every = math.ceil(len(of_cell) / MOST_CELLS)
     if every == 1:
         return results
-    kept = {target for number, target in enumerate(targets) if target[1] is None or number % every == 0}
-    cells = [cell for cell in results["cells"] if (cell["experiment"], cell["calibration"], cell["epsilon"]) in kept]
+    targets = enumerate(dict.fromkeys(of_cell))
+    kept = {target for number, target in targets if target[1] is None or number % every == 0}
+    cells = [cell for cell, target in zip(results["cells"], of_cell, strict=True) if target in kept]
     names, mechanisms = {cell["cell"] for cell in cells}, {cell["mechanism"] for cell in cells}
     return {
         **results,

@@ -1,7 +1,5 @@
 """Densities and survival functions of the noises, for each target epsilon."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
     look = looks(results["methods"])
     for row, ((calibration, epsilon), items) in zip(axes, groups.items(), strict=True):
         noises = {name: noise_from_dict(item["law"]) for name, item in items.items()}
-        reach = 4 * max(_scale(noise) for noise in noises.values())
+        reach = 4 * max(noise.sigma_effective for noise in noises.values())  # finite where the variance is not
         _draw_row(row, noises, reach, look)
         row[0].set_title(f"set to {calibration} ε = {epsilon:g}")
     axes[-1][0].set_xlabel("noise in one coordinate, in units of the clip norm")
@@ -46,11 +44,6 @@ def _groups(results: Mapping[str, Any]) -> dict[tuple[str, float], dict[str, Map
     for item in sorted(items, key=lambda item: (order[item["calibration"]], item["epsilon"])):
         found.setdefault((item["calibration"], item["epsilon"]), {}).setdefault(item["method"], item)
     return found
-
-
-def _scale(noise: Noise) -> float:
-    """A width that is finite even if the variance is infinite."""
-    return noise.sigma_effective
 
 
 def _draw_row(row: Any, noises: Mapping[str, Noise], reach: float, look: Mapping[str, Any]) -> None:

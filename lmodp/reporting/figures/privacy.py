@@ -1,7 +1,5 @@
 """The epsilon of every mechanism on one axis: claimed, paper's bound, verified interval, audited bound."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -29,14 +27,8 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
     """Return one panel per plan with one row per mechanism, ordered as in the privacy table."""
     plans = [list(items) for _, items in groupby(_ordered(results), key=plan_of)] or [[]]
     rows = [max(len(items), 1) for items in plans]
-    figure, axes = plt.subplots(
-        len(plans),
-        1,
-        figsize=(WIDTH, ROW_HEIGHT * sum(rows) + 0.75 * len(plans) + 0.7),
-        sharex=True,
-        squeeze=False,
-        height_ratios=[count + 1 for count in rows],
-    )
+    size, ratios = (WIDTH, ROW_HEIGHT * sum(rows) + 0.75 * len(plans) + 0.7), [count + 1 for count in rows]
+    figure, axes = plt.subplots(len(plans), 1, figsize=size, sharex=True, squeeze=False, height_ratios=ratios)
     look = looks(results["methods"])
     for panel, items in zip(axes[:, 0], plans, strict=True):
         for row, item in enumerate(items):
@@ -52,9 +44,8 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
 
 
 def _ordered(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    items = [
-        item for item in results["mechanisms"].values() if item["calibration"] is not None and item["status"] == "done"
-    ]
+    private = (item for item in results["mechanisms"].values() if item["calibration"] is not None)
+    items = [item for item in private if item["status"] == "done"]
     return sorted(items, key=lambda item: (plan_of(item), item["calibration"], item["epsilon"]))
 
 
@@ -66,29 +57,14 @@ def _label(item: Mapping[str, Any], results: Mapping[str, Any]) -> str:
 def _draw_row(panel: Axes, row: int, item: Mapping[str, Any], look: Look) -> None:
     if item["verified_upper"] is not None:
         upper = inside(item["verified_upper"])
-        panel.plot(
-            [inside(item["verified_lower"] or 0.0), upper],
-            [row, row],
-            color=look.colour,
-            linewidth=6,
-            alpha=0.35,
-            solid_capstyle="butt",
-            zorder=2,
-        )
+        ends = [inside(item["verified_lower"] or 0.0), upper]
+        bar: dict[str, Any] = {"linewidth": 6, "alpha": 0.35, "solid_capstyle": "butt"}
+        panel.plot(ends, [row, row], color=look.colour, zorder=2, **bar)
         panel.plot(upper, row, marker="D", color=look.colour, markersize=5, zorder=4)
     for name, (marker, face, _) in MARKS.items():
         if item[name] is not None and (item[name] or name != "audited_lower"):  # an audit's 0 says nothing
-            panel.plot(
-                inside(item[name]),
-                row,
-                marker=marker,
-                markerfacecolor=face,
-                markeredgecolor=INK,
-                markeredgewidth=1.6 if marker == "|" else 1,
-                markersize=9 if marker == "|" else 5.5,
-                linestyle="none",
-                zorder=3,
-            )
+            edge, size = (1.6, 9) if marker == "|" else (1, 5.5)
+            panel.plot(inside(item[name]), row, marker, mfc=face, mec=INK, mew=edge, ms=size, zorder=3)
 
 
 def _legend() -> list[tuple[str, Line2D]]:
@@ -104,11 +80,9 @@ def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows and what it leaves out."""
     items = _ordered(results)
     confidence = sorted({item["audited_confidence"] for item in items if item["audited_confidence"]})
-    audited = (
-        f" Audited: a lower bound from samples, each at {100 * confidence[0]:g} % confidence."
-        if confidence
-        else " No audit was made."
-    )
+    audited = " No audit was made."
+    if confidence:
+        audited = f" Audited: a lower bound from samples, each at {100 * confidence[0]:g} % confidence."
     missing = sum(item["verified_upper"] is None for item in items)
     left_out = f" {missing} mechanisms have no finite verified ε; the privacy table says why." if missing else ""
     return (

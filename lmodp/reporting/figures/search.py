@@ -1,7 +1,5 @@
 """The searched space: epsilon of every point under every accountant, and which points qualify."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +19,8 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
     searches = [read_record(path) for path in sources["searches"]]
     (record,) = sources["landscape"]
     points, landscape = pd.read_parquet(record.with_suffix(".parquet")), read_record(record)
-    figure, axes = plt.subplots(
-        len(searches),
-        len(ACCOUNTANTS),
-        figsize=(WIDTH, 0.6 + 2.4 * len(searches)),
-        squeeze=False,
-        sharey=True,
-        sharex="col",
-    )
+    rows, size = len(searches), (WIDTH, 0.6 + 2.4 * len(searches))
+    figure, axes = plt.subplots(rows, len(ACCOUNTANTS), figsize=size, squeeze=False, sharey=True, sharex="col")
     for row, search in zip(axes, searches, strict=True):
         epsilon = search["spec"]["epsilon"]
         qualifying = next(item for item in landscape["qualifying"] if item["epsilon"] == epsilon)
@@ -46,23 +38,13 @@ def _draw_panel(panel: Any, accountant: str, record: Mapping[str, Any], points: 
     finite = points[np.isfinite(points[column]) & np.isfinite(points["std"])]
     fits = finite[column] < target
     # Tens of thousands of points are drawn as a bitmap; as vectors they would take megabytes.
-    panel.scatter(
-        finite[column][~fits], finite["std"][~fits], s=3, color=GREY, alpha=0.25, linewidths=0, rasterized=True
-    )
-    panel.scatter(
-        finite[column][fits], finite["std"][fits], s=4, color=LOOKS[0].colour, alpha=0.5, linewidths=0, rasterized=True
-    )
+    for shown, size, colour, alpha in ((~fits, 3, GREY, 0.25), (fits, 4, LOOKS[0].colour, 0.5)):
+        place = (finite[column][shown], finite["std"][shown])
+        panel.scatter(*place, s=size, color=colour, alpha=alpha, linewidths=0, rasterized=True)
     panel.axvline(target, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
     if record["status"] == "done" and record["point"] in finite.index:
         found = finite.loc[record["point"]]
-        panel.plot(
-            found[column],
-            found["std"],
-            marker="*",
-            markersize=13,
-            markerfacecolor=LOOKS[2].colour,
-            markeredgecolor="white",
-        )
+        panel.plot(found[column], found["std"], "*", ms=13, mfc=LOOKS[2].colour, mec="white")
     for axis in (panel.xaxis, panel.yaxis):
         log_axis(axis)
 

@@ -1,11 +1,8 @@
 """One look for all figures: colours, markers, sizes, and files that come out the same every time.
 
-The colours are those of Okabe and Ito, which people with any common colour blindness
-can distinguish. Every method also has its own marker and dash, so figures can be read
-in grey.
+The colours are those of Okabe and Ito, which people with any common colour blindness can distinguish. Every method also
+has its own marker and dash, so figures can be read in grey.
 """
-
-from __future__ import annotations
 
 import re
 import warnings
@@ -59,23 +56,10 @@ LOOKS = (
 )
 
 # With more than eight methods, colours repeat; markers and dashes do not.
+MORE_MARKERS = (">", "p", "h", "*", "d", "8", "H", ".")
+MORE_DASHES = ((8, 2), (4, 2, 1, 2, 1, 2), (2, 2), (1, 3), (7, 1, 2, 1), (3, 3), (5, 2, 2, 2), (1, 1, 4, 1))
 MORE_LOOKS = tuple(
-    Look(first.colour, marker, dash)
-    for first, marker, dash in zip(
-        LOOKS,
-        (">", "p", "h", "*", "d", "8", "H", "."),
-        (
-            (0, (8, 2)),
-            (0, (4, 2, 1, 2, 1, 2)),
-            (0, (2, 2)),
-            (0, (1, 3)),
-            (0, (7, 1, 2, 1)),
-            (0, (3, 3)),
-            (0, (5, 2, 2, 2)),
-            (0, (1, 1, 4, 1)),
-        ),
-        strict=True,
-    )
+    Look(first.colour, marker, (0, dash)) for first, marker, dash in zip(LOOKS, MORE_MARKERS, MORE_DASHES, strict=True)
 )
 
 
@@ -99,10 +83,7 @@ def style() -> Iterator[None]:
         "legend.fontsize": 8.5,
         "legend.frameon": False,
         "axes.edgecolor": GREY,
-        "axes.labelcolor": INK,
-        "text.color": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
+        **dict.fromkeys(("axes.labelcolor", "text.color", "xtick.color", "ytick.color"), INK),
         "grid.color": "#e6e6e6",
         "grid.linewidth": 0.7,
         "lines.linewidth": 1.4,

@@ -1,7 +1,5 @@
 """Training curves: the main score during training if it was measured, otherwise the training loss."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lmodp.reporting.figures.style import INK, WIDTH, legend, looks
 from lmodp.reporting.formats import plain_list
-from lmodp.reporting.results.metrics import Metric, leading_metric
+from lmodp.reporting.results.metrics import leading_metric
 
 LOSS = "mean loss of the\ndrawn examples, nats"
 COLUMNS = 4
@@ -29,13 +27,13 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
         for name, found in targets.items()
         for first in range(0, len(found), COLUMNS)
     ]
-    columns = max((len(row) for _, row in rows), default=1)
-    figure, axes = plt.subplots(
-        max(len(rows), 1), columns, figsize=(WIDTH, 2.5 * max(len(rows), 1) + 0.6), squeeze=False, sharey="row"
-    )
+    columns, lines = max((len(row) for _, row in rows), default=1), max(len(rows), 1)
+    figure, axes = plt.subplots(lines, columns, figsize=(WIDTH, 2.5 * lines + 0.6), squeeze=False, sharey="row")
     before = None
     for line, (name, row) in zip(axes, rows, strict=False):
-        metric = _measured(curves, results, name)
+        leading = leading_metric(results, name)
+        measured = leading.name in set(curves.quantity[curves.experiment == name])
+        metric = leading if measured else None
         of_it = curves[(curves.experiment == name) & (curves.quantity == (metric.name if metric else "training_loss"))]
         for panel, target in zip(line, row, strict=False):
             _draw_panel(panel, of_it, target, results, metric.factor if metric else 1)
@@ -45,28 +43,19 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
         if name != before:  # the layout engine reserves only height for titles; a text artist would widen the column
             line[0].set_title(f"{results['experiments'][name]['title']}\n{line[0].get_title(loc='left')}", fontsize=9)
         before = name
-    _legend(figure, axes, results)
+    handles = {line.get_label(): line for panel in axes.flat for line in panel.get_lines()}
+    methods = results["methods"].items()
+    legend(figure, [(facts["title"], handles[name]) for name, facts in methods if name in handles], columns=4)
     return figure
 
 
 def _targets(results: Mapping[str, Any], name: str, curves: pd.DataFrame) -> list[tuple[str, float] | None]:
     """The targets that have curves; None if only non-private runs have. Methods' own published points are left out."""
     there = set(curves.cell)
-    cells = [
-        cell
-        for cell in results["cells"]
-        if cell["experiment"] == name and cell["calibration"] and cell["setting"] is None
-    ]
-    found: list[tuple[str, float] | None] = []
-    found += sorted({(cell["calibration"], cell["epsilon"]) for cell in cells if cell["cell"] in there})
-    alone = not found and any(cell["experiment"] == name and cell["cell"] in there for cell in results["cells"])
-    return [None] if alone else found
-
-
-def _measured(curves: pd.DataFrame, results: Mapping[str, Any], name: str) -> Metric | None:
-    """The main metric, if it was measured during training."""
-    metric = leading_metric(results, name)
-    return metric if metric.name in set(curves.quantity[curves.experiment == name]) else None
+    cells = [cell for cell in results["cells"] if cell["experiment"] == name and cell["cell"] in there]
+    private = [cell for cell in cells if cell["calibration"] and cell["setting"] is None]
+    found = sorted({(cell["calibration"], cell["epsilon"]) for cell in private})
+    return [None] if cells and not found else [*found]
 
 
 def _draw_panel(
@@ -85,12 +74,6 @@ def _draw_panel(
         panel.fill_between(by_step.index, by_step["min"], by_step["max"], color=colour, alpha=0.12, linewidth=0)
     panel.set_title(f"{calibration} ε = {epsilon:g}" if target else "no private run yet", fontsize=9)
     panel.set_xlabel("step")
-
-
-def _legend(figure: Figure, axes: Any, results: Mapping[str, Any]) -> None:
-    handles = {line.get_label(): line for panel in axes.flat for line in panel.get_lines()}
-    methods = results["methods"].items()
-    legend(figure, [(facts["title"], handles[name]) for name, facts in methods if name in handles], columns=4)
 
 
 def caption(results: Mapping[str, Any]) -> str:

@@ -1,7 +1,5 @@
 """Where optimised noise wins: the noise that K numbers need, against the number of releases, for three deltas."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from pathlib import Path

@@ -1,46 +1,28 @@
 """The answer to the suite's question: three short paragraphs, computed from the records alone.
 
-They say how much noise equal verified privacy takes, whether the published claims hold,
-and what this means for the score. Two methods are compared, those of ``compare`` in
-the configuration: the published one and the standard. If a grid lacks what a paragraph
-needs, the paragraph says so.
+They say how much noise equal verified privacy takes, whether the published claims hold, and what this means for the
+score. Two methods are compared, those of ``compare`` in the configuration: the published one and the standard. If a
+grid lacks what a paragraph needs, the paragraph says so.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
 from lmodp.reporting.formats import as_written, at_least, at_most, interval, number, plain_list
-from lmodp.reporting.results.against import (
-    FEW_SEEDS,
-    NO_DIFFERENCE,
-    Cell,
-    claim_verdict,
-    contrast_of,
-    contrast_words,
-    epsilons,
-    noise_ratio,
-    score_verdict,
-    standard_cell,
-    targets,
-    title_of,
-)
+from lmodp.reporting.results import against
+from lmodp.reporting.results.against import Cell, epsilons, noise_ratio, targets, title_of
 from lmodp.reporting.results.metrics import leading_metric
 
 PROOF = "docs/four_answers.md"  # of the least noise that a mixture of Laplaces needs
 PROOF_HEADING = "Why the Gaussian wins in many dimensions"
 MIXTURES = {"laplace_mixture", "laplace"}  # families to which the theorem applies
+SIGNS = {"ε": "epsilon", "δ": "delta"}
 EQUAL = 1e-3  # relative, of two noises that a search cannot tell apart
 
 
 def answer(results: Mapping[str, Any]) -> list[str]:
-    """Return the three paragraphs for the grid's first experiment.
-
-    Args:
-        results: content of ``results.json``.
-    """
+    """Return the three paragraphs for the first experiment of ``results.json``."""
     shown = as_written(results)
     experiment = next(iter(shown["experiments"]))
     return [_noise(shown, experiment), _claims(shown, experiment), _score(shown, experiment)]
@@ -59,20 +41,14 @@ def _noise(results: Mapping[str, Any], experiment: str) -> str:
     if not known:
         return f"At equal verified ε, this grid has no target for which the noise of {asked} and {standard} is known."
     ratios = [ratio for _, ratio in known]
-    where = (
-        f"ε = {epsilons([cell['epsilon'] for cell, _ in known])}; δ = {epsilons([cell['delta'] for cell, _ in known])}"
-    )
+    where = "; ".join(f"{sign} = {epsilons([cell[key] for cell, _ in known])}" for sign, key in SIGNS.items())
+    less = ": less, never more" if max(ratios) < 1 else ""
+    told = ": more, never less" if min(ratios) > 1 else less
     return (
         f"At equal verified ε, proven for the whole run ({where}), {asked} needs "
         f"{plain_list([number(ratio, 3) for ratio in ratios])} times "
-        f"the {standard}'s noise{_more_or_less(ratios)}.{_least(results, known)}{_searched(results, experiment)}"
+        f"the {standard}'s noise{told}.{_least(results, known)}{_searched(results, experiment)}"
     )
-
-
-def _more_or_less(ratios: Sequence[float]) -> str:
-    if all(ratio > 1 for ratio in ratios):
-        return ": more, never less"
-    return ": less, never more" if all(ratio < 1 for ratio in ratios) else ""
 
 
 def _least(results: Mapping[str, Any], known: Sequence[tuple[Cell, float]]) -> str:
@@ -80,12 +56,11 @@ def _least(results: Mapping[str, Any], known: Sequence[tuple[Cell, float]]) -> s
     laws = [(results["mechanisms"].get(cell["mechanism"]) or {}).get("law") or {} for cell, _ in known]
     if not all(law.get("family") in MIXTURES for law in laws):
         return ""
-    theorem = (
-        f"In many dimensions no mixture of Laplaces can need less than √2 = 1.41 times a Gaussian's (proof: {PROOF})."
+    below = any(ratio < sqrt(2) * (1 - EQUAL) for _, ratio in known)
+    return (
+        f" In many dimensions no mixture of Laplaces can need less than √2 = 1.41 times a Gaussian's (proof: {PROOF})."
+        f"{' These records are below: they are of few dimensions, or wrong.' if below else ''}"
     )
-    if any(ratio < sqrt(2) * (1 - EQUAL) for _, ratio in known):
-        return f" {theorem} These records are below: they are of few dimensions, or wrong."
-    return f" {theorem}"
 
 
 def _searched(results: Mapping[str, Any], experiment: str) -> str:
@@ -114,28 +89,24 @@ def _searched(results: Mapping[str, Any], experiment: str) -> str:
 
 def _claims(results: Mapping[str, Any], experiment: str) -> str:
     asked = title_of(results, "asked")
-    cells = [
-        cell for cell in _of_asked(results, experiment, "claimed") if cell["claimed_run"] and cell["verified_lower"]
-    ]
+    found = _of_asked(results, experiment, "claimed")
+    cells = [cell for cell in found if cell["claimed_run"] and cell["verified_lower"]]
     if not cells:
         return f"No published claim of {asked} could be compared with a verified interval."
     return (
         f"The published points of {asked} (ε = {epsilons([cell['epsilon'] for cell in cells])} for one step) claim ε = "
         f"{plain_list([number(cell['claimed_run'], 3) for cell in cells])} for the whole run. Verified is "
-        f"{_bounds(cells)}: {_verdict_on_claims(cells)}.{_all_points(results, cells)}"
-        f"{_standard(results, _beside(results, experiment, cells))}"
+        f"{plain_list([interval(cell['verified_lower'], cell['verified_upper']) for cell in cells])}: "
+        f"{_verdict_on_claims(cells)}.{_all_points(results, cells)}{_standard(results, cells)}"
     )
 
 
 def _verdict_on_claims(cells: Sequence[Cell]) -> str:
-    words = [claim_verdict(cell) for cell in cells]
-    broken = [
-        cell["verified_lower"] / cell["claimed_run"] for cell in cells if cell["claimed_run"] < cell["verified_lower"]
-    ]
-    if broken:
+    factors = [cell["verified_lower"] / cell["claimed_run"] for cell in cells]
+    if broken := [factor for factor in factors if factor > 1]:
         by = " to ".join(dict.fromkeys(at_least(factor, 2) for factor in (min(broken), max(broken))))
         return f"{len(broken)} of {len(cells)} claims do not hold, by a factor of at least {by}"
-    held = words.count("holds")
+    held = [against.claim_verdict(cell) for cell in cells].count("holds")
     return f"{held} of {len(cells)} claims hold{'' if held == len(cells) else ', the others are open'}"
 
 
@@ -154,14 +125,10 @@ def _all_points(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
     return f" Of all {len(points)} published points under this plan, {broken} do not hold."
 
 
-def _beside(results: Mapping[str, Any], experiment: str, cells: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
-    """Each cell with the standard's at the same claim, where the standard has an upper end."""
-    found = ((cell, standard_cell(cell, results)) for cell in cells)
-    return [(cell, other) for cell, other in found if other is not None and other["verified_upper"] is not None]
-
-
-def _standard(results: Mapping[str, Any], pairs: Sequence[tuple[Cell, Cell]]) -> str:
-    """Whether the standard with the same claims is as private."""
+def _standard(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
+    """Whether the standard with the same claims is as private, where it has an upper end."""
+    beside = ((cell, against.standard_cell(cell, results)) for cell in cells)
+    pairs = [(cell, other) for cell, other in beside if other is not None and other["verified_upper"] is not None]
     if not pairs:
         return ""
     more = sum(cell["verified_lower"] > other["verified_upper"] for cell, other in pairs)
@@ -177,16 +144,12 @@ def _score(results: Mapping[str, Any], experiment: str) -> str:
     asked, standard = title_of(results, "asked"), title_of(results, "standard")
     told = []
     for calibration, where in (("verified", "at equal verified ε"), ("claimed", "at equal claims")):
-        item = contrast_of(results, experiment, calibration)
+        item = against.contrast_of(results, experiment, calibration)
         if item is None or item["difference"] is None:
             told.append(f"{where}, no target has a score of both")
             continue
-        verdict = score_verdict(item)
-        judged = verdict if verdict in (NO_DIFFERENCE, FEW_SEEDS) else f"{asked} is {verdict}"
-        told.append(f"{where} {contrast_words(results, item)}, {judged}")
-    metric = leading_metric(results, experiment).named
+        verdict = against.score_verdict(item)
+        judged = f"{asked} is {verdict}" if verdict in ("higher", "lower") else verdict
+        told.append(f"{where} {against.contrast_words(results, item)}, {judged}")
+    metric = leading_metric(results, experiment).head(unit=False)
     return f"Mean difference in {metric} over all ε, {asked} minus {standard}: {'; '.join(told)}."
-
-
-def _bounds(cells: Sequence[Cell]) -> str:
-    return plain_list([interval(cell["verified_lower"], cell["verified_upper"]) for cell in cells])

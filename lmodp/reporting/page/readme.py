@@ -1,7 +1,5 @@
 """The README's results block, and the copies of its figure and table, from records."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Mapping
@@ -18,15 +16,9 @@ from lmodp.reporting.tables.render import markdown, to_markdown
 
 
 def write_readme(*, results_folder: Path, readme: Path, copies: Path) -> list[Path]:
-    """Write a grid's block between its markers, and copies of figure and table.
+    """Write a grid's block between its markers, and copies of its figure and table into a folder.
 
-    The markers of the grid ``quick`` are the lines ``<!-- results:quick:begin -->`` and
-    ``<!-- results:quick:end -->``.
-
-    Args:
-        results_folder: a grid's results.
-        readme: file with the two markers of the grid.
-        copies: folder for the figure and the table that the block shows.
+    The markers of the grid ``quick`` are the lines ``<!-- results:quick:begin -->`` and ``<!-- results:quick:end -->``.
 
     Raises:
         DamagedFile: the readme lacks the markers.

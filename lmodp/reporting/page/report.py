@@ -5,13 +5,10 @@ Everything on it comes from records. It shows measured times, so two runs of one
 spec may give different pages; the same holds only for the cost table.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +37,7 @@ PARTS = {
 
 
 def report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], html: Path) -> dict[str, Any]:
-    """Write ``report.html`` and return the answer's paragraphs.
-
-    Args:
-        results: content of ``results.json``.
-        root: the grid's results folder, where figures and provenance are read.
-        figures: names of the existing figures.
-        html: file to write.
-    """
+    """Write the page with the figures that exist and return the answer's paragraphs."""
     results, sentences = as_written(results), answer(results)
     cost = as_written(read_record(root / "tables" / "cost.json")["rows"])
     page = render(
@@ -63,11 +53,7 @@ def report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], ht
 
 
 def render(**content: Any) -> str:
-    """Return a page of the report's form: one file with its styles and its filter box.
-
-    Args:
-        content: ``title``, ``grid``, ``answer``, ``main`` (a figure or None), ``parts`` and ``provenance``.
-    """
+    """Return a page of the report's form, with its styles and its filter box; the template names its content."""
     script = _asset("report.js")
     script_hash = b64encode(hashlib.sha256(script.encode()).digest()).decode()
     template = _environment().get_template("report.html")
@@ -84,54 +70,41 @@ def _parts(
         "cost": cost_pages(results, cost),
         "status": status_pages(results),
     }
-    return [
-        {
-            "id": name,
-            "title": PARTS[name][0],
-            "pages": pages[name],
-            "figures": [_figure(root, item) for item in PARTS[name][1] if item in figures],
-        }
-        for name in PARTS
-    ]
+    found = []
+    for name, (title, opening) in PARTS.items():
+        drawn = [_figure(root, item) for item in opening if item in figures]
+        found.append({"id": name, "title": title, "pages": pages[name], "figures": drawn})
+    return found
 
 
 def _environment() -> Environment:
+    def bold(text: str) -> Markup:
+        return Markup("<strong>{}</strong>").format(str(text)) if isinstance(text, Bold) else escape(text)
+
+    pages = PackageLoader("lmodp.reporting", "page")
     environment = Environment(
-        loader=PackageLoader("lmodp.reporting", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=pages, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["bold"] = _bold
+    environment.filters["bold"] = bold
     return environment
 
 
-def _bold(text: str) -> Markup:
-    return Markup("<strong>{}</strong>").format(str(text)) if isinstance(text, Bold) else escape(text)
-
-
 def _asset(name: str) -> Markup:
-    return Markup(files("lmodp.reporting").joinpath("page", name).read_text(encoding="utf-8"))
+    return Markup(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
 def _figure(root: Path, name: str) -> dict[str, Any]:
     """A figure as an image of the page: a browser runs no script of an image, whoever made the file."""
     record = read_record(root / "figures" / f"{name}.json")
     drawing = b64encode((root / "figures" / f"{name}.svg").read_bytes()).decode()
-    return {
-        "title": record["title"],
-        "caption": record["caption"],
-        "source": f"data:image/svg+xml;base64,{drawing}",
-    }
+    source = f"data:image/svg+xml;base64,{drawing}"
+    return {"title": record["title"], "caption": record["caption"], "source": source}
 
 
 def _provenance(cell: Mapping[str, Any], root: Path, cost: list[dict[str, Any]]) -> dict[str, Any]:
     facts = as_written(cell_provenance(cell, root))
     timing = next((row for row in cost if row["cell"] == cell["cell"] and row["seconds_a_run"] is not None), None)
     if timing:
-        facts["time"] = {
-            name: timing[name]
-            for name in ("seconds_a_run", "seconds_a_step", "peak_memory_bytes", "device", "threads", "runs")
-        }
+        names = ("seconds_a_run", "seconds_a_step", "peak_memory_bytes", "device", "threads", "runs")
+        facts["time"] = {name: timing[name] for name in names}
     return {"cell": cell["cell"], "status": cell["status"], "text": json.dumps(facts, indent=1, ensure_ascii=False)}

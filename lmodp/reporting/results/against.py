@@ -1,7 +1,5 @@
 """A cell beside the standard: noise ratio, paired difference, pooled contrast, and the words for them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,26 +32,22 @@ def standard_cell(cell: Cell, results: Mapping[str, Any]) -> Cell | None:
 
 
 def noise_ratio(cell: Cell, results: Mapping[str, Any]) -> float | None:
-    """Return a cell's noise multiplier over the standard's at the same target.
+    """Return a cell's noise multiplier over the standard's at the same target, if one scale tells what its noise does.
 
-    None where there is none, and where a step releases something else than the sum of gradients, its noise changes
-    from step to step, or is correlated: one scale does not tell what such noise does.
+    It does not where a step releases something else than the sum of gradients, or its noise changes or is correlated.
     """
     standard = standard_cell(cell, results)
     releases = results["mechanisms"].get(cell["mechanism"], {}).get("releases", {})
     if standard is None or releases.keys() & {"step", "schedule", "correlation"}:
         return None
-    if not (cell["noise_multiplier"] and standard["noise_multiplier"]):
-        return None
-    return cell["noise_multiplier"] / standard["noise_multiplier"]
+    own, other = cell["noise_multiplier"], standard["noise_multiplier"]
+    return own / other if own and other else None
 
 
 def against_standard(cell: Cell, results: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return a cell's paired comparison with the standard at the same target."""
-    standard = results["compare"]["standard"]
-    return next(
-        (item for item in results["comparisons"] if (item["cell"], item["against"]) == (cell["cell"], standard)), None
-    )
+    wanted = (cell["cell"], results["compare"]["standard"])
+    return next((item for item in results["comparisons"] if (item["cell"], item["against"]) == wanted), None)
 
 
 def contrast_of(results: Mapping[str, Any], experiment: str, calibration: str) -> Mapping[str, Any] | None:

@@ -5,8 +5,6 @@ their own. The best is read off the scored split, for which nothing is corrected
 from it are therefore named beside it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
@@ -49,11 +47,8 @@ def best_by_epsilon(cells: Sequence[Cell]) -> dict[float, Cell]:
 
 def not_told_apart(best: Cell, cells: Sequence[Cell]) -> list[Cell]:
     """Return the cells at the same ε whose mean does not differ from the best by Welch's 95 % interval over seeds."""
-    return [
-        cell
-        for cell in cells
-        if cell["epsilon"] == best["epsilon"] and cell is not best and _gain(best, cell) <= _welch(best, cell)
-    ]
+    others = [cell for cell in cells if cell["epsilon"] == best["epsilon"] and cell is not best]
+    return [cell for cell in others if _gain(best, cell) <= _welch(best, cell)]
 
 
 def _gain(cell: Cell, other: Cell) -> float:

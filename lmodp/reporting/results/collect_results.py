@@ -1,12 +1,9 @@
 """The stage collect_results: one row per cell and one row per run, all from records.
 
-A cell that was skipped, failed or diverged also has a row, with its status and
-reason; a cell without records is "pending" (`lmodp.grid.sections.Config.unfinished`). Tables,
-figures and the report read the files written here: ``results.json`` (cells,
-mechanisms, comparisons, audits), ``runs.parquet`` and ``curves.parquet``.
+A cell that was skipped, failed or diverged also has a row, with its status and reason; a cell without records is
+"pending" (`lmodp.grid.sections.Config.unfinished`). Tables, figures and the report read the files written here:
+``results.json`` (cells, mechanisms, comparisons, audits), ``runs.parquet`` and ``curves.parquet``.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +13,7 @@ import pandas as pd
 
 from lmodp.grid.cells import Cell, Grid
 from lmodp.grid.sections import under
-from lmodp.records.places import cell_path, cell_records, certificate_path, is_finished
+from lmodp.records.places import cell_path, cell_records, is_finished, mechanism_path
 from lmodp.records.record import read_record, read_runs
 from lmodp.reporting.results.metrics import METRICS, metrics_of, summarise
 from lmodp.reporting.results.paired import answers_of, compare_cells, pooled_contrasts
@@ -25,54 +22,26 @@ from lmodp.vocabulary import UNTRAINED
 
 PENDING = {"status": "pending", "reason": "not computed yet: there are no records"}
 TARGET = ("experiment", "method", "calibration", "epsilon", "delta", "setting")
-RUN_COLUMNS = (
-    "cell",
-    "run",
-    "repetition",
-    *TARGET,
-    "status",
-    "reason",
-    *METRICS,
-    "missing_scores",
-    "examples",
-    "clipped_share",
-    "conforms",
-)
-CURVE_COLUMNS = (
-    "cell",
-    "run",
-    "repetition",
-    "method",
-    "calibration",
-    "epsilon",
-    "experiment",
-    "step",
-    "quantity",
-    "value",
-)
+OF_RUN = ("cell", "run", "repetition")
+BESIDE_SCORES = ("missing_scores", "examples", "clipped_share", "conforms")
+RUN_COLUMNS = (*OF_RUN, *TARGET, "status", "reason", *METRICS, *BESIDE_SCORES)
+OF_CURVE = ("method", "calibration", "epsilon", "experiment")
+CURVE_COLUMNS = (*OF_RUN, *OF_CURVE, "step", "quantity", "value")
+TRAINING = ("expected_batch_size", "steps", "clip_norm", "learning_rate", "optimizer", "schedule")
 
 
 def collect_results(
     grid: Grid, root: Path, *, runs_file: Path, curves_file: Path, audits: Iterable[Path] = ()
 ) -> dict[str, Any]:
-    """Return the content of ``results.json`` and write runs and curves as parquet.
+    """Return the content of ``results.json``; write a row per run, and one per run, step and quantity, as parquet.
 
-    Args:
-        grid: the grid's cells, skipped ones included.
-        root: the grid's results folder.
-        runs_file: parquet file to write, one row per run.
-        curves_file: parquet file to write, one row per run, step and quantity.
-        audits: records of `audit_mechanism`, if there are any.
+    ``root`` is the grid's results folder; ``audits`` are records of `audit_mechanism`, if there are any.
     """
     audited = {path.parent.name: read_record(path) for path in audits}
-    rows, runs = [], []
-    for cell in grid.cells.values():
-        row, cell_runs = _collect_cell(cell, grid, root, audited)
-        rows.append(row)
-        runs += cell_runs
-    pd.DataFrame(runs, columns=list(RUN_COLUMNS)).astype(dict.fromkeys(METRICS, float)).to_parquet(
-        runs_file, index=False, compression="zstd"
-    )
+    collected = [_collect_cell(cell, grid, root, audited) for cell in grid.cells.values()]
+    rows, runs = [row for row, _ in collected], [run for _, of_cell in collected for run in of_cell]
+    frame = pd.DataFrame(runs, columns=list(RUN_COLUMNS)).astype(dict.fromkeys(METRICS, float))
+    frame.to_parquet(runs_file, index=False, compression="zstd")
     answers, compare = answers_of(rows, runs, root), grid.config.compare.model_dump()
     curves = pd.DataFrame(_curves(grid, root), columns=list(CURVE_COLUMNS))
     curves.astype({"value": "float32"}).to_parquet(curves_file, index=False, compression="zstd")  # for a figure
@@ -87,7 +56,7 @@ def collect_results(
         "mechanisms": {
             item: mechanism_facts(root, item, audited.get(item))
             for item in grid.mechanisms
-            if certificate_path(root, item).is_file()
+            if mechanism_path(root, item, "certify_mechanism").is_file()
         },
         "comparisons": compare_cells(rows, answers, compare["standard"]),
         "contrasts": pooled_contrasts(rows, answers, compare),
@@ -96,25 +65,20 @@ def collect_results(
 
 def _methods(grid: Grid) -> dict[str, dict[str, Any]]:
     """The methods that occur, in the order of the grid."""
-    names = dict.fromkeys(
-        [
-            *(cell.spec.method for cell in grid.cells.values()),
-            *(item.method for item in grid.mechanisms.values()),
-        ]
-    )
-    found = {name: grid.methods[name] for name in names}
+    of_cells = [cell.spec.method for cell in grid.cells.values()]
     facts = ("title", "reference", "private", "noise_of")
-    return {name: {fact: getattr(method, fact) for fact in facts} for name, method in found.items()}
+    names = dict.fromkeys([*of_cells, *(item.method for item in grid.mechanisms.values())])
+    return {name: {fact: getattr(grid.methods[name], fact) for fact in facts} for name in names}
 
 
 def _collect_cell(
     cell: Cell, grid: Grid, root: Path, audited: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    method = grid.methods[cell.spec.method]
+    title, setting = grid.methods[cell.spec.method].title, cell.spec.setting
     row = {
         "cell": cell.id,
         **{name: getattr(cell.spec, name) for name in TARGET},
-        "method_title": _title(method.title, cell),
+        "method_title": f"{title}, {setting}" if setting else title,
         "mechanism": cell.mechanism,
         "runs": list(cell.runs),
         "repetitions": cell.repetitions,
@@ -125,7 +89,7 @@ def _collect_cell(
     if cell.skip is not None:
         row |= {"status": cell.skip_status, "reason": cell.skip}
         return {**row, **privacy_columns(None), **none, **audit_columns(None), **_scores([], metrics)}, []
-    certificate = certificate_path(root, cell.mechanism)
+    certificate = mechanism_path(root, cell.mechanism, "certify_mechanism")
     known = read_record(certificate)["certificate"] if certificate.is_file() else None
     privacy = {**privacy_columns(known), **none, **audit_columns(audited.get(cell.mechanism))}
     if not is_finished(root, cell.id):
@@ -137,16 +101,12 @@ def _collect_cell(
     return {**row, **privacy, **_scores(runs, metrics)}, runs
 
 
-def _title(title: str, cell: Cell) -> str:
-    setting = cell.spec.setting
-    return f"{title}, {setting}" if setting else title
-
-
 def _run(
     cell: Cell, training: Mapping[str, Any], evaluation: Mapping[str, Any], verification: Mapping[str, Any]
 ) -> dict[str, Any]:
     """One row of runs.parquet from the run's lines in the three files of its cell."""
     worst = next((item for item in (training, evaluation, verification) if item["status"] != "done"), verification)
+    reasons = evaluation.get("reasons", {})
     return {
         "cell": cell.id,
         "run": training["run"],
@@ -155,39 +115,25 @@ def _run(
         "status": worst["status"],
         "reason": worst["reason"],
         **{name: evaluation.get(name) for name in METRICS},
-        "reasons": evaluation.get("reasons", {}),
-        "missing_scores": "; ".join(f"{name}: {reason}" for name, reason in evaluation.get("reasons", {}).items())
-        or None,
+        "reasons": reasons,
+        "missing_scores": "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or None,
         "examples": evaluation.get("examples"),
         "clipped_share": training.get("clipped_share"),
         "conforms": verification.get("conforms"),
     }
 
 
-def _curves(grid: Grid, root: Path) -> list[dict[str, Any]]:
+def _curves(grid: Grid, root: Path) -> list[tuple[Any, ...]]:
     """Training loss by step of the first repetition, and scores during training if they were measured."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for cell in grid.active:
         path = cell_path(root, cell.id, "finetune_model")
         for line in read_runs(path)[1] if path.is_file() else ():
-            names = ("method", "calibration", "epsilon", "experiment")
-            head = {
-                "cell": cell.id,
-                "run": line["run"],
-                "repetition": line["repetition"],
-                **{name: getattr(cell.spec, name) for name in names},
-            }
+            head = (cell.id, line["run"], line["repetition"], *(getattr(cell.spec, name) for name in OF_CURVE))
             losses = (line.get("per_step") or {}).get("training_loss", [])
-            rows += [
-                {**head, "step": step, "quantity": "training_loss", "value": value}
-                for step, value in enumerate(losses, 1)
-            ]
-            rows += [
-                {**head, "step": item["step"], "quantity": name, "value": item[name]}
-                for item in line.get("evaluations") or []
-                for name in METRICS
-                if name in item
-            ]
+            rows += [(*head, step, "training_loss", value) for step, value in enumerate(losses, 1)]
+            scored = line.get("evaluations") or []
+            rows += [(*head, item["step"], name, item[name]) for item in scored for name in METRICS if name in item]
     return rows
 
 
@@ -230,6 +176,3 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
         "majority_accuracy": max(counts.values()) / sum(counts.values()) if counts else None,
         "notes": [*card.notes, *model.notes],
     }
-
-
-TRAINING = ("expected_batch_size", "steps", "clip_norm", "learning_rate", "optimizer", "schedule")

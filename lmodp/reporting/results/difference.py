@@ -1,11 +1,9 @@
 """Two results folders of the same grid, compared cell by cell.
 
-Privacy answers are computed, so they must agree to rounding. Scores are random, so
-they must agree within the seeds' spread. Published results (``benchmarks/expected.py``) also say
-which range each score had on several processors: a score within it, or no further outside than it is wide, agrees.
+Privacy answers are computed, so they must agree to rounding. Scores are random, so they must agree within the seeds'
+spread. Published results (``benchmarks/expected.py``) also say which range each score had on several processors: a
+score within it, or no further outside than it is wide, agrees.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import hypot, isclose, sqrt
@@ -14,32 +12,22 @@ from typing import Any
 from lmodp.reporting.formats import as_written, number
 from lmodp.reporting.results.metrics import METRICS, Metric
 
-ANSWERS = (
-    "claimed_step",
-    "claimed_run",
-    "pure_scalar_step",
-    "paper_bound_step",
-    "paper_bound_run",
-    "verified_lower",
-    "verified_upper",
-    "noise_multiplier",
-    "sigma_effective",
-)
+STEP_AND_RUN = ("claimed_step", "claimed_run", "pure_scalar_step", "paper_bound_step", "paper_bound_run")
+ANSWERS = (*STEP_AND_RUN, "verified_lower", "verified_upper", "noise_multiplier", "sigma_effective")
 RELATIVE = 1e-6  # of computed numbers: other processors and library versions round differently
 STANDARD_ERRORS = 3.0  # of scores; by chance, about three cells in a thousand lie beyond
+Known = Mapping[str, Any] | None
 
 
 def compare_results(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return one verdict per cell of either folder: ``cell``, ``differs`` and ``text``.
-
-    Args:
-        first, second: contents of two ``results.json``.
-    """
-    seen = {**_seen(first), **_seen(second)}
-    left, right = (
-        {cell["cell"]: cell for cell in results["cells"]} for results in (as_written(first), as_written(second))
-    )
-    return [_compare(name, left.get(name), right.get(name), seen) for name in dict.fromkeys([*left, *right])]
+    """Return one verdict per cell of two ``results.json``: ``cell``, ``differs`` and ``text``."""
+    left, right = ({cell["cell"]: cell for cell in as_written(found)["cells"]} for found in (first, second))
+    ranges = [(found.get("seen") or {}).get("cells", {}) for found in (first, second)]
+    seen, verdicts = {**ranges[0], **ranges[1]}, []
+    for name in dict.fromkeys([*left, *right]):
+        differs, text = _compare(left.get(name), right.get(name), seen.get(name, {}))
+        verdicts.append({"cell": name, "differs": differs, "text": text})
+    return verdicts
 
 
 def expected(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -54,31 +42,20 @@ def expected(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {**runs[0], "seen": {"runs": len(runs), "cells": seen}}
 
 
-def _seen(results: Mapping[str, Any]) -> dict[str, Any]:
-    return dict((results.get("seen") or {}).get("cells", {}))
-
-
-def _compare(
-    name: str, first: Mapping[str, Any] | None, second: Mapping[str, Any] | None, seen: Mapping[str, Any]
-) -> dict[str, Any]:
+def _compare(first: Known, second: Known, seen: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether a cell differs, and in what."""
     if first is None or second is None:
-        return {"cell": name, "differs": True, "text": f"only in the {'first' if second is None else 'second'} folder"}
+        return True, f"only in the {'first' if second is None else 'second'} folder"
     if first["status"] != second["status"]:
-        return {
-            "cell": name,
-            "differs": True,
-            "text": f"{first['status']} against {second['status']} ({first['reason'] or second['reason']})",
-        }
-    answers = [_answer(key, first[key], second[key]) for key in ANSWERS if not _same(first[key], second[key])]
-    scores = [
-        _score(METRICS[key], first["scores"].get(key), second["scores"].get(key), seen.get(name, {}).get(key))
-        for key in dict.fromkeys([*first["scores"], *second["scores"]])
-    ]
-    return {
-        "cell": name,
-        "differs": bool(answers) or any(apart for apart, _ in scores),
-        "text": "; ".join([*answers, *(text for _, text in scores)]),
+        return True, f"{first['status']} against {second['status']} ({first['reason'] or second['reason']})"
+    unlike = [key for key in ANSWERS if not _same(first[key], second[key])]
+    answers = [f"{key} {number(first[key], 8)} against {number(second[key], 8)}" for key in unlike]
+    pairs = {
+        key: (first["scores"].get(key), second["scores"].get(key)) for key in (*first["scores"], *second["scores"])
     }
+    scores = [_score(METRICS[key], *pair, seen.get(key)) for key, pair in pairs.items()]
+    differs = bool(answers) or any(apart for apart, _ in scores)
+    return differs, "; ".join([*answers, *(text for _, text in scores)])
 
 
 def _same(first: float | None, second: float | None) -> bool:
@@ -87,16 +64,7 @@ def _same(first: float | None, second: float | None) -> bool:
     return isclose(first, second, rel_tol=RELATIVE)
 
 
-def _answer(key: str, first: float | None, second: float | None) -> str:
-    return f"{key} {number(first, 8)} against {number(second, 8)}"
-
-
-def _score(
-    metric: Metric,
-    first: Mapping[str, Any] | None,
-    second: Mapping[str, Any] | None,
-    seen: tuple[float, float] | None,
-) -> tuple[bool, str]:
+def _score(metric: Metric, first: Known, second: Known, seen: tuple[float, float] | None) -> tuple[bool, str]:
     """Whether two means of a metric differ by more than chance and processors explain, and a sentence about it."""
     known = [score for score in (first, second) if score is not None and score["mean"] is not None]
     if len(known) < 2:
@@ -110,12 +78,8 @@ def _score(
         if all(2 * low - high <= score["mean"] <= 2 * high - low for score in known):
             return False, words
     if None in (first["spread"], second["spread"]):
-        return (
-            difference != 0,
-            f"{words} (a single run has no spread{', so any difference counts' if difference else ''})",
-        )
+        counts = ", so any difference counts" if difference else ""
+        return difference != 0, f"{words} (a single run has no spread{counts})"
     allowed = STANDARD_ERRORS * hypot(*(score["spread"] / sqrt(len(score["values"])) for score in (first, second)))
-    return (
-        abs(difference) > allowed,
-        f"{words} (difference {metric.factor * difference:+.3g}, within chance up to {metric.factor * allowed:.3g})",
-    )
+    chance = f"difference {metric.factor * difference:+.3g}, within chance up to {metric.factor * allowed:.3g}"
+    return abs(difference) > allowed, f"{words} ({chance})"

@@ -4,8 +4,6 @@ The first metric of a task is its *main* one ("leading" in the code): figures dr
 sentences quote it, differences are computed in it. Tables show all metrics.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
@@ -26,11 +24,10 @@ class Metric:
     """How a score is written.
 
     Args:
-        name: key in the records.
-        title: in text, for example ``BLEU``.
+        name, title: in the records, and in text.
         decimals: shown digits after the point.
         share: whether it is kept as a share of 1 and shown in percent.
-        unit: unit of a difference, for example ``points``.
+        unit: of a difference, for example ``points``.
         lower_is_better: true only for perplexity.
     """
 
@@ -51,18 +48,10 @@ class Metric:
         """`` %`` behind a share."""
         return " %" if self.share else ""
 
-    def head(self, where: str = "") -> str:
+    def head(self, where: str = "", *, unit: bool = True) -> str:
         """Return the head of a column or an axis: ``accuracy on test, %``, ``perplexity (lower is better)``."""
-        return f"{self.title}{where}{', %' if self.share else ''}{self._direction}"
-
-    @property
-    def named(self) -> str:
-        """``accuracy``, ``perplexity (lower is better)``."""
-        return f"{self.title}{self._direction}"
-
-    @property
-    def _direction(self) -> str:
-        return " (lower is better)" if self.lower_is_better else ""
+        direction = " (lower is better)" if self.lower_is_better else ""
+        return f"{self.title}{where}{', %' if self.share and unit else ''}{direction}"
 
     def text(self, value: float | None) -> str:
         """Return a value as it is shown, without its sign."""
@@ -136,12 +125,7 @@ def metrics_of(card: DatasetCard) -> tuple[str, ...]:
 
 
 def summarise(name: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return mean, spread, range and values of one metric over a cell's finished runs, and why there is no mean.
-
-    Args:
-        name: of the metric.
-        runs: each with ``status``, the metric (a number or None) and ``reasons`` by metric.
-    """
+    """Return mean, spread, range and values of one metric over a cell's finished runs, and why there is no mean."""
     done = [run for run in runs if run["status"] == "done"]
     values = [run[name] for run in done if run.get(name) is not None]
     reason = next((run["reasons"][name] for run in done if name in run.get("reasons", {})), NO_SCORE if done else None)
@@ -170,19 +154,10 @@ def leading_score(cell: Mapping[str, Any]) -> Mapping[str, Any]:
     return cell["scores"][cell["metric"]]
 
 
-def nonprivate_cell(results: Mapping[str, Any], experiment: str) -> Mapping[str, Any] | None:
-    """Return the experiment's cell of training without privacy, if there is one."""
-    return next((cell for cell in _without_target(results, experiment) if cell["verified_upper"] != 0), None)
-
-
-def untrained_cell(results: Mapping[str, Any], experiment: str) -> Mapping[str, Any] | None:
-    """Return the experiment's cell that trains nothing, if there is one."""
-    return next((cell for cell in _without_target(results, experiment) if cell["verified_upper"] == 0), None)
-
-
-def _without_target(results: Mapping[str, Any], experiment: str) -> list[Mapping[str, Any]]:
-    cells: list[Mapping[str, Any]] = results["cells"]
-    return [cell for cell in cells if cell["experiment"] == experiment and cell["calibration"] is None]
+def reference_cell(results: Mapping[str, Any], experiment: str, *, trained: bool = True) -> Mapping[str, Any] | None:
+    """Return the experiment's cell of training without privacy, or the one that trains nothing, if there is one."""
+    cells = [cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is None]
+    return next((cell for cell in cells if (cell["verified_upper"] != 0) is trained), None)
 
 
 def missing_scores(cell: Mapping[str, Any]) -> str:

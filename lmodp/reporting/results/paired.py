@@ -1,14 +1,11 @@
 """Paired comparisons of methods, in the main metric.
 
-At equal repetition all methods have the same split, initial weights and Poisson
-samples, and all are scored on the same examples. So accuracies and perplexities are compared
-run by run and example by example. For the interval, seeds and examples are resampled with
-replacement, independently of each other (crossed bootstrap). A score of a whole
-corpus, such as BLEU, cannot be had for a part of the examples. Such scores are compared run by run,
-with Student's interval over seeds.
+At equal repetition all methods have the same split, initial weights and Poisson samples, and all are scored on the same
+examples. So accuracies and perplexities are compared run by run and example by example. For the interval, seeds and
+examples are resampled with replacement, independently of each other (crossed bootstrap). A score of a whole corpus,
+such as BLEU, cannot be had for a part of the examples. Such scores are compared run by run, with Student's interval
+over seeds.
 """
-
-from __future__ import annotations
 
 import zlib
 from collections import Counter
@@ -38,12 +35,7 @@ def answers_of(
     """Return, for each cell, what each finished repetition scored.
 
     That is 0 or 1 on every example, shape (1, N), summed loss and tokens of every example, shape (2, N), or one
-    score of the whole corpus, shape (1, 1).
-
-    Args:
-        rows: one per cell, as in ``results.json``.
-        runs: one per run.
-        root: the grid's results folder with the cells' ``evaluation.jsonl``.
+    score of the whole corpus, shape (1, 1). There is a row per cell, as in ``results.json``.
     """
     of_cell: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
@@ -54,14 +46,9 @@ def answers_of(
 def compare_cells(rows: Sequence[Mapping[str, Any]], answers: Answers, standard: str) -> list[dict[str, Any]]:
     """Return the paired differences of all methods at the same target.
 
-    The intervals are adjusted for their number (Bonferroni). Comparisons with the standard of one
-    experiment and calibration, which a reader sees together, are one family; those of the other methods
-    with each other, which only decide what is bold, are another.
-
-    Args:
-        rows: one per cell, as in ``results.json``.
-        answers: from `answers_of`.
-        standard: method that all others are compared with.
+    The intervals are adjusted for their number (Bonferroni). Comparisons with the standard method of one experiment
+    and calibration, which a reader sees together, are one family; those of the other methods with each other, which
+    only decide what is bold, are another.
     """
     usable = [row for row in rows if answers[row["cell"]]]
     alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
@@ -86,12 +73,8 @@ def pooled_contrasts(
 ) -> list[dict[str, Any]]:
     """Return one contrast per experiment and calibration: asked minus standard, the mean over all targets.
 
-    Which two methods it compares stands in the configuration. It is one comparison, so that its interval
+    Which two methods it compares, ``compare`` of the configuration says. It is one comparison, so that its interval
     needs no adjustment.
-
-    Args:
-        rows, answers: as in `compare_cells`.
-        compare: ``asked`` and ``standard``.
     """
     groups: dict[tuple[str, str], dict[tuple[Any, ...], dict[str, Any]]] = {}
     for row in rows:
@@ -104,9 +87,8 @@ def pooled_contrasts(
         if both:
             pairs = [(cell[compare["asked"]], cell[compare["standard"]]) for cell in both]
             facts = {"experiment": experiment, "calibration": calibration}
-            found.append(
-                {**facts, "epsilons": [pair[0]["epsilon"] for pair in pairs], **_pooled(pairs, answers, repr(facts))}
-            )
+            epsilons = [asked["epsilon"] for asked, _ in pairs]
+            found.append({**facts, "epsilons": epsilons, **_pooled(pairs, answers, repr(facts))})
     return found
 
 
@@ -127,9 +109,7 @@ def _difference(first: Mapping[int, np.ndarray], second: Mapping[int, np.ndarray
 def _score(answers: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the weighted share of right answers, or the perplexity, of each seed.
 
-    Args:
-        answers: shape (seeds, 1 or 2, N).
-        weights: shape (draws, N), each row with the sum 1.
+    Answers have shape (seeds, 1 or 2, N), weights (draws, N), each row with the sum 1.
     """
     seeds, kinds, examples = answers.shape
     sums = (weights @ answers.reshape(-1, examples).T).reshape(-1, seeds, kinds)
@@ -139,12 +119,8 @@ def _score(answers: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _turned(item: Mapping[str, Any]) -> dict[str, Any]:
     """The same comparison seen from the other side."""
-    swapped = {
-        "cell": item["against_cell"],
-        "against_cell": item["cell"],
-        "method": item["against"],
-        "against": item["method"],
-    }
+    swapped = {"cell": item["against_cell"], "against_cell": item["cell"]}
+    swapped |= {"method": item["against"], "against": item["method"]}
     ends = {"difference": item["difference"], "lower": item["upper"], "upper": item["lower"]}
     return {**item, **swapped, **{name: None if value is None else -value for name, value in ends.items()}}
 
@@ -183,14 +159,9 @@ def _compare(first: Mapping[str, Any], second: Mapping[str, Any], answers: Answe
 def _facts(
     score: Scorer, answers: Mapping[int, np.ndarray], shared: Sequence[int], name: str, comparisons: int
 ) -> dict[str, Any]:
-    """Mean and interval of a difference, and how many comparisons it is adjusted for.
+    """Mean and interval of a difference over the seeds that all cells share, adjusted for the number of comparisons.
 
-    Args:
-        score: the difference under weights of examples.
-        answers: of one of the cells; they tell how many examples there are.
-        shared: seeds that all cells have.
-        name: from which the draws' seed is made.
-        comparisons: how many comparisons share the error probability.
+    The answers of one of the cells tell how many examples there are; the draws' seed is made from ``name``.
     """
     seeds, examples = len(shared), answers[shared[0]].shape[1] if shared else 0
     plain = score(np.full((1, examples), 1 / examples))[0] if seeds else np.empty(0)
@@ -219,15 +190,8 @@ def paired_interval(
     For one of several comparisons, both arms are longer by the ratio of the normal quantiles: so far out,
     percentiles would need a hundred times as many draws.
 
-    Args:
-        score: the difference under weights of the examples.
-        seeds, examples: their numbers.
-        seed: of the draws.
-        comparisons: how many comparisons share the error probability.
-
     References:
-        Owen (2007), The pigeonhole bootstrap: resampling both factors of a crossed
-        design gives an interval that is, if anything, too wide.
+        Owen (2007), The pigeonhole bootstrap: resampling both factors of a crossed design is, if anything, too wide.
     """
     generator = np.random.default_rng(seed)
     means = []
@@ -243,12 +207,7 @@ def paired_interval(
 
 
 def seeds_interval(differences: np.ndarray, *, comparisons: int = 1) -> tuple[float, float]:
-    """Return Student's interval of the mean difference, for a metric with one score per run.
-
-    Args:
-        differences: shape (seeds,).
-        comparisons: how many comparisons share the error probability.
-    """
+    """Return Student's interval of the mean of differences, shape (seeds,), for a metric with one score per run."""
     seeds = len(differences)
     error = differences.std(ddof=1) / np.sqrt(seeds)
     reach = float(stdtrit(seeds - 1, 1 - (1 - CONFIDENCE) / 2 / comparisons) * error)
@@ -256,11 +215,7 @@ def seeds_interval(differences: np.ndarray, *, comparisons: int = 1) -> tuple[fl
 
 
 def best_cells(rows: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the cells that are significantly the best of their target.
-
-    A cell is bold only if its paired interval against every other method of the
-    target is on the better side of zero. With fewer than five seeds no cell is bold.
-    """
+    """Return the cells whose paired interval against every other method of the target is on the better side of zero."""
     against: dict[str, list[Mapping[str, Any]]] = {}
     for item in comparisons:
         against.setdefault(item["cell"], []).append(item)

@@ -1,30 +1,18 @@
 """The columns of the privacy answers, from certificates and audits; null if there is no statement."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lmodp.records.record import read_record
 
-NO_CERTIFICATE: Mapping[str, Mapping[str, Any]] = {
-    "claimed": {},
-    "paper_bound": {},
-    "pure_scalar": {},
-    "verified": {},
-    "noise": {},
-    "at_1e-5": {},
-}
+PARTS = ("claimed", "paper_bound", "pure_scalar", "verified", "noise", "at_1e-5")
 
 
 def privacy_columns(certificate: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return every accountant's answer as flat columns, and for each accountant the reason for missing values."""
-    parts = certificate or NO_CERTIFICATE
-    claimed, paper_bound, pure, verified, noise = (
-        parts[name] for name in ("claimed", "paper_bound", "pure_scalar", "verified", "noise")
-    )
-    common = parts["at_1e-5"].get("verified", {})
+    claimed, paper_bound, pure, verified, noise, customary = ((certificate or {}).get(name, {}) for name in PARTS)
+    common = customary.get("verified", {})
     return {
         "claimed_step": claimed.get("epsilon_step"),
         "claimed_run": claimed.get("epsilon_run"),
@@ -74,11 +62,7 @@ def mechanism_facts(root: Path, mechanism: str, audit: Mapping[str, Any] | None)
     certificate = read_record(root / "mechanisms" / mechanism / "certificate.json")
     noise = read_record(root / "mechanisms" / mechanism / "noise.json")
     found = (audit or {}).get("audit") or {}
-    curve = (
-        {"false_positive": found["curve"]["false_positive"], "false_negative": found["curve"]["false_negative"]}
-        if found.get("curve")
-        else None
-    )
+    curve = found.get("curve")
     names = ("method", "calibration", "epsilon", "delta", "setting", "expected_batch_size", "dataset_size", "steps")
     return {
         **{name: certificate["spec"].get(name) for name in names},
@@ -91,5 +75,5 @@ def mechanism_facts(root: Path, mechanism: str, audit: Mapping[str, Any] | None)
         **privacy_columns(certificate.get("certificate")),
         **audit_columns(audit),
         "audit_claimed": found.get("claimed"),
-        "audit_curve": curve,
+        "audit_curve": curve and {name: curve[name] for name in ("false_positive", "false_negative")},
     }

@@ -1,12 +1,9 @@
 """The stage compare_published: published numbers beside the suite's own.
 
-The table has every row of ``config/published.tsv``. An epsilon is always recomputed,
-with the data-set sizes of the published accounting. A score is compared only if
-model, data set, method and target are the same; otherwise the place is empty and a
-note gives the reason.
+The table has every row of ``config/published.tsv``. An epsilon is always recomputed, with the data-set sizes of the
+published accounting. A score is compared only if model, data set, method and target are the same; otherwise the place
+is empty and a note gives the reason.
 """
-
-from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
@@ -22,26 +19,18 @@ from lmodp.mechanisms import PUBLISHED
 from lmodp.models.cards import MODELS
 from lmodp.reporting.formats import NOTHING, as_written, plain_list
 from lmodp.reporting.results.metrics import METRICS
-from lmodp.reporting.tables.make_table import table_files
 from lmodp.reporting.tables.reach import PLANS, reach_page
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
 
-FIELDS = (
-    "name",
-    "kind",
-    "dataset",
-    "model",
-    "method",
-    "metric",
-    "epsilon_step",
-    "epsilon",
-    "delta",
-    "published",
-    "digits",
-    "source",
-    "note",
-)
-KINDS = ("claimed_run", "published_epsilon_run", "claimed_run_batch_16", "classic_noise_multiplier", "utility", "hours")
+FIELDS = tuple("name kind dataset model method metric epsilon_step epsilon delta published digits source note".split())
+TITLES = {  # of the kinds of numbers
+    "claimed_run": "ε of the whole run, from the computed ε of one step",
+    "published_epsilon_run": "ε of the whole run, from the published ε of one step",
+    "claimed_run_batch_16": "ε of the whole run on E2E, accounted with a batch of 16",
+    "classic_noise_multiplier": "Noise multiplier of the Gaussian in the published comparison",
+    "utility": "Scores",
+    "hours": "Hours",
+}
 PAPER = "make reproduce CONFIG=config/paper.yaml"
 EVALUATED_EVERY_STEP = "arXiv 2405.18776"
 
@@ -54,11 +43,11 @@ def read_published(path: Path) -> list[dict[str, str]]:
     """
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
-    wrong = [row["name"] for row in rows if tuple(row) != FIELDS or row["kind"] not in KINDS]
+    wrong = [row["name"] for row in rows if tuple(row) != FIELDS or row["kind"] not in TITLES]
     if not rows or wrong:
         raise DamagedFile(
             f"published = {str(path)!r}: rows {wrong} break the columns {', '.join(FIELDS)} or the kinds "
-            f"{', '.join(KINDS)}."
+            f"{', '.join(TITLES)}."
         )
     return rows
 
@@ -66,23 +55,14 @@ def read_published(path: Path) -> list[dict[str, str]]:
 def compare_published(
     results: Mapping[str, Any], published: list[dict[str, str]], curves: Path, folder: Path
 ) -> dict[str, Any]:
-    """Write the table of published against reproduced numbers and return its rows.
+    """Write the table of published against reproduced numbers into a folder and return its rows.
 
-    Args:
-        results: content of ``results.json``.
-        published: from `read_published`.
-        curves: ``curves.parquet``, for the maximum over evaluations.
-        folder: where to write ``published.csv``, ``published.md`` and ``published.tex``.
+    ``curves.parquet`` has the maximum over evaluations.
     """
     results, best = as_written(results), _best_along_the_way(pd.read_parquet(curves))
     rows = [{**row, **_reproduce(row, results, best)} for row in published]
     frame = pd.DataFrame(rows, columns=[*FIELDS, "reproduced", "maximum", "difference", "reason"])
-    write_table(
-        published_pages(results, rows),
-        title="Published against reproduced",
-        frame=frame,
-        files=table_files(folder, "published"),
-    )
+    write_table("published", published_pages(results, rows), frame, folder, title="Published against reproduced")
     return {"rows": rows}
 
 
@@ -90,30 +70,22 @@ def _reproduce(
     row: Mapping[str, str], results: Mapping[str, Any], best: Mapping[tuple[str, str], float]
 ) -> dict[str, Any]:
     """Return the suite's number for a row, or why there is none."""
+    found: dict[str, Any] = {"reproduced": None, "maximum": None, "difference": None, "reason": ""}
     if row["kind"] == "hours":
-        return _empty("hours depend on the machine; they are not compared")
+        return {**found, "reason": "hours depend on the machine; they are not compared"}
     if row["kind"] != "utility":
         value = _epsilon(row)
-        return {"reproduced": value, "maximum": None, "difference": value - float(row["published"]), "reason": ""}
+        return {**found, "reproduced": value, "difference": value - float(row["published"])}
     cell, reason = _find_cell(row, results)
     if cell is None:
-        return _empty(reason)
+        return {**found, "reason": reason}
     scale = METRICS[row["metric"]].factor
     value, maximum = scale * cell["scores"][row["metric"]]["mean"], best.get((cell["cell"], row["metric"]))
     at_best = scale * maximum if maximum is not None and row["source"] == EVALUATED_EVERY_STEP else None
+    found |= {"reproduced": value, "maximum": at_best}
     if not row["published"]:
-        return {
-            "reproduced": value,
-            "maximum": at_best,
-            "difference": None,
-            "reason": "the published value is not available",
-        }
-    difference = (value if at_best is None else at_best) - float(row["published"])
-    return {"reproduced": value, "maximum": at_best, "difference": difference, "reason": ""}
-
-
-def _empty(reason: str) -> dict[str, Any]:
-    return {"reproduced": None, "maximum": None, "difference": None, "reason": reason}
+        return {**found, "reason": "the published value is not available"}
+    return {**found, "difference": (value if at_best is None else at_best) - float(row["published"])}
 
 
 def _epsilon(row: Mapping[str, str]) -> float:
@@ -142,15 +114,9 @@ def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapp
     ]
     if not same:
         return None, f"this grid has no run that trains all parameters of {row['model']} on {row['dataset']}"
-    found = [
-        cell
-        for cell in results["cells"]
-        if cell["experiment"] in same and cell["method"] == row["method"] and _same_target(row, cell)
-    ]
-    scores = [
-        (cell, cell["scores"].get(row["metric"], {"mean": None, "reason": "not a score of this data set"}))
-        for cell in found
-    ]
+    cells = [cell for cell in results["cells"] if cell["experiment"] in same and cell["method"] == row["method"]]
+    none = {"mean": None, "reason": "not a score of this data set"}
+    scores = [(cell, cell["scores"].get(row["metric"], none)) for cell in cells if _same_target(row, cell)]
     cell = next((cell for cell, score in scores if score["mean"] is not None), None)
     reasons = (score["reason"] for _, score in scores if score["reason"])
     return cell, "" if cell else next(reasons, "this grid has no finished cell of this method at this target")
@@ -173,19 +139,10 @@ def _best_along_the_way(curves: pd.DataFrame) -> dict[tuple[str, str], float]:
     return found
 
 
-TITLES = {
-    "claimed_run": "ε of the whole run, from the computed ε of one step",
-    "published_epsilon_run": "ε of the whole run, from the published ε of one step",
-    "claimed_run_batch_16": "ε of the whole run on E2E, accounted with a batch of 16",
-    "classic_noise_multiplier": "Noise multiplier of the Gaussian in the published comparison",
-    "utility": "Scores",
-}
-
-
 def published_pages(results: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[Page]:
     """Return how far the evidence reaches, one table per kind of number that can be compared, and what cannot."""
     compared = [row for row in rows if row["reproduced"] is not None]
-    tables = [(kind, [row for row in compared if row["kind"] == kind]) for kind in KINDS]
+    tables = [(kind, [row for row in compared if row["kind"] == kind]) for kind in TITLES]
     return [*reach_page(results, rows), *(_page(kind, of_it) for kind, of_it in tables if of_it), _not_reproduced(rows)]
 
 
@@ -210,16 +167,15 @@ def _not_reproduced(rows: list[dict[str, Any]]) -> Page:
 def _page(kind: str, rows: list[dict[str, Any]]) -> Page:
     notes = Notes()
     heads = ("what", "ε, step", "ε, run", "δ", "published", "reproduced", "difference", "source")
-    caption = {
-        "utility": (
+    if kind == "utility":
+        caption = (
             "Accuracy in percent, or the named metric. Reproduced: mean over seeds after the last step. Some published "
             "figures show the maximum over evaluations on the validation split; then the same maximum is in brackets, "
             "and the difference uses it. Model and data are the same on both sides."
-        ),
-    }.get(
-        kind,
-        "Recomputed by the published formulas, with the data-set sizes, batches and steps of the published accounting.",
-    )
+        )
+    else:
+        accounting = "the data-set sizes, batches and steps of the published accounting"
+        caption = f"Recomputed by the published formulas, with {accounting}."
     return Page(TITLES[kind], caption, [Table("", heads, [_texts(row, notes) for row in rows])], notes)
 
 

@@ -1,11 +1,8 @@
 """The main tables: seven columns, one table per question and target.
 
-If a number is missing, a numbered note under the tables gives the reason; the reason
-of a whole row stands once, at its verdict. All other answers to "what is ε?" are in the
-privacy table and in ``comparison.csv``.
+If a number is missing, a numbered note under the tables gives the reason; the reason of a whole row stands once, at its
+verdict. All other answers to "what is ε?" are in the privacy table and in ``comparison.csv``.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,30 +10,12 @@ from typing import Any
 
 from lmodp.reporting.captions import experiment_caption
 from lmodp.reporting.formats import NOTHING, interval, number
-from lmodp.reporting.results.against import (
-    against_standard,
-    claim_verdict,
-    contrast_of,
-    contrast_words,
-    epsilons,
-    noise_ratio,
-    score_verdict,
-    targets,
-    title_of,
-)
-from lmodp.reporting.results.metrics import (
-    FEWEST_SEEDS,
-    METRICS,
-    NO_SCORE,
-    Metric,
-    metrics_in,
-    nonprivate_cell,
-    untrained_cell,
-)
+from lmodp.reporting.results import against
+from lmodp.reporting.results.against import Cell, against_standard, noise_ratio, score_verdict, title_of
+from lmodp.reporting.results.metrics import FEWEST_SEEDS, METRICS, NO_SCORE, Metric, metrics_in, reference_cell
 from lmodp.reporting.results.paired import best_cells
 from lmodp.reporting.tables.render import Bold, Notes, Page, Table
 
-Cell = Mapping[str, Any]
 QUESTIONS = {
     "claimed": ("At equal claimed ε of one step, as published", "verdict on the claim"),
     "verified": ("At equal verified ε of the whole run", "verdict on the score"),
@@ -57,7 +36,7 @@ def sections(results: Mapping[str, Any], experiment: str) -> list[Section]:
     """Return an experiment's private cells by question and target; the methods' own points come last."""
     found = []
     for calibration, (question, _) in QUESTIONS.items():
-        for (delta, epsilon), cells in targets(results, experiment, calibration).items():
+        for (delta, epsilon), cells in against.targets(results, experiment, calibration).items():
             found.append(Section(calibration, f"{question}: ε = {epsilon:g}, δ = {delta:g}", cells))
         own = [
             cell
@@ -87,14 +66,14 @@ def _page(results: Mapping[str, Any], name: str, best: set[str]) -> Page:
 def _pooled(results: Mapping[str, Any], name: str) -> list[str]:
     """The pooled contrast of each question, with its verdict."""
     found = []
-    for calibration, word in (("claimed", "claimed"), ("verified", "verified")):
-        item = contrast_of(results, name, calibration)
+    for calibration in QUESTIONS:
+        item = against.contrast_of(results, name, calibration)
         if item is not None and item["difference"] is not None:
             pair = f"{title_of(results, 'asked')} minus {title_of(results, 'standard')}"
             verdict = "" if item["lower"] is None else f": {score_verdict(item)}"
             found.append(
-                f"{pair} at equal {word} ε, mean over ε = {epsilons(item['epsilons'])}: "
-                f"{contrast_words(results, item)}{verdict}"
+                f"{pair} at equal {calibration} ε, mean over ε = {against.epsilons(item['epsilons'])}: "
+                f"{against.contrast_words(results, item)}{verdict}"
             )
     return found
 
@@ -117,7 +96,8 @@ def _table(section: Section, results: Mapping[str, Any], notes: Notes, best: set
 
 def _row(cell: Cell, results: Mapping[str, Any], notes: Notes, best: bool) -> tuple[str, ...]:
     score = scores(cell, [METRICS[cell["metric"]]], notes)[cell["metric"]]
-    ratio = noise_ratio(cell, results)
+    ratio, claimed = noise_ratio(cell, results), cell["claimed_run"]
+    no_claim = cell["claimed_reason"] or "the published formula has no answer"
     no_ratio = cell["noise_reason"] or f"no {title_of(results, 'standard')} at this target"
     return (
         cell["method_title"],
@@ -125,7 +105,7 @@ def _row(cell: Cell, results: Mapping[str, Any], notes: Notes, best: bool) -> tu
         Bold(score) if best and cell["calibration"] == "verified" else score,
         _difference(cell, results, notes),
         _or_note(None if ratio is None else number(ratio, 3), no_ratio, cell, notes),
-        _or_note(None if cell["claimed_run"] is None else number(cell["claimed_run"], 3), _no_claim(cell), cell, notes),
+        _or_note(None if claimed is None else number(claimed, 3), no_claim, cell, notes),
         verified(cell, notes),
         _verdict(cell, results, notes),
     )
@@ -141,10 +121,10 @@ def _values(cell: Cell, results: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> list[str]:
     """Return the reference scores: of the majority class, of a prompt without training, and of non-private training."""
-    majority, plain = results["experiments"][experiment]["majority_accuracy"], nonprivate_cell(results, experiment)
+    majority, plain = results["experiments"][experiment]["majority_accuracy"], reference_cell(results, experiment)
     accuracy = METRICS["accuracy"]
     found = [] if majority is None else [f"majority class: {accuracy.title} {accuracy.text(majority)}{accuracy.sign}"]
-    if (prompt := untrained_cell(results, experiment)) is not None:
+    if (prompt := reference_cell(results, experiment, trained=False)) is not None:
         found.append(f"{prompt['method_title']}: {_reference(prompt, results, experiment, notes)}")
     if plain is None:
         return [*found, f"non-private: {NOTHING} (not among its methods)"]
@@ -197,10 +177,6 @@ def _or_note(text: str | None, reason: str, cell: Cell, notes: Notes) -> str:
     return text or f"{NOTHING} {_note(cell['reason'] or reason, cell, notes)}".rstrip()
 
 
-def _no_claim(cell: Cell) -> str:
-    return cell["claimed_reason"] or "the published formula has no answer"
-
-
 def _difference(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
     """The paired difference from the standard at the same target."""
     if cell["method"] == results["compare"]["standard"]:
@@ -217,24 +193,15 @@ def _difference(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
 
 def _verdict(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
     """The verdict that the row's table asks for; the status of a cell that is not done."""
-    words, reason = status(cell)
-    if cell["status"] == "done":
-        of_it = claim_verdict(cell) if cell["calibration"] == "claimed" else _score_verdict(cell, results)
-        words = of_it if words == "done" else f"{of_it}; {words}"
-    return f"{words} {notes.mark(reason)}".rstrip()
-
-
-def _score_verdict(cell: Cell, results: Mapping[str, Any]) -> str:
-    return "–" if cell["method"] == results["compare"]["standard"] else score_verdict(against_standard(cell, results))
-
-
-def status(cell: Cell) -> tuple[str, str | None]:
-    """Return a cell's status in words and, unless it is done, the reason."""
     if cell["status"] != "done":
-        return cell["status"], cell["reason"]
-    if cell["runs_done"] < cell["repetitions"]:
-        return (
-            f"{cell['runs_done']} of {cell['repetitions']} runs",
-            cell["runs_reason"] or "not every run has a score",
-        )
-    return "done", None
+        return f"{cell['status']} {notes.mark(cell['reason'])}".rstrip()
+    if cell["calibration"] == "claimed":
+        words = against.claim_verdict(cell)
+    elif cell["method"] == results["compare"]["standard"]:
+        words = NOTHING
+    else:
+        words = score_verdict(against_standard(cell, results))
+    if cell["runs_done"] == cell["repetitions"]:
+        return words
+    missing = notes.mark(cell["runs_reason"] or "not every run has a score")
+    return f"{words}; {cell['runs_done']} of {cell['repetitions']} runs {missing}"

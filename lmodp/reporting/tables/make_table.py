@@ -1,7 +1,5 @@
 """The stage make_table: comparison, privacy and status, each as CSV, Markdown and LaTeX."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lmodp.reporting.formats import as_written
-from lmodp.reporting.results.metrics import METRICS, leading_score, missing_scores, nonprivate_cell
+from lmodp.reporting.results.metrics import METRICS, leading_score, missing_scores, reference_cell
 from lmodp.reporting.tables.comparison import comparison_pages
 from lmodp.reporting.tables.privacy import privacy_frame, privacy_pages
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
@@ -27,36 +25,17 @@ AFTER_SCORES = tuple(
     paper_bound_reason verified_reason noise_reason cell mechanism
     """.split()
 )
-STATUS = tuple(
-    """
-    cell experiment method calibration epsilon delta status runs_done repetitions reason missing_scores
-    """.split()
-)
+OF_STATUS = "cell experiment method calibration epsilon delta status runs_done repetitions reason missing_scores"
 
 
 def make_table(results: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Write the tables that follow from ``results.json`` and return their sizes.
-
-    Args:
-        results: content of ``results.json``.
-        folder: where to write; `table_files` says what.
-    """
+    """Write the tables that follow from ``results.json`` into a folder and return their sizes."""
     sizes, results = {}, as_written(results)
     for name, (title, pages, frame) in TABLES.items():
-        content = frame(results)
-        write_table(
-            pages(results),
-            title=f"{title}: {results['title'] or results['grid']}",
-            frame=content,
-            files=table_files(folder, name),
-        )
+        content, title = frame(results), f"{title}: {results['title'] or results['grid']}"
+        write_table(name, pages(results), content, folder, title=title)
         sizes[name] = {"rows": len(content), "columns": list(content.columns)}
     return {"tables": sizes}
-
-
-def table_files(folder: Path, name: str) -> dict[str, Path]:
-    """Return the files of one table by form."""
-    return {form: folder / f"{name}.{form}" for form in ("csv", "md", "tex")}
 
 
 def comparison_frame(results: Mapping[str, Any]) -> pd.DataFrame:
@@ -70,7 +49,7 @@ def comparison_frame(results: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _numbers(cell: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-    plain = nonprivate_cell(results, cell["experiment"])
+    plain = reference_cell(results, cell["experiment"])
     scores = {
         f"{name}{part}": score[key]
         for name, score in cell["scores"].items()
@@ -87,27 +66,22 @@ def _numbers(cell: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, A
 
 def status_pages(results: Mapping[str, Any]) -> list[Page]:
     """Return every cell's status, with the reason in the row."""
-    rows = [
-        (cell["cell"], cell["status"], f"{cell['runs_done']} of {cell['repetitions']}", _reason(cell))
-        for cell in results["cells"]
-    ]
+    cells, rows = results["cells"], []
+    for cell in cells:
+        reason = cell["reason"] or "; ".join(filter(None, (cell["runs_reason"], missing_scores(cell))))
+        rows.append((cell["cell"], cell["status"], f"{cell['runs_done']} of {cell['repetitions']}", reason))
     caption = (
         "Every cell of the grid; if it was not computed, the reason. Runs: those that have a score after the check "
         "against their certificate."
     )
-    table = Table("", ("cell", "status", "runs", "reason"), rows, links=[cell["cell"] for cell in results["cells"]])
+    table = Table("", ("cell", "status", "runs", "reason"), rows, links=[cell["cell"] for cell in cells])
     return [Page("Status of every cell", caption, [table], Notes())]
-
-
-def _reason(cell: Mapping[str, Any]) -> str:
-    return cell["reason"] or "; ".join(filter(None, (cell["runs_reason"], missing_scores(cell))))
 
 
 def status_frame(results: Mapping[str, Any]) -> pd.DataFrame:
     """Return every cell's status as plain columns."""
-    return pd.DataFrame(
-        [{**cell, "missing_scores": missing_scores(cell) or None} for cell in results["cells"]]
-    ).reindex(columns=list(STATUS))
+    rows = [{**cell, "missing_scores": missing_scores(cell) or None} for cell in results["cells"]]
+    return pd.DataFrame(rows).reindex(columns=OF_STATUS.split())
 
 
 _Pages = Callable[[Mapping[str, Any]], list[Page]]

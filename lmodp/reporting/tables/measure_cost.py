@@ -4,8 +4,6 @@ Measured times differ from run to run. So two runs of one spec may differ in
 ``timing.jsonl``, in this table and in the report that shows it, and in nothing else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
@@ -15,7 +13,6 @@ import pandas as pd
 
 from lmodp.records.places import timings_of
 from lmodp.reporting.formats import NOTHING, as_written, number
-from lmodp.reporting.tables.make_table import table_files
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
 
 COLUMNS = tuple(
@@ -24,40 +21,25 @@ COLUMNS = tuple(
     seconds_a_run peak_memory_bytes peak_memory_of status reason cell
     """.split()
 )
+TIMES = ("ms per step", "time, × non-private", "s per run", "peak memory, MiB")
+HEADS = ("method", "at equal", "target ε", *TIMES, "device", "runs")
 RESUMED = "no run was timed from its first to its last step"
 
 
 def measure_cost(results: Mapping[str, Any], root: Path, folder: Path) -> dict[str, Any]:
-    """Write the cost table and return its rows.
-
-    Args:
-        results: content of ``results.json``.
-        root: the grid's results folder, with the runs' ``timing.jsonl``.
-        folder: where to write ``cost.csv``, ``cost.md`` and ``cost.tex``.
-    """
+    """Write the cost table into a folder and return its rows; ``root`` holds the runs' ``timing.jsonl``."""
     results = as_written(results)
     rows = [_cell(cell, results, root) for cell in results["cells"]]
     for row in rows:
         row["over_nonprivate"] = _ratio(row, rows)
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    write_table(
-        cost_pages(results, rows),
-        title=f"Cost: {results['title'] or results['grid']}",
-        frame=frame,
-        files=table_files(folder, "cost"),
-    )
+    title = f"Cost: {results['title'] or results['grid']}"
+    write_table("cost", cost_pages(results, rows), pd.DataFrame(rows, columns=list(COLUMNS)), folder, title=title)
     return {"rows": rows}
 
 
 def _cell(cell: Mapping[str, Any], results: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    names = ("experiment", "method", "calibration", "epsilon", "delta", "cell")
-    row = {
-        **dict.fromkeys(COLUMNS),
-        **{name: cell[name] for name in names},
-        "runs": 0,
-        "status": cell["status"],
-        "reason": cell["reason"],
-    }
+    names = ("experiment", "method", "calibration", "epsilon", "delta", "cell", "status", "reason")
+    row = {**dict.fromkeys(COLUMNS), **{name: cell[name] for name in names}, "runs": 0}
     steps = results["experiments"][cell["experiment"]]["steps"]
     timings = [item for item in timings_of(root, cell["cell"]) if item["steps_run"] == steps]
     if not timings:
@@ -77,15 +59,9 @@ def _cell(cell: Mapping[str, Any], results: Mapping[str, Any], root: Path) -> di
 
 def _ratio(row: Mapping[str, Any], rows: list[dict[str, Any]]) -> float | None:
     """Time per step, divided by that of the experiment's non-private cell on the same device."""
-    plain = next(
-        (item for item in rows if item["experiment"] == row["experiment"] and item["calibration"] is None), None
-    )
-    if (
-        plain is None
-        or row["seconds_a_step"] is None
-        or plain["seconds_a_step"] is None
-        or plain["device"] != row["device"]
-    ):
+    of_it = (item for item in rows if item["experiment"] == row["experiment"] and item["calibration"] is None)
+    plain = next(of_it, {"seconds_a_step": None})
+    if None in (row["seconds_a_step"], plain["seconds_a_step"]) or plain["device"] != row["device"]:
         return None
     return row["seconds_a_step"] / plain["seconds_a_step"]
 
@@ -100,17 +76,6 @@ def cost_pages(results: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[P
 
 def _page(name: str, facts: Mapping[str, Any], rows: list[dict[str, Any]], results: Mapping[str, Any]) -> Page:
     notes = Notes()
-    heads = (
-        "method",
-        "at equal",
-        "target ε",
-        "ms per step",
-        "time, × non-private",
-        "s per run",
-        "peak memory, MiB",
-        "device",
-        "runs",
-    )
     devices = sorted({row["peak_memory_of"] for row in rows if row["peak_memory_of"]})
     caption = (
         "Median over the runs of a cell. The time includes sampling, forward and backward passes, clipping, noise "
@@ -123,7 +88,7 @@ def _page(name: str, facts: Mapping[str, Any], rows: list[dict[str, Any]], resul
         (None, None, row["epsilon"], *(row[name] for name in seconds), row["peak_memory_bytes"], None, row["runs"])
         for row in rows
     ]
-    return Page(facts["title"], caption, [Table("", heads, texts, values, [row["cell"] for row in rows])], notes)
+    return Page(facts["title"], caption, [Table("", HEADS, texts, values, [row["cell"] for row in rows])], notes)
 
 
 def _row(row: Mapping[str, Any], results: Mapping[str, Any], notes: Notes) -> tuple[str, ...]:
@@ -134,11 +99,9 @@ def _row(row: Mapping[str, Any], results: Mapping[str, Any], notes: Notes) -> tu
     )
     if row["seconds_a_step"] is None:
         return (*head, *[f"{NOTHING} {notes.mark(row['reason'])}"] * 5, "0")
-    ratio = (
-        number(row["over_nonprivate"], 3)
-        if row["over_nonprivate"]
-        else f"{NOTHING} {notes.mark('no non-private run on the same device')}"
-    )
+    ratio = number(row["over_nonprivate"], 3)
+    if not row["over_nonprivate"]:
+        ratio = f"{NOTHING} {notes.mark('no non-private run on the same device')}"
     return (
         *head,
         number(1000 * row["seconds_a_step"], 3),

@@ -1,7 +1,5 @@
 """The privacy table: claimed, paper's bound, verified and audited epsilon, one row per mechanism."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

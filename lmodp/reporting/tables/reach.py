@@ -1,7 +1,5 @@
 """How far the evidence reaches: the published headline beside what holds, and what this grid says of its model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,12 +20,7 @@ Row = Mapping[str, Any]
 
 
 def reach_page(results: Mapping[str, Any], rows: Sequence[Row]) -> list[Page]:
-    """Return one paragraph, if the published headline is among the rows.
-
-    Args:
-        results: content of ``results.json``.
-        rows: of the table of published numbers.
-    """
+    """Return one paragraph, if the published headline is among the rows of the table of published numbers."""
     named = {row["name"]: row for row in rows}
     if HEADLINE not in named or BESIDE not in named:
         return []

@@ -1,9 +1,7 @@
 """One table, three forms: Markdown for people, LaTeX (booktabs) for papers, CSV for machines."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,12 +63,11 @@ class Notes:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts.
+    """A table of texts, of which `Bold` ones stand out.
 
     Args:
         title: shown as a heading or a bold line.
-        heads: column heads.
-        rows: one text per column; `Bold` ones stand out.
+        heads, rows: one text per column.
         values: the value by which each place is sorted, if that is not its text.
         links: for each row, the id of its cell, if it has one.
         sides: in text formats the side of each column, "l" or "r"; empty: the first left, the others right.
@@ -134,23 +131,11 @@ def _latex_table(page: Page, table: Table) -> str:
     notes = " ".join(f"({number}) {text}." for number, text in enumerate(page.notes.texts, 1))
     title = f"{page.title}. {table.title}." if table.title else f"{page.title}."
     caption = tex(" ".join(filter(None, [title, page.caption, notes])))
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            r"\footnotesize",
-            rf"\caption{{{caption}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.heads) - 1)}}}",
-            r"\toprule",
-            " & ".join(tex(text) for text in table.heads) + r" \\",
-            r"\midrule",
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    before = [r"\begin{table}", r"\centering", r"\footnotesize", rf"\caption{{{caption}}}"]
+    columns = rf"\begin{{tabular}}{{l{'r' * (len(table.heads) - 1)}}}"
+    heads = " & ".join(tex(text) for text in table.heads) + r" \\"
+    after = [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    return "\n".join([*before, columns, r"\toprule", heads, r"\midrule", *lines, *after])
 
 
 def tex(text: str) -> str:
@@ -159,15 +144,8 @@ def tex(text: str) -> str:
     return rf"\textbf{{{escaped}}}" if isinstance(text, Bold) else escaped
 
 
-def write_table(pages: Sequence[Page], *, title: str, frame: pd.DataFrame, files: Mapping[str, Path]) -> None:
-    """Write one table in all three forms.
-
-    Args:
-        pages: what people read.
-        title: heading of the Markdown document.
-        frame: the same as numbers, for the CSV.
-        files: ``csv``, ``md`` and ``tex``.
-    """
-    write_bytes(files["csv"], frame.to_csv(index=False, lineterminator="\n").encode())
-    write_bytes(files["md"], to_markdown(pages, title=title).encode())
-    write_bytes(files["tex"], to_latex(pages).encode())
+def write_table(name: str, pages: Sequence[Page], frame: pd.DataFrame, folder: Path, *, title: str) -> None:
+    """Write one table in all three forms: pages that people read, and the same as numbers for the CSV."""
+    write_bytes(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(folder / f"{name}.md", to_markdown(pages, title=title).encode())
+    write_bytes(folder / f"{name}.tex", to_latex(pages).encode())

@@ -1,7 +1,5 @@
 """The main tables for a terminal of 120 columns."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from textwrap import wrap

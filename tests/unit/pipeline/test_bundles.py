@@ -10,7 +10,7 @@ import yaml
 
 from lmodp.estimate.seconds import START
 from lmodp.pipeline import jobs
-from lmodp.pipeline.bundles import RULES, WORTH, Bundles, Task, stages_of
+from lmodp.pipeline.bundles import RULES, WORTH, Bundles, Task
 from lmodp.pipeline.layout import Layout
 from lmodp.pipeline.run_bundle import do_tasks, failures
 from lmodp.records.record import write_json
@@ -29,7 +29,7 @@ def test_rules_jobs_stages_and_functions_share_their_names():
     bundled = [job for names in RULES.values() for job in names]
     assert own == set(bundled) and len(bundled) == len(set(bundled))
     assert all(rule in names for rule, names in RULES.items())
-    assert {stage for job in bundled for stage in stages_of(Task(job))} == set(STAGES)
+    assert {stage for job in bundled for stage in Task(job).stages} == set(STAGES)
     for name, stage in STAGES.items():
         assert stage.module.rpartition(".")[2] == name
         assert inspect.isfunction(getattr(importlib.import_module(stage.module), name))

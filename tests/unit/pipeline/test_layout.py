@@ -61,7 +61,7 @@ def test_full_certificates_are_made_where_quick_ones_were_and_the_record_says_so
 def test_a_map_of_another_grid_is_made_again(tmp_path):
     values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text()) | {"results_root": str(tmp_path)}
     layout = Layout.from_values(values)
-    specs = {"map_space": layout.needs.shown_landscape(), "map_wins": layout.needs.mapped_wins()}
+    specs = {"map_space": layout.needs.mapped("map_space"), "map_wins": layout.needs.mapped("map_wins")}
     for kind, spec in specs.items():
         write_json(layout.results / f"figures/{kind}.json", make_record(kind, {"spec": spec}, code=stage_code(kind)))
         assert not outdated(layout, layout.results / f"figures/{kind}.json")
@@ -71,7 +71,7 @@ def test_a_map_of_another_grid_is_made_again(tmp_path):
         for name, item in values["experiments"].items()
     }
     changed = Layout.from_values(values | {"privacy": values["privacy"] | delta, "experiments": experiments})
-    assert changed.needs.shown_landscape() != specs["map_space"]
+    assert changed.needs.mapped("map_space") != specs["map_space"]
     assert outdated(changed, layout.results / "figures/map_space.json")
     wins = layout.results / "figures/map_wins.json"  # the same for every grid
     assert not outdated(changed, wins)

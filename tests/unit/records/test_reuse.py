@@ -235,7 +235,7 @@ def test_repetitions_are_lines_and_the_record_lists_them(root):
         (lambda lines: lines[:-1], "lacks the run b"),
         (lambda lines: [*lines[:-1], lines[-1].replace("0.5", "0.6")], "the run b has changed"),
         (lambda lines: [lines[0].replace('"cell": 1', '"cell": 2'), *lines[1:]], "has changed since it was written"),
-        (lambda lines: [lines[0], lines[1][:20], lines[2]], "is not JSON in lines"),
+        (lambda lines: [lines[0], lines[1][:20], lines[2]], "is not valid JSON"),
         (lambda lines: [], "is empty"),
     ],
 )
