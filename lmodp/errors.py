@@ -1,8 +1,8 @@
 """Errors that a user can cause, with messages that say what to do.
 
-Every message has four parts: the name of the thing, its value, the rule that it
-breaks and the remedy. The command line prints such a message without a traceback and exits with status 2. Any exception
-that is not an ``LmodpError`` is a defect of the suite and keeps its traceback.
+Every message has four parts: the name of the thing, its value, the rule that it breaks and the remedy. The command line
+prints such a message without a traceback and exits with status 2. Any exception that is not an ``LmodpError`` is a
+defect of the suite and keeps its traceback.
 """
 
 import difflib
@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -113,13 +115,9 @@ def require(condition: bool, name: str, value: object, rule: str, remedy: str = 
 
 
 def require_finite(weights: Iterable[tuple[str, Any]]) -> None:
-    """Raise if a weight is nan or infinite: every example's gradient would be so too, and be left out.
+    """Raise `InvalidValue` if one of these named torch tensors, a model's weights, is nan or infinite.
 
-    Args:
-        weights: a model's named parameters, frozen ones included, or a file's tensors, as torch tensors.
-
-    Raises:
-        InvalidValue: names the first such tensor.
+    Every example's gradient would be so too, and be left out.
     """
     for name, value in weights:
         # The sum is finite nearly always and takes a tenth of the time.
@@ -136,10 +134,7 @@ def given(value: T | None, name: str, rule: str, remedy: str = "") -> T:
 
 
 def missing_extra(error: ModuleNotFoundError) -> MissingPackage | None:
-    """Return the message for a package of one of the suite's extras; None for any other package.
-
-    The extras are read from the metadata of the installed suite, which come from pyproject.toml.
-    """
+    """Return the message for a package of one of the suite's extras; None for any other package."""
     package = (error.name or "").partition(".")[0]
     for extra, names in _extras().items():
         if package.lower() in names:
@@ -149,7 +144,7 @@ def missing_extra(error: ModuleNotFoundError) -> MissingPackage | None:
 
 
 def _extras() -> dict[str, set[str]]:
-    """Return the packages of each extra, in lower case."""
+    """Return the packages of each extra in lower case; pyproject.toml has told them to the suite's metadata."""
     try:
         lines = metadata.requires("lmodp") or []
     except metadata.PackageNotFoundError:  # run from its source, without being installed
@@ -174,14 +169,10 @@ def one_line(text: str) -> str:
 
 def describe_error(error: BaseException) -> str:
     """Return an exception in one line: kind, text, and the line of code that raised it."""
-    place = ""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is not None:
-        place = f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}, line {trace.tb_lineno})"
     text = one_line(str(error))
-    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+    told = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    frames = extract_tb(error.__traceback__)
+    return f"{told} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else told
 
 
 def may_pass(error: BaseException) -> bool:

@@ -233,15 +233,16 @@ class Bundles:
     def making(self, files: Iterable[Path] | None = None) -> list[str]:
         """Return the bundles that must run to make these files (by default all of the grid), in their order."""
         tasks = self.to_do if files is None else {self.maker[path] for path in files if path in self.maker}
-        return self._in_order(self._bundle_of[task] for task in tasks & self.to_do)
+        return self._of(tasks)
 
     def before(self, name: str) -> list[str]:
         """Return the bundles that must run before a bundle does."""
         needed = {item for task in self.waiting(name) for item in self.needed(task)}
-        return [item for item in self._in_order(self._bundle_of[task] for task in needed & self.to_do) if item != name]
+        return [item for item in self._of(needed) if item != name]
 
-    def _in_order(self, names: Iterable[str]) -> list[str]:
-        wanted = set(names)
+    def _of(self, tasks: set[Task]) -> list[str]:
+        """The bundles, in their order, of those of some tasks that are waiting."""
+        wanted = {self._bundle_of[task] for task in tasks & self.to_do}
         return [name for name in self.all if name in wanted]
 
     @cached_property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,16 +50,16 @@ def certify_mechanism(job: Job) -> None:
     """Answer "what is epsilon?" for one mechanism."""
     from lmodp.stages.certify_mechanism import certify_mechanism
 
-    spec = job.layout.grid.mechanisms[job.id]
-    full = job.layout.config.certificates == "full"
+    spec, full = job.layout.grid.mechanisms[job.id], job.layout.config.certificates == "full"
+
+    def certified() -> dict[str, Any]:
+        return certify_mechanism(spec, read_record(job.input("noise")), full=full)
+
     job.run(
         "certify_mechanism",
         inputs=job.records("noise"),
         spec=spec.to_dict(),
-        work=lambda: answered(
-            {"certificate": None, "noise": None},
-            lambda: certify_mechanism(spec, read_record(job.input("noise")), full=full),
-        ),
+        work=lambda: answered({"certificate": None, "noise": None}, certified),
     )
 
 
@@ -67,21 +67,16 @@ def audit_mechanism(job: Job) -> None:
     from lmodp.stages.audit_mechanism import audit_mechanism
 
     config, spec = job.layout.config, job.layout.grid.mechanisms[job.id]
-    settings = config.audit.model_dump(mode="json")
+    asked: dict[str, Any] = {"settings": config.audit.model_dump(mode="json"), "base_seed": config.base_seed}
+
+    def audited() -> dict[str, Any]:
+        return audit_mechanism(spec, read_record(job.input("noise")), read_record(job.input("certificate")), **asked)
+
     job.run(
         "audit_mechanism",
         inputs=job.records("noise", "certificate"),
-        spec={**spec.to_dict(), "audit": settings, "base_seed": config.base_seed},
-        work=lambda: answered(
-            {"audit": None},
-            lambda: audit_mechanism(
-                spec,
-                read_record(job.input("noise")),
-                read_record(job.input("certificate")),
-                settings=settings,
-                base_seed=config.base_seed,
-            ),
-        ),
+        spec={**spec.to_dict(), "audit": asked["settings"], "base_seed": config.base_seed},
+        work=lambda: answered({"audit": None}, audited),
     )
 
 
@@ -112,17 +107,13 @@ def tokenize_dataset(job: Job) -> None:
     from lmodp.data.tokenize_dataset import tokenize_dataset
 
     spec = job.layout.grid.tokens[job.id].to_dict()
-    job.run(
-        "tokenize_dataset",
-        inputs=job.records("dataset", "model"),
-        spec=spec,
-        work=lambda: tokenize_dataset(
-            spec,
-            dataset_folder=job.input("dataset_stamp").parent,
-            model_folder=job.input("model_stamp").parent,
-            folder=job.outputs("tokenize_dataset")["stamp"].parent,
-        ),
-    )
+    folders = {
+        "dataset_folder": job.input("dataset_stamp").parent,
+        "model_folder": job.input("model_stamp").parent,
+        "folder": job.outputs("tokenize_dataset")["stamp"].parent,
+    }
+    inputs = job.records("dataset", "model")
+    job.run("tokenize_dataset", inputs=inputs, spec=spec, work=lambda: tokenize_dataset(spec, **folders))
 
 
 def cache_activations(job: Job) -> None:
@@ -132,23 +123,19 @@ def cache_activations(job: Job) -> None:
     due = [name for name in specs if name == job.id or (_alike(specs[name], specs[job.id]) and _is_due(job, name))]
     jobs = [Job.of_stage(job.layout, "cache_activations", name) for name in due]
     folders = {one.id: one.outputs("cache_activations")["stamp"].parent for one in jobs}
-    computed: dict[Path, dict[str, Any]] = {}
 
-    def content(one: Job) -> dict[str, Any]:
-        if not computed:
-            computed.update(
-                cache_activations(
-                    {folders[name]: specs[name] for name in due},
-                    tokens_folder=job.input("tokens_stamp").parent,
-                    model_folder=job.input("model_stamp").parent,
-                    device=job.layout.config.device,
-                )
-            )
-        return computed[folders[one.id]]
+    @cache
+    def computed() -> dict[Path, dict[str, Any]]:
+        return cache_activations(
+            {folders[name]: specs[name] for name in due},
+            tokens_folder=job.input("tokens_stamp").parent,
+            model_folder=job.input("model_stamp").parent,
+            device=job.layout.config.device,
+        )
 
     for one in jobs:
         spec, inputs = specs[one.id].to_dict(), one.records("tokens", "model")
-        one.run("cache_activations", inputs=inputs, spec=spec, work=partial(content, one))
+        one.run("cache_activations", inputs=inputs, spec=spec, work=lambda one=one: computed()[folders[one.id]])
 
 
 def _alike(one: ActivationsSpec, other: ActivationsSpec) -> bool:
@@ -231,19 +218,13 @@ def _audit_training(job: Job, trained: Mapping[str, Path]) -> None:
 def collect_results(job: Job) -> None:
     from lmodp.reporting.results.collect_results import collect_results
 
-    layout, outputs = job.layout, job.outputs("collect_results")
-    audits = job.inputs.get("audits", [])
+    config, grid, outputs = job.layout.config, job.layout.grid, job.outputs("collect_results")
+    files, audits = {"runs_file": outputs["runs"], "curves_file": outputs["curves"]}, job.inputs.get("audits", [])
     job.run(
         "collect_results",
         inputs=job.records("verify", "evaluate", "certificates", "audits"),
-        spec={
-            "grid": layout.config.grid,
-            "cells": list(layout.grid.cells),
-            "compare": layout.config.compare.model_dump(),
-        },
-        work=lambda: collect_results(
-            layout.grid, job.root, runs_file=outputs["runs"], curves_file=outputs["curves"], audits=audits
-        ),
+        spec={"grid": config.grid, "cells": list(grid.cells), "compare": config.compare.model_dump()},
+        work=lambda: collect_results(grid, job.root, **files, audits=audits),
     )
 
 

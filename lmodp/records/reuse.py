@@ -101,7 +101,7 @@ def run_stage(
     content["files"] = {name_in(root, path): sha256_file(path) for path in files}
     wanted = Wanted(code, hashes, spec)
     made, lines = _record_of(name, content, wanted, in_lines=record.suffix == ".jsonl", public_only=public_only)
-    if any_code and _has_hash(record, made["sha256"]):
+    if any_code and (_read_if_whole(record) or {}).get("sha256") == made["sha256"]:
         if artefact:
             write_bytes(stamp, record.read_bytes())
         os.utime(record)
@@ -122,35 +122,25 @@ def _record_of(
         told = [public_part(name, line, line=True) if public_only else line for line in content.pop("runs", [])]
         lines = [declared(name, line, line=True) for line in told]
         content["runs"] = [run_entry(line) for line in lines]
-    status, reason = content.pop("status", "done"), content.pop("reason", None)
-    packages = content.pop("packages", get_stage(name).packages)
+    judged = {"status": content.pop("status", "done"), "reason": content.pop("reason", None)}
+    made = {"code": made_by.code or "", "packages": content.pop("packages", get_stage(name).packages)}
     content = public_part(name, content) if public_only else content
-    made = make_record(
-        name,
-        content,
-        code=made_by.code or "",
-        packages=packages,
-        inputs=made_by.inputs,
-        status=status,
-        reason=reason,
-    )
-    return made, lines
+    return make_record(name, content, inputs=made_by.inputs, **made, **judged), lines
 
 
 def _is_current(record: Path, root: Path, wanted: Wanted) -> bool:
     """Whether a record is there, undamaged, and made by what is wanted."""
-    try:
-        made = _read_whole(record)
-    except (MissingFile, DamagedFile):
+    made = _read_if_whole(record)
+    if made is None or made.get("retry"):
         return False
-    return difference(made, wanted) is None and not made.get("retry") and files_changed(made, root) is None
+    return difference(made, wanted) is None and files_changed(made, root) is None
 
 
-def _has_hash(record: Path, sha256: str) -> bool:
+def _read_if_whole(record: Path) -> dict[str, Any] | None:
     try:
-        return bool(read_record(record)["sha256"] == sha256)
+        return _read_whole(record)
     except (MissingFile, DamagedFile):
-        return False
+        return None
 
 
 def _read_whole(record: Path) -> dict[str, Any]:

@@ -15,26 +15,23 @@ def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
     batch, size = facts["expected_batch_size"], facts["train_size"]
     most = facts["repetitions"]
     fewest = min((cell["repetitions"] for cell in results["cells"] if cell["experiment"] == experiment), default=most)
+    scores = plain_list([metric.title for metric in metrics_in(results, experiment)])
     seeds = f"{fewest} to {most}" if fewest < most else str(most)
     runs = f"mean over {seeds} seeds" if most > 1 else "one seed"
     return (
         f"{facts['dataset']}, {count(size)} training examples; {facts['model']}, training "
         f"{trainable_words(facts['trainable'])} for {facts['steps']} steps with an expected batch of {count(batch)} "
         f"examples (rate {batch / size:.4g}), clip norm {facts['clip_norm']:g}, {facts['optimizer']} at "
-        f"{facts['learning_rate']:g}{_own_rates(results, facts)}. Score: {_scores(results, experiment)} after the "
-        f"last step on the {facts['evaluation_split']} split ({_size(results, experiment)}), {runs}"
-        f"{_intervals(results, experiment)}; {PRIVACY_UNIT}."
+        f"{facts['learning_rate']:g}{_own_rates(results, facts)}. Score: {scores} after the last step on the "
+        f"{facts['evaluation_split']} split ({_size(results, experiment)}), {runs}{_intervals(results, experiment)}; "
+        f"{PRIVACY_UNIT}."
     )
 
 
 def _intervals(results: Mapping[str, Any], experiment: str) -> str:
     """Which intervals the tables show, if there are any."""
-    standard = results["compare"]["standard"]
-    shown = [
-        item
-        for item in results["comparisons"]
-        if item["experiment"] == experiment and item["against"] == standard and item["lower"] is not None
-    ]
+    known = (item for item in results["comparisons"] if item["experiment"] == experiment and item["lower"] is not None)
+    shown = [item for item in known if item["against"] == results["compare"]["standard"]]
     if not shown:
         return ""
     most = max(item["comparisons"] for item in shown)
@@ -48,20 +45,12 @@ def _own_rates(results: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     return f" ({', '.join(own)})" if own else ""
 
 
-def _scores(results: Mapping[str, Any], experiment: str) -> str:
-    return plain_list([metric.title for metric in metrics_in(results, experiment)])
-
-
 def _size(results: Mapping[str, Any], experiment: str) -> str:
-    """How many examples were scored.
-
-    Sentences are generated once per distinct record, or for fewer records if the configuration limits them.
-    """
+    """How many examples were scored; sentences are generated once per distinct record, or for fewer records."""
     facts = results["experiments"][experiment]
     examples = f"{count(facts['evaluation_size'])} examples"
-    scored = next(
-        (cell["examples"] for cell in results["cells"] if cell["experiment"] == experiment and cell["examples"]), None
-    )
+    of_it = (cell["examples"] for cell in results["cells"] if cell["experiment"] == experiment)
+    scored = next(filter(None, of_it), None)
     if scored in (None, facts["evaluation_size"]):
         return examples
     return f"sentences for {count(scored)} distinct records; perplexity over {examples}"

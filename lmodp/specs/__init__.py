@@ -86,16 +86,13 @@ class TaskSpec(OfDataset):
     """What a task needs to know: which data, which part is trained, and how a batch is computed.
 
     Args:
-        dataset: key of the data set.
+        dataset, own_data: see `OfDataset`.
         trainable: the trained part, see `lmodp.models.trainable`.
         pooling: how a sentence becomes one vector: "first", "mean" or "last".
-        dropout: probability, in [0, 1).
-        precision: "float32" or "bfloat16".
+        dropout, precision, activation_checkpointing: as in the configuration's section ``training``.
         batch_size: examples per forward pass when a model is scored.
-        activation_checkpointing: whether blocks are computed again in the backward pass, to save memory.
         generation: settings of beam search; None for the published ones.
         head: ``prompt`` and ``words`` of a head of label words (`lmodp.data.prompts`); None for a new head.
-        own_data: see `OfDataset`.
     """
 
     dataset: str
@@ -181,12 +178,9 @@ class MechanismSpec(Spec, OfTarget):
     Args:
         method: whose mechanism it is.
         calibration: "claimed" or "verified"; None for a method without privacy.
-        epsilon, delta: the target; see `epsilon_scope`.
-        setting: name of the method's own published setting, where that is the target.
-        expected_batch_size, dataset_size: B and N; the sampling rate is B / N.
-        steps: T.
-        search: the offline search that the method asks for, or None.
-        released: the model whose trained parameters the method counts, or None.
+        epsilon, delta, setting: the target, see `epsilon_scope`, or the method's own published setting that is it.
+        expected_batch_size, dataset_size, steps: B, N and T; the sampling rate is B / N.
+        search, released: the search that the method asks for, and the model whose parameters it counts, if any.
     """
 
     method: str
@@ -269,22 +263,17 @@ class CellSpec(Spec, OfTokens, OfTarget):
 
     Args:
         experiment: key in the configuration.
-        method, calibration, epsilon, delta, setting: as in `MechanismSpec`.
+        method, calibration, epsilon, delta, setting: see `MechanismSpec`.
         clipping: "flat", "automatic" or "none".
         after_noise: what the method does with the noisy gradient, in a few words; None for nothing of its own.
         engine: what trains it; "lmodp" for the suite's own engine.
         dataset_size: N, without the examples that tuning holds out.
-        base_seed: of all random numbers.
-        threads: of one run.
+        base_seed, threads: of all random numbers, and of one run.
         dataset, model, source, model_source, layers: what is trained, and where data and model come from.
-        trainable: the trained part, see `lmodp.models.trainable`.
-        pooling, max_length: see `TaskSpec` and `TokensSpec`.
-        training: how.
-        generation: beam search of a table-to-text cell.
+        trainable, pooling, generation, head: see `TaskSpec`.
         privacy_unit, adjacency: who is protected, and which data sets are neighbours.
         randomness: "seeded" for a benchmark; "entropy" for a release.
         public_scores: whether the scored split is public, so that a release may tell its scores.
-        head: see `TaskSpec`.
         own_data, own_model: see `OfDataset` and `ModelSpec`.
     """
 

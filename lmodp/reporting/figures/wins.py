@@ -101,8 +101,6 @@ def sentences(needed: Mapping[Key, float | None]) -> list[str]:
         errors = {title: 100 * sqrt(count) * std / SENTENCES for title, std in stds.items() if std}
         if errors:
             words = plain_list([f"{number(error, 2)} points by {title} noise" for title, error in errors.items()])
-            found.append(
-                f"Released once at δ = 1e-10, {task} {SENTENCES} test sentences has an error (standard deviation) of "
-                f"{words}."
-            )
+            what = f"{task} {SENTENCES} test sentences has an error (standard deviation) of {words}"
+            found.append(f"Released once at δ = 1e-10, {what}.")
     return found

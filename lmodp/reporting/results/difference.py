@@ -50,10 +50,8 @@ def _compare(first: Known, second: Known, seen: Mapping[str, Any]) -> tuple[bool
         return True, f"{first['status']} against {second['status']} ({first['reason'] or second['reason']})"
     unlike = [key for key in ANSWERS if not _same(first[key], second[key])]
     answers = [f"{key} {number(first[key], 8)} against {number(second[key], 8)}" for key in unlike]
-    pairs = {
-        key: (first["scores"].get(key), second["scores"].get(key)) for key in (*first["scores"], *second["scores"])
-    }
-    scores = [_score(METRICS[key], *pair, seen.get(key)) for key, pair in pairs.items()]
+    one, other = first["scores"], second["scores"]
+    scores = [_score(METRICS[key], one.get(key), other.get(key), seen.get(key)) for key in {**one, **other}]
     differs = bool(answers) or any(apart for apart, _ in scores)
     return differs, "; ".join([*answers, *(text for _, text in scores)])
 

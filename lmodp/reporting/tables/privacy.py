@@ -20,31 +20,23 @@ COLUMNS = tuple(
     claimed_reason pure_scalar_reason paper_bound_reason verified_reason audited_reason noise_reason
     """.split()
 )
-HEADS = (
-    "mechanism",
-    "target ε",
-    "δ",
-    "claimed ε, step",
-    "claimed ε, run",
-    "pure scalar ε, step",
-    "paper's bound ε, step",
-    "paper's bound ε, run",
-    "verified ε, run [lower, upper]",
-    "audited ε, run",
-    "μ (GDP)",
-    "ρ (zCDP)",
-    "verified ε, run, at δ = 1e-5",
-    "noise multiplier",
-    "σ_effective",
-    "efficiency",
-)
-# The number behind each head but the first, for sorting.
-SORTED_BY = tuple(
-    """
-    epsilon delta claimed_step claimed_run pure_scalar_step paper_bound_step paper_bound_run verified_upper
-    audited_lower mu zcdp verified_upper_at_1e-5 noise_multiplier sigma_effective efficiency
-    """.split()
-)
+HEADS = {  # of each column but the first, with the number by which it is sorted
+    "target ε": "epsilon",
+    "δ": "delta",
+    "claimed ε, step": "claimed_step",
+    "claimed ε, run": "claimed_run",
+    "pure scalar ε, step": "pure_scalar_step",
+    "paper's bound ε, step": "paper_bound_step",
+    "paper's bound ε, run": "paper_bound_run",
+    "verified ε, run [lower, upper]": "verified_upper",
+    "audited ε, run": "audited_lower",
+    "μ (GDP)": "mu",
+    "ρ (zCDP)": "zcdp",
+    "verified ε, run, at δ = 1e-5": "verified_upper_at_1e-5",
+    "noise multiplier": "noise_multiplier",
+    "σ_effective": "sigma_effective",
+    "efficiency": "efficiency",
+}
 
 
 def privacy_pages(results: Mapping[str, Any]) -> list[Page]:
@@ -66,8 +58,9 @@ def _page(key: tuple[float, float, int], items: list[Mapping[str, Any]], results
         "correspond to the verified upper end."
     )
     rows = [_row(item, results["methods"], notes) for item in items]
-    values = [(None, *(item[name] for name in SORTED_BY)) for item in items]
-    return Page(f"{steps} steps at rate {batch / size:.4g}", caption, [Table("", HEADS, rows, values)], notes)
+    values = [(None, *(item[name] for name in HEADS.values())) for item in items]
+    table = Table("", ("mechanism", *HEADS), rows, values)
+    return Page(f"{steps} steps at rate {batch / size:.4g}", caption, [table], notes)
 
 
 def _row(item: Mapping[str, Any], methods: Mapping[str, Any], notes: Notes) -> tuple[str, ...]:
@@ -75,6 +68,11 @@ def _row(item: Mapping[str, Any], methods: Mapping[str, Any], notes: Notes) -> t
 
     def shown(name: str, reason: str | None) -> str:
         return number(item[name]) if item[name] is not None else f"{NOTHING} {notes.mark(reason or other)}"
+
+    def verified(where: str = "") -> str:
+        upper = item[f"verified_upper{where}"]
+        text = interval(item[f"verified_lower{where}"], upper)
+        return text if upper is not None else f"{text} {notes.mark(item['verified_reason'] or other)}"
 
     title, special = methods[item["method"]]["title"], Releases.from_dict(item.get("releases")).told
     title = f"{title} {notes.mark(special)}" if special else title
@@ -87,13 +85,11 @@ def _row(item: Mapping[str, Any], methods: Mapping[str, Any], notes: Notes) -> t
         shown("pure_scalar_step", item["pure_scalar_reason"]),
         shown("paper_bound_step", item["paper_bound_reason"]),
         shown("paper_bound_run", item["paper_bound_reason"]),
-        _interval(item["verified_lower"], item["verified_upper"], item["verified_reason"] or other, notes),
+        verified(),
         _audited(item, notes),
         shown("mu", item["verified_reason"]),
         shown("zcdp", item["verified_reason"]),
-        _interval(
-            item["verified_lower_at_1e-5"], item["verified_upper_at_1e-5"], item["verified_reason"] or other, notes
-        ),
+        verified("_at_1e-5"),
         shown("noise_multiplier", item["noise_reason"]),
         shown("sigma_effective", item["verified_reason"]),
         shown("efficiency", item["noise_reason"]),
@@ -104,11 +100,6 @@ def _outside(item: Mapping[str, Any], notes: Notes) -> str:
     if item["claimed_order_in_domain"] is not False or item["claimed_order"] is None:
         return ""
     return " " + notes.mark("the published minimum is at an order where the moment is infinite")
-
-
-def _interval(lower: float | None, upper: float | None, reason: str, notes: Notes) -> str:
-    text = interval(lower, upper)
-    return text if upper is not None else f"{text} {notes.mark(reason)}"
 
 
 def _audited(item: Mapping[str, Any], notes: Notes) -> str:

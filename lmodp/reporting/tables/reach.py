@@ -62,34 +62,23 @@ def _what_holds(results: Mapping[str, Any], headline: Row) -> list[str]:
 
 def _mechanism(results: Mapping[str, Any], headline: Row, method: str) -> Row | None:
     """The mechanism of a method at the headline's claim, under the published plan."""
-    batch, steps = PLANS[headline["dataset"]]
-    wanted = {
-        "method": method,
-        "calibration": "claimed",
-        "epsilon": float(headline["epsilon_step"]),
-        "delta": float(headline["delta"]),
-        "dataset_size": DATASETS[headline["dataset"]].train_size,
-        "expected_batch_size": batch,
-        "steps": steps,
-        "setting": None,
-    }
+    target = (method, "claimed", float(headline["epsilon_step"]), float(headline["delta"]), None)
+    wanted = (*target, DATASETS[headline["dataset"]].train_size, *PLANS[headline["dataset"]])
+    names = "method calibration epsilon delta setting dataset_size expected_batch_size steps".split()
     found = results["mechanisms"].values()
-    return next((item for item in found if all(item[name] == value for name, value in wanted.items())), None)
+    return next((item for item in found if tuple(item[name] for name in names) == wanted), None)
 
 
 def _others(rows: Sequence[Row], headline: Row) -> list[str]:
     """What other authors report for plain Gaussian noise on the same data at a like ε."""
-    found = [
-        f"{row['published']} % at ε = {row['epsilon']} ({MODELS[row['model']].title}, {row['source']}"
-        f"{'; ' + row['note'] if row['note'] else ''})"
-        for row in rows
-        if (row["kind"], row["dataset"], row["metric"], row["method"])
-        == ("utility", headline["dataset"], headline["metric"], "gaussian")
-        and row["published"]
-        and row["source"] != headline["source"]
-        and not row["epsilon_step"]
-        and NEAR[0] <= float(row["epsilon"] or "inf") <= NEAR[1]
-    ]
+    wanted = ("utility", headline["dataset"], headline["metric"], "gaussian")
+    alike = [row for row in rows if (row["kind"], row["dataset"], row["metric"], row["method"]) == wanted]
+    others = [row for row in alike if row["published"] and row["source"] != headline["source"]]
+    found = []
+    for row in others:
+        if not row["epsilon_step"] and NEAR[0] <= float(row["epsilon"] or "inf") <= NEAR[1]:
+            source = f"{MODELS[row['model']].title}, {row['source']}{'; ' + row['note'] if row['note'] else ''}"
+            found.append(f"{row['published']} % at ε = {row['epsilon']} ({source})")
     if not found:
         return []
     low, high = (f"{end:g}" for end in NEAR)
@@ -103,14 +92,12 @@ def _what_it_says(results: Mapping[str, Any], headline: Row) -> list[str]:
         "What this grid says of noise and of ε rests on the numbers of examples, the batch and the steps alone. It "
         f"holds for every model with at least {SPREAD:,} trained parameters, {model.title}{size} included."
     ]
-    trained = [
-        facts
-        for name, facts in results["experiments"].items()
-        if (facts["model_name"], facts["dataset_name"]) == (headline["model"], headline["dataset"])
-        and any(cell["runs_done"] for cell in results["cells"] if cell["experiment"] == name)
-    ]
+    ran = {cell["experiment"] for cell in results["cells"] if cell["runs_done"]}
+    wanted = (headline["model"], headline["dataset"])
+    known = [facts for name, facts in results["experiments"].items() if name in ran]
+    trained = [facts["title"] for facts in known if (facts["model_name"], facts["dataset_name"]) == wanted]
     if trained:
-        return [*told, f"Scores of {model.title} are in the tables: {plain_list([x['title'] for x in trained])}."]
+        return [*told, f"Scores of {model.title} are in the tables: {plain_list(trained)}."]
     names = plain_list(list(dict.fromkeys(facts["model"] for facts in results["experiments"].values())))
     return [
         *told,

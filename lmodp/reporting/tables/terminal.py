@@ -34,14 +34,15 @@ def _table(table: Table) -> list[str]:
     for number, (head, *places) in enumerate(columns[1:], 1):
         widths[number] = max(min(max(map(len, places), default=0), WIDEST), *map(len, head.split()))
     widths[0] = max(8, min(widths[0], WIDTH - sum(widths[1:]) - 2 * (len(widths) - 1)))
-    broken = [
-        [wrap(text, width) or [""] for text, width in zip(row, widths, strict=True)]
-        for row in (table.heads, *table.rows)
-    ]
-    heads, *rows = ([_line(parts, widths) for parts in zip_longest(*row, fillvalue="")] for row in broken)
+    heads, *rows = (_lines(row, widths) for row in (table.heads, *table.rows))
     return [*heads, "─" * max(len(line) for row in (heads, *rows) for line in row), *(x for row in rows for x in row)]
 
 
-def _line(parts: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = (text.ljust(width) for text, width in zip(parts, widths, strict=True))
-    return "  ".join([first, *(text.strip().rjust(len(text)) for text in others)]).rstrip()
+def _lines(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """A row's lines, all columns but the first flush right."""
+    broken = [wrap(text, width) or [""] for text, width in zip(row, widths, strict=True)]
+    found = []
+    for first, *others in zip_longest(*broken, fillvalue=""):
+        right = [text.strip().rjust(width) for text, width in zip(others, widths[1:], strict=True)]
+        found.append("  ".join([first.ljust(widths[0]), *right]).rstrip())
+    return found
