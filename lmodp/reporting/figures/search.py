@@ -44,7 +44,7 @@ def _draw_panel(panel: Any, accountant: str, record: Mapping[str, Any], points: 
     panel.axvline(target, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
     if record["status"] == "done" and record["point"] in finite.index:
         found = finite.loc[record["point"]]
-        panel.plot(found[column], found["std"], "*", ms=13, mfc=LOOKS[2].colour, mec="white")
+        panel.plot(found[column], found["std"], marker="*", ms=13, mfc=LOOKS[2].colour, mec="white")
     for axis in (panel.xaxis, panel.yaxis):
         log_axis(axis)
 
