@@ -50,8 +50,8 @@ class PlrvO(Method):
         if target.calibration == "verified":
             noise = target.calibrate(gamma_rate(SHAPE, 1 / SHAPE))
             note = f"Gamma rate of shape {SHAPE}, as published, times the smallest scale within the verified bound"
-            return Mechanism(noise=noise, claim=claim_of(noise, target), note=note)
-        noise, note = plrv_noise(target)
+        else:
+            noise, note = plrv_noise(target)
         return Mechanism(noise=noise, claim=claim_of(noise, target), note=note)
 
 

@@ -225,21 +225,26 @@ def _exact_scale(shape: Noise, target: float, run: Run, dimension: int | None, f
     first = math.log(gaussian.std / (shape.sigma_effective or shape.std))
     second = first + (gap(first) or _EXACT_PRECISION)  # epsilon falls about as 1/scale
     near = root_scalar(gap, method="secant", x0=first, x1=second, xtol=_EXACT_PRECISION, maxiter=_SECANTS)
-    log_scale = near.root if near.converged else _bracketed(gap, first)
+    log_scale = near.root if near.converged else bracketed(gap, first, stride=_STRIDE, precision=_EXACT_PRECISION)
     while gap(log_scale) > 0:
         log_scale += _EXACT_PRECISION
     return math.exp(log_scale)
 
 
-def _bracketed(gap: Callable[[float], float], first: float) -> float:
+def bracketed(gap: Callable[[float], float], first: float, *, stride: float, precision: float) -> float:
+    """Return the logarithm of the scale at which a falling gap is 0, found by strides from ``first``.
+
+    Raises:
+        Unsupported: it is above 0 at any scale.
+    """
     low = high = first
     while gap(high) > 0:
-        high += _STRIDE
+        high += stride
         if high > math.log(_LARGEST):
             raise Unsupported("the target is below what is proven for this noise at any scale")
     while gap(low) <= 0:
-        low -= _STRIDE
-    return float(brentq(gap, low, high, xtol=_EXACT_PRECISION))
+        low -= stride
+    return float(brentq(gap, low, high, xtol=precision))
 
 
 def _full_scale(shape: Noise, target: float, run: Run, dimension: int | None, quick: float) -> float:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.optimize import brentq
 
-from lmodp.accounting.calibration import scale_to_target, unit_shape
+from lmodp.accounting.calibration import bracketed, scale_to_target, unit_shape
 from lmodp.accounting.checks import Run, require_run, unit_noise
 from lmodp.accounting.rdp.supremum import CLOSED
 from lmodp.accounting.verified import Verified, composed_upper, rdp_curve, verified_run
@@ -19,7 +18,6 @@ UNLIKE = (
     "for steps that are not alike: the exact accounting of a Gaussian, and a lower end that counts all steps in full"
 )
 _PRECISION, _SAFE = 1e-6, 1 + 1e-5
-_LARGEST = 1e9
 
 
 def run_of(phase: Phase, delta: float) -> Run:
@@ -102,14 +100,8 @@ def scale_to_plan(noise: Noise | str, plan: Plan, *, epsilon: float, delta: floa
     def excess(log_scale: float) -> float:
         return _composed(shape.scaled(math.exp(log_scale)), plan, delta, dimension)[0] - epsilon
 
-    low = high = -math.log(shape.sigma_effective)
-    while excess(high) > 0:
-        high += 1
-        if high > math.log(_LARGEST):
-            raise Unsupported(f"epsilon = {epsilon!r} cannot be reached at delta = {delta!r} by any scale")
-    while excess(low) <= 0:
-        low -= 1
-    scale = math.exp(brentq(excess, low, high, xtol=_PRECISION)) * _SAFE
+    first = -math.log(shape.sigma_effective)
+    scale = math.exp(bracketed(excess, first, stride=1, precision=_PRECISION)) * _SAFE
     while excess(math.log(scale)) > 0:
         scale *= _SAFE
     return shape.scaled(scale)

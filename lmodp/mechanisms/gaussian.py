@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from lmodp.mechanisms.arrays import FloatLike, Floats
-from lmodp.mechanisms.noise import Noise, positive, require_factor
+from lmodp.mechanisms.noise import Noise, positive
 
 _RANGE = 1e-90, 1e90  # its square is a double
 
@@ -24,15 +24,11 @@ class Gaussian(Noise):
     """
 
     family: ClassVar[str] = "gaussian"
+    lengths: ClassVar[tuple[str, ...]] = ("std",)
     std: float = math.nan  # a default that is refused; without one the base's property would be it
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "std", positive("std", self.std, *_RANGE))
-
-    def scaled(self, factor: float) -> Self:
-        """Return the normal law of std ``factor * std``."""
-        require_factor(factor)
-        return type(self)(std=self.std * factor)
 
     def log_survival(self, x: FloatLike) -> Floats:
         """Return log(2 Phi(-x/std)), accurate far into the tail."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import log_ndtr, logsumexp
 
 from lmodp.errors import require
 from lmodp.mechanisms.arrays import FloatLike, Floats
-from lmodp.mechanisms.noise import Noise, number, positive, require_factor
+from lmodp.mechanisms.noise import Noise, number, positive
 
 _RANGE = 1e-90, 1e90  # their squares are doubles
 
@@ -26,6 +26,7 @@ class GaussianMixture(Noise):
     """
 
     family: ClassVar[str] = "gaussian_mixture"
+    lengths: ClassVar[tuple[str, ...]] = ("stds",)
     stds: tuple[float, ...]
     weights: tuple[float, ...]
 
@@ -35,11 +36,6 @@ class GaussianMixture(Noise):
         object.__setattr__(self, "weights", tuple(number("weights", each) for each in self.weights))
         sound = min(self.weights) > 0 and math.isclose(sum(self.weights), 1, rel_tol=1e-12)
         require(sound, "weights", self.weights, "must be above 0 and sum to 1")
-
-    def scaled(self, factor: float) -> Self:
-        """Return the mixture of std ``factor`` times each."""
-        require_factor(factor)
-        return type(self)(stds=tuple(factor * std for std in self.stds), weights=self.weights)
 
     def log_precision_mgf(self, t: Floats) -> Floats:
         """Return log E[exp(t / std^2)], std random; convex in t, shape of t."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
 from lmodp.errors import require
 from lmodp.mechanisms.arrays import FloatLike, Floats, Integers
-from lmodp.mechanisms.noise import Noise, number, positive, require_factor
+from lmodp.mechanisms.noise import Noise, number, positive
 
 _SMALLEST = 1e-300  # of the tail's masses
 _MOST = 10**6  # bins of the tail
@@ -28,6 +28,7 @@ class Histogram(Noise):
     """
 
     family: ClassVar[str] = "histogram"
+    lengths: ClassVar[tuple[str, ...]] = ("width",)
     width: float
     masses: tuple[float, ...]
     ratio: float
@@ -41,11 +42,6 @@ class Histogram(Noise):
         require(falls, "masses", self.masses, "must be above 0 and not rise")
         total = sum(self.masses) + self.masses[-1] * self.ratio / (1 - self.ratio)
         require(math.isclose(total, 1, rel_tol=1e-9), "masses", self.masses, "must sum to 1 with the tail")
-
-    def scaled(self, factor: float) -> Self:
-        """Return the law of bins ``factor`` times as wide."""
-        require_factor(factor)
-        return type(self)(width=self.width * factor, masses=self.masses, ratio=self.ratio)
 
     @cached_property
     def _bins(self) -> tuple[Floats, Floats]:

@@ -26,7 +26,7 @@ import numpy as np
 from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import moments
 from lmodp.mechanisms.arrays import Derivatives, FloatLike, Floats
-from lmodp.mechanisms.noise import Noise, positive, require_factor
+from lmodp.mechanisms.noise import FACTORS, Noise, positive
 from lmodp.mechanisms.parts import (
     ExponentialPart,
     GammaPart,
@@ -180,11 +180,6 @@ class Laplace(RateMixture):
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", positive("scale", self.scale, *_RANGE))
 
-    def scaled(self, factor: float) -> Self:
-        """Return the Laplace law of scale ``factor * scale``."""
-        require_factor(factor)
-        return type(self)(scale=self.scale * factor)
-
     def log_mgf(self, t: FloatLike) -> Derivatives:
         """Return t/scale, 1/scale and 0: the rate is constant."""
         t = np.asarray(t, dtype=np.float64)
@@ -257,7 +252,7 @@ class LaplaceMixture(RateMixture):
 
     def scaled(self, factor: float) -> Self:
         """Return the law whose rate is 1/``factor`` times this one's."""
-        require_factor(factor)
+        positive("factor", factor, *FACTORS)
         parts: dict[str, Any] = {part.key: part.scaled(1 / factor) for part in self.parts}
         return type(self)(**parts)
 

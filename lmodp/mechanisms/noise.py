@@ -3,8 +3,8 @@
 A `Noise` is the law of one coordinate: symmetric about 0, unimodal, immutable and
 hashable. It knows nothing of privacy. Infinite moments are ``math.inf``.
 
-A law of one's own is a frozen dataclass that states a ``family`` and three functions: ``scaled``, ``log_survival`` and
-``log_density``. Everything else has a default from these; a closed form is better.
+A law of one's own is a frozen dataclass that states a ``family``, its ``lengths`` if they are not a ``scale``, and two
+functions: ``log_survival`` and ``log_density``. Everything else has a default from these; a closed form is better.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -35,6 +35,7 @@ class Noise(ABC):
 
     family: ClassVar[str]
     independent: ClassVar[bool] = True  # whether the coordinates of a vector are independent draws
+    lengths: ClassVar[tuple[str, ...]] = ("scale",)  # fields that are in units of the released sum
     laws: ClassVar[dict[str, type[Noise]]] = {}  # those defined so far, by family; records are read by it
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -51,9 +52,12 @@ class Noise(ABC):
         values = ((item.name, getattr(self, item.name)) for item in fields(self))  # type: ignore[arg-type]
         return {"family": self.family, **{name: list(v) if isinstance(v, tuple) else v for name, v in values}}
 
-    @abstractmethod
     def scaled(self, factor: float) -> Self:
-        """Return the law of ``factor * X``; ``factor`` in (0, inf)."""
+        """Return the law of ``factor * X``; ``factor`` in (0, inf). The default multiplies the fields ``lengths``."""
+        positive("factor", factor, *FACTORS)
+        values = {name: getattr(self, name) for name in self.lengths}
+        grown = {n: tuple(factor * v for v in x) if isinstance(x, tuple) else factor * x for n, x in values.items()}
+        return replace(self, **grown)  # type: ignore[type-var]
 
     @abstractmethod
     def log_survival(self, x: FloatLike) -> Floats:
@@ -173,7 +177,7 @@ class Noise(ABC):
 # Parameters of noise in units of the clip norm. Within these ranges no moment, square or product of them leaves the
 # range of doubles, also after `Noise.scaled`; far outside them no noise is of use.
 SMALLEST, LARGEST = 1e-30, 1e30
-_SMALLEST_FACTOR, _LARGEST_FACTOR = 1e-60, 1e60
+FACTORS = 1e-60, 1e60
 
 
 def number(name: str, value: Any, rule: str = "must be finite", *, infinite: bool = False) -> float:
@@ -219,8 +223,3 @@ def positive(name: str, value: Any, smallest: float = SMALLEST, largest: float =
     require(found > 0, name, value, rule)
     require(smallest <= found <= largest, name, value, f"must be between {smallest:g} and {largest:g}")
     return found
-
-
-def require_factor(factor: float) -> None:
-    """Refuse a scale factor that is no number in the range that keeps every law's parameters within doubles."""
-    positive("factor", factor, _SMALLEST_FACTOR, _LARGEST_FACTOR)

@@ -7,16 +7,9 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from lmodp.errors import Fault, InvalidValue, nearest, require
-from lmodp.mechanisms.gaussian import Gaussian
-from lmodp.mechanisms.gaussian_mixture import GaussianMixture
-from lmodp.mechanisms.histogram import Histogram
-from lmodp.mechanisms.mixture import Laplace, LaplaceMixture
+from lmodp.mechanisms.mixture import LaplaceMixture
 from lmodp.mechanisms.noise import Noise
 from lmodp.mechanisms.parts import PARTS, RatePart
-from lmodp.mechanisms.spherical import Spherical
-
-# The fields of a family are its keys (those of a Laplace mixture are its parts); lists are read as tuples.
-FAMILIES = tuple(law.family for law in (Gaussian, Laplace, GaussianMixture, Histogram, Spherical, LaplaceMixture))
 
 
 def noise_from_dict(values: Mapping[str, Any]) -> Noise:
@@ -34,8 +27,8 @@ def noise_from_dict(values: Mapping[str, Any]) -> Noise:
     """
     _mapping("noise", values)
     family = str(values.get("family"))
-    remedy = f"{nearest(family, FAMILIES)} A family of your own needs its file: --methods-folder=DIR, or import it."
-    require(family in {*FAMILIES, *Noise.laws}, "family", values.get("family"), "is not a noise family", remedy)
+    remedy = f"{nearest(family, Noise.laws)} A family of your own needs its file: --methods-folder=DIR, or import it."
+    require(family in Noise.laws, "family", values.get("family"), "is not a noise family", remedy)
     if family == LaplaceMixture.family:
         _keys("noise", values, known=("family", "rate"), required=("rate",))
         return _mixture(values["rate"])

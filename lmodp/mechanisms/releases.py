@@ -87,7 +87,6 @@ class Gradient(Part):
     """A step releases the sum of clipped gradients: as many numbers as weights are trained."""
 
     kind: ClassVar[str] = "gradient"
-    of_weights: ClassVar[bool] = True  # whether what is released has a number for each trained weight
 
     @property
     def dimension(self) -> int | None:
@@ -115,7 +114,6 @@ class Differences(Gradient):
     """
 
     kind: ClassVar[str] = "differences"
-    of_weights: ClassVar[bool] = False
     directions: int = 1
     smoothing: float = 1e-3
 
@@ -151,7 +149,6 @@ class Moments(Gradient):
     """
 
     kind: ClassVar[str] = "moments"
-    of_weights: ClassVar[bool] = False
 
     @property
     def told(self) -> str:

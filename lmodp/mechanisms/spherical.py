@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -23,7 +23,7 @@ from scipy.special import betainc, betaln, gammaincc, gammainccinv, gammaincinv,
 
 from lmodp.errors import Unsupported
 from lmodp.mechanisms.arrays import FloatLike, Floats
-from lmodp.mechanisms.noise import Noise, positive, require_factor, whole
+from lmodp.mechanisms.noise import Noise, positive, whole
 
 _RANGE, _POWERS, _LARGEST_DIMENSION = (1e-60, 1e60), (0.2, 20.0), 10**6
 _NODES, _OUTSIDE = 801, 1e-18
@@ -50,11 +50,6 @@ class Spherical(Noise):
         object.__setattr__(self, "dimension", whole("dimension", self.dimension, 2, _LARGEST_DIMENSION))
         object.__setattr__(self, "power", positive("power", self.power, *_POWERS))
         object.__setattr__(self, "scale", positive("scale", self.scale, *_RANGE))
-
-    def scaled(self, factor: float) -> Self:
-        """Return the law of scale ``factor * scale``."""
-        require_factor(factor)
-        return type(self)(dimension=self.dimension, power=self.power, scale=self.scale * factor)
 
     def norm_quantile(self, probability: FloatLike, *, upper: bool = False) -> Floats:
         """Return the r with P(R <= r) = ``probability``, or with P(R > r) if ``upper``; R is the norm."""

@@ -172,7 +172,7 @@ def not_audited(plan: Plan) -> str | None:
     bands = plan.releases.correlation.bands
     if plan.releases.step.dimension is not None:
         return "all canaries of a run would share the few numbers that a step releases"
-    if not plan.releases.step.of_weights or (plan.noise is not None and not plan.noise.independent):
+    if plan.releases.step.forward_passes or (plan.noise is not None and not plan.noise.independent):
         return "canaries are weights of their own, and what a step releases, or its noise, has no place for more"
     if len(plan.phases) > 1:
         return "canaries are scored for steps that are alike"
