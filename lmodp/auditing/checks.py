@@ -44,9 +44,8 @@ def fair_coins(coins: ArrayLike) -> Booleans:
     """Return coins as an array of bool (m,); refuse other values than True and False, or 1 and 0."""
     found = np.asarray(coins)
     require(found.ndim == 1 and found.size > 0, "coins", found.shape, "must be a list, one coin a canary")
-    known = found.dtype.kind == "b" or (found.dtype.kind in "iuf" and bool(np.all((found == 0) | (found == 1))))
-    odd = (
-        None if known else found[(found != 0) & (found != 1)][:1].tolist() if found.dtype.kind in "iuf" else found.dtype
-    )
-    require(known, "coins", odd, "must be True where the canary was in the data and False elsewhere, or 1 and 0")
+    numbers = found.dtype.kind in "biuf"
+    odd = found[(found != 0) & (found != 1)][:1].tolist() if numbers else found.dtype
+    rule = "must be True where the canary was in the data and False elsewhere, or 1 and 0"
+    require(numbers and not odd, "coins", odd, rule)
     return found.astype(np.bool_)

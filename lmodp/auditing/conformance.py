@@ -145,25 +145,16 @@ def released_law_checks(law: Mapping[str, Any] | None) -> Iterable[Check]:
     if law is None:
         yield Check("released sums of zero gradients", "measured", None, False)
         return
-    tolerance = law["distance_tolerance"]
-    yield Check(
-        "law of released sums, distance from the noise", [0.0, tolerance], law["distance"], law["distance"] <= tolerance
-    )
+    distance, tolerance = law["distance"], law["distance_tolerance"]
+    yield Check("law of released sums, distance from the noise", [0.0, tolerance], distance, distance <= tolerance)
     share, tolerance = law["share_positive"], law["share_positive_tolerance"]
     yield Check("share of positive released numbers", [0.5, tolerance], share, abs(share - 0.5) <= tolerance)
 
 
 def _noise_checks(measured: Mapping[str, Any]) -> Iterable[Check]:
-    yield Check(
-        "share of noise below its median",
-        [0.5, measured["share_below_median_tolerance"]],
-        measured["share_below_median"],
-        abs(measured["share_below_median"] - 0.5) <= measured["share_below_median_tolerance"],
-    )
-    if measured["mean_abs_ratio"] is not None:
-        yield Check(
-            "mean absolute noise, ratio to certified",
-            [1.0, measured["mean_abs_ratio_tolerance"]],
-            measured["mean_abs_ratio"],
-            abs(measured["mean_abs_ratio"] - 1) <= measured["mean_abs_ratio_tolerance"],
-        )
+    share, tolerance = measured["share_below_median"], measured["share_below_median_tolerance"]
+    yield Check("share of noise below its median", [0.5, tolerance], share, abs(share - 0.5) <= tolerance)
+    ratio = measured["mean_abs_ratio"]
+    if ratio is not None:
+        tolerance = measured["mean_abs_ratio_tolerance"]
+        yield Check("mean absolute noise, ratio to certified", [1.0, tolerance], ratio, abs(ratio - 1) <= tolerance)

@@ -193,15 +193,8 @@ def plan_guesses(included: Floats, excluded: Floats, *, canaries: int, delta: fl
     require_delta(delta)
     require_share("error", error)
     sizes = np.unique(np.geomspace(max(4, canaries / 128), canaries / 2, 16).astype(int)).tolist()
-    options = [
-        option
-        for size in sizes
-        for option in (
-            Guesses(included=size, excluded=size),
-            Guesses(included=size, excluded=0),
-            Guesses(included=0, excluded=size),
-        )
-    ]
+    sides = ((1, 1), (1, 0), (0, 1))  # both, those guessed to be in, those guessed to be out
+    options = [Guesses(included=size * within, excluded=size * out) for size in sizes for within, out in sides]
     scores = np.concatenate([included, excluded])
     coins = np.arange(len(scores)) < len(included)
     return max(options, key=lambda option: _promise(coins, scores, option, canaries, delta, error))

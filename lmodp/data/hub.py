@@ -49,14 +49,7 @@ def hub_files(entry: HubEntry, *, cache_root: Path) -> Path:
                 local_files_only=offline,
             )
         )
-    except (
-        GatedRepoError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        HfHubHTTPError,
-    ) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise LmodpError(_explain(entry, error, cache_root, offline)) from None
     _check(entry, folder)
     return folder

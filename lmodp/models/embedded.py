@@ -27,15 +27,9 @@ from lmodp.errors import InvalidValue
 from lmodp.models.cards import ModelCard
 
 _SAME = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "hidden_act",
-    "layer_norm_eps",
-    "initializer_range",
-)
+    "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act layer_norm_eps "
+    "initializer_range"
+).split()
 
 
 def load_minilm_bert(folder: Path) -> BertModel:

@@ -46,12 +46,9 @@ def own_claim(claim: Mapping[str, Any]) -> dict[str, Any]:
 
     Such a formula speaks of the whole run; there is nothing it says of one step.
     """
+    unsaid = ("epsilon_step", "order", "order_in_domain", "sigma_classic", "published_epsilon_step")
     return {
-        "epsilon_step": None,
-        "order": None,
-        "order_in_domain": None,
-        "sigma_classic": None,
-        "published_epsilon_step": None,
+        **dict.fromkeys(unsaid),
         "epsilon_run": claim["epsilon"],
         "published_epsilon_run": claim["published_epsilon_run"],
         "formula": claim["formula"],

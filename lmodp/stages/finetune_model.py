@@ -8,6 +8,7 @@ so an interrupted cell goes on where it stopped.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -101,18 +102,9 @@ def _nothing_ran(cell: Cell, **why: Any) -> dict[str, Any]:
 
 def settings_of(spec: CellSpec) -> TrainingSettings:
     """Return the optimizer's settings of a cell."""
-    training = spec.training
-    return TrainingSettings(
-        optimizer=training.optimizer,
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay,
-        schedule=training.schedule,
-        micro_batch_size=training.micro_batch_size,
-        precision=training.precision,
-        checkpoint_every=training.checkpoint_every,
-        evaluate_every=training.evaluate_every,
-        randomness=spec.randomness,
-    )
+    training = vars(spec.training)
+    known = {item.name: training[item.name] for item in fields(TrainingSettings) if item.name in training}
+    return TrainingSettings(**known, randomness=spec.randomness)
 
 
 def after_noise_of(method: Method) -> AfterNoise | None:

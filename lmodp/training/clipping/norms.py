@@ -13,7 +13,6 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from lmodp.training.clipping.bank import VectorBank
 from lmodp.training.clipping.contributions import (
     Contribution,
     Explicit,
@@ -23,6 +22,7 @@ from lmodp.training.clipping.contributions import (
     memory_of,
     wide_enough,
 )
+from lmodp.training.clipping.weighted import VectorBank
 
 ROUNDING = 1.0  # units of rounding allowed for in a Gram form, see `squared_norm`
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from lmodp.errors import Unsupported
-from lmodp.training.clipping.bank import VectorBank
 from lmodp.training.clipping.contributions import Contribution, Explicit, live_positions
 from lmodp.training.clipping.rules import RULES, LayerRule, full_name, recognised_norm, rule_for
+from lmodp.training.clipping.weighted import VectorBank
 
 
 @dataclass(frozen=True, eq=False)

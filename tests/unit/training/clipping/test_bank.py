@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lmodp.training.clipping.bank import VectorBank
+from lmodp.training.clipping.weighted import VectorBank
 
 
 def test_a_parameter_that_took_no_part_has_a_zero_gradient():
