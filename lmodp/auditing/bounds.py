@@ -10,12 +10,15 @@ References:
     Kairouz, Oh, Viswanath, ICML 2015 (the trade-off region of (epsilon, delta)).
     Jagielski, Ullman, Oprea, NeurIPS 2020; Nasr et al., USENIX Security 2023.
     Clopper, Pearson, Biometrika 26 (1934).
+    Dong, Roth, Su, Gaussian differential privacy, 2022, equation 5 (trade-off curves: the smallest false negative rate
+    for each false positive rate of a test for the canary).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import beta
@@ -27,6 +30,7 @@ from lmodp.mechanisms.arrays import Floats, Integers
 ORDERS = ("included over excluded", "excluded over included")
 SELECTION_SHARE = 0.25
 _CANDIDATES = 400
+_POINTS = 41  # of a curve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,3 +179,47 @@ def _count(first: Floats, second: Floats, thresholds: Floats, order: int) -> tup
     if order == 0:
         return above[0], above[1]
     return len(second) - above[1], len(first) - above[0]
+
+
+def claimed_tradeoff(false_positive: Floats, *, epsilon: float, delta: float) -> Floats:
+    """Return the least false negative rate that (epsilon, delta)-DP permits at each false positive rate.
+
+    Raises:
+        InvalidValue: rates outside [0, 1], an epsilon below 0 or a delta outside [0, 1).
+
+    Source: Kairouz et al. 2015, theorem 2.1.
+    """
+    a = finite_scores("false_positive", false_positive)
+    require(bool(np.all((a >= 0) & (a <= 1))), "false_positive", false_positive, "must be rates from 0 to 1")
+    require(epsilon >= 0, "epsilon", epsilon, "must be at least 0")
+    require_delta(delta)
+    if not math.isfinite(epsilon):
+        return np.zeros_like(a)
+    with np.errstate(divide="ignore", over="ignore"):
+        steep = 1 - delta - np.exp(epsilon + np.log(a))  # exp(epsilon) alone may overflow
+    return np.maximum(0.0, np.maximum(steep, math.exp(-epsilon) * (1 - delta - a)))
+
+
+def tradeoff_curves(
+    included: Floats, excluded: Floats, *, delta: float, epsilons: dict[str, float | None]
+) -> dict[str, Any]:
+    """Return the empirical curve from scores of both worlds, and the curves of (epsilon, delta) statements by name.
+
+    The empirical points are shares of the trials; unlike the bound they have no confidence and are only for the figure.
+
+    Raises:
+        InvalidValue: no scores, scores that are no finite numbers, or as `claimed_tradeoff`.
+    """
+    included, excluded = finite_scores("included", included), finite_scores("excluded", excluded)
+    require(included.size > 0 and excluded.size > 0, "scores", 0, "must be at least one in each world")
+    ordered = np.sort(excluded)
+    shares = (1 - np.cos(np.linspace(0, math.pi, _POINTS))) / 2  # evenly spaced in the middle, dense towards both ends
+    ranks = np.unique(np.round((len(ordered) - 1) * shares).astype(np.int64))
+    thresholds = np.unique(ordered[ranks])
+    false_positive = 1 - np.searchsorted(ordered, thresholds, side="right") / len(ordered)
+    false_negative = np.searchsorted(np.sort(included), thresholds, side="right") / len(included)
+    curves = {
+        name: None if epsilon is None else claimed_tradeoff(false_positive, epsilon=epsilon, delta=delta).tolist()
+        for name, epsilon in epsilons.items()
+    }
+    return {"false_positive": false_positive.tolist(), "false_negative": false_negative.tolist(), **curves}

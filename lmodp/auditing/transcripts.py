@@ -21,8 +21,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from lmodp.auditing.checks import fair_coins, finite_scores
-from lmodp.auditing.law import StepLaw
-from lmodp.auditing.likelihood import CanaryScore
+from lmodp.auditing.likelihood import CanaryScore, StepLaw
 from lmodp.errors import require
 from lmodp.mechanisms.arrays import Booleans, Floats, Integers
 

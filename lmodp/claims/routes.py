@@ -14,8 +14,7 @@ from lmodp.accounting.neighbours import group_epsilon, group_interval, replaced_
 from lmodp.accounting.shuffling import epoch_counts, shuffled_interval
 from lmodp.accounting.verified import verified_run
 from lmodp.auditing.bounds import bound_from_scores
-from lmodp.auditing.law import StepLaw
-from lmodp.auditing.likelihood import CanaryScore
+from lmodp.auditing.likelihood import CanaryScore, StepLaw
 from lmodp.claims.mechanism import Mechanism
 from lmodp.errors import Unsupported
 from lmodp.mechanisms import Gaussian, Noise

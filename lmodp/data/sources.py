@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmodp.data.cards import DATASETS, LAYOUTS, DatasetCard
+from lmodp.data.embedded import load_made_up, load_movie_reviews, load_venues
 from lmodp.data.files import HIDDEN, Table, read_table
 from lmodp.data.hub import hub_files
 from lmodp.data.locks import hub_entry
-from lmodp.data.made_up import load_made_up
-from lmodp.data.movie_reviews import load_movie_reviews
 from lmodp.data.own import load_own
 from lmodp.data.source_settings import SourceSettings
 from lmodp.data.table_to_text import read_table_to_text
 from lmodp.data.tables import Examples, join_splits
-from lmodp.data.venues import load_venues
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile, nearest, require
 
 EMBEDDED: dict[str, Callable[[Path], Examples]] = {

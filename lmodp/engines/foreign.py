@@ -108,7 +108,7 @@ def require_answer_to_data(
     loss: Loss,
     settings: TrainingSettings,
     seeds: Mapping[str, int],
-    examples: Examples,
+    **run: Any,
 ) -> None:
     """Raise `EngineFailed` if a step moves the weights as far without the examples' gradients as with them.
 
@@ -121,7 +121,7 @@ def require_answer_to_data(
         weights = []
         for one in (loss, without_gradient(loss)):
             tried = copy.deepcopy(model)
-            engine.train(tried, plan=quiet, examples=examples, loss=one, settings=plain, seeds=other)
+            engine.train(tried, plan=quiet, loss=one, settings=plain, seeds=other, **run)
             weights.append(torch.cat([value.detach().flatten() for value in tried.parameters() if value.requires_grad]))
         moved = float((weights[0].double() - weights[1].double()).norm())
         noise = quiet.effective_noise_scale * quiet.given_noise.std * math.sqrt(len(weights[0]))

@@ -120,24 +120,15 @@ class PackageEngine:
     packages: tuple[str, ...]
     run: type[PackageRun]
 
-    def train(
-        self,
-        model: nn.Module,
-        *,
-        plan: Plan,
-        examples: Examples,
-        loss: Loss,
-        settings: TrainingSettings,
-        seeds: Mapping[str, int],
-    ) -> TrainingResult:
-        """Train under a plan with the package."""
+    def train(self, model: nn.Module, *, plan: Plan, settings: TrainingSettings, **run: Any) -> TrainingResult:
+        """Train under a plan with the package; see the interface for the further arguments."""
         started, log = time.perf_counter(), RunLog()
-        with self.run(model, plan=plan, examples=examples, loss=loss, settings=settings, seeds=seeds) as run:
+        with self.run(model, plan=plan, settings=settings, **run) as one:
             for step in range(plan.steps):
-                for group in run.optimizer.param_groups:
+                for group in one.optimizer.param_groups:
                     group["lr"] = settings.rate_at(step, steps=plan.steps)
-                log.add(run.advance(run.draw(step)))
-            return TrainingResult(record=run.record(log), timing=measured(started, plan.steps, run.device))
+                log.add(one.advance(one.draw(step)))
+            return TrainingResult(record=one.record(log), timing=measured(started, plan.steps, one.device))
 
     def probe_step(self, model: nn.Module, **run: Any) -> Tensor:
         """Return the noisy sum of one step; the arguments are those of `train`."""

@@ -14,7 +14,7 @@ from typing import Any
 from lmodp.estimate.shapes import Shape, shape_of
 from lmodp.grid.cells import Cell, Grid
 from lmodp.grid.sections import Config
-from lmodp.models.pretraining_settings import PretrainingSettings
+from lmodp.models.cards import PretrainingSettings
 from lmodp.specs import ActivationsSpec, CellSpec
 from lmodp.vocabulary import OWN_ENGINE, UNTRAINED
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmodp.errors import Unsupported
-from lmodp.models.cards import ModelCard
-from lmodp.models.pretraining_settings import PretrainingSettings
+from lmodp.models.cards import ModelCard, PretrainingSettings
 
 # Configurations of packaged models; their packages contain them only together with the weights.
 _EMBEDDED: Mapping[str, Mapping[str, Any]] = {

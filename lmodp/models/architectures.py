@@ -113,6 +113,7 @@ def _inferred(model: TransformersModel) -> Architecture | None:
     children = list(model.get_submodule(parent).named_children())
     after = children[[name for name, _ in children].index(last) + 1 :]
     norms = [name for name, part in after if [value.dim() for value in part.parameters()] in ([1], [1, 1])]
+    mean = getattr(config, "classifier_pooling", None) == "mean"
     leaves = {name.rpartition(".")[2] for name, _ in model.get_submodule(blocks).named_modules()}
     return Architecture(
         backbone=backbone,
@@ -120,21 +121,13 @@ def _inferred(model: TransformersModel) -> Architecture | None:
         final_norm=f"{parent}.{norms[-1]}" if norms else None,
         head=tuple(name for name, part in model.named_children() if name != backbone and list(part.parameters())),
         lora_targets=next((names for names in _QUERY_AND_VALUE if leaves.issuperset(names)), ()),
-        native_pooling="last" if hasattr(model, "score") else _pooling_of(config),
+        native_pooling="last" if hasattr(model, "score") else "mean" if mean else "first",
     )
-
-
-def _pooling_of(config: Any) -> str:
-    return "mean" if getattr(config, "classifier_pooling", None) == "mean" else "first"
 
 
 def at_path(model: TransformersModel, path: str) -> Any:
     """Return the submodule at a dotted path, or None."""
-    return reduce(_child, path.split("."), model)
-
-
-def _child(module: Any, name: str) -> Any:
-    return getattr(module, name, None)
+    return reduce(lambda module, name: getattr(module, name, None), path.split("."), model)
 
 
 def head_modules(model: nn.Module) -> list[nn.Module]:

@@ -20,9 +20,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from lmodp.data.embedded import ENDINGS, NEGATIVE, POSITIVE, SUBJECTS
 from lmodp.data.fetch import fetched_folder
 from lmodp.data.locks import locked_package
-from lmodp.data.made_up import ENDINGS, NEGATIVE, POSITIVE, SUBJECTS
 from lmodp.errors import InvalidValue
 from lmodp.models.cards import ModelCard
 

@@ -23,11 +23,10 @@ from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from lmodp.data.embedded import public_venues, read_rated_sentences
 from lmodp.data.fetch import fetched_folder
-from lmodp.data.movie_reviews import read_rated_sentences
 from lmodp.data.tokens import prompt_tokens
-from lmodp.data.venues import public_venues
-from lmodp.models.pretraining_settings import PretrainingSettings
+from lmodp.models.cards import PretrainingSettings
 
 END = "<|endoftext|>"
 PUBLIC_FILES = ("nytEditorialSnippets_GroundTruth.txt", "amazonReviewSnippets_GroundTruth.txt")

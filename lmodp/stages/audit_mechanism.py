@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 
 from lmodp.accounting.at_delta import accounts_at, accounts_of
-from lmodp.auditing.bounds import bound_from_scores
-from lmodp.auditing.law import LAW, StepLaw
-from lmodp.auditing.likelihood import CanaryScore
-from lmodp.auditing.tradeoff import tradeoff_curves
+from lmodp.auditing.bounds import bound_from_scores, tradeoff_curves
+from lmodp.auditing.likelihood import LAW, CanaryScore, StepLaw
 from lmodp.errors import nearest, require
 from lmodp.mechanisms import Noise, noise_from_dict, released
 from lmodp.plan import Phase, Plan
@@ -25,7 +23,7 @@ from lmodp.records.record import short_hash
 from lmodp.seeds import derive_seed
 from lmodp.specs import MechanismSpec
 from lmodp.training.noise import device_noise
-from lmodp.training.probes.audit_samples import draw_scores
+from lmodp.training.probes import draw_scores
 from lmodp.training.randomness import stream_key
 
 DRAWS = ("law", "coordinates")

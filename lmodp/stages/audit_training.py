@@ -38,7 +38,7 @@ from lmodp.stages.cell_runs import CellRuns, Task
 from lmodp.stages.finetune_model import after_noise_of, seeds_of, settings_of
 from lmodp.stages.tuning import training_examples
 from lmodp.training import PoissonSampler, train
-from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
+from lmodp.training.probes import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 from lmodp.training.randomness import stream_key
 from lmodp.training.settings import AfterNoise
 

@@ -33,14 +33,8 @@ from lmodp.training.device import device_of_runs
 from lmodp.training.examples import Examples, all_batches
 
 
-class ClassificationTask:
-    """Sentence classification with the model's own head, from prepared files; ``activations_folder`` may be None.
-
-    With precision "bfloat16", forward and backward passes run under autocast, and frozen weights below adapters take
-    two bytes each. Trained weights, per-example norms, sums and noise stay in float32.
-    """
-
-    loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(classification_loss)
+class PreparedTask:
+    """What tasks have in common: a cell's prepared files, and the device; ``activations_folder`` may be None."""
 
     def __init__(
         self,
@@ -51,11 +45,19 @@ class ClassificationTask:
         activations_folder: Path | None = None,
         device: str = "auto",
     ):
-        self.spec = spec
-        self.card = spec.card
+        self.spec, self.card, self.half = spec, spec.card, spec.precision == "bfloat16"
         self.model_folder, self.tokens_folder, self.activations_folder = model_folder, tokens_folder, activations_folder
         self.device = device_of_runs(device)
-        self.half = spec.precision == "bfloat16"
+
+
+class ClassificationTask(PreparedTask):
+    """Sentence classification with the model's own head.
+
+    With precision "bfloat16", forward and backward passes run under autocast, and frozen weights below adapters take
+    two bytes each. Trained weights, per-example norms, sums and noise stay in float32.
+    """
+
+    loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(classification_loss)
 
     @cached_property
     def pretrained(self) -> SequenceClassifier:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,41 +16,25 @@ from transformers.utils import logging
 from lmodp.data.tokens import NO_TARGET, load_references, load_tokenizer, load_tokens, prompt_tokens
 from lmodp.models.prepare_model import load_language_model
 from lmodp.models.trainable import set_trainable
-from lmodp.specs import TaskSpec
-from lmodp.tasks.classification import dropout_options, fresh, frozen_dtype, save_activations
+from lmodp.tasks.classification import PreparedTask, dropout_options, fresh, frozen_dtype, save_activations
 from lmodp.tasks.decoding import DecodingSettings, generate_sentences
 from lmodp.tasks.generation_scores import score_generation
 from lmodp.tasks.perplexity import perplexity
 from lmodp.training import TokenColumns, causal_lm_loss
-from lmodp.training.device import device_of_runs
 from lmodp.training.examples import Examples
 
 SAMPLES = 3  # number of sentences shown in a record
 
 
-class TableToTextTask:
-    """A causal language model, trained on the sentence of each example only.
-
-    Its frozen layers are not cached: ``activations_folder`` is None.
-    """
+class TableToTextTask(PreparedTask):
+    """A causal language model, trained on the sentence of each example only; its frozen layers are not cached."""
 
     loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = staticmethod(causal_lm_loss)
 
-    def __init__(
-        self,
-        spec: TaskSpec,
-        *,
-        model_folder: Path,
-        tokens_folder: Path,
-        activations_folder: Path | None = None,
-        device: str = "auto",
-    ):
-        self.spec = spec
-        self.card = spec.card
-        self.model_folder, self.tokens_folder = model_folder, tokens_folder
-        self.device = device_of_runs(device)
-        self.half = spec.precision == "bfloat16"
-        self.decoding = DecodingSettings(**(spec.generation or {}))
+    @cached_property
+    def decoding(self) -> DecodingSettings:
+        """The settings of beam search."""
+        return DecodingSettings(**(self.spec.generation or {}))
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -9,7 +9,7 @@ from lmodp.training.examples import Examples, TensorExamples, TokenColumns
 from lmodp.training.loop import TrainingResult, train
 from lmodp.training.losses import causal_lm_loss, classification_loss
 from lmodp.training.noise import DeviceNoise, draw
-from lmodp.training.probes.probing import probe_step
+from lmodp.training.probes import probe_step
 from lmodp.training.sampling import PoissonSampler
 from lmodp.training.settings import TrainingSettings
 from lmodp.training.step import PrivateStep, StepHook, StepReport

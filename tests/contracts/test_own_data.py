@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from lmodp.data.made_up import ENDINGS, NEGATIVE, POSITIVE, SUBJECTS
+from lmodp.data.embedded import ENDINGS, NEGATIVE, POSITIVE, SUBJECTS
 from lmodp.errors import ConfigError, DamagedFile
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config

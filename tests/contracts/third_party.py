@@ -43,7 +43,7 @@ class Engine:
         return replace(result, record={**result.record, **self.told(honest, plan)})
 
     def probe_step(self, model, *, plan, **run):
-        from lmodp.training.probes.probing import probe_step
+        from lmodp.training.probes import probe_step
 
         return probe_step(model, plan=self.plan(plan), **run)
 

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedTokenizerFast
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
-from lmodp.data.made_up import ENDINGS, NEGATIVE, POSITIVE, SUBJECTS
+from lmodp.data.embedded import ENDINGS, NEGATIVE, POSITIVE, SUBJECTS
 from lmodp.models.embedded import tiny_tokenizer
 
 SMALL = {"vocab_size": 640, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "max_position_embeddings": 64}

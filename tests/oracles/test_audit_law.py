@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from lmodp.auditing.law import StepLaw, _alias
-from lmodp.auditing.likelihood import CanaryScore
+from lmodp.auditing.likelihood import CanaryScore, StepLaw, _alias
 from lmodp.mechanisms import PUBLISHED, Gaussian
 
 NOISES = {"gaussian": Gaussian(std=0.9), "lmo": PUBLISHED["lmo-3"].noise}

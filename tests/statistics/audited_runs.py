@@ -23,7 +23,7 @@ from lmodp.training import (
 )
 from lmodp.training import step as step_module
 from lmodp.training.clipping.weighted import WeightedSums
-from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
+from lmodp.training.probes import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 
 REAL, CANARIES = 200, 600
 

@@ -6,8 +6,7 @@ from dp_accounting.pld import privacy_loss_distribution
 from scipy.stats import binom, ks_2samp
 
 from lmodp.auditing.bounds import bound_from_scores
-from lmodp.auditing.law import StepLaw
-from lmodp.auditing.likelihood import CanaryScore
+from lmodp.auditing.likelihood import CanaryScore, StepLaw
 from lmodp.mechanisms import PUBLISHED, Gaussian, as_drawn
 from lmodp.plan import Plan
 from lmodp.stages.audit_mechanism import Sampling, audit_noise, resolved_delta, scores_of_mechanism

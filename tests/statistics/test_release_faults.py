@@ -23,7 +23,7 @@ from lmodp.stages.audit_mechanism import Sampling, scores_of_mechanism
 from lmodp.stages.audit_training import RunJudge, draw_coins, shown
 from lmodp.training import PoissonSampler, PrivateStep, TensorExamples, TrainingSettings, classification_loss, train
 from lmodp.training import step as step_module
-from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
+from lmodp.training.probes import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 from lmodp.training.releases import SUMS, differences
 from tests.contracts import test_methods as contract
 from tests.contracts.small_world import grid_of, noise_record

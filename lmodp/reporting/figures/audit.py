@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import expit
 
-from lmodp.auditing.tradeoff import claimed_tradeoff
+from lmodp.auditing.bounds import claimed_tradeoff
 from lmodp.reporting.captions import plan_of, plan_words
 from lmodp.reporting.figures.style import FAINT, WIDTH, looks, say
 

@@ -7,10 +7,16 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lmodp.auditing.bounds import bound_from_scores, epsilon_at_least, share_at_least, share_at_most
+from lmodp.auditing.bounds import (
+    bound_from_scores,
+    claimed_tradeoff,
+    epsilon_at_least,
+    share_at_least,
+    share_at_most,
+    tradeoff_curves,
+)
 from lmodp.auditing.likelihood import CanaryScore
 from lmodp.auditing.one_run import Guesses, bound_from_run, count_correct, epsilon_one_run, p_value, plan_guesses
-from lmodp.auditing.tradeoff import claimed_tradeoff, tradeoff_curves
 from lmodp.auditing.transcripts import Reference, fit_to_reference, score_releases
 from lmodp.errors import InvalidValue
 from lmodp.mechanisms import Laplace

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lmodp.auditing.tradeoff import claimed_tradeoff, tradeoff_curves
+from lmodp.auditing.bounds import claimed_tradeoff, tradeoff_curves
 
 
 def test_the_region_at_hand_picked_points():

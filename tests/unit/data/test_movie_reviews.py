@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmodp.data.cards import DATASETS
-from lmodp.data.movie_reviews import FILE, load_movie_reviews, split_by_text
+from lmodp.data.embedded import FILE, load_movie_reviews, split_by_text
 from lmodp.data.prepare_dataset import prepare_dataset
 from lmodp.data.tables import load_splits
 from lmodp.errors import DamagedFile
@@ -52,7 +52,7 @@ def test_it_goes_through_the_datasets_library_and_back(fetched, cache_root, tmp_
 
 def test_a_damaged_line_is_told_with_its_number(tmp_path, monkeypatch):
     (tmp_path / FILE).write_bytes(b"1\t2.5\tgood\r\n2\tnone\r\n")
-    monkeypatch.setattr("lmodp.data.movie_reviews.fetched_folder", lambda *names: tmp_path)
+    monkeypatch.setattr("lmodp.data.embedded.fetched_folder", lambda *names: tmp_path)
     with pytest.raises(DamagedFile, match="line 2 = '2.tnone'"):
         load_movie_reviews(tmp_path)
 

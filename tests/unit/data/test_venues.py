@@ -8,8 +8,8 @@ from collections import defaultdict
 import pytest
 
 from lmodp.data.cards import DATASETS
+from lmodp.data.embedded import PRIVATE, PUBLIC, load_venues, public_venues
 from lmodp.data.table_to_text import group_references
-from lmodp.data.venues import PRIVATE, PUBLIC, load_venues, public_venues
 
 
 @pytest.fixture(scope="module")

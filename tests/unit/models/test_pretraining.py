@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from lmodp.data.movie_reviews import load_movie_reviews
+from lmodp.data.embedded import load_movie_reviews, load_venues, public_venues
 from lmodp.data.tables import Examples
-from lmodp.data.venues import load_venues, public_venues
 from lmodp.models import pretraining
 from lmodp.models.prepare_model import weights_hash
 from lmodp.models.pretraining import END, PretrainingSettings, pretrain_gpt2, public_sentences, train_tokenizer

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lmodp.mechanisms import Gaussian
-from lmodp.training.probes.audit_samples import draw_scores
+from lmodp.training.probes import draw_scores
 from lmodp.training.randomness import stream_key
 
 KEY = stream_key(4, randomness="seeded")
@@ -51,7 +51,7 @@ def test_worlds_and_keys_draw_differently_and_repeatably():
 
 
 def test_blocks_together_have_the_law_of_one(monkeypatch):
-    monkeypatch.setattr("lmodp.training.probes.audit_samples._BLOCK", 1200)
+    monkeypatch.setattr("lmodp.training.probes._BLOCK", 1200)
     found = scores(trials=4000)
     assert len(found) == 4000 and len(np.unique(found)) > 3990
     assert abs(found.mean() - 1.5) < 0.2

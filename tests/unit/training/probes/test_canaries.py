@@ -9,7 +9,7 @@ from lmodp.mechanisms import Gaussian
 from lmodp.plan import Plan
 from lmodp.training import TensorExamples, TrainingSettings, classification_loss, train
 from lmodp.training.clipping.engine import ClippingEngine
-from lmodp.training.probes.canaries import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
+from lmodp.training.probes import CanaryExamples, CanaryModel, ReleaseRecorder, canary_loss
 
 REAL, CANARIES, CLIP = 12, 5, 0.3
 COINS = np.array([True, False, True, True, False])

@@ -9,7 +9,7 @@ import torch
 from lmodp.mechanisms import Gaussian
 from lmodp.training import train
 from lmodp.training.noise import draw
-from lmodp.training.probes.probing import probe_step
+from lmodp.training.probes import probe_step
 from lmodp.training.randomness import device_generator, stream_key
 from tests.unit.training.small import SEEDS, arguments, make_model
 
