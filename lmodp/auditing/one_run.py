@@ -22,7 +22,7 @@ from scipy.stats import binom
 
 from lmodp.auditing.checks import fair_coins, finite_scores, require_counts, require_delta, require_share
 from lmodp.errors import require
-from lmodp.mechanisms.arrays import Booleans, Floats
+from lmodp.mechanisms.arrays import Booleans, Floats, Integers
 
 _LARGEST_EPSILON = 60.0
 
@@ -169,12 +169,12 @@ def count_correct(coins: Booleans, scores: Floats, number: Guesses) -> int:
     coins, scores = fair_coins(coins), finite_scores("scores", scores)
     require(scores.shape == coins.shape, "scores", scores.shape, f"must have the shape {coins.shape}")
     require(number.total <= len(coins), "guesses", number.total, f"must be at most the {len(coins)} canaries")
-    return _right(coins, -scores, number.included) + _right(~coins, scores, number.excluded)
+    return int(_running(coins, -scores)[number.included] + _running(~coins, scores)[number.excluded])
 
 
-def _right(right: Booleans, rank: Floats, count: int) -> int:
-    """Return how many of the ``count`` canaries of lowest rank are right, the wrong ones of equal rank first."""
-    return int(right[np.lexsort((right, rank))[:count]].sum())
+def _running(right: Booleans, rank: Floats) -> Integers:
+    """Return how many of the first 0, 1, ... m canaries by rank are right, the wrong ones of equal rank first."""
+    return np.append(0, np.cumsum(right[np.lexsort((right, rank))]))
 
 
 def plan_guesses(included: Floats, excluded: Floats, *, canaries: int, delta: float, error: float) -> Guesses:
@@ -195,16 +195,19 @@ def plan_guesses(included: Floats, excluded: Floats, *, canaries: int, delta: fl
     sizes = np.unique(np.geomspace(max(4, canaries / 128), canaries / 2, 16).astype(int)).tolist()
     sides = ((1, 1), (1, 0), (0, 1))  # both, those guessed to be in, those guessed to be out
     options = [Guesses(included=size * within, excluded=size * out) for size in sizes for within, out in sides]
-    scores = np.concatenate([included, excluded])
+    scores = finite_scores("scores", np.concatenate([included, excluded]))
     coins = np.arange(len(scores)) < len(included)
-    return max(options, key=lambda option: _promise(coins, scores, option, canaries, delta, error))
+    running = _running(coins, -scores), _running(~coins, scores)
+    return max(options, key=lambda option: _promise(*running, option, canaries, delta, error))
 
 
-def _promise(coins: Booleans, scores: Floats, option: Guesses, canaries: int, delta: float, error: float) -> float:
-    """The bound at the number of right guesses expected from the reference scores."""
-    copies = len(coins) / canaries
+def _promise(
+    included: Integers, excluded: Integers, option: Guesses, canaries: int, delta: float, error: float
+) -> float:
+    """The bound at the number of right guesses expected from the `_running` numbers of the reference scores."""
+    copies = (len(included) - 1) / canaries
     scaled = Guesses(included=int(option.included * copies), excluded=int(option.excluded * copies))
-    share = count_correct(coins, scores, scaled) / max(scaled.total, 1)
+    share = int(included[scaled.included] + excluded[scaled.excluded]) / max(scaled.total, 1)
     return epsilon_one_run(
         canaries=canaries, guesses=option.total, correct=int(share * option.total), delta=delta, error=error
     )

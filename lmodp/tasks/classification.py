@@ -21,8 +21,8 @@ from transformers.utils import logging
 
 from lmodp.data.tokens import load_tokens
 from lmodp.errors import given
-from lmodp.models.architectures import dropouts_of
-from lmodp.models.classifier import SequenceClassifier
+from lmodp.models.architectures import dropouts_of, head_modules
+from lmodp.models.classifier import SequenceClassifier, transformers_model
 from lmodp.models.label_words import load_prompted
 from lmodp.models.prefix import CachedActivations, find_prefix, suffix_of
 from lmodp.models.trainable import set_trainable
@@ -129,11 +129,11 @@ class ClassificationTask(PreparedTask):
 
 
 def fresh(pretrained: Any, spec: TaskSpec) -> Any:
-    """Return a copy of a pretrained model whose weights may be trained; what adapters leave frozen is not copied."""
-    if spec.head is not None or not (isinstance(spec.trainable, Mapping) and "lora" in spec.trainable):
+    """Return a copy of a pretrained model that may be trained; what a head or adapters leave frozen is not copied."""
+    kind = spec.trainable if isinstance(spec.trainable, str) else next(iter(spec.trainable))
+    if spec.head is not None or kind not in ("head", "lora"):
         return copy.deepcopy(pretrained)
-    inner = pretrained.model if isinstance(pretrained, SequenceClassifier) else pretrained
-    heads = [getattr(inner, name) for name in ("classifier", "score") if hasattr(inner, name)]
+    heads = head_modules(transformers_model(pretrained))
     trained = {id(value) for head in heads for value in head.parameters()}
     return copy.deepcopy(
         pretrained, {id(value): value for value in pretrained.parameters() if id(value) not in trained}

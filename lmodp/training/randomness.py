@@ -69,4 +69,6 @@ def seed_dropout(key: str, step: int) -> None:
     """Seed torch's global generators, which dropout masks are drawn from, for one step; differently on every rank."""
     rank = ranks().rank
     purpose = f"dropout of rank {rank}" if rank else "dropout"
-    torch.manual_seed(int.from_bytes(stream_bytes(key, purpose, step, 8), "little") >> 1)
+    seed = int.from_bytes(stream_bytes(key, purpose, step, 8), "little") >> 1
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed keeps a stack for every device it does not find
+    torch.cuda.manual_seed_all(seed) if torch.cuda.is_available() else None

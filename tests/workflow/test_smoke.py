@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from lmodp.pipeline.bundles import RULES
+from lmodp.pipeline.bundles import MAPS, RULES, Bundles, Task
+from lmodp.pipeline.layout import Layout
+from lmodp.pipeline.run_bundle import do_tasks
 from lmodp.records.places import cell_path, timings_of
 from lmodp.records.record import read_record, read_runs
 from lmodp.records.stage_table import STAGES
@@ -183,7 +185,12 @@ def test_tables_and_figures_come_back_from_the_records_alone(smoke, tmp_path):
         assert name.startswith(measured) or (clone.results / name).read_bytes() == content, name
     lost = cells_of(clone.results, "-gaussian-")[0]
     lost.rename(tmp_path / "lost")
-    clone.run(str(clone.results / "tables/table.json"), *options)
+    bundles = Bundles(Layout.from_values({**clone.values, "unfinished": "pending"}))
+    assert Task("collect_results") in bundles.to_do and {task.job for task in bundles.to_do} <= {
+        *RULES["report"],
+        *MAPS,
+    }
+    do_tasks(bundles, [Task("collect_results")])  # of these the one that reads cells
     cells = {cell["cell"]: cell for cell in read_record(clone.results / "tables/results.json")["cells"]}
     assert cells[lost.name]["status"] == "pending" and cells[lost.name]["verified_upper"] is not None
     assert not (clone.folder / "cache/cells").exists()

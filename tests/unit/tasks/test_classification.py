@@ -72,6 +72,15 @@ def test_a_head_is_a_function_of_its_seed_alone(prepared):
     assert changed == {"model.classifier.dense.weight", "model.classifier.out_proj.weight"}
 
 
+@pytest.mark.parametrize("trainable", ["head", {"lora": {"rank": 2}}, "full"])
+def test_repetitions_share_what_is_frozen_and_nothing_else(prepared, trainable):
+    one = task(prepared, trainable)
+    kept, (first, _, _), (other, _, _) = one.pretrained, one.model(4), one.model(5)
+    for (name, value), its in zip(first.named_parameters(), other.parameters(), strict=True):
+        assert (value is its) is (not value.requires_grad), name
+    assert not {id(value) for value in kept.parameters()} & {id(v) for v in first.parameters() if v.requires_grad}
+
+
 def test_scores_are_those_of_the_predictions(prepared):
     one = task(prepared, "head")
     _, running, _ = one.model(1)
