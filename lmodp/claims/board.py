@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ def board(records: Records) -> str:
 def board_html(records: Records) -> str:
     """Return the board in the form of the report, with its filter box and all facts of each claim below."""
     facts = [{"cell": name, "status": item["verdict"], "text": json_text(item)} for name, item in records.items()]
-    part = {"id": "claims", "title": TITLE, "pages": [_table(records)], "figures": []}
+    pages = [replace(_table(records), before=())]  # its sentences stand at the top
+    part = {"id": "claims", "title": TITLE, "pages": pages, "figures": []}
     return render(title=TITLE, grid="claims", answer=summary(records), main=None, parts=[part], provenance=facts)
 
 
