@@ -18,8 +18,8 @@ FLOOR = 0.1  # of the noise's variance: a smaller corrected second moment is wit
 class AdamBc(GaussianVariant):
     """DP-AdamBC: the noise's variance is taken off Adam's second moment, before the root.
 
-    An update is m / sqrt(max(v - Phi, FLOOR Phi)), Phi = (noise_multiplier C / B)^2 (algorithm 1). All of it follows
-    the noise, so the mechanism is that of ``gaussian``.
+    An update is m / sqrt(max(v - Phi, FLOOR Phi)), m and v corrected for their start, Phi = (noise_multiplier C / B)^2
+    (algorithm 1, where the floor is a constant). All of it follows the noise, so the mechanism is that of ``gaussian``.
     """
 
     name = "adam_bc"

@@ -28,12 +28,9 @@ class BandedGaussian(Method):
         best = min(errors, key=lambda bands: errors[bands])
         noise, releases = answers[best]
         ratio = errors[best] / errors[1]
-        return Mechanism(
-            noise=noise,
-            releases=releases,
-            note=f"{best} bands of those tried; prefix sums have {ratio:.3g} times the error of independent noise",
-            details={"bands": best, "prefix_error_ratio": ratio},
-        )
+        note = f"{best} bands of those tried; prefix sums have {ratio:.3g} times the error of independent noise"
+        details = {"bands": best, "prefix_error_ratio": ratio}
+        return Mechanism(noise=noise, releases=releases, note=note, details=details)
 
 
 def _candidates(largest: int) -> list[int]:

@@ -19,12 +19,11 @@ class Gaussian(Method):
     def mechanism(self, target: Target) -> Mechanism:
         """Return the Gaussian that reaches the target."""
         noise = target.calibrate("gaussian")
-        if target.calibration == "claimed":
-            proved = "" if target.epsilon < 1 else "; the formula is proved for epsilon < 1 only"
-            return Mechanism(
-                noise=noise, published_epsilon_step=target.epsilon, note=f"classic formula for one step{proved}"
-            )
-        return Mechanism(noise=noise, note="smallest standard deviation within the verified bound")
+        if target.calibration == "verified":
+            return Mechanism(noise=noise, note="smallest standard deviation within the verified bound")
+        proved = "" if target.epsilon < 1 else "; the formula is proved for epsilon < 1 only"
+        note = f"classic formula for one step{proved}"
+        return Mechanism(noise=noise, published_epsilon_step=target.epsilon, note=note)
 
 
 class GaussianVariant(Gaussian):

@@ -1,5 +1,7 @@
 """Lap2: Laplace noise under L2 clipping, calibrated by its own closed form."""
 
+from typing import Any
+
 from lmodp.data.cards import published_name
 from lmodp.methods.contract import CLAIM_DELTAS, Claim, Mechanism, Method, PublishedPoint, Target
 
@@ -32,33 +34,21 @@ class Lap2(Method):
 
     def mechanism(self, target: Target) -> Mechanism:
         """Return the Laplace noise that reaches the target, and the epsilon that Lap2's formula claims for it."""
-        from lmodp.accounting.claimed.lap2 import (  # slow to import, and not needed to list methods
-            lap2_epsilon,
-            lap2_scale,
-        )
+        from lmodp.accounting import lap2_epsilon, lap2_scale  # slow to import, and not needed to list methods
         from lmodp.mechanisms import Laplace
 
-        rate, epochs, coordinates = target.sampling_rate, target.steps * target.sampling_rate, target.given_dimension
+        rate, coordinates = target.sampling_rate, target.given_dimension
+        run: Any = {"sampling_rate": rate, "epochs": target.steps * rate, "coordinates": coordinates}
         if target.calibration == "verified":
             # A Laplace's mean absolute value is its scale.
             scale, note = target.calibrate("laplace").mean_abs, "smallest scale within the verified bound"
         else:
-            scale = lap2_scale(
-                epsilon=target.epsilon,
-                delta=target.delta,
-                sampling_rate=rate,
-                epochs=epochs,
-                coordinates=coordinates,
-            )
+            scale = lap2_scale(epsilon=target.epsilon, delta=target.delta, **run)
             note = "scale by Lap2's formula for the whole run"
-
-        def claimed(delta: float) -> float:
-            return lap2_epsilon(scale=scale, delta=delta, sampling_rate=rate, epochs=epochs, coordinates=coordinates)
-
         claim = Claim(
-            epsilon=claimed(target.delta),
+            epsilon=lap2_epsilon(scale=scale, delta=target.delta, **run),
             formula=f"Lap2's closed form for {coordinates} coordinates, of the whole run",
-            epsilon_at=tuple((delta, claimed(delta)) for delta in CLAIM_DELTAS),
+            epsilon_at=tuple((delta, lap2_epsilon(scale=scale, delta=delta, **run)) for delta in CLAIM_DELTAS),
             published_epsilon_run=target.epsilon if target.setting else None,
         )
         return Mechanism(noise=Laplace(scale=scale), claim=claim, note=note)

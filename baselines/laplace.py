@@ -18,8 +18,7 @@ class Laplace(Method):
     def mechanism(self, target: Target) -> Mechanism:
         """Return the Laplace that reaches the target."""
         noise = target.calibrate("laplace")
-        if target.calibration == "claimed":
-            return Mechanism(
-                noise=noise, published_epsilon_step=target.epsilon, note="scale 1/epsilon: one release of one number"
-            )
-        return Mechanism(noise=noise, note="smallest scale within the verified bound")
+        if target.calibration == "verified":
+            return Mechanism(noise=noise, note="smallest scale within the verified bound")
+        note = "scale 1/epsilon: one release of one number"
+        return Mechanism(noise=noise, published_epsilon_step=target.epsilon, note=note)

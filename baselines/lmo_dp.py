@@ -56,11 +56,7 @@ def lmo_shape(target: Target) -> tuple[LaplaceMixture, str]:
         Unsupported: nothing was published for this epsilon, and the search found nothing.
     """
     from lmodp.errors import Unsupported
-    from lmodp.mechanisms import (
-        PUBLISHED,
-        LaplaceMixture,
-        noise_from_dict,
-    )  # slow to import, and not needed to list methods
+    from lmodp.mechanisms import PUBLISHED, LaplaceMixture, noise_from_dict  # slow, and not needed to list methods
 
     setting = PUBLISHED.get(target.setting or f"lmo-{target.epsilon:g}")
     if setting is not None:

@@ -28,9 +28,5 @@ class LmoDpAsDrawn(Method):
         from lmodp.mechanisms import as_drawn  # slow to import, and not needed to list methods
 
         analysed, source = lmo_shape(target)
-        return Mechanism(
-            noise=as_drawn(analysed),
-            claim_noise=analysed,
-            published_epsilon_step=target.epsilon,
-            note=f"{source}, exponential part drawn with its rate as the mean",
-        )
+        note, drawn = f"{source}, exponential part drawn with its rate as the mean", as_drawn(analysed)
+        return Mechanism(noise=drawn, claim_noise=analysed, published_epsilon_step=target.epsilon, note=note)

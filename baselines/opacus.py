@@ -31,13 +31,9 @@ class Opacus(GaussianVariant):
         noise = target.calibrate("gaussian")
         accountant = PRVAccountant()
         accountant.history = [(noise.std, target.sampling_rate, target.steps)]
-        epsilon = float(accountant.get_epsilon(delta=target.delta))
-        others = ((delta, float(accountant.get_epsilon(delta=delta))) for delta in CLAIM_DELTAS)
-        claim = Claim(
-            epsilon=epsilon,
-            formula="Opacus's PRV accountant, of the whole run",
-            epsilon_at=tuple(pair for pair in others if pair[1] > 0),
-        )
+        epsilon, *others = (float(accountant.get_epsilon(delta=delta)) for delta in (target.delta, *CLAIM_DELTAS))
+        at = tuple(pair for pair in zip(CLAIM_DELTAS, others, strict=True) if pair[1] > 0)
+        claim = Claim(epsilon=epsilon, formula="Opacus's PRV accountant, of the whole run", epsilon_at=at)
         return Mechanism(noise=noise, claim=claim, note="smallest standard deviation within the verified bound")
 
     def load_engine(self) -> Engine:

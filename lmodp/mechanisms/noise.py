@@ -145,14 +145,6 @@ class Noise(ABC):
         """Return bounds of log p on [``low``, ``high``], 0 <= low <= high with no knot between: p does not rise."""
         return self.log_density(high), self.log_density(low)
 
-    def quantile(self, probability: FloatLike) -> Floats:
-        """Return the x with P(X <= x) = ``probability`` in (0, 1)."""
-        p = np.asarray(probability, dtype=np.float64)
-        require(bool(np.all((p > 0) & (p < 1))), "probability", probability, "must be in (0, 1)")
-        tail = np.minimum(p, 1 - p)
-        found: Floats = np.sign(p - 0.5) * self.inverse_log_survival(-np.log(2 * tail))
-        return found
-
     def usefulness(self, gamma: float) -> float:
         """Return P(|X| <= gamma), the metric of the published search; ``gamma`` >= 0."""
         require(gamma >= 0, "gamma", gamma, "must be at least 0")

@@ -1,5 +1,6 @@
 """Random noise laws for property tests: shapes and scales over several decades."""
 
+import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -41,3 +42,9 @@ mixtures = st.builds(
     LaplaceMixture, gamma=gammas, exponential=st.one_of(st.none(), exponentials), uniform=st.one_of(st.none(), uniforms)
 )
 """Mixtures as published, each but the Gamma optional (truncated normals are tested on their own: they are slow)."""
+
+
+def quantile(noise, probability):
+    """The x with P(X <= x) = ``probability``."""
+    tail = np.minimum(probability, 1 - probability)
+    return np.sign(probability - 0.5) * noise.inverse_log_survival(-np.log(2 * tail))

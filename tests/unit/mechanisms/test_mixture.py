@@ -96,15 +96,6 @@ def test_quantiles_invert_the_survival_function(noise, exponent):
     assert -float(noise.log_survival(x)) == pytest.approx(exponent, rel=1e-12)
 
 
-def test_quantiles_are_odd_about_the_median():
-    noise = load_noise("lmo-0.3")
-    assert noise.quantile(0.5) == 0
-    assert noise.quantile(0.975) == pytest.approx(-float(noise.quantile(0.025)))
-    assert noise.survival(noise.quantile(0.975)) == pytest.approx(0.05)
-    with pytest.raises(InvalidValue, match="probability"):
-        noise.quantile(1.0)
-
-
 @pytest.mark.parametrize("shape", [0.001, 0.1, 0.45, 1.0, 7.0, 3000.0])
 def test_fisher_information_of_a_lone_gamma(shape):
     """Closed form k (k+1)^2 theta^2 / (k+2)."""
