@@ -9,7 +9,7 @@ import numpy as np
 from lmodp.accounting.calibration import bracketed, scale_to_target, unit_shape
 from lmodp.accounting.checks import Run, require_run, unit_noise
 from lmodp.accounting.rdp.supremum import CLOSED
-from lmodp.accounting.verified import Verified, composed_upper, rdp_curve, verified_run
+from lmodp.accounting.verified import Verified, composed_upper, narrowed, rdp_curve, verified_run
 from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import Noise, RateMixture
 from lmodp.plan import Phase, Plan
@@ -46,7 +46,9 @@ def verified_plan(
             f"no bound is proven for {unit.family!r} noise of which one participation touches several draws"
         )
     if len(plan.phases) == 1:
-        return verified_run(_at(unit, plan.phases[0]), dimension=dimension, full=full, **run_of(plan.phases[0], delta))
+        noise, run = _at(unit, plan.phases[0]), run_of(plan.phases[0], delta)
+        found = verified_run(noise, dimension=dimension, full=full, **run)
+        return narrowed(found, noise, **run) if full and delta == plan.given_delta else found
     alone = [verified_run(_at(unit, phase), dimension=dimension, **run_of(phase, delta)) for phase in plan.phases]
     least = Phase(max(p.noise for p in plan.phases), min(p.sampling_rate for p in plan.phases), plan.steps)
     lower = max(

@@ -25,7 +25,7 @@ from lmodp.mechanisms.arrays import Floats
 
 _GIFT = 5e-4  # of the Fisher information
 _VARIANCE_RATIO = 1.06
-_SMALLEST = 0.05 * _GIFT  # squared shift; a flow of this time stays within the first cell of variances
+SMALLEST = 0.05 * _GIFT  # squared shift; a flow of this time stays within the first cell of variances
 FLOW_END = 2e-3  # squared shift from which coordinates are ordered
 _LARGEST = 4.0  # of the Fisher information; more is useless
 BUDGETS = 100_000  # steps of the lattice of budgets up to 1
@@ -77,7 +77,7 @@ def dominate(noise: RateMixture) -> Domination:
     count = int(np.log(_LARGEST / _GIFT) / np.log(_VARIANCE_RATIO)) + 1
     variances = _GIFT * information * _VARIANCE_RATIO ** np.arange(count, dtype=np.float64)
     squares = _squares()
-    small = _small(noise, variances)
+    small = small_rates(noise, variances)
     unit = _STEP * information * squares[1:]
     table = least_increase(sticks(noise, np.sqrt(squares[1:])), variances, unit)
     if not (np.isfinite(small).all() and np.isfinite(table[squares[1:] <= FLOW_END]).all()):
@@ -91,24 +91,24 @@ def dominate(noise: RateMixture) -> Domination:
 
 def _squares() -> Floats:
     """Return ends of the cells of v^2: fine at small shifts, where almost nothing is gained by smoothing."""
-    found = [_SMALLEST]
+    found = [SMALLEST]
     while found[-1] < 1:
         found.append(min(found[-1] * (1 + min(0.015, 0.001 + 0.2 * np.sqrt(found[-1]))), 1.0))
     return np.array(found)
 
 
-def _small(noise: RateMixture, variances: Floats) -> Floats:
-    """Return g with N(c) x P_v <= N(c + g v^2) for every v^2 <= `_SMALLEST` and every c from the entry's on.
+def small_rates(noise: RateMixture, variances: Floats) -> Floats:
+    """Return g with N(c) x P_v <= N(c + g v^2) for every v^2 <= `SMALLEST` and every c from the entry's on.
 
     With H of N(g v^2) >= exp(-g v^2/8) v E(sqrt(g) Z - t)_+ >= exp(-g w^2/8) (v/w) (H of N(g w^2) at w t), Z standard
     normal, the criterion for the two functions of `small_sticks`, times exp(g w^2/8), at the shift w is enough: a
     smaller v^2/c multiplies D by a factor that rises in t.
     """
-    s, h = small_sticks(noise, np.sqrt(_SMALLEST))
+    s, h = small_sticks(noise, np.sqrt(SMALLEST))
     g = 1.25 * noise.fisher_information
-    unit = np.full(2, _STEP * noise.fisher_information * _SMALLEST)
-    increase = least_increase((s, h * np.exp(g * _SMALLEST / 8)), variances, unit).max(axis=0)
-    return np.where(increase <= g * _SMALLEST, increase / _SMALLEST, np.inf)
+    unit = np.full(2, _STEP * noise.fisher_information * SMALLEST)
+    increase = least_increase((s, h * np.exp(g * SMALLEST / 8)), variances, unit).max(axis=0)
+    return np.where(increase <= g * SMALLEST, increase / SMALLEST, np.inf)
 
 
 def _flow(variances: Floats, squares: Floats, small: Floats, table: Floats) -> Floats:

@@ -17,7 +17,7 @@ from tests.unit.mechanisms.mixtures import quantile
 
 COARSE = {
     "_GIFT": 0.02,
-    "_SMALLEST": 1e-3,
+    "SMALLEST": 1e-3,
     "FLOW_END": 0.02,
     "BUDGETS": 4000,
     "_squares": lambda: np.append(np.geomspace(1e-3, 1, 70)[:-1], 1.0),

@@ -1,0 +1,155 @@
+"""The recursion over the steps: the lemma on concrete directions, the majorants, and the ends of whole runs."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import ndtr
+
+from lmodp.accounting import account_mechanism, verified_run
+from lmodp.accounting.domination import recursion
+from lmodp.accounting.pld.bounds import best_split_lower
+from lmodp.accounting.verified import narrowed
+from lmodp.errors import Unsupported
+from lmodp.mechanisms import Laplace, load_noise
+from lmodp.plan import Plan
+from tests.unit.accounting.test_domination import coarse, direction_laws
+
+NOISE = load_noise("lmo-0.3")
+RUNS = [
+    {"sampling_rate": 1e-4, "steps": 6, "delta": 1e-8},
+    {"sampling_rate": 0.03, "steps": 8, "delta": 1e-6},
+    {"sampling_rate": 0.3, "steps": 4, "delta": 1e-5},
+]
+
+
+@pytest.fixture(scope="module")
+def known():
+    """The table of x(c), and what dominates one step, in coarse cells."""
+    with mock.patch.object(recursion, "_CELL", 1.02):
+        pairs = recursion.smoothing.__wrapped__(NOISE)
+    return pairs, coarse(NOISE)
+
+
+@pytest.fixture
+def cheap(known):
+    pairs, single = known
+    names = {"smoothing": lambda noise: pairs, "dominate": lambda noise: single, "_FINE": {True: 7, False: 5}}
+    with mock.patch.multiple(recursion, **names):
+        yield
+    recursion.recursion_upper.cache_clear()
+
+
+def call(z, c):
+    root = np.sqrt(c)
+    return z * ndtr(np.log(z) / root + root / 2) - ndtr(np.log(z) / root - root / 2)
+
+
+def test_a_smooth_function_of_any_direction_has_at_most_the_gaussians_mean(known):
+    rng = np.random.default_rng(2)
+    step, length = 1e-3, 2**13
+    squares = np.array([0.01, 0.04, 0.1, 0.3, 1.0])
+    laws = np.array(direction_laws(NOISE, squares, step, length))
+    losses = ((np.arange(length) + length // 2) % length - length // 2) * step
+    z = np.exp(np.linspace(-4, 4, 33))[:, None]
+    for c, x in known[0]:
+        violations = 0
+        for _ in range(20):
+            counts, left = np.zeros(len(squares)), 1.0
+            for k in rng.permutation(len(squares)):
+                counts[k] = rng.integers(0, int(left / squares[k] + 1e-9) + 1)
+                left -= counts[k] * squares[k]
+            counts[0] += int(left / squares[0] + 1e-9)
+            q = np.fft.irfft(np.prod(laws ** counts[:, None], axis=0), length)
+            there = q > 1e-15
+            mean = (q[there] * np.exp(-losses[there]) * call(z * np.exp(losses[there]), c)).sum(axis=1)
+            assert (mean <= call(z[:, 0], c + x) + 1e-9).all()
+            violations += bool((mean > call(z[:, 0], c + 0.85 * x) + 1e-9).any())
+        assert violations  # less than the Fisher information would not do
+
+
+def test_x_falls_to_the_fisher_information_as_the_function_gets_smoother(known):
+    pairs = np.array(known[0]) / NOISE.fisher_information
+    assert len(pairs) == 3 and (np.diff(pairs[:, 0]) > 0).all() and (np.diff(pairs[:, 1]) < 0).all()
+    assert 1 < pairs[-1, 1] < 1.03 < pairs[0, 1] < known[1].at(1.0) / NOISE.fisher_information
+
+
+@pytest.mark.parametrize("removal", [True, False])
+def test_a_majorant_is_bounded_on_both_sides_by_its_integrals(removal):
+    grid = recursion._grid(NOISE, 0.05, 4, 0.5, 1, 1e-6, removal)
+    log_r, c, x = np.log(grid.ratio(grid.places[1:])), 0.1, 0.06
+    bent = recursion._smooth(grid, (1.5 * log_r - 20 * np.abs(log_r) ** 3)[None], c)[0]  # too curved beyond |l| = 1/12
+    assert (np.diff(np.diff(bent + log_r**2 / (2 * c)) / np.diff(log_r)) >= -1e-8).all()
+    assert (bent >= 1.5 * log_r - 20 * np.abs(log_r) ** 3 - 1e-12).all()
+    majorant = recursion._majorant(grid, bent[None], c, x)
+    straight = bent + log_r**2 / (2 * c)
+
+    def second(r):
+        return np.exp(np.interp(np.log(r), log_r, straight) - np.log(r) ** 2 / (2 * c) - 1.5 * np.log(r))
+
+    def stick(r):
+        return float(np.exp(recursion._log_stick(np.array([r]), x))[0])
+
+    edge = np.sqrt(x)
+    parts = [np.exp(edge * np.array([k, k + 1])) for k in range(-8, 8)]
+    mean = sum(quad(lambda r: second(r) * stick(r), *part, limit=200)[0] for part in parts)
+    assert mean <= majorant.mean[0] <= 1.01 * mean
+    for place in (grid.centre - 12, grid.centre + 3, grid.centre + 12):
+        r = grid.ratio(grid.places[[place]])[0]
+        value = quad(lambda t, r=r: (r - t) * second(t), 1.0, r, limit=200)[0]
+        assert 0.97 * value <= majorant.lower[0, place] <= value
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_upper_end_is_above_the_lower_and_near_it(cheap, run):
+    lower = best_split_lower(NOISE, coordinates=10_000, **run)
+    upper = recursion.recursion_upper(NOISE, ceiling=1.3 * lower, **run)
+    assert lower < upper < 1.15 * lower
+
+
+def test_blocks_are_composed(cheap):
+    run = {"sampling_rate": 0.01, "steps": 8, "delta": 1e-6}
+    whole = recursion.recursion_upper(NOISE, ceiling=0.04, **run)
+    with mock.patch.object(recursion, "_BLOCK", 4):
+        recursion.recursion_upper.cache_clear()
+        blocks = recursion.recursion_upper(NOISE, ceiling=0.04, **run)
+    assert best_split_lower(NOISE, coordinates=10_000, **run) < min(whole, blocks) < max(whole, blocks) < 1.1 * whole
+
+
+@pytest.mark.parametrize("fault", ["x", "mean", "above"])
+def test_planted_faults_are_told_from_the_lower_end(cheap, known, fault):
+    def less(*values):
+        found = majorant(*values)
+        return recursion._Majorant(found.lower, found.slope, 0.3 * found.mean)
+
+    def below(grid, function, found, factors):  # as if the majorant lay above f
+        return function[:, grid.centre] + 0.3 * found.mean
+
+    majorant, run = recursion._majorant, RUNS[0]
+    pairs, single = [(c, 0.6 * x) for c, x in known[0]], mock.Mock(at=lambda _: 0.6 * known[1].at(1.0))
+    by_x = {"smoothing": lambda noise: pairs, "dominate": lambda noise: single}
+    wrong = {"x": by_x, "mean": {"_majorant": less}, "above": {"_least": below}}[fault]
+    lower = best_split_lower(NOISE, coordinates=10_000, **run)
+    with mock.patch.multiple(recursion, **wrong):
+        recursion.recursion_upper.cache_clear()
+        assert recursion.recursion_upper(NOISE, ceiling=1.3 * lower, **run) < lower
+
+
+def test_only_a_wide_full_answer_is_narrowed_and_the_record_says_by_what(cheap, known):
+    run = RUNS[0]
+    wide = verified_run(NOISE, **run)
+    assert narrowed(wide, NOISE, **run) is wide  # a quick answer
+    with mock.patch("lmodp.accounting.verified._dominating", return_value=(known[1].at(1.0), "")):
+        verified = account_mechanism(Plan(noise=NOISE, **run), full=True)["verified"]
+    assert verified["route"] == "recursion" and verified["answer"] == "full" and verified["order"] is None
+    assert verified["lower"] < verified["upper"] < 1.2 * verified["lower"] < wide.upper
+
+
+def test_what_the_recursion_does_not_cover_is_refused():
+    with pytest.raises(Unsupported, match="sampled steps"):
+        recursion.recursion_upper(NOISE, sampling_rate=1.0, steps=3, delta=1e-6, ceiling=1.0)
+    with pytest.raises(Unsupported, match="states"):
+        recursion.recursion_upper(NOISE, sampling_rate=1e-6, steps=3, delta=1e-6, ceiling=1.0)
+    with pytest.raises(Unsupported, match="largest score"):
+        recursion.recursion_upper(Laplace(scale=1e3), sampling_rate=0.5, steps=3, delta=1e-6, ceiling=1e-2)
