@@ -22,6 +22,7 @@ from lmodp.accounting import verified_run
 from lmodp.accounting.checks import Run
 from lmodp.accounting.domination.budget import dominate
 from lmodp.accounting.gaussian import gaussian_pld_epsilon
+from lmodp.accounting.verified import narrowed
 from lmodp.mechanisms import Gaussian, load_noise, mixture_of
 
 SST2: Run = {"sampling_rate": 2048 / 67349, "steps": 192, "delta": 1e-10}
@@ -58,7 +59,7 @@ def row(case: str, source: str | float, run: Run, mark: float) -> str:
     noise = Gaussian(std=source) if isinstance(source, float) else load_noise(source)
     quick = verified_run(noise, **run)
     started = time.process_time()
-    full = verified_run(noise, full=True, **run)
+    full = narrowed(verified_run(noise, full=True, **run), noise, **run)
     seconds = time.process_time() - started
     width = full.upper / full.lower - 1
     cells: list[Any] = [
