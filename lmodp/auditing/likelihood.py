@@ -51,11 +51,8 @@ _NEGLIGIBLE = 1e-15  # a hundred times the rounding error of the FFT
 class CanaryScore:
     """Scores of transcripts in which a canary may take part.
 
-    Args:
-        noise: law of the noise in one coordinate, in units of the noise's factor.
-        relative_sensitivity: Delta > 0, length of the canary's gradient in those units.
-        coordinates: M >= 1, coordinates that it is spread over.
-        sampling_rate: q in (0, 1].
+    ``noise`` is the law of one coordinate in units of the noise's factor, ``relative_sensitivity`` Delta > 0 in those
+    units, ``coordinates`` M >= 1, ``sampling_rate`` q in (0, 1].
     """
 
     noise: Noise

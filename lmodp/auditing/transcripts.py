@@ -34,12 +34,8 @@ _TOLERANCE = 1e-3  # of the canary's gradient; float32 sums are a hundred times 
 def score_releases(released: Floats, score: CanaryScore) -> Floats:
     """Return the statistics of m canaries, (m, 3) in the order of `STATISTICS`.
 
-    Args:
-        released: noisy sums in the canaries' directions, (T, m), in units of the noise's factor.
-        score: of one coordinate (M = 1).
-
-    Raises:
-        InvalidValue: sums that are no finite numbers.
+    ``released`` are noisy sums in the canaries' directions, (T, m), in units of the noise's factor, else
+    `InvalidValue`; ``score`` is of one coordinate (M = 1).
     """
     released = finite_scores("released", released)
     likelihood = score.of_steps(score.of_coordinates(released[..., None])).sum(axis=0)
@@ -51,14 +47,10 @@ def score_releases(released: Floats, score: CanaryScore) -> Floats:
 def participations(released: Floats, coefficients: Sequence[float], groups: Integers) -> Floats:
     """Return what banded releases show of each participation of each canary, (participations, m).
 
-    C times the released sums has independent noise and a canary's (c_0, ..., c_(b-1)) in the b rows of a participation;
-    the sum of these rows weighted by c has the law of one row where the noise is Gaussian, and the canary's gradient.
-    Participations that the run's end cuts short are left out; what is left shows less, so that a bound holds.
-
-    Args:
-        released: noisy sums in the canaries' directions, (T, m), in units of the noise's factor.
-        coefficients: c, shape (b,).
-        groups: the group of each canary, shape (m,).
+    C times the released sums (T, m) has independent noise and a canary's ``coefficients`` (c_0, ..., c_(b-1)) in the b
+    rows of a participation; the sum of these rows weighted by c has the law of one row where the noise is Gaussian, and
+    the canary's gradient. Participations that the run's end cuts short are left out; what is left shows less, so that a
+    bound holds. ``groups`` (m,) is the group of each canary.
     """
     bands, count = len(coefficients), (len(released) - len(coefficients) + 1) // len(coefficients)
     rows = np.stack([np.convolve(column, coefficients)[: len(released)] for column in released.T], axis=1)

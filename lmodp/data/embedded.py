@@ -60,11 +60,8 @@ def load_movie_reviews(cache_root: Path) -> Examples:
 
 def read_rated_sentences(path: Path) -> list[tuple[float, str]]:
     """Return mean rating and text of every line of a file of this source; raise `DamagedFile` for another line."""
-    return [_parse(line, number, path) for number, line in enumerate(_lines(path), start=1)]
-
-
-def _lines(path: Path) -> list[str]:
-    return [line for line in path.read_bytes().decode("utf-8").split("\r\n") if line]
+    lines = filter(None, path.read_bytes().decode("utf-8").split("\r\n"))
+    return [_parse(line, number, path) for number, line in enumerate(lines, start=1)]
 
 
 def _parse(line: str, number: int, path: Path) -> tuple[float, str]:

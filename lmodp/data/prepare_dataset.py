@@ -14,7 +14,7 @@ from lmodp.data.cards import DatasetCard, card_of
 from lmodp.data.source_settings import SourceSettings
 from lmodp.data.sources import load_examples
 from lmodp.data.table_to_text import group_references
-from lmodp.data.tables import Examples, save_splits
+from lmodp.data.tables import Examples
 from lmodp.errors import DamagedFile
 
 
@@ -90,7 +90,7 @@ def _record_facts(rows: Any) -> dict[str, float]:
 def _write(splits: DatasetDict, folder: Path) -> None:
     scratch = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)
-    save_splits(splits, scratch)
+    splits.flatten_indices().save_to_disk(str(scratch))  # complete once dataset_dict.json exists
     shutil.rmtree(folder, ignore_errors=True)
     scratch.replace(folder)
 

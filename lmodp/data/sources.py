@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lmodp.data.cards import DATASETS, LAYOUTS, DatasetCard
 from lmodp.data.embedded import load_made_up, load_movie_reviews, load_venues
@@ -24,25 +24,12 @@ EMBEDDED: dict[str, Callable[[Path], Examples]] = {
 }
 
 
-@dataclass(frozen=True)
-class Form:
-    """The names that each column may have; ``second`` is None for single sentences."""
-
-    first: tuple[str, ...]
-    second: tuple[str, ...] | None
-    label: tuple[str, ...]
-
-    @property
-    def columns(self) -> list[tuple[str, ...]]:
-        """The columns to read, the label last."""
-        return [names for names in (self.first, self.second, self.label) if names is not None]
-
-
-FORMS: Mapping[str, Form] = {
-    "sst2": Form(("sentence",), None, ("label",)),
-    "mnli": Form(("sentence1", "premise"), ("sentence2", "hypothesis"), ("gold_label", "label")),
-    "qnli": Form(("question",), ("sentence",), ("label",)),
-    "qqp": Form(("question1",), ("question2",), ("is_duplicate", "label")),
+# The names that each column of a GLUE set may have, the publisher's or a hub's: one or two sentences, then the label.
+FORMS: Mapping[str, Sequence[tuple[str, ...]]] = {
+    "sst2": (("sentence",), ("label",)),
+    "mnli": (("sentence1", "premise"), ("sentence2", "hypothesis"), ("gold_label", "label")),
+    "qnli": (("question",), ("sentence",), ("label",)),
+    "qqp": (("question1",), ("question2",), ("is_duplicate", "label")),
 }
 
 
@@ -111,16 +98,12 @@ def read_classification(card: DatasetCard, files: Mapping[str, Path]) -> Example
 
 
 def _read_split(card: DatasetCard, path: Path) -> Examples:
-    form = FORMS[card.name]
-    table = read_table(path, form.columns)
-    columns = {"sentence": _sentences(table, 0, form.first)}
-    if form.second is not None:
-        columns["sentence2"] = _sentences(table, 1, form.second)
+    *texts, _ = FORMS[card.name]
+    table = read_table(path, FORMS[card.name])
+    columns: dict[str, list[Any]] = {}
+    for number, (name, known) in enumerate(zip(("sentence", "sentence2"), texts, strict=False)):
+        columns[name] = [text.strip() for text in table.texts(number, " or ".join(known))]
     return Examples({**columns, "label": _labels(card, table)}, {}, refused=table.refused)
-
-
-def _sentences(table: Table, column: int, names: tuple[str, ...]) -> list[str]:
-    return [text.strip() for text in table.texts(column, " or ".join(names))]
 
 
 def _labels(card: DatasetCard, table: Table) -> list[int]:

@@ -75,11 +75,6 @@ def join_splits(parts: Mapping[str, Examples]) -> Examples:
     return Examples(columns, splits, refused, {split: sum(part.refused.values()) for split, part in parts.items()})
 
 
-def save_splits(splits: DatasetDict, folder: Path) -> None:
-    """Write the splits; the folder is complete once ``dataset_dict.json`` exists."""
-    splits.flatten_indices().save_to_disk(str(folder))
-
-
 def load_splits(folder: Path) -> DatasetDict:
     """Return the splits that `prepare_dataset` wrote; raise `MissingFile` if the folder is not complete."""
     if not (folder / "dataset_dict.json").is_file():

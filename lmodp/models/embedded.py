@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,12 +153,9 @@ def _pretrained(card: ModelCard, cache_root: Path) -> Made:
     return model, tokenizer, {"pretraining": facts}
 
 
-def _minilm(load: Callable[[Path], PreTrainedModel]) -> Callable[[ModelCard, Path], Made]:
-    def make(card: ModelCard, cache_root: Path) -> Made:
-        weights = _package(card, cache_root)
-        return load(weights), AutoTokenizer.from_pretrained(weights, local_files_only=True), {}
-
-    return make
+def _minilm(load: Callable[[Path], PreTrainedModel], card: ModelCard, cache_root: Path) -> Made:
+    weights = _package(card, cache_root)
+    return load(weights), AutoTokenizer.from_pretrained(weights, local_files_only=True), {}
 
 
 def _package(card: ModelCard, cache_root: Path) -> Path:
@@ -169,7 +167,7 @@ def _package(card: ModelCard, cache_root: Path) -> Path:
 RECIPES: dict[str, Callable[[ModelCard, Path], Made]] = {
     "random": lambda card, cache_root: (load_tiny(card), tiny_tokenizer(), {}),
     "pretrained": _pretrained,
-    "minilm_as_bert": _minilm(load_minilm_bert),
-    "minilm_as_roberta": _minilm(load_minilm_roberta),
+    "minilm_as_bert": partial(_minilm, load_minilm_bert),
+    "minilm_as_roberta": partial(_minilm, load_minilm_roberta),
     "dequantised": lambda card, cache_root: (*load_smollm2(_package(card, cache_root)), {}),
 }

@@ -30,13 +30,10 @@ def classification_loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor
 
 
 def causal_lm_loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-    """Return the mean next-token cross entropy (B,) over each example's own targets.
+    """Return the mean next-token cross entropy (B,) over each example's own targets; without any, 0.
 
-    Args:
-        batch: ``input_ids`` and ``labels`` (B, T), ``labels`` -100 where a token is not a target, optionally
-            ``attention_mask``. The labels are shifted, not the logits, so that no copy of the (B, T, V) logits is made.
-
-    Edge cases: an example without targets has loss 0 and a zero gradient.
+    ``labels`` (B, T) are -100 where a token is not a target. They are shifted, not the logits, so that no copy of the
+    (B, T, V) logits is made.
     """
     inputs = {name: value for name, value in batch.items() if name != "labels"}
     targets = nn.functional.pad(batch["labels"][:, 1:], (0, 1), value=IGNORED)

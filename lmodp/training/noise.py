@@ -4,12 +4,11 @@ Of 64 random bits R, the low 52 make U = (k + 1) / 2^52, uniform on (0, 1]; E = 
 exponential; |X| = x(E) by the law's `SamplerTable`; the top bit of R is the sign.
 
 Accuracy: the table is within 2^-26 of the exact inverse, straight pieces within `LINE_ERROR` of the table; E is rounded
-once to float32, and the arithmetic adds a few float32 roundings. Together, a draw lies within a relative
-(`ROUNDINGS` + kappa) * 2^-24 of the exact inverse at its U; where the density has a kink at 0, a draw below the median
-lies within so much of the median. Here kappa = E x'(E) / x(E) is the effect of rounding E: 1 for a Laplace, below 2 for
-all published laws except one, 12 at the end of that one's polynomial tail. The tail is complete down to
-P(|X| > x) = 2^-52, where E = 36.04. (A float32 uniform would end at 2^-24, which a model of 10^8 parameters exceeds six
-times per step.)
+once to float32, and the arithmetic adds a few float32 roundings. Together, a draw lies within a relative (`ROUNDINGS` +
+kappa) * 2^-24 of the exact inverse at its U; where the density has a kink at 0, a draw below the median lies within so
+much of the median. Here kappa = E x'(E) / x(E) is the effect of rounding E: 1 for a Laplace, below 2 for all published
+laws except one, 12 at the end of that one's polynomial tail. The tail is complete down to P(|X| > x) = 2^-52, where E =
+36.04. (A float32 uniform would end at 2^-24, which a model of 10^8 parameters exceeds six times per step.)
 """
 
 from __future__ import annotations

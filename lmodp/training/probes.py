@@ -131,12 +131,8 @@ def draw_scores(
 ) -> np.ndarray:
     """Return the scores (trials,) of transcripts, each of ``steps`` Poisson-sampled noisy sums.
 
-    Args:
-        shift: what the canary adds to each coordinate in a step that draws it.
-        coordinates, sampling_rate, steps: M, q and T.
-        key: of the random streams, see `lmodp.training.randomness.stream_key`.
-        of_coordinates: maps a step's released values (n, M), float32, to scores (n,).
-        of_steps: maps a step's scores (n,) to what is added up over the steps.
+    In a step that draws the canary, it adds ``shift`` to each of M coordinates. ``of_coordinates`` maps a step's
+    released values (n, M), float32, to scores (n,), and ``of_steps`` these to what is added up over the steps.
     """
     found = np.zeros(trials)
     size = max(1, _BLOCK // (coordinates * steps))

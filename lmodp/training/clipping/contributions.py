@@ -91,19 +91,13 @@ def dense_rows(part: Rows) -> Tensor:
 
 
 def live_positions(inputs: Tensor | None, grad: Tensor) -> tuple[Tensor | None, Tensor]:
-    """Return a layer's input and output gradient without the positions that no loss depends on.
+    """Return a layer's input (B, T, ...), if any, and output gradient (B, T, p) without positions of no loss.
 
     A classifier reads one position, so above its last attention layer every other position has an output gradient of
     exactly zero; so has padding. Such positions add nothing to a per-example gradient and cost as much as the rest. If
     at most half of the positions lie between the first and the last with a gradient of any example, copies of that
-    range are returned, so that the whole tensors can be released. Otherwise the tensors are returned as they are.
-
-    Args:
-        inputs: (B, T, ...) or None.
-        grad: (B, T, p).
-
-    Returns:
-        (B, n, ...) and (B, n, p), 1 <= n <= T.
+    range (n >= 1) are returned, so that the whole tensors can be released. Otherwise the tensors are returned as they
+    are.
     """
     # On a GPU every layer would have to wait for the device.
     if grad.shape[1] == 1 or grad.device.type != "cpu":

@@ -51,7 +51,7 @@ class ClippedBatch:
 
 
 def clip_factors(norms: Tensor, *, clip_norm: float, clipping: str) -> Tensor:
-    """Return the factor of each example's gradient.
+    """Return the factor of each example's gradient from L2 norms (B,) before clipping, C being ``clip_norm`` > 0.
 
     flat: min(1, C / norm). automatic: C / (norm + 0.01). none: 1.
 
@@ -65,11 +65,6 @@ def clip_factors(norms: Tensor, *, clip_norm: float, clipping: str) -> Tensor:
         norm inf or nan        0, the example contributes nothing
         clip_norm inf, none    1 (not private)
         =====================  ==================================================
-
-    Args:
-        norms: (B,), L2 norms before clipping.
-        clip_norm: C > 0.
-        clipping: "flat", "automatic" or "none".
 
     References:
         Abadi et al. (2016); Bu et al. (2022), arXiv:2206.07136, equation 3.
@@ -103,12 +98,7 @@ class GradientSums:
                 parameter.grad = torch.zeros_like(parameter)
 
     def losses(self, loss: Loss, batch: Mapping[str, Tensor], batch_size: int) -> Tensor:
-        """Return one loss per example, (B,).
-
-        Raises:
-            InvalidValue: the loss function returned something else, or a token, label or
-                position is out of the model's range.
-        """
+        """Return one loss per example, (B,); raise `InvalidValue` if the loss function returned something else."""
         with explained(self.model, batch):
             losses = loss(self.model, batch)
         if losses.dim() == 0 and batch_size == 1:  # a model may drop the first dimension of a single example
@@ -219,13 +209,7 @@ class ClippingEngine(GradientSums):
     def check(
         self, loss: Loss, batch_of: Callable[[Sequence[int]], Mapping[str, Tensor]], indices: Sequence[int]
     ) -> bool:
-        """Let the guard look at some examples, unless it has seen enough; return whether it has.
-
-        ``batch_of`` returns the batch of examples, see `guard.look`.
-
-        Raises:
-            Unsupported: an example's gradient is not its own; what to do is named.
-        """
+        """Let the guard look at some examples, unless it has seen enough; return whether it has. See `guard.look`."""
         if not self._has_seen(len(indices)) and self.parameters and look(self, loss, batch_of, indices):
             self._seen[self.model.training] = min(len(indices), ENOUGH)
         return self._has_seen(len(indices))

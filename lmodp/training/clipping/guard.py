@@ -54,14 +54,12 @@ def look(
 ) -> bool:
     """Compare the engine's gradients of some examples with plain backward passes over each of them alone.
 
-    Args:
-        engine: its sums are left as they are.
-        batch_of: returns the batch of these examples in this order, repeats allowed.
-        indices: at least one, of which `MOST` are looked at.
+    ``batch_of`` returns the batch of these examples in this order, repeats allowed; at most `MOST` are looked at. The
+    engine's sums are left as they are.
 
     Returns:
-        Whether anything was compared: an example without a gradient, or whose gradient is not
-        finite, adds nothing to a sum and shows nothing.
+        Whether anything was compared: an example without a gradient, or whose gradient is not finite, adds nothing to a
+        sum and shows nothing.
 
     Raises:
         Unsupported: a share differs, or the model cannot be taken through the engine.
@@ -95,8 +93,7 @@ def look_at_losses(
 ) -> None:
     """Compare the losses of some examples together with those of each beside itself alone, dropout off.
 
-    Args:
-        losses: from a batch and its size to one loss per example; no gradients are asked for.
+    ``losses`` maps a batch and its size to one loss per example, without gradients.
 
     Raises:
         Unsupported: a loss depends on the other examples of the batch.

@@ -28,15 +28,11 @@ ROUNDING = 1.0  # units of rounding allowed for in a Gram form, see `squared_nor
 
 
 def joint_squared_norms(parts: Collection[Sequence[Contribution]], vectors: VectorBank) -> Tensor | None:
-    """Return the squared norm of each example's gradient with respect to all trained parameters together.
+    """Return the squared norm (B,) of each example's gradient with respect to all trained parameters together, or None.
 
-    Args:
-        parts: the contributions to each parameter, without those in ``vectors``.
-        vectors: the gradients of the one-dimensional parameters.
-
-    Returns:
-        (B,), or None if no trained layer took part. The order of the additions decides
-        the last bits of a run: parameters used once, vectors, parameters used several times.
+    ``parts`` are the contributions to each parameter, without those in ``vectors``; without any, no trained layer took
+    part. The order of the additions decides the last bits of a run: parameters used once, vectors, parameters used
+    several times.
     """
     grams, of_vectors = GramCache(), vectors.squared_norms()
     terms = [squared_norm(uses, grams) for uses in parts if len(uses) == 1]

@@ -181,12 +181,7 @@ def _per_example(tensor: Tensor, batch_size: int, layer: TappedLayer) -> Tensor:
 
 
 def tapped_layers(model: nn.Module) -> list[TappedLayer]:
-    """Return the layers to tap, or name every trained layer without a rule.
-
-    Raises:
-        Unsupported: a trained parameter belongs to no layer with a rule, or to one that its rule refuses; every such
-            layer is named with its class and what to do.
-    """
+    """Return the layers to tap, or name every trained layer without a rule in an `Unsupported`, with what to do."""
     layers: list[TappedLayer] = []
     faults: list[str] = []
     covered: set[nn.Parameter] = set()

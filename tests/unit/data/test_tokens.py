@@ -7,7 +7,6 @@ from datasets import Dataset, DatasetDict
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BloomConfig, GPT2Config, PreTrainedTokenizerFast, RobertaConfig, XLMRobertaConfig
 
-from lmodp.data.tables import save_splits
 from lmodp.data.tokenize_dataset import position_limit, tokenize_dataset
 from lmodp.data.tokens import NO_TARGET, load_tokenizer, load_tokens, prompt_tokens
 from lmodp.errors import DamagedFile, InvalidValue, MissingFile
@@ -25,7 +24,7 @@ def word_tokenizer(**special):
 def prepared(folder, tokenizer, config, **columns):
     tokenizer.save_pretrained(folder / "model")
     config.save_pretrained(folder / "model")
-    save_splits(DatasetDict({"train": Dataset.from_dict(columns)}), folder / "data")
+    DatasetDict({"train": Dataset.from_dict(columns)}).save_to_disk(str(folder / "data"))
     return {"dataset_folder": folder / "data", "model_folder": folder / "model", "folder": folder / "tokens"}
 
 

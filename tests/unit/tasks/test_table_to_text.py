@@ -7,7 +7,6 @@ import torch
 from datasets import Dataset, DatasetDict
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from lmodp.data.tables import save_splits
 from lmodp.data.tokenize_dataset import tokenize_dataset
 from lmodp.data.tokens import NO_TARGET
 from lmodp.models.folders import write_model
@@ -39,7 +38,7 @@ def prepared(tmp_path_factory):
         "train": Dataset.from_dict(rows),
         "test": Dataset.from_dict({key: values * 2 for key, values in rows.items()}),
     }
-    save_splits(DatasetDict(splits), folder / "d")
+    DatasetDict(splits).save_to_disk(str(folder / "d"))
     tokenizer = train_tokenizer(RECORDS + TEXTS, PretrainingSettings(vocabulary=330))
     torch.manual_seed(0)
     config = {"vocab_size": len(tokenizer), "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
