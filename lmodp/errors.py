@@ -21,12 +21,7 @@ MOST_FAULTS = 20  # of a configuration that are shown
 
 
 class LmodpError(Exception):
-    """Base class of all errors that carry a message for the user.
-
-    ``passing`` says whether the cause lies outside what was asked for, so that it may be gone at the next start.
-    """
-
-    passing = False
+    """Base class of all errors that carry a message for the user."""
 
 
 class InvalidValue(LmodpError, ValueError):
@@ -36,31 +31,21 @@ class InvalidValue(LmodpError, ValueError):
 class MissingFile(LmodpError, FileNotFoundError):
     """A file that a stage needs does not exist."""
 
-    passing = True
-
 
 class DamagedFile(LmodpError, ValueError):
     """A file exists, but does not match its checksum or format."""
-
-    passing = True
 
 
 class MissingPackage(LmodpError, ImportError):
     """An optional package is not installed."""
 
-    passing = True
-
 
 class MissingDevice(LmodpError):
     """The machine has not what was asked for: a GPU, a node that is large enough."""
 
-    passing = True
-
 
 class RankLost(LmodpError):
     """One of several processes of a run has ended, and the others with it."""
-
-    passing = True
 
 
 class Unsupported(LmodpError):
@@ -176,8 +161,8 @@ def describe_error(error: BaseException) -> str:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the cause of an error may go away without another spec: files, memory, disk, a package."""
-    return getattr(error, "passing", isinstance(error, (OSError, MemoryError, ImportError)))
+    """Whether the cause of an error may go away without another spec: files, memory, disk, a package, a machine."""
+    return isinstance(error, (OSError, MemoryError, ImportError, DamagedFile, MissingDevice, RankLost))
 
 
 _DISK = {

@@ -1,15 +1,7 @@
 """Records: small JSON files that say what was found, and what made it.
 
-Every record is an object with at least the fields of `REQUIRED`:
-
-- ``schema_version``: changes when the meaning of a field changes;
-- ``stage``: which stage wrote it;
-- ``sha256``: hash of the record's own content (`content_hash`), so that a changed digit is noticed;
-- ``created_by``: code fingerprint, suite and package versions; the one field outside the hash;
-- ``inputs``: hash of the content of every record it was computed from, SHA-256 of every other file;
-- ``status``: ``done``, ``skipped``, ``failed`` or ``diverged``, and ``reason``.
-
-All fields are declared in `lmodp.records.fields`, and checked when a record is written and when it is read.
+All fields are declared in `lmodp.records.fields`, and checked when a record is written and when it is read. A record
+has at least those of `REQUIRED`. By its hash (`content_hash`) of all but who made it, a changed digit is noticed.
 
 The repetitions of a cell are lines of one ``.jsonl`` file. Its first line is the stage's own record; this record
 lists the runs, each with the hash of its line, so that a missing or changed line is found.

@@ -21,12 +21,10 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
     curves = pd.read_parquet(sources["curves"][0])
     beside = {cell["cell"] for cell in results["cells"] if cell["setting"] is not None}
     curves = curves[~curves.cell.isin(beside)]
-    targets = {name: _targets(results, name, curves) for name in results["experiments"]}
-    rows = [
-        (name, found[first : first + COLUMNS])
-        for name, found in targets.items()
-        for first in range(0, len(found), COLUMNS)
-    ]
+    rows = []
+    for name in results["experiments"]:
+        found = _targets(results, name, curves)
+        rows += [(name, found[first : first + COLUMNS]) for first in range(0, len(found), COLUMNS)]
     columns, lines = max((len(row) for _, row in rows), default=1), max(len(rows), 1)
     figure, axes = plt.subplots(lines, columns, figsize=(WIDTH, 2.5 * lines + 0.6), squeeze=False, sharey="row")
     before = None

@@ -107,11 +107,8 @@ def _find_cell(row: Mapping[str, str], results: Mapping[str, Any]) -> tuple[Mapp
     An adapter method trains its own part.
     """
     wanted = (row["dataset"], row["model"], "full")
-    same = [
-        name
-        for name, facts in results["experiments"].items()
-        if (facts["dataset_name"], facts["model_name"], facts["trainable"]) == wanted
-    ]
+    parts = ("dataset_name", "model_name", "trainable")
+    same = [name for name, facts in results["experiments"].items() if tuple(map(facts.get, parts)) == wanted]
     if not same:
         return None, f"this grid has no run that trains all parameters of {row['model']} on {row['dataset']}"
     cells = [cell for cell in results["cells"] if cell["experiment"] in same and cell["method"] == row["method"]]

@@ -38,12 +38,8 @@ def sections(results: Mapping[str, Any], experiment: str) -> list[Section]:
     for calibration, (question, _) in QUESTIONS.items():
         for (delta, epsilon), cells in against.targets(results, experiment, calibration).items():
             found.append(Section(calibration, f"{question}: ε = {epsilon:g}, δ = {delta:g}", cells))
-        own = [
-            cell
-            for cell in results["cells"]
-            if (cell["experiment"], cell["calibration"]) == (experiment, calibration) and cell["setting"] is not None
-        ]
-        if own:
+        asked = [cell for cell in results["cells"] if cell["setting"] is not None and cell["experiment"] == experiment]
+        if own := [cell for cell in asked if cell["calibration"] == calibration]:
             found.append(Section(calibration, "Points that a method's authors published, each at its own claim", own))
     return found
 
@@ -65,11 +61,10 @@ def _page(results: Mapping[str, Any], name: str, best: set[str]) -> Page:
 
 def _pooled(results: Mapping[str, Any], name: str) -> list[str]:
     """The pooled contrast of each question, with its verdict."""
-    found = []
+    found, pair = [], f"{title_of(results, 'asked')} minus {title_of(results, 'standard')}"
     for calibration in QUESTIONS:
         item = against.contrast_of(results, name, calibration)
         if item is not None and item["difference"] is not None:
-            pair = f"{title_of(results, 'asked')} minus {title_of(results, 'standard')}"
             verdict = "" if item["lower"] is None else f": {score_verdict(item)}"
             found.append(
                 f"{pair} at equal {calibration} ε, mean over ε = {against.epsilons(item['epsilons'])}: "

@@ -12,33 +12,16 @@ from lmodp.records.record import write_bytes
 
 # What Markdown or a page that shows it would take for markup; an underscore inside a word is none.
 _MARKDOWN = re.compile(r"[\\`*|<$~]|(?<=\])\(|&(?=#?\w+;)|(?<!\w)_|_(?!\w)")
+_TEX_MATHS = {
+    **{"ε": "varepsilon", "δ": "delta", "σ": "sigma", "μ": "mu", "ρ": "rho"},
+    **{"±": "pm", "∞": "infty", "≤": "le", "≥": "ge", "√": "surd", "×": "times"},
+}
+_TEX_TEXT = {"\\": "backslash", "~": "asciitilde", "^": "asciicircum", "<": "less", ">": "greater", "|": "bar"}
 _TEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "ε": r"$\varepsilon$",
-    "δ": r"$\delta$",
-    "σ": r"$\sigma$",
-    "μ": r"$\mu$",
-    "ρ": r"$\rho$",
-    "±": r"$\pm$",
-    "∞": r"$\infty$",
-    "–": "--",
-    "−": "$-$",
-    "≤": r"$\le$",
-    "≥": r"$\ge$",
-    "√": r"$\surd$",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "×": r"$\times$",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    **{sign: f"$\\{name}$" for sign, name in _TEX_MATHS.items()},
+    **{sign: f"\\text{name}{{}}" for sign, name in _TEX_TEXT.items()},
+    **{"–": "--", "−": "$-$"},
 }
 
 
