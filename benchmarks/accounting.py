@@ -8,8 +8,6 @@ same. First `lmodp account` in a fresh process; then, in one process, a noise th
 audit. The unit is a fresh process that imports numpy, scipy and dp_accounting, which every certificate needs.
 """
 
-from __future__ import annotations
-
 import argparse
 import resource
 import statistics

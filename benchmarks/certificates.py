@@ -6,8 +6,6 @@ Width is upper over lower end, less 1. Beside it stands the accounting library o
 sigma_effective: Renyi orders and privacy losses. Seconds are processor time of the full answer for a new noise.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import time

@@ -15,8 +15,6 @@ after loading the model and one forward pass of one example. The non-private pea
 the same way; the table gives the median of three such pairs.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import json

@@ -4,8 +4,6 @@
 AdamW. Peers that do not run on a model raise; the table shows their reason.
 """
 
-from __future__ import annotations
-
 from torch import nn
 
 from lmodp.mechanisms import PUBLISHED

@@ -4,8 +4,6 @@ Small sizes run on a CPU in seconds; true sizes are those of RoBERTa-large, BERT
 Llama-2-7B and need a GPU. Speed and memory do not depend on the values of the weights.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

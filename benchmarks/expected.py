@@ -7,8 +7,6 @@ first one's table becomes results/published-GRID, with which `lmodp diff` compar
 highest mean of each score.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -7,8 +7,6 @@ random sentences of its lengths. What no time is left for is named. The table go
 device's name; on a CPU (`--device cpu --size small`) the script is only tried, and nothing is written.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import statistics

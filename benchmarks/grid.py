@@ -7,8 +7,6 @@ table goes to benchmarks/results/grid-NAME.md. Processor seconds hardly depend o
 does. The peak is that of all processes of the run together, looked at twice a second.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -7,8 +7,6 @@ the stages' own code. Seconds are of the processor; memory is the largest reside
 benchmarks/results/scale.md.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

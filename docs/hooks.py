@@ -4,8 +4,6 @@ MkDocs calls the functions ``on_...``. Pages that lie elsewhere in the repositor
 folders) come in under the names of `PAGES`. Links between files then lead to the page on the site.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import dataclasses
