@@ -31,16 +31,9 @@ def run(args: argparse.Namespace) -> int:
     require(args.epsilon > 0, "epsilon", args.epsilon, "must be above 0")
     from lmodp.accounting import scale_to_target
 
-    noise = scale_to_target(
-        load_law(args, args.shape) if args.family == SHAPED else args.family,
-        accountant=args.accountant,
-        epsilon=args.epsilon,
-        relative_sensitivity=args.relative_sensitivity,
-        dimension=args.dimension,
-        scope=args.scope,
-        full=args.full,
-        **run,
-    )
+    names = ("accountant", "epsilon", "relative_sensitivity", "dimension", "scope", "full")
+    law = load_law(args, args.shape) if args.family == SHAPED else args.family
+    noise = scale_to_target(law, **{name: getattr(args, name) for name in names}, **run)
     text = json.dumps(noise.to_dict(), indent=2, allow_nan=False)
     if args.output is None:
         print(text)

@@ -20,21 +20,11 @@ def contradictions(config: Config) -> list[Fault]:
     """Return all broken rules of a configuration whose single values are sound."""
     if faults := _uneven_calibrations(config):
         return faults  # what follows needs a value for each calibration
-    faults = [
-        *_too_many(config),
-        *_unusable_places(config),
-        *own.contradictions(config),
-        *_unknown_names(config),
-        *_impossible_rates(config),
-    ]
-    if faults:
+    rules = (_too_many, _unusable_places, own.contradictions, _unknown_names, _impossible_rates)
+    if faults := [fault for rule in rules for fault in rule(config)]:
         return faults  # the user's own data are read only if all else is sound
-    return [
-        *_impossible_batches(config),
-        *_impossible_tasks(config),
-        *_impossible_tuning(config),
-        *_unknown_points(config),
-    ]
+    of_data = (_impossible_batches, _impossible_tasks, _impossible_tuning, _unknown_points)
+    return [fault for rule in of_data for fault in rule(config)]
 
 
 def _uneven_calibrations(config: Config) -> list[Fault]:
