@@ -145,15 +145,17 @@ class _Grid:
         last = math.ceil(math.log1p(self.rate * math.expm1(_TAIL * math.sqrt(x))) / self.width)
         places = np.arange(self.places[0], min(last, self.places[-1]) + 1)
         r = self.ratio(places)
-        call = np.exp(_log_stick(r, x)) + np.maximum(1 - r, 0)
-        mass = np.diff(np.concatenate([[-1.0], np.diff(call) / np.diff(r), [0.0]]))
+        stick = np.exp(_log_stick(r, x))
+        slope = np.diff(stick) / np.diff(r)  # below r = 1 of E(r - g)_+, whose slope is higher by 1: no digit is lost
+        mass = np.diff(np.concatenate([[0.0], slope, [0.0]]))
+        mass[-self.places[0]] += 1
         n, margin = len(self.states), self.margin
         if not self.removal:  # f falls beyond the last place
             weighted = mass * np.exp(places * self.width)
             found = np.convolve(extended[margin - places[-1] : margin + n - places[0]], weighted, "valid")
         else:
             found = np.correlate(extended[margin + places[0] : margin + n + places[-1]], mass, "valid")
-            found = found + self.z * self.rate * call[-1]
+            found = found + self.z * self.rate * stick[-1]
         return np.asarray(found * (1 + _ROUNDED))
 
     def first(self, x: float) -> Floats:

@@ -2,6 +2,7 @@
 
 from unittest import mock
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -153,3 +154,29 @@ def test_what_the_recursion_does_not_cover_is_refused():
         recursion.recursion_upper(NOISE, sampling_rate=1e-6, steps=3, delta=1e-6, ceiling=1.0)
     with pytest.raises(Unsupported, match="largest score"):
         recursion.recursion_upper(Laplace(scale=1e3), sampling_rate=0.5, steps=3, delta=1e-6, ceiling=1e-2)
+
+
+@pytest.mark.parametrize("removal", [True, False])
+def test_a_mean_of_chords_keeps_its_digits_far_below_the_kink(removal):
+    """Differences of E(g - t)_+ near t = 0 lose the digits of what lies beyond four deviations."""
+    grid, x = recursion._grid(NOISE, 0.3, 3, 2.0, 1, 1e-6, removal), 0.05
+    with np.errstate(divide="ignore"):
+        known = grid.extended(grid.first(x))
+        found = grid.gaussian_mean(known, x)
+    places = np.arange(grid.places[0], 2 * grid.places[-1])
+    f = grid.function(np.append(known, np.full(grid.places[-1], known[-1])), places)
+    r, cdf = [mp.mpf(float(value)) for value in grid.ratio(places)], mp.ncdf
+
+    def put(t):
+        root = mp.sqrt(x)
+        ends = (mp.log(t) / root + root / 2, mp.log(t) / root - root / 2)
+        return t * cdf(ends[0]) - cdf(ends[1]) if t else mp.mpf(0)
+
+    with mp.workdps(60):
+        puts = [put(t) for t in r]
+        slopes = [mp.mpf(0), *((b - a) / (t - s) for a, b, s, t in zip(puts, puts[1:], r, r[1:], strict=False))]
+        mass = [b - a for a, b in zip(slopes, slopes[1:], strict=False)]
+    for state in (-48, -40, -10, 5):
+        row = int(np.searchsorted(grid.states, state))
+        exact = float(sum(m * float(value) for m, value in zip(mass, f[row], strict=False)))
+        assert exact <= found[row] <= exact * (1 + 1e-7), state
