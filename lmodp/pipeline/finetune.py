@@ -6,6 +6,7 @@ counted, noise is calibrated and certified, the run is compared with its certifi
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -302,8 +303,8 @@ def _sized(config: Config, batch: float | None, epochs: float | None, max_length
 
 def _argument(name: str) -> str:
     """The argument that a key of the configuration comes from."""
-    parts = [part for part in name.split(".") if not part.isdigit() and part not in ("experiments", "datasets", RUN)]
-    return ARGUMENTS.get(parts[-1], parts[-1])
+    last = re.sub(r" #\d+", "", name).rpartition(".")[2]
+    return ARGUMENTS.get(last, last)
 
 
 def _run(config: Config) -> FineTuned:
