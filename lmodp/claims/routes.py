@@ -20,7 +20,8 @@ from lmodp.errors import Unsupported
 from lmodp.mechanisms import Gaussian, Noise
 
 LIBRARY = "dp-accounting, privacy loss distribution"
-_TRIALS, _MOST_DRAWS = 100_000, 100_000_000
+_TRIALS, _FEWEST_TRIALS, _MOST_DRAWS = 100_000, 100, 100_000_000
+_MOST_STEPS = 1_000_000  # of the library, which takes minutes or all memory for more
 _COORDINATES = 16
 _COARSE = 2e-3  # of groups: each loss of a mixture is a root, which takes a hundred times as long
 
@@ -107,6 +108,8 @@ def library_route(asked: Mechanism) -> Route:
     How many of a group are sampled is binomial, and this mixture of Gaussians dominates (Ganesh, arXiv 2401.10294).
     """
     delta, size = asked.run["delta"], asked.group_size
+    if sum(steps for *_, steps in _releases(asked, asked.weak)) > _MOST_STEPS:
+        return Route(name=LIBRARY, how="none: too many steps for it", lower=None, upper=None, proven=False)
     lower, upper = (
         _by_library(_releases(asked, noise), delta, upper=end, group=size, adjacency=asked.adjacency)
         for noise, end in ((asked.strong, False), (asked.weak, True))
@@ -225,8 +228,7 @@ def _by_library(
 
     settings: dict[str, Any] = {
         "pessimistic_estimate": upper,
-        "value_discretization_interval": max(1.0, group / min(std for std, *_ in releases) / 2) ** 2  # of large losses
-        * (_COARSE if group > 1 else _interval(sum(steps for *_, steps in releases), upper)),
+        "value_discretization_interval": _interval(releases, group, upper),
         "use_connect_dots": upper,
     }
     composed = []
@@ -241,9 +243,14 @@ def _by_library(
     return _finite(reduce(lambda one, other: one.compose(other), composed).get_epsilon_for_delta(delta))
 
 
-def _interval(steps: int, upper: bool) -> float:
-    """Width of the discretised losses: rounding down loses up to one width a step, connecting dots far less."""
-    return 1e-4 if upper else float(np.clip(0.05 / steps, 1e-5, 1e-4))
+def _interval(releases: list[tuple[float, float, int]], group: int, upper: bool) -> float:
+    """Width of the discretised losses: rounding down loses up to one width a step, connecting dots far less.
+
+    It is larger where a release has large losses, which would take too many widths.
+    """
+    steps, largest = sum(steps for *_, steps in releases), group / min(std for std, *_ in releases)
+    usual = _COARSE if group > 1 else 1e-4 if upper else float(np.clip(0.05 / steps, 1e-5, 1e-4))
+    return usual * max(1.0, largest / 2) ** 2
 
 
 def audit_route(asked: Mechanism) -> Route:
@@ -253,6 +260,8 @@ def audit_route(asked: Mechanism) -> Route:
     """
     steps, rate = asked.run["steps"], asked.run["sampling_rate"]
     trials = min(_TRIALS, _MOST_DRAWS // steps)
+    if trials < _FEWEST_TRIALS:
+        return Route(name="lmodp, audit", how="none: too many steps to draw", lower=None, upper=None, proven=False)
     coordinates = min(asked.dimension or _COORDINATES, _COORDINATES)
     score = CanaryScore(noise=asked.strong, relative_sensitivity=1.0, coordinates=coordinates, sampling_rate=rate)
     law, generator = StepLaw(score), np.random.Generator(np.random.Philox(0))

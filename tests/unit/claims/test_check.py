@@ -7,7 +7,7 @@ import pytest
 from lmodp.accounting.shuffling import shuffled_interval
 from lmodp.claims.check import check_claim
 from lmodp.claims.mechanism import mechanism_of
-from lmodp.claims.routes import Route, routes_of
+from lmodp.claims.routes import Route, audit_route, library_route, routes_of
 from lmodp.claims.schema import Claim, merged, readings_of
 from lmodp.claims.verdict import BROKEN, HOLDS, NOT_DP, OPEN, POISSON_ONLY, UNSUPPORTED, ends, judged
 from lmodp.mechanisms import Gaussian
@@ -115,6 +115,13 @@ def test_releases_of_another_kind_are_composed():
     low, high = ([item["readings"][0][end] for item in (alone, both)] for end in ("lower", "upper"))
     assert max(low) <= min(high) and high[1] < 1.15 * high[0] and low[1] > 0.7 * low[0]
     assert [item["proven"] for item in both["readings"][0]["routes"]] == [True, True, False]
+
+
+@pytest.mark.parametrize(("family", "second"), [("gaussian", library_route), ("laplace", audit_route)])
+def test_a_second_route_is_left_out_where_it_would_take_all_memory_or_hours(family, second):
+    values = merged(SOUND, {"run": {"steps": 10**9}, "noise": {"family": family}})
+    found = second(mechanism_of(Claim.model_validate(values)))
+    assert (found.lower, found.upper, found.proven) == (None, None, False) and "none: too many steps" in found.how
 
 
 def test_a_claim_on_shuffled_batches_holds_only_for_poisson_sampling():
