@@ -1,8 +1,8 @@
 """A second reading of a domination certificate, by sums of its own. Nothing is solved and nothing is searched.
 
-With the code that makes certificates it shares the noise only: density, score and survival function. The statements
-are proven in docs/verified_bounds.md, "A step is dominated by a Gaussian". To bound a hockey stick, the outcomes are
-cut into cells of known mass, and each mass is moved to the two ends of the range of its ratio, the mean kept.
+With the code that makes certificates it shares the noise only. docs/verified_bounds.md, "A step is dominated by a
+Gaussian", has the proofs. To bound a hockey stick, the outcomes are cut into cells of known mass, and each mass is
+moved to the two ends of the range of its ratio, the mean kept.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ def recheck(noise: RateMixture, certificate: Mapping[str, Any]) -> float:
 
     Args:
         noise: at sensitivity 1.
-        certificate: the arrays of a `lmodp.accounting.domination.budget.Domination` by name; ``flow_end``, the square
-            up to which coordinates are in any order; ``budgets``, the steps into which the budget 1 is divided; and
-            ``gamma``, the result.
+        certificate: `ARRAYS` (see `lmodp.accounting.domination.budget.Domination`); ``flow_end``, the square up to
+            which coordinates are in any order; ``budgets``, the parts of the budget 1; ``gamma``, the result.
 
     Raises:
         DamagedFile: the first inequality that does not hold.
@@ -153,11 +152,10 @@ def _gamma(c: Floats, squares: Floats, table: Floats, rates: Floats, rows: Any, 
     reached = (c[cell] + (time - starts[cell]) * rates[cell]) * (1 + 1e-11)
     for row in rows:
         spent = int(np.floor(squares[row] * budgets * (1 - 1e-12)))  # the smallest shift of the cell
-        places = np.arange(budgets + 1 - spent)
-        while places.size:
-            before = reached[places]
-            after = (before + table[row, np.searchsorted(c, before, side="right") - 1]) * (1 + 1e-12)
-            grown = places[after > reached[places + spent]]
-            reached[grown + spent] = after[after > reached[places + spent]]
-            places = grown[grown <= budgets - 2 * spent] + spent
+        _demand(spent > 0, "a square above flow_end must be at least one part of the budget")
+        for first in range(spent, budgets + 1, spent):  # each part follows from the one before
+            before = reached[first - spent : min(first, budgets + 1 - spent)]
+            after = before + table[row, np.searchsorted(c, before, side="right") - 1]
+            part = slice(first, first + len(before))
+            reached[part] = np.maximum(reached[part], after * (1 + 1e-12))
     return float(reached.max())
