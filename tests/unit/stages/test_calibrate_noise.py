@@ -63,6 +63,6 @@ def test_releases_that_are_those_of_the_noise_pass(shape, asked, returned, facto
 
 
 def test_a_calibration_that_ends_below_its_target_says_why():
-    held, reached = answered(BALL, [NUMBERS], NUMBERS), answered("laplace", [NUMBERS], NUMBERS)
+    held, reached = answered(BALL, [NUMBERS], NUMBERS), answered("gaussian", [NUMBERS], NUMBERS)
     assert "held to the epsilon that a Gaussian within the target's Renyi bound has exactly" in held["note"]
     assert reached["note"] == "mine" == answered(BALL, None, NUMBERS)["note"]
