@@ -47,7 +47,8 @@ def table(values: dict, folder: Path, cores: int) -> str:
     for name in ("packages", "downloads"):
         if (ROOT / ".cache" / name).is_dir():
             shutil.copytree(ROOT / ".cache" / name, folder / "cache" / name)
-    (folder / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    # In the order of the file: the first experiment's cells are audited.
+    (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     wall, processor, peak = measured(folder, cores)
     bundles = [json.loads(path.read_text()) for path in (folder / "cache/bundles" / values["grid"]).glob("*.json")]
     rows, starts = by_stage(bundles)

@@ -7,6 +7,7 @@ status is then 2.
 """
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -40,6 +41,7 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    gc.set_threshold(10_000)  # as in `lmodp.pipeline.run_bundle`
     speak_plainly()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -244,3 +244,11 @@ def test_the_site_is_built_without_a_warning_and_asks_no_network(tmp_path):
         assert [found for found in loaded if "//" in found] == [], page
         assert "```" not in re.sub(r"<code>.*?</code>", "", page.read_text(), flags=re.DOTALL), page
     assert "sigma_effective" in (tmp_path / "search/search_index.js").read_text()
+
+
+def test_the_readme_says_what_the_default_grid_was_measured_to_take():
+    """Half of its processor time, on two cores, to a third: what is printed there is rounded."""
+    measured = (ROOT / "benchmarks/results/grid-quick.md").read_text()
+    minutes = float(re.search(r"^([\d.]+) s of processor time", measured, re.MULTILINE)[1]) / 60 / 2
+    told = float(re.search(r"default grid \(about (\d+) minutes on 2 cores\)", (ROOT / "README.md").read_text())[1])
+    assert 0.75 * minutes < told < 4 / 3 * minutes

@@ -24,7 +24,7 @@ class Workflow:
 
     def write(self):
         self.configfile = self.folder / "config.yaml"
-        self.configfile.write_text(yaml.safe_dump(self.values))
+        self.configfile.write_text(yaml.safe_dump(self.values, sort_keys=False))
 
     def started(self, options, cores):
         command = [sys.executable, "-m", "snakemake", "--configfile", str(self.configfile), "--cores", cores, *options]
