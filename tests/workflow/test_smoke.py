@@ -224,8 +224,8 @@ def copy_of_code(tmp_path_factory):
         ),
         (
             "lmodp/training/settings.py",
-            "fused=True",
-            "fused=False",
+            '"fused": True',
+            '"fused": False',
             # A method that is another engine brings the engine's code with its file, so its calibration is asked again.
             {"finetune_model", "finetune_and_audit_model"},
             {"search_noise", "prepare_dataset", "prepare_model", "tokenize_dataset"},
