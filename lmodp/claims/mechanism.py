@@ -36,6 +36,7 @@ class Mechanism:
         dimension: coordinates that a step releases; None for many.
         sampler, adjacency, group_size: as in the claim.
         further: Gaussian releases of another kind: noise multiplier, sampling rate, steps.
+        fewest_steps: the steps of the lower end; less than those of ``run`` where epochs are no whole number of steps.
         epochs: where the claim gives them in place of steps. Shuffled batches are counted by them, not by steps.
     """
 
@@ -46,6 +47,7 @@ class Mechanism:
     sampler: str
     adjacency: str
     group_size: int
+    fewest_steps: int
     further: tuple[tuple[float, float, int], ...] = ()
     epochs: float | None = None
 
@@ -78,7 +80,8 @@ def mechanism_of(claim: Claim) -> Mechanism:
     rate = 1.0
     if sampler != "full_batch":
         rate = run.sampling_rate or run.batch_size / run.dataset_size  # type: ignore[operator]
-    steps = run.steps or math.ceil(run.epochs / rate - 1e-9)  # type: ignore[operator]
+    counted = run.steps or run.epochs / rate  # type: ignore[operator]
+    steps = math.ceil(counted - 1e-9)
     return Mechanism(
         weak=weak,
         strong=strong,
@@ -87,6 +90,7 @@ def mechanism_of(claim: Claim) -> Mechanism:
         sampler=sampler,
         adjacency=claim.claimed.adjacency,
         group_size=claim.claimed.group_size,
+        fewest_steps=max(math.floor(counted + 1e-9), 1),
         further=tuple((item.noise_multiplier, item.sampling_rate, item.steps) for item in claim.further),
         epochs=run.epochs,
     )

@@ -52,6 +52,12 @@ def routes_of(asked: Mechanism) -> list[Route]:
     Raises:
         Unsupported: no sound bound is known here for what is asked.
     """
+    if asked.fewest_steps < asked.run["steps"] and asked.sampler != "shuffled":
+        counts = asked.run["steps"], asked.fewest_steps
+        most, fewest = (
+            routes_of(replace(asked, run={**asked.run, "steps": steps}, fewest_steps=steps)) for steps in counts
+        )
+        return [replace(route, lower=other.lower) for route, other in zip(most, fewest, strict=True)]
     gaussian = isinstance(asked.weak, Gaussian)
     replaced, group = asked.adjacency == "replace_one", asked.group_size > 1
     if asked.further or group or asked.sampler == "shuffled" or (replaced and asked.sampler != "full_batch"):

@@ -149,7 +149,8 @@ class RunSpec(Section):
     )
     steps: Count | None = None
     epochs: Positive | None = Field(
-        None, description="in place of steps: E N / B steps, rounded up; E epochs of shuffled batches"
+        None,
+        description="in place of steps: E N / B steps, up for the upper end, down for the lower; E epochs of shuffled batches",
     )
 
     @model_validator(mode="after")

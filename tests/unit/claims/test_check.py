@@ -160,6 +160,15 @@ def test_of_shuffled_batches_exactly_the_epochs_that_are_given_are_composed(size
     assert ends(found) == pytest.approx((low.lower, high.upper), rel=1e-3) and f"{most} releases" in found[1].how
 
 
+def test_epochs_that_are_no_whole_number_of_steps_count_down_for_the_lower_end():
+    def interval(**run):
+        return ends(routes_of(mechanism_of(Claim.model_validate(merged(SOUND, {"run": run})))))
+
+    half = interval(steps=None, epochs=5.25)  # 10.5 steps
+    assert half == (interval(steps=10)[0], interval(steps=11)[1])
+    assert interval(steps=None, epochs=5) == interval(steps=10)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
