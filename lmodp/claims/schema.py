@@ -150,7 +150,7 @@ class RunSpec(Section):
     steps: Count | None = None
     epochs: Positive | None = Field(
         None,
-        description="in place of steps: E N / B, up for the upper end, down for the lower; E epochs of shuffled batches",
+        description="in place of steps: E N / B, rounded up above and down below; E epochs of shuffled batches",
     )
 
     @model_validator(mode="after")
