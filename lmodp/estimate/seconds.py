@@ -30,7 +30,7 @@ _GUESS = {"classification": 32, "table_to_text": 70}
 PER_STEP = 2e-3  # of a step: sampling, noise, the optimizer's calls
 PER_EXAMPLE = 1e-6  # of a drawn example: gathering its batch
 PER_WEIGHT = 15e-9  # of a step: a trained weight's noise and update
-PER_RUN = 13e-9  # of a run: a weight is copied, scored and hashed
+PER_RUN = 13e-9  # of a run: a weight that is not shared by the runs of a cell is copied and hashed
 PER_TOKEN = 1.5e-3  # of a generated token of one sentence, all beams and layers
 SCORING = 10.0  # of generated sentences, by programs in Java
 PER_CERTIFICATE = {"calibrate_noise": 0.15, "certify_mechanism": 0.25, "search_noise": 0.3}
@@ -83,7 +83,7 @@ def cell_seconds(cell: Cell, grid: Grid, *, audited: bool = False) -> float:
     per_example = PER_EXAMPLE + (forward_only or passes) * forward / rate
     step = PER_STEP + noise + training.expected_batch_size * per_example * (1 if spec.engine == OWN_ENGINE else 2)
     run = training.steps * step
-    scored = spec.card.evaluation_size * forward / rate + PER_RUN * shape.parameters
+    scored = spec.card.evaluation_size * forward / rate + PER_RUN * (trained if cell.activations is not None else shape.parameters)
     if generates:
         generation = spec.generation or {}
         records = generation.get("records") or spec.card.evaluation_size
