@@ -83,7 +83,8 @@ def cell_seconds(cell: Cell, grid: Grid, *, audited: bool = False) -> float:
     per_example = PER_EXAMPLE + (forward_only or passes) * forward / rate
     step = PER_STEP + noise + training.expected_batch_size * per_example * (1 if spec.engine == OWN_ENGINE else 2)
     run = training.steps * step
-    scored = spec.card.evaluation_size * forward / rate + PER_RUN * (trained if cell.activations is not None else shape.parameters)
+    own = trained if cell.activations is not None else shape.parameters
+    scored = spec.card.evaluation_size * forward / rate + PER_RUN * own
     if generates:
         generation = spec.generation or {}
         records = generation.get("records") or spec.card.evaluation_size
