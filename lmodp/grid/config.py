@@ -84,7 +84,7 @@ def validated(top: type[T], values: Any, *, source: str, remedies: Mapping[str, 
     except ValidationError as error:
         found: dict[str, Fault] = {}
         for item in error.errors():
-            fault = _fault(item, top, remedies)
+            fault = _fault(item, _path(item, values), top, remedies)
             same = found.get(fault.name)  # a value that fits no branch of a union: one rule a branch
             found[fault.name] = replace(fault, rule=f"{same.rule}, or {fault.rule}") if same else fault
         raise ConfigError(source, found.values()) from None
@@ -95,8 +95,21 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
 
 
-def _fault(item: Any, top: type[Section], remedies: Mapping[str, str]) -> Fault:
-    path = [part for part in item["loc"] if not _is_branch(part)]
+def _path(item: Any, values: Any) -> list[Any]:
+    """The keys and places of a fault in the file; left out are the branches of unions, which pydantic names."""
+    found: list[Any] = []
+    for part in item["loc"]:
+        if isinstance(values, Mapping) and part in values:
+            values = values[part]
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        elif item["type"] != "missing" or part != item["loc"][-1]:
+            continue
+        found.append(part)
+    return found
+
+
+def _fault(item: Any, path: list[Any], top: type[Section], remedies: Mapping[str, str]) -> Fault:
     name = key_path(path if item["loc"][-1:] != ("[key]",) and item["type"] != "invalid_key" else list(map(str, path)))
     if item["type"] == "extra_forbidden":
         return Fault(name, item["input"], "unknown key", nearest(str(path[-1]), _keys_at(path[:-1], top)))
@@ -119,11 +132,6 @@ def _fault(item: Any, top: type[Section], remedies: Mapping[str, str]) -> Fault:
 def key_path(path: Sequence[Any]) -> str:
     """Return the path to a value, as a reader counts: ``places #1.paper`` is in the first of the places."""
     return "".join(f" #{part + 1}" if isinstance(part, int) else f".{part}" for part in path).lstrip(". ") or "file"
-
-
-def _is_branch(part: Any) -> bool:
-    """Whether a part of a path is the branch of a union, which pydantic names and users did not write."""
-    return isinstance(part, str) and ("[" in part or part in {"LastLayers", "LoraPart"} or part.startswith("literal"))
 
 
 def _keys_at(path: list[Any], top: type[Section]) -> list[str]:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmodp.errors import Unsupported
 from lmodp.mechanisms import RateMixture
 from lmodp.mechanisms.arrays import FloatLike, Floats
 from lmodp.mechanisms.moments import log_grid
@@ -72,6 +73,8 @@ def quadrature(noise: RateMixture) -> Quadrature:
     with np.errstate(under="ignore"):
         beyond = np.exp(log_s) * score**2 < _NEGLIGIBLE * noise.fisher_information
     last = int(np.argmax(beyond)) if beyond.any() else len(y) - 1
+    if first >= last:
+        raise Unsupported("the places where the noise has its mass are too far apart for a quadrature")
     last -= (last - first) % 2
     keep = slice(first, last + 1)
     return Quadrature(

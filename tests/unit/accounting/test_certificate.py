@@ -39,6 +39,7 @@ def plan(noise, **changes):
         Gaussian(std=4),
         Laplace(scale=3),
         LaplaceMixture(gamma=GammaPart(weight=1, shape=0.5, scale=2)),
+        LaplaceMixture(gamma=GammaPart(weight=1, shape=4e-23, scale=1)),  # hardly any mass within 1e20
     ],
 )
 def test_every_certificate_has_the_keys_and_is_strict_json(noise):

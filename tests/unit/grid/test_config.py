@@ -40,6 +40,9 @@ def test_yaml_1_1_reads_1e_minus_10_as_text_and_we_do_not(values):
     ("path", "value", "parts"),
     [
         (("privcy",), {}, ["privcy", "unknown key", "Did you mean 'privacy'?"]),
+        (("[",), 1, ["[ = 1: unknown key"]),  # pydantic names branches of unions in this way
+        (("experiments", "head", "LoraPart"), 1, ["experiments.head.LoraPart = 1: unknown key"]),
+        (("experiments", "head", "literal[x]"), 1, ["experiments.head.literal[x] = 1: unknown key"]),
         (("privacy", "epsilon"), [0], ["privacy.epsilon #1 = 0", "greater than 0", "positive target"]),
         (("privacy", "epsilon"), [-0.3], ["privacy.epsilon #1 = -0.3", "greater than 0"]),
         (("privacy", "epsilon"), [3, "x"], ["privacy.epsilon #2 = 'x'", "valid number"]),
