@@ -21,9 +21,22 @@ def totals(lines):
     return dict(sorted(found.items()))
 
 
+def together(found):
+    """The kinds of damage as one row."""
+    damaged = {what: counts for what, counts in found.items() if what.startswith("damage: ")}
+    name = f"damage of a file that a stage reads, {len(damaged)} kinds"
+    summed = {key: sum(counts[key] for counts in damaged.values()) for key in ("tried", "same_bytes", "refused")}
+    return {**({name: summed} if damaged else {}), **{what: n for what, n in found.items() if what not in damaged}}
+
+
 def markdown(found):
-    head = ["| disturbance | tried | same result | refused with a reason |", "| --- | ---: | ---: | ---: |"]
-    rows = [f"| {what} | {n['tried']:,} | {n['same_bytes']:,} | {n['refused']:,} |" for what, n in found.items()]
+    head = [
+        "| disturbance | tried | undisturbed bytes, or an answer | refused with a reason |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    rows = [
+        f"| {what} | {n['tried']:,} | {n['same_bytes']:,} | {n['refused']:,} |" for what, n in together(found).items()
+    ]
     return "\n".join([*head, *rows]) + "\n"
 
 

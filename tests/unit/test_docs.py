@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import logging
 import re
 import subprocess
@@ -20,6 +21,7 @@ from lmodp.models.cards import MODELS
 from lmodp.records.fields import fields_of, stages
 from tests.contracts.test_own_data import write_csv
 from tests.contracts.tiny_models import write
+from tests.faults.summarise import block
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_WORDS = 35  # of a sentence
@@ -252,3 +254,9 @@ def test_the_readme_says_what_the_default_grid_was_measured_to_take():
     minutes = float(re.search(r"^([\d.]+) s of processor time", measured, re.MULTILINE)[1]) / 60 / 2
     told = float(re.search(r"default grid \(about (\d+) minutes on 2 cores\)", (ROOT / "README.md").read_text())[1])
     assert 0.75 * minutes < told < 4 / 3 * minutes
+
+
+def test_the_readme_has_the_counts_of_the_reliability_harness():
+    counts = json.loads((ROOT / "benchmarks/results/faults.json").read_text())["counts"]
+    assert block(counts) in (ROOT / "README.md").read_text()
+    assert all(kind["tried"] for kind in counts.values()) and sum(kind["tried"] for kind in counts.values()) > 8000
