@@ -21,7 +21,7 @@ from lmodp.models.cards import MODELS
 from lmodp.records.fields import fields_of, stages
 from tests.contracts.test_own_data import write_csv
 from tests.contracts.tiny_models import write
-from tests.faults.summarise import block
+from tests.faults.summarise import block as faults_block
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_WORDS = 35  # of a sentence
@@ -258,5 +258,5 @@ def test_the_readme_says_what_the_default_grid_was_measured_to_take():
 
 def test_the_readme_has_the_counts_of_the_reliability_harness():
     counts = json.loads((ROOT / "benchmarks/results/faults.json").read_text())["counts"]
-    assert block(counts) in (ROOT / "README.md").read_text()
+    assert faults_block(counts) in (ROOT / "README.md").read_text()
     assert all(kind["tried"] for kind in counts.values()) and sum(kind["tried"] for kind in counts.values()) > 8000
