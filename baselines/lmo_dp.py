@@ -17,13 +17,17 @@ FURTHER = {
 }
 
 
+LEAST = "figure6-0.2"  # the published point of the least epsilon of one step, 0.2
+
+
 class LmoDp(Method):
     """The noise as the paper analyses it.
 
     Under ``claimed`` it is the published point with that epsilon of one step. If none
     was published, it is the result of the offline search; that result is recorded in
     any case. Under ``verified`` it is the same shape times the smallest scale whose
-    bound for the whole run is within the target.
+    bound for the whole run is within the target; below all that is known, the shape
+    that was published for the least epsilon.
     """
 
     name = "lmo_dp"
@@ -62,6 +66,8 @@ def lmo_shape(target: Target) -> tuple[LaplaceMixture, str]:
     if setting is not None:
         return setting.noise, f"published setting {setting.name!r}"
     if not target.search or target.search["noise"] is None:
+        if target.calibration == "verified" and target.epsilon < 0.2:
+            return PUBLISHED[LEAST].noise, f"published setting {LEAST!r}, the least epsilon of one step that is known"
         found = target.search["reason"] if target.search else "no search was made"
         raise Unsupported(
             f"no setting was published for epsilon = {target.epsilon:g} of one step, and the search has none: {found}"
