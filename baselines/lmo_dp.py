@@ -17,9 +17,6 @@ FURTHER = {
 }
 
 
-LEAST = "figure6-0.2"  # the published point of the least epsilon of one step, 0.2
-
-
 class LmoDp(Method):
     """The noise as the paper analyses it.
 
@@ -66,8 +63,10 @@ def lmo_shape(target: Target) -> tuple[LaplaceMixture, str]:
     if setting is not None:
         return setting.noise, f"published setting {setting.name!r}"
     if not target.search or target.search["noise"] is None:
-        if target.calibration == "verified" and target.epsilon < 0.2:
-            return PUBLISHED[LEAST].noise, f"published setting {LEAST!r}, the least epsilon of one step that is known"
+        known = {point.published_epsilon_step: point for point in PUBLISHED.values() if point.published_epsilon_step}
+        least = min(known)
+        if target.calibration == "verified" and target.epsilon < least:
+            return known[least].noise, f"published setting {known[least].name!r}, the least epsilon of one step known"
         found = target.search["reason"] if target.search else "no search was made"
         raise Unsupported(
             f"no setting was published for epsilon = {target.epsilon:g} of one step, and the search has none: {found}"

@@ -9,7 +9,7 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -97,6 +97,12 @@ def require(condition: bool, name: str, value: object, rule: str, remedy: str = 
     """Raise `InvalidValue` with the four-part message unless ``condition`` holds."""
     if not condition:
         raise InvalidValue(str(Fault(name, value, rule, remedy)))
+
+
+def require_known(name: str, value: object, known: Collection[str], rule: str = "is not known", more: str = "") -> None:
+    """Raise `InvalidValue` with the nearest known name unless ``value`` is one; it is looked for only then."""
+    if value not in known:
+        raise InvalidValue(str(Fault(name, value, rule, nearest(str(value), known) + more)))
 
 
 def require_finite(weights: Iterable[tuple[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from lmodp.errors import nearest, require
+from lmodp.errors import require, require_known
 from lmodp.vocabulary import PURPOSES
 
 
@@ -30,7 +30,7 @@ def derive_seed(base_seed: int, purpose: str, **parts: object) -> int:
         InvalidValue: an unknown purpose, or ``spec`` given for another purpose
             than noise (it would unpair the comparison).
     """
-    require(purpose in PURPOSES, "purpose", purpose, "unknown purpose of a seed", nearest(purpose, PURPOSES))
+    require_known("purpose", purpose, PURPOSES, "unknown purpose of a seed")
     require(
         "spec" not in parts or purpose == "noise",
         "spec",

@@ -20,7 +20,7 @@ from lmodp.accounting.domination.budget import dominate
 from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step
 from lmodp.accounting.rdp.supremum import CLOSED, RenyiCurve, equal_split_curve, vector_curve
 from lmodp.accounting.verified import LARGEST_ORDER, rdp_curve, rdp_upper, verified_run
-from lmodp.errors import Unsupported, nearest, require
+from lmodp.errors import Unsupported, require, require_known
 from lmodp.mechanisms import PUBLISHED, Gaussian, Laplace, Noise, RateMixture, mixture_of
 from lmodp.mechanisms.arrays import Floats
 from lmodp.vocabulary import ACCOUNTANTS, SCOPES
@@ -123,14 +123,14 @@ def unit_shape(noise: Noise | str) -> Noise:
         return noise
     if noise in PUBLISHED:
         return PUBLISHED[noise].noise
-    rule, remedy = "is neither a law nor a family of one parameter", nearest(str(noise), [*UNIT_SHAPES, *PUBLISHED])
-    require(noise in UNIT_SHAPES, "noise", noise, rule, f"{remedy} A laplace_mixture needs its parts.")
+    known, rule = [*UNIT_SHAPES, *PUBLISHED], "is neither a law nor a family of one parameter"
+    require_known("noise", noise, known, rule, " A laplace_mixture needs its parts.")
     return UNIT_SHAPES[noise]
 
 
 def _check(accountant: str, scope: str, epsilon: float, sensitivity: float) -> None:
-    require(accountant in ACCOUNTANTS, "accountant", accountant, "is not known", nearest(accountant, ACCOUNTANTS))
-    require(scope in SCOPES, "scope", scope, "is not known", nearest(scope, SCOPES))
+    require_known("accountant", accountant, ACCOUNTANTS)
+    require_known("scope", scope, SCOPES)
     require(0 < epsilon < math.inf, "epsilon", epsilon, "must be finite and above 0")
     require(0 < sensitivity < math.inf, "relative_sensitivity", sensitivity, "must be finite and above 0")
 

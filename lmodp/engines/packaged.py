@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,7 @@ from lmodp.training.run_log import RunLog, StepReport
 from lmodp.training.sampling import micro_batches
 
 
-class PackageRun:
+class PackageRun(ABC):
     """A package's parts for one run; as a context, it takes them off the model at the end.
 
     Raises:
@@ -56,33 +57,33 @@ class PackageRun:
         self.rows.remove()
         self.detach()
 
+    @abstractmethod
     def assemble(self, model: nn.Module, noise_multiplier: float) -> nn.Module:
         """Put the package's parts around a model, set ``optimizer``, and return what is called in its place."""
-        raise NotImplementedError
 
+    @abstractmethod
     def detach(self) -> None:
         """Take the parts off the model."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, step: int) -> np.ndarray:
         """Return the examples that a step draws."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add_up(self, pieces: list[np.ndarray]) -> Iterable[float]:
         """Sum the clipped gradients of all micro-batches but what the step itself adds; yield the summed losses."""
-        raise NotImplementedError
 
     def step(self) -> None:
         """Move the weights by the sum and its noise."""
         self.optimizer.step()
 
+    @abstractmethod
     def release(self) -> Tensor:
         """Return the noisy sum, flat."""
-        raise NotImplementedError
 
+    @abstractmethod
     def used(self) -> dict[str, Any]:
         """Return rate, size, divisor, clip norm and noise multiplier, read back from the package's own objects."""
-        raise NotImplementedError
 
     def accumulate(self, drawn: np.ndarray) -> StepReport:
         """Sum the clipped gradients of the examples drawn."""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from lmodp.errors import Fault, InvalidValue, nearest
+from lmodp.errors import require_known
 from lmodp.grid.sections import Config, Experiment, under
 from lmodp.methods.contract import Method, points_of, why_left_out
 from lmodp.methods.discovery import load_methods
@@ -135,9 +135,7 @@ class Grid:
 
     def cell(self, cell_id: str) -> Cell:
         """Return a cell by its id; one that there is not is refused."""
-        if cell_id not in self.cells:  # the nearest of ten thousand ids takes a tenth of a second
-            rule = f"is not in grid {self.config.grid!r}"
-            raise InvalidValue(str(Fault("cell", cell_id, rule, nearest(cell_id, self.cells))))
+        require_known("cell", cell_id, self.cells, f"is not in grid {self.config.grid!r}")
         return self.cells[cell_id]
 
     def mechanism_of(self, cell: CellSpec) -> MechanismSpec:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lmodp.errors import Fault, InvalidValue, nearest, require
+from lmodp.errors import Fault, InvalidValue, require, require_known
 from lmodp.mechanisms.noise import number, positive, whole
 
 Pieces = tuple[tuple[int, float], ...]  # (first step, factor), ascending from step 0
@@ -61,7 +61,7 @@ class Part:
         require(isinstance(values, Mapping), "releases", values, "has a part that is no table of keys and values")
         kinds = {found.kind: found for found in (cls, *_descendants(cls)) if found.kind}
         kind = str(values.get("kind"))
-        require(kind in kinds, "kind", kind, "is not known", nearest(kind, kinds))
+        require_known("kind", kind, kinds)
         given = {key: value for key, value in values.items() if key != "kind"}
         unknown = set(given) - {item.name for item in fields(kinds[kind])}
         require(not unknown, kind, sorted(unknown), "has keys that are not known")
@@ -378,7 +378,7 @@ class Releases:
     def from_dict(cls, values: Mapping[str, Any] | None) -> Releases:
         """Return the releases that `to_dict` wrote; None for the default."""
         for name in values or {}:
-            require(name in PARTS, "releases", name, "is not a part", nearest(name, PARTS))
+            require_known("releases", name, PARTS, "is not a part")
         parts: dict[str, Any] = {name: PARTS[name].from_dict(part) for name, part in (values or {}).items()}
         return cls(**parts)
 

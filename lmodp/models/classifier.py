@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
-from lmodp.errors import given, nearest, require
+from lmodp.errors import given, require_known
 from lmodp.models.architectures import TransformersModel, architecture_of, at_path, head_modules
 
 POOLINGS = ("first", "mean", "last", "mask")
@@ -49,7 +49,7 @@ class SequenceClassifier(nn.Module):
     def __init__(self, model: nn.Module, pooling: str | None = None):
         super().__init__()
         pooling = architecture_of(model).native_pooling if pooling is None else pooling
-        require(pooling in POOLINGS, "pooling", pooling, "unknown pooling", nearest(pooling, POOLINGS))
+        require_known("pooling", pooling, POOLINGS, "unknown pooling")
         self.model, self.pooling = model, pooling
 
     @property

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceC
 from transformers.pytorch_utils import Conv1D
 
 from lmodp.data.cards import DatasetCard
-from lmodp.errors import InvalidValue, Unsupported, nearest, require
+from lmodp.errors import InvalidValue, Unsupported, nearest, require, require_known
 from lmodp.models.architectures import TransformersModel, architecture_of, at_path, head_modules
 from lmodp.models.classifier import transformers_model
 from lmodp.models.label_words import unloaded_prompted
@@ -68,7 +68,7 @@ def _read_part(part: str | Mapping[str, Any]) -> tuple[str, Any]:
     else:
         require(len(part) == 1, "trainable_part", dict(part), "must name one part")
         name, options = next(iter(part.items()))
-    require(name in PARTS, "trainable_part", name, "unknown part", nearest(str(name), PARTS))
+    require_known("trainable_part", name, PARTS, "unknown part")
     whole = options is not None or name != "last_layers"
     require(whole, "trainable_part", part, "needs a number of blocks", "Write {last_layers: 2}.")
     return name, options

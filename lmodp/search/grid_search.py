@@ -23,7 +23,7 @@ from lmodp.accounting.calibration import verified_upper
 from lmodp.accounting.checks import Run
 from lmodp.accounting.claimed.lmo_dp import claimed_rdp, raw_mgf
 from lmodp.accounting.paper_bound import ORDERS, best_step
-from lmodp.errors import Unsupported, nearest, require
+from lmodp.errors import Unsupported, require, require_known
 from lmodp.mechanisms import Gaussian, LaplaceMixture
 from lmodp.mechanisms.parts import RatePart
 from lmodp.search.space import SearchSpace, load_space
@@ -126,8 +126,8 @@ def _none_qualifies(space: SearchSpace, accountant: str, target: float, epsilons
 
 
 def _check(accountant: str, objective: str, epsilon: float, delta: float, gamma: float) -> None:
-    require(accountant in ACCOUNTANTS, "accountant", accountant, "is not known", nearest(accountant, ACCOUNTANTS))
-    require(objective in OBJECTIVES, "objective", objective, "is not known", nearest(objective, OBJECTIVES))
+    require_known("accountant", accountant, ACCOUNTANTS)
+    require_known("objective", objective, OBJECTIVES)
     require(0 < epsilon < math.inf, "epsilon", epsilon, "must be finite and above 0")
     require(0 < delta < 1, "delta", delta, "must be in (0, 1)")
     require(0 < gamma < math.inf, "gamma", gamma, "must be finite and above 0")

@@ -16,7 +16,7 @@ import numpy as np
 from lmodp.accounting.at_delta import accounts_at, accounts_of
 from lmodp.auditing.bounds import bound_from_scores, tradeoff_curves
 from lmodp.auditing.likelihood import LAW, CanaryScore, StepLaw
-from lmodp.errors import nearest, require
+from lmodp.errors import require, require_known
 from lmodp.mechanisms import Noise, noise_from_dict, released
 from lmodp.plan import Phase, Plan
 from lmodp.records.record import short_hash
@@ -49,7 +49,7 @@ class Sampling:
     def __post_init__(self) -> None:
         remedy = "A million takes seconds with draw 'law'."
         require(self.trials >= 100, "trials", self.trials, "must be at least 100", remedy)
-        require(self.draw in DRAWS, "draw", self.draw, "is no way to draw", nearest(self.draw, DRAWS))
+        require_known("draw", self.draw, DRAWS, "is no way to draw")
         require(self.coordinates >= 1, "coordinates", self.coordinates, "must be at least 1")
         require(0 < self.confidence < 1, "confidence", self.confidence, "must be in (0, 1)")
 

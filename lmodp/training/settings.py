@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lmodp.errors import nearest, require
+from lmodp.errors import require, require_known
 from lmodp.plan import Plan
 from lmodp.vocabulary import RANDOMNESS
 
@@ -50,7 +50,7 @@ class TrainingSettings:
         choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS, "randomness": RANDOMNESS}
         for name, known in choices.items():
             value = getattr(self, name)
-            require(value in known, name, value, "unknown choice", nearest(str(value), known))
+            require_known(name, value, known, "unknown choice")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "must be above 0")
         require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "must be at least 0")
         for name in ("micro_batch_size", "checkpoint_every", "evaluate_every"):

@@ -96,7 +96,7 @@ def test_only_a_frozen_deterministic_prefix_is_cached(values):
 def test_of_a_known_cell_no_nearest_id_is_looked_for(values, monkeypatch):
     """It took a tenth of a second a cell, and `lmodp plan` of ten thousand cells took a quarter of an hour."""
     grid = Grid(check_config(values))
-    monkeypatch.setattr("lmodp.grid.cells.nearest", lambda *_: pytest.fail("not needed"))
+    monkeypatch.setattr("lmodp.errors.nearest", lambda *_: pytest.fail("not needed"))
     assert all(grid.cell(name).id == name for name in grid.cells)
 
 
