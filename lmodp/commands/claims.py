@@ -55,6 +55,9 @@ def _new(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     import logging
+    import os
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums in one order: the same bytes on any number of cores
 
     from lmodp.claims.board import claim_page, write_board
     from lmodp.claims.desk import checked, claim_files, find_claim, has_record, kept_records
