@@ -11,7 +11,7 @@ import yaml
 
 from lmodp.pipeline.layout import Layout
 from tests.contracts.small_world import ROOT
-from tests.faults.world import count, jobs_of, killed, one_job, start, state
+from tests.faults.world import STEPS, checkpoints, count, jobs_of, killed, one_job, seconds, start, state
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 IN_TRAINING, SINGLE_JOBS, WORKFLOWS = 150, 40, 10
@@ -33,25 +33,30 @@ def seconds_of(values, stage, thing):
     """How long a job takes in a warm process that nobody kills."""
     forget(values, stage, thing)
     begun = time.perf_counter()
-    killed(one_job, (values, stage, thing), after=0.0, how=0)  # signal 0 is none
+    killed(one_job, (values, stage, thing), when=seconds(0), how=0)  # signal 0 is none
     return time.perf_counter() - begun
 
 
 def test_inside_training(disturbed, chance):
+    """The kills follow the checkpoints, one a step, so they fall into training at any load of the machine."""
     values, kept = disturbed
-    cells = [cell.id for cell in Layout.from_values(values).grid.active]
-    lasts = max(seconds_of(values, "finetune_model", cell) for cell in cells)
-    hits = 0
-    for number in range(IN_TRAINING):
+    layout = Layout.from_values(values)
+    cells = [cell.id for cell in layout.grid.active]
+    hits, tried = 0, 0
+    while hits < IN_TRAINING:
+        tried += 1
+        assert tried <= 1.1 * IN_TRAINING, f"the kills come too late: {hits} of {tried - 1} fell into training"
         cell = chance.choice(cells)
         forget(values, "finetune_model", cell)
-        for _ in range(chance.choice((1, 1, 1, 2, 3))):  # some are killed again while they go on
-            how, after = chance.choice(SIGNALS), chance.uniform(0.02, 1.0) * lasts
-            hits += killed(one_job, (values, "finetune_model", cell), after=after, how=how)
+        kills = chance.choice((1, 1, 1, 2, 3))  # some are killed again while they go on
+        for again in range(kills):
+            step, after = chance.randint(1, STEPS // kills - 2), chance.uniform(0, 0.01)
+            moment = checkpoints(layout.cache / "cells" / cell, step, after)
+            hit = killed(one_job, (values, "finetune_model", cell), when=moment, how=chance.choice(SIGNALS))
+            hits += hit and not again
         start(values)
-        assert state(values) == kept, f"kill {number} of {cell}"
-    assert hits >= IN_TRAINING / 3, "the kills come too late"
-    count("kill inside training, then a start", tried=IN_TRAINING, same_bytes=IN_TRAINING)
+        assert state(values) == kept, f"kill {tried} of {cell}"
+    count("kill inside training, then a start", tried=hits, same_bytes=hits)
 
 
 def test_single_jobs(disturbed, chance):
@@ -63,7 +68,7 @@ def test_single_jobs(disturbed, chance):
         job = chance.choice(list(lasts))
         forget(values, *job)
         after = chance.uniform(0.02, 1.0) * lasts[job]
-        killed(one_job, (values, *job), after=after, how=chance.choice(SIGNALS))
+        killed(one_job, (values, *job), when=seconds(after), how=chance.choice(SIGNALS))
         start(values)
         assert state(values) == kept, f"kill {number} of {job}"
     count("kill of a single job, then a start", tried=SINGLE_JOBS, same_bytes=SINGLE_JOBS)

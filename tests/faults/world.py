@@ -1,5 +1,6 @@
 """A small grid that is computed, disturbed and computed again, and the count of what was tried."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -95,19 +96,50 @@ def one_job(values, stage, thing):
     run_job(Layout.from_values(values), stage, thing)
 
 
-def killed(work, arguments, *, after, how=signal.SIGKILL):
-    """Start some work in a warm process, send it a signal after so many seconds, and say whether it was still there."""
+def killed(work, arguments, *, when, how=signal.SIGKILL):
+    """Start some work in a warm process, send it a signal at a moment, and say whether it was still there.
+
+    `when` is called with a function that says whether the process lives; it returns at the moment of the signal.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.faults.world"])
     process = context.Process(target=quietly, args=(work, *arguments))
     process.start()
-    time.sleep(after)
+    when(process.is_alive)
     hit = process.is_alive()
     if hit:
         os.kill(process.pid, how)
     process.join(timeout=120)
     assert process.exitcode is not None, "the process ignores the signal"
     return hit
+
+
+def seconds(after):
+    """The moment so many seconds after the start."""
+    return lambda lives: time.sleep(after)
+
+
+def checkpoints(folder, number, after):
+    """The moment so many seconds after the work has written so many checkpoints, whatever time that took."""
+
+    def when(lives):
+        seen = _written(folder)
+        for _ in range(number):
+            while (now := _written(folder)) <= seen and lives():  # a deleted one is not a new one
+                time.sleep(0.0005)
+            seen = now
+        time.sleep(after)
+
+    return when
+
+
+def _written(folder):
+    """When each checkpoint of a folder was written."""
+    written = set()
+    for path in folder.glob("*.checkpoint"):
+        with contextlib.suppress(FileNotFoundError):  # it was replaced or deleted meanwhile
+            written.add((path.name, path.stat().st_mtime_ns))
+    return written
 
 
 def count(what, **numbers):

@@ -62,6 +62,11 @@ class Domination:
         last = len(self.gamma) - 1
         return float(self.gamma[min(int(np.ceil(budget * last * _UP)), last)])
 
+    def up_to(self, square: float) -> Floats:
+        """Return Gamma, on the lattice of budgets, of directions without a larger squared shift."""
+        flowed = _flowed(self.variances, self.rates)
+        return _ordered(self.variances, self.squares, self.table, flowed, largest=square)
+
 
 @lru_cache(maxsize=16)
 def dominate(noise: RateMixture) -> Domination:
@@ -158,10 +163,10 @@ def _flowed(variances: Floats, rates: Floats) -> Floats:
     return found
 
 
-def _ordered(variances: Floats, squares: Floats, table: Floats, flowed: Floats) -> Floats:
-    """Return Gamma after the large coordinates, in ascending order."""
+def _ordered(variances: Floats, squares: Floats, table: Floats, flowed: Floats, largest: float = 1.0) -> Floats:
+    """Return Gamma after the large coordinates, in ascending order, up to the cell with this squared shift."""
     gamma = flowed
-    for row in np.flatnonzero(squares[1:] > FLOW_END):
+    for row in np.flatnonzero((squares[1:] > FLOW_END) & (squares[:-1] < largest)):
         moved = int(squares[row] * BUDGETS / _UP)
         changed = np.arange(BUDGETS + 1 - moved)
         while len(changed):

@@ -12,15 +12,16 @@ nearly touches them. How it is chosen does not matter; that it lies above is com
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.special import exprel, log_ndtr
+from scipy.special import exprel
 
-from lmodp.accounting.domination.budget import SMALLEST, dominate, small_rates
+from lmodp.accounting.domination.budget import SMALLEST, small_rates
 from lmodp.accounting.domination.criterion import least_increase
+from lmodp.accounting.domination.curve import GaussianStep, Step, gaussian_log_stick, step_curve
 from lmodp.accounting.domination.stick import sticks
 from lmodp.accounting.pld.bounds import composed_epsilon
 from lmodp.accounting.pld.lattice import LatticePair
@@ -28,18 +29,22 @@ from lmodp.errors import Unsupported
 from lmodp.mechanisms import RateMixture
 from lmodp.mechanisms.arrays import Floats, Integers
 
-_FINE = {True: 14, False: 7}  # states a deviation of one step; by removal
-_BLOCK = 256  # steps of a recursion; blocks of so many are composed
+_FINE = {True: 16, False: 8}  # states a deviation of one step; by removal
+_BLOCK = 192  # steps of a recursion; blocks of so many are composed
 _SMOOTHNESS = 2.0 ** np.arange(-4, 3)  # c over the Fisher information
 _CELL = 1.002  # ratio of squared shifts in the table of x(c)
-_NEARLY, _CHOICES = 1.003, 3
-_GROWTH = 1.04  # of the distance of places, beyond three deviations
-_EARLY = 48  # so many steps before the last, more shapes are tried
-_BENDS = (0.003, 0.02, 0.06)  # added to the log of the shape, times l^2/I
-_FACTORS, _LATE_FACTORS = (1.0, 1.01, 1.03, 1.08), (1.0, 1.005, 1.015)
+_NEARLY = 1.003
+_GROWTH = 1.015  # of the distance of places, beyond three deviations
+_BENDS = (0.001, 0.004, 0.02)  # added to the log of the shape, times l^2/I up to _BENT deviations
+_BENT = 5.0
+_FACTORS = (1.0, 1.01, 1.03, 1.08)
+_WIDE = 0.5  # of the information: the model's variance rises by up to so much more
+_ENOUGH = 5e-4  # a bound is not sought further where it is this near to the mean of f itself
+_FIRST_RATIO = 12  # from so many steps on, the shape takes the ratio of values and model into account
 _TAIL = 12.0  # deviations of log g
 _MOST_STATES = 6_000
 _DEEPEST = 600.0
+_NOISE = 2e-13  # of second differences
 _EPS, _ROUNDED, _SUMS, _ULPS = 1e-300, 1e-9, 1e-13, 4e-15  # rounding of means, sums and terms
 
 
@@ -65,16 +70,17 @@ def recursion_upper(noise: RateMixture, *, sampling_rate: float, steps: int, del
     with np.errstate(all="ignore"):  # what is lost makes a bound infinite, and another one is taken
         for removal in (True, False):
             grid = _grid(noise, sampling_rate, length, ceiling, blocks, delta, removal)
-            values = _values(noise, grid, length)
+            values = _values(noise, grid, length, ceiling / blocks)
             found = max(found, grid.epsilon(values, delta) if blocks == 1 else grid.composed(values, blocks, delta))
     return found
 
 
 @lru_cache(maxsize=16)
-def smoothing(noise: RateMixture) -> tuple[tuple[float, float], ...]:
-    """Return pairs (c, x): E f(r) <= E f(g) for f that is smooth to c, log g of N(x), and every direction.
+def smoothing(noise: RateMixture) -> tuple[float, float]:
+    """Return c and x with E f(r) <= E f(g) for f that is smooth to c, log g of N(x), and every direction.
 
-    With a fixed c the shares of coordinates add up, so x is the largest of (T_c(v) - c)/v^2, cell by cell.
+    With a fixed c the shares of coordinates add up, so x is the largest of (T_c(v) - c)/v^2, cell by cell. It falls
+    as c grows; c is the least one with nearly the least x.
     """
     information = noise.fisher_information
     c = np.asarray(_SMOOTHNESS * information, dtype=np.float64)
@@ -84,8 +90,7 @@ def smoothing(noise: RateMixture) -> tuple[tuple[float, float], ...]:
     if not np.isfinite(x).any():
         raise Unsupported("no smoothness is enough for a Gaussian of a useful size: the noise does not pass")
     first = int(np.argmax(x <= _NEARLY * np.min(x)))
-    chosen = range(max(first - _CHOICES + 1, 0), first + 1)
-    return tuple((float(c[k]), float(x[k])) for k in chosen if np.isfinite(x[k]))
+    return float(c[first]), float(x[first])
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,15 +145,28 @@ class _Grid:
         found = extended[np.arange(len(self.states))[:, None] + self.margin + sign * places]
         return np.asarray(found if self.removal else found * np.exp(places * self.width))
 
-    def gaussian_mean(self, extended: Floats, x: float) -> Floats:
-        """Return at least E f(g) for the chords of f and log g of N(x), shape (n,)."""
-        last = math.ceil(math.log1p(self.rate * math.expm1(_TAIL * math.sqrt(x))) / self.width)
+    def changes(self, ratio: Floats, done: int) -> Floats:
+        """Return the log of values over model, of which ``ratio`` is that at r = 1, at the places r > 0.
+
+        It is smoothed, the more the later; in the first steps it is that at r = 1 everywhere.
+        """
+        found = ratio[:, None]
+        if done >= _FIRST_RATIO:
+            smooth = gaussian_filter1d(ratio, self.fine * math.sqrt(done) / 2, mode="nearest")
+            at = np.arange(len(smooth))[:, None] + (1 if self.removal else -1) * self.places[1:]
+            found = found + smooth[np.clip(at, 0, len(smooth) - 1)] - smooth[:, None]
+        return found
+
+    def mean(self, extended: Floats, step: Step) -> Floats:
+        """Return at least E f(g) for the chords of f, shape (n,)."""
+        last = math.ceil(math.log1p(self.rate * math.expm1(_TAIL * math.sqrt(step.gamma))) / self.width)
         places = np.arange(self.places[0], min(last, self.places[-1]) + 1)
         r = self.ratio(places)
-        stick = np.exp(_log_stick(r, x))
+        stick = np.exp(step.log_stick(r))
         slope = np.diff(stick) / np.diff(r)  # below r = 1 of E(r - g)_+, whose slope is higher by 1: no digit is lost
         mass = np.diff(np.concatenate([[0.0], slope, [0.0]]))
         mass[-self.places[0]] += 1
+        mass = np.maximum(mass, 0.0)  # where a stick is not quite convex; more mass is only more, as f >= 0
         n, margin = len(self.states), self.margin
         if not self.removal:  # f falls beyond the last place
             weighted = mass * np.exp(places * self.width)
@@ -158,11 +176,11 @@ class _Grid:
             found = found + self.z * self.rate * stick[-1]
         return np.asarray(found * (1 + _ROUNDED))
 
-    def first(self, x: float) -> Floats:
-        """Return u_1 where the step is dominated by N(x), shape (n,)."""
+    def first(self, step: Step) -> Floats:
+        """Return u_1 where the step is dominated so, shape (n,)."""
         sign = -1 if self.removal else 1
         strike = np.expm1(sign * self.states * self.width) / self.rate + 1
-        stick = np.exp(_log_stick(np.maximum(strike, 0.0), x)) * (1 + _ROUNDED)
+        stick = np.exp(step.log_stick(np.maximum(strike, 0.0))) * (1 + _ROUNDED)
         if self.removal:
             call = np.where(strike > 0, stick + np.maximum(1 - strike, 0), 1 - strike)
             return np.asarray(self.z * self.rate * call)
@@ -201,18 +219,6 @@ def _hull_slopes(x: Floats, y: Floats) -> Floats:
     return np.repeat(np.diff(y[hull]) / np.diff(x[hull]), np.diff(hull))
 
 
-def _log_stick(r: Floats, x: float) -> Floats:
-    """Return log E(g - r)_+ for r >= 1, log E(r - g)_+ below, log g of N(x)."""
-    root = math.sqrt(x)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_r = np.log(r)
-        away = np.abs(log_r)
-        near = log_ndtr(root / 2 - away / root)
-        ratio = np.minimum(away + log_ndtr(-root / 2 - away / root) - near, 0.0)
-        found: Floats = np.where(r > 0, np.minimum(log_r, 0) + near + np.log(-np.expm1(ratio)), -np.inf)
-    return found
-
-
 def _grid(
     noise: RateMixture, rate: float, steps: int, ceiling: float, blocks: int, delta: float, removal: bool
 ) -> _Grid:
@@ -245,35 +251,41 @@ def _spread(last: int, dense: int) -> Integers:
     return np.array(found, dtype=np.int64)
 
 
-def _values(noise: RateMixture, grid: _Grid, steps: int) -> Floats:
-    """Return bounds of u at every state after so many steps."""
-    information, single = noise.fisher_information, dominate(noise).at(1.0)
-    choices = smoothing(noise)
+def _values(noise: RateMixture, grid: _Grid, steps: int, epsilon: float) -> Floats:
+    """Return bounds of u at every state after so many steps, which are to be tight at e^-epsilon."""
+    information, single, (c, x) = noise.fisher_information, step_curve(noise), smoothing(noise)
+    log_r = np.log(grid.ratio(grid.places[1:]))
+    bent = np.minimum(log_r**2 / information, _BENT**2)
     values = grid.first(single)
-    model = reference = values  # what the shapes are read from: smooth, and near the values
+    model, ratio = values, np.zeros(len(values))
     for done in range(1, steps):
-        early = done < _EARLY
-        factors = _FACTORS if early else _LATE_FACTORS
         known = grid.extended(values)
-        shape = (
-            _shape(grid, grid.extended(reference))
-            + np.log(np.maximum(values, _EPS) / np.maximum(reference, _EPS))[:, None]
-        )
-        best = grid.gaussian_mean(known, single)
         function = grid.function(known, grid.places)
-        for c, x in choices if early else choices[-1:]:
-            for bend in _BENDS if early else _BENDS[:1]:
-                log_p = _smooth(grid, shape + bend / information * np.log(grid.ratio(grid.places[1:])) ** 2, c)
-                best = np.fmin(best, _least(grid, function, _majorant(grid, log_p, c, x), factors))
+        shape = _shape(grid, grid.extended(model)) + grid.changes(ratio, done)
+        best = grid.mean(known, single)
+        enough = grid.mean(known, GaussianStep(x)) * (1 + _ENOUGH)
+        for bend in _BENDS:
+            left = np.flatnonzero(~(best <= enough))
+            if len(left):
+                part = replace(grid, states=grid.states[left])
+                majorant = _majorant(part, _smooth(part, shape[left] + bend * bent, c), c, x)
+                best[left] = np.fmin(best[left], _least(part, function[left], majorant))
         values = best * (1 + _ROUNDED / 10)
-        model = grid.gaussian_mean(grid.extended(model), information * (1 + 0.2 / (done + 1)))
-        reference = model * np.exp(gaussian_filter1d(_log_ratio(values, model), grid.fine / 2, mode="nearest"))
+        model = _followed(grid, model, known, values, information, epsilon * (done + 1) / steps)
+        ratio = np.log(np.maximum(values, _EPS) / np.maximum(model, _EPS))
     return values
 
 
-def _log_ratio(values: Floats, model: Floats) -> Floats:
-    found: Floats = np.log(np.maximum(values, _EPS) / np.maximum(model, _EPS))
-    return found
+def _followed(grid: _Grid, model: Floats, known: Floats, values: Floats, information: float, lost: float) -> Floats:
+    """Return the model after a step: a Gaussian's, of a variance for which it rises as the values do.
+
+    It need not be a bound. Both are compared where so much privacy is lost.
+    """
+    at = int(np.searchsorted(grid.states, -lost / grid.width))
+    plain, wide = (grid.mean(grid.extended(model), GaussianStep(information * (1 + more))) for more in (0.0, _WIDE))
+    rises = np.log(values[at] / grid.mean(known, GaussianStep(information))[at]), np.log(wide[at] / plain[at])
+    more = _WIDE * min(max(float(rises[0] / rises[1]), 0.0), 1.0) if rises[1] > 0 else 0.0
+    return grid.mean(grid.extended(model), GaussianStep(information * (1 + more)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,6 +310,7 @@ def _shape(grid: _Grid, extended: Floats) -> Floats:
     r = [grid.ratio(inner + sign * beside) for sign in (-1, 0, 1)]
     f = [grid.function(extended, inner + sign * beside) for sign in (-1, 0, 1)]
     second = ((f[2] - f[1]) / (r[2] - r[1]) - (f[1] - f[0]) / (r[1] - r[0])) / ((r[2] - r[0]) / 2)
+    second = np.where(second > _NOISE * f[2] / ((r[2] - r[1]) * (r[1] - r[0])), second, 0)  # less is rounding
     log_p: Floats = np.log(np.maximum(second, _EPS)) + 1.5 * np.log(r[1])
     return np.asarray(np.maximum(log_p, log_p.max(axis=1, keepdims=True) - _DEEPEST))
 
@@ -334,7 +347,7 @@ def _majorant(grid: _Grid, log_p: Floats, c: float, x: float) -> _Majorant:
     sag = np.maximum(curve[:, :-1], curve[:, 1:]) * excess * np.diff(r) ** 2 / 8
     sags = np.maximum(np.pad(sag, ((0, 0), (1, 0))), np.pad(sag, ((0, 0), (0, 1))))
     at_zero = value[:, :1] - r[0] * slope[:, :1]  # of the tangent at the first place above 0
-    log_stick = _log_stick(r, x)
+    log_stick = gaussian_log_stick(r, x)
     stick = np.exp(log_stick)
     fall = np.diff(stick) / np.diff(r)
     mean = ((flat * (stick[:-1] - fall * r[:-1]) + first * fall) * excess).sum(axis=1)
@@ -353,7 +366,7 @@ def _from_centre(cells: Floats, centre: int) -> Floats:
     return found
 
 
-def _least(grid: _Grid, function: Floats, majorant: _Majorant, factors: tuple[float, ...]) -> Floats:
+def _least(grid: _Grid, function: Floats, majorant: _Majorant) -> Floats:
     """Return the least bound of E f by c0 + c1 (r - 1) + factor * majorant, c0 the least that keeps it above f.
 
     c1 balances both sides at one deviation; at the last place the slope must be that of f at least.
@@ -365,7 +378,7 @@ def _least(grid: _Grid, function: Floats, majorant: _Majorant, factors: tuple[fl
     needed = function - line + _ULPS * (function + np.abs(line))
     steep = (grid.z * grid.rate if grid.removal else 0.0) - tilt
     best = np.full(len(tilt), np.inf)
-    for factor in factors:
+    for factor in _FACTORS:
         share = np.maximum(factor, steep / np.maximum(majorant.slope, _EPS))
         bound = (needed - share[:, None] * majorant.lower).max(axis=1) + share * majorant.mean
         best = np.fmin(best, bound)

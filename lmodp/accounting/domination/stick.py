@@ -12,6 +12,7 @@ outcomes of a loss of at least s form an interval, and H_v(s) is a difference of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -38,6 +39,19 @@ def sticks(noise: RateMixture, shifts: Floats) -> Lines:
     v = shifts[:, None]
     top = noise.log_density(0.0) - noise.log_density(v)
     s = top * np.linspace(0, 1, CELLS + 1)
+    return s, _raised(_folded(noise, v, s))
+
+
+def lattice_sticks(noise: RateMixture, shift: float, width: float) -> Floats:
+    """Return at least E_P(dQ/dP - e^s)_+ at s = 0, width, 2 width, ...; the last is 0, beyond all losses."""
+    top = float(noise.log_density(0.0) - noise.log_density(shift))
+    s = np.append(width * np.arange(math.ceil(top / width)), top)[None]
+    raised = _raised(_folded(noise, np.array([[shift]]), s))[0]
+    return np.append(np.exp(s[0, :-1] / 2) * raised[:-1], 0.0)
+
+
+def _folded(noise: RateMixture, v: Floats, s: Floats) -> Floats:
+    """Return H_v at losses from 0 to the largest, one row per shift."""
     v = np.broadcast_to(v, s.shape)
 
     def beside(log_y: Floats, v: Floats, s: Floats) -> Floats:
@@ -50,12 +64,12 @@ def sticks(noise: RateMixture, shifts: Floats) -> Lines:
     y = _last(beside, v, s)
     inner = s[:, 1:-1]
     u = np.zeros(s.shape)
-    u[:, -1] = shifts
+    u[:, -1] = v[:, -1]
     u[:, 1:-1] = find_root(between, (np.zeros_like(inner), v[:, 1:-1]), args=(v[:, 1:-1], inner)).x
     zero = np.zeros_like(s)
     q = _mass(noise, zero, y) + _mass(noise, zero, (v - u) / 2)
     p = _mass(noise, (v + u) / 2, v + y)
-    return s, _raised(np.exp(-s / 2) * q - np.exp(s / 2) * p)
+    return np.asarray(np.exp(-s / 2) * q - np.exp(s / 2) * p)
 
 
 def small_sticks(noise: RateMixture, largest: float) -> Lines:
