@@ -79,7 +79,7 @@ class StepCurve:
         corners = np.exp(self.width * np.arange(len(self.values)))
         found = gaussian_log_stick(r, self.gamma)
         exact = np.log(np.interp(np.exp(np.abs(log_r[known])), corners, self.values))
-        found[known] = np.minimum(found[known], exact + np.minimum(log_r[known], 0))
+        found[known] = exact + np.minimum(log_r[known], 0)
         return found
 
 
