@@ -2,8 +2,7 @@
 
     python benchmarks/certificates.py [--figure docs/assets/gamma.svg]
 
-Width is upper over lower end, less 1. Beside it stands the accounting library on the Gaussian of the same
-sigma_effective: Renyi orders and privacy losses. Seconds are processor time of the full answer for a new noise.
+The table goes to benchmarks/results/certificates.md.
 """
 
 import argparse
@@ -35,21 +34,32 @@ CASES: dict[str, tuple[str | float, Run, float]] = {  # noise, or the standard d
     "Gaussian of std 4.536": (4.536, SST2, 0.001),
     "Gaussian of std 0.5814": (0.5814, SST2, 0.001),
 }
+ROOT = Path(__file__).parents[1]
+HEAD = """# How wide a verified interval is
+
+Made by `make bench-accounting`. Width is upper over lower end, less 1, with its mark. Beside it stands the accounting
+library on the Gaussian of the same effective standard deviation, by Rényi orders and by privacy losses: for noise of
+another law these are no bounds. Seconds are processor time of the full answer, for a noise that was not seen before or
+only in an earlier row.
+
+| case | quick | full | route | width, mark | library: Rényi | library: losses | seconds |
+| --- | --- | --- | --- | --- | --- | --- | --- |"""
 SHOWN = ("lmo-3", "lmo-2", "lmo-0.3-as_drawn", "lmo-0.7", "lmo-0.3")
 
 
 def main() -> None:
-    """Print the table, or write the figure."""
+    """Write the table, or the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="write this figure instead of printing the table")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="write this figure instead of the table")
     arguments = parser.parse_args()
     if arguments.figure:
         draw(arguments.figure)
         return
-    print("| case | quick | full | route | width, mark | library: Renyi | library: losses | seconds |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    lines = [HEAD]
     for case, (noise, run, mark) in CASES.items():
-        print(row(case, noise, run, mark), flush=True)
+        lines.append(row(case, noise, run, mark))
+        print(lines[-1], flush=True)
+    (ROOT / "benchmarks/results/certificates.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def row(case: str, source: str | float, run: Run, mark: float) -> str:
