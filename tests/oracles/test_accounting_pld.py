@@ -243,23 +243,6 @@ def test_mass_at_infinity_counts_in_an_upper_bound():
     assert math.isfinite(composed_epsilon(pair, steps=2, delta=3e-3, upper=True))
 
 
-def test_the_lower_bound_of_a_vector_is_that_of_a_sum_of_losses():
-    """Two coordinates, sampled once: against integration over the plane."""
-    rate, epsilon, shift = 0.4, 0.15, 1 / math.sqrt(2)
-    x = np.concatenate(
-        [-np.geomspace(400, 1e-3, 700), np.linspace(0, shift, 201)[:-1], shift + np.geomspace(1e-3, 400, 700)]
-    )
-    x = np.concatenate([x, [shift]]) if shift not in x else x
-    x.sort()
-    middle, width = (x[1:] + x[:-1]) / 2, np.diff(x)
-    p, q = NOISE.density(middle) * width, NOISE.density(middle - shift) * width
-    joint_p, joint_q = np.outer(p, p), np.outer(q, q)
-    delta = float(np.sum(np.maximum((1 - rate) * joint_p + rate * joint_q - math.exp(epsilon) * joint_p, 0)))
-    found = vector_lower(NOISE, sampling_rate=rate, steps=1, delta=delta, coordinates=2)
-    assert found <= epsilon + 1e-3
-    assert found == pytest.approx(epsilon, rel=0.06)
-
-
 def test_a_lower_bound_is_below_the_upper_for_every_way_of_spreading():
     run = {"sampling_rate": 0.05, "steps": 60, "delta": 1e-8}
     lowers = [vector_lower(NOISE, coordinates=m, **run) for m in (10, 100, 1000)]
