@@ -1,5 +1,6 @@
 """Bounds at deltas of 1e-30 and 1/2, for noise a billion times too strong or far too weak: closed forms, no warning."""
 
+import itertools
 import math
 
 import numpy as np
@@ -127,3 +128,10 @@ def test_a_spread_shift_is_as_many_releases_of_one_number(noise, coordinates, st
     )
     lower = vector_lower(noise, sampling_rate=1.0, steps=steps, delta=delta, coordinates=coordinates)
     assert 0.999 * one.upper < lower <= one.upper
+
+
+def test_weak_noise_in_a_few_coordinates_at_a_tiny_rate_keeps_its_lower_end():
+    """No chord met the curve again, and all losses were merged into one: at scale 0.167 the lower end was 0."""
+    run = {"sampling_rate": 4.2e-6, "steps": 1514, "delta": 9.75e-11, "coordinates": 3}
+    lowers = [vector_lower(Laplace(scale=0.1965418257027431 * f), **run) for f in (1.0, 0.9, 0.85, 0.8, 0.7654734)]
+    assert all(1.1 * weaker < stronger for weaker, stronger in itertools.pairwise(lowers))

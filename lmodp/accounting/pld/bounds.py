@@ -253,11 +253,11 @@ def vector_lower(noise: Noise, *, sampling_rate: float, steps: int, delta: float
     if _too_fine(largest_loss(noise, 1 / math.sqrt(coordinates)), sampling_rate):
         return 0.0
     lost = _LOST * min(delta, _USUAL_DELTA) / max(steps, _USUAL_STEPS)
-    pairs = (
-        _sampled_pair(noise, coordinates=coordinates, sampling_rate=sampling_rate, removal=removal, lost=lost)
+    both = (
+        _sampled_pairs(noise, coordinates=coordinates, sampling_rate=sampling_rate, removal=removal, lost=lost)
         for removal in (True, False)
     )
-    return max(composed_epsilon(pair, steps=steps, delta=delta, upper=False) for pair in pairs)
+    return max(composed_epsilon(pair, steps=steps, delta=delta, upper=False) for pairs in both for pair in pairs)
 
 
 def best_split_lower(
@@ -285,12 +285,22 @@ def _too_fine(top: float, sampling_rate: float) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _sampled_pair(noise: Noise, *, coordinates: int, sampling_rate: float, removal: bool, lost: float) -> LatticePair:
-    """Return a dominated lattice pair of one sampled release, without cells of Q mass ``lost``."""
+def _sampled_pairs(
+    noise: Noise, *, coordinates: int, sampling_rate: float, removal: bool, lost: float
+) -> list[LatticePair]:
+    """Return dominated lattice pairs of one sampled release, without cells of Q mass ``lost``."""
     cells = spread_pair(noise, coordinates=coordinates)
     sampled = without_ends(*sampled_cells(*cells, sampling_rate=sampling_rate, removal=removal), lost=lost)
     step = step_width(sampled, _STEP_LEVELS) if len(sampled[0]) else 0.0
-    return merge(*sampled, step=step or 1.0)  # without a loss, any
+    return _dominated(*sampled, step=step or 1.0)  # without a loss, any
+
+
+def _dominated(p: Floats, q: Floats, loss: Floats, *, step: float) -> list[LatticePair]:
+    """Return the merged pair of cells, and where merging mixes most of the loss away, their pair of lowered losses
+    too: where losses are few and far apart, no chord may meet the curve again."""
+    merged = merge(p, q, loss, step=step)
+    mixed = merged.masses @ merged.losses**2 < q @ loss**2 / 2
+    return [merged, lower_losses(p, q, loss, step=step)] if mixed else [merged]
 
 
 @dataclass(frozen=True)
@@ -324,8 +334,11 @@ def scalar_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
     dots = connect_dots(p, q, first=first, step=step, infinite=unbounded_mass(noise, reach))
     upper = composed_epsilon(dots, steps=steps, delta=delta, upper=True)
     falling = (cell[::-1] for cell in consistent(p, q, bounds))
-    merged = merge(*falling, step=_BELOW_ATOM * step)
-    return Interval(composed_epsilon(merged, steps=steps, delta=delta, upper=False), upper)
+    lower = (
+        composed_epsilon(pair, steps=steps, delta=delta, upper=False)
+        for pair in _dominated(*falling, step=_BELOW_ATOM * step)
+    )
+    return Interval(max(lower), upper)
 
 
 def cell_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: float) -> Interval:
