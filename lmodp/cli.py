@@ -18,7 +18,7 @@ from lmodp.pipeline.console import speak_plainly
 
 COMMANDS = {
     "account": "compute epsilon of a noise under every accountant",
-    "recheck": "verify a certificate that a step is dominated by a Gaussian, by code of its own",
+    "recheck": "verify a certificate of an upper end, by code of its own",
     "calibrate": "compute a noise that reaches a privacy target",
     "release": "release a few numbers with the best noise for them, and its certificate",
     "search": "run the offline noise search of LMO-DP under any accountant",

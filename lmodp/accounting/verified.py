@@ -13,7 +13,7 @@ import numpy as np
 from lmodp.accounting.checks import Run, require_run
 from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
 from lmodp.accounting.domination.budget import dominate
-from lmodp.accounting.domination.recursion import recursion_upper
+from lmodp.accounting.domination.recursion import over_steps
 from lmodp.accounting.pld.bounds import (
     FULL_SPREAD,
     MOST_STEPS,
@@ -232,7 +232,7 @@ def narrowed(found: Verified, noise: Noise, *, sampling_rate: float, steps: int,
         return found
     run: Run = {"sampling_rate": sampling_rate, "steps": steps, "delta": delta}
     try:
-        upper = recursion_upper(noise, ceiling=found.upper, **run)
+        upper, _ = over_steps(noise, ceiling=found.upper, **run)
     except Unsupported as error:
         return replace(found, left_out="; ".join(filter(None, (found.left_out, str(error)))))
     if upper >= found.upper:

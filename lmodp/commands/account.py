@@ -11,6 +11,7 @@ from lmodp.commands.printing import interval, number, show, step_and_run, table
 from lmodp.errors import Unsupported
 
 if TYPE_CHECKING:
+    from lmodp.accounting.checks import Run
     from lmodp.plan import Plan
 
 
@@ -39,25 +40,29 @@ def run(args: argparse.Namespace) -> int:
         full=args.full,
     )
     if args.certificate:
-        _write(args.certificate, plan, certificate["verified"])
+        _write(args.certificate, plan, certificate["verified"], args.dimension)
     show(certificate, as_json=args.json, text=_text)
     return 0
 
 
-def _write(path: Path, plan: Plan, verified: dict[str, Any]) -> None:
-    if verified["route"] != "domination":
-        raise Unsupported(
-            f"certificate = {str(path)!r}: the upper end is by the route {verified['route']!r}. "
-            "Only the domination, which --full tries, has a certificate."
-        )
+def _write(path: Path, plan: Plan, verified: dict[str, Any], dimension: int | None) -> None:
     from lmodp.accounting.domination.files import write_certificate
+    from lmodp.accounting.domination.recursion import over_steps
+    from lmodp.accounting.verified import verified_run
+    from lmodp.mechanisms import mixture_of
 
-    write_certificate(
-        path,
-        plan.given_noise.scaled(1 / plan.relative_sensitivity),
-        run={"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": plan.given_delta},
-        epsilon=verified["upper"],
-    )
+    route = verified["route"]
+    refused = f"certificate = {str(path)!r}: the upper end is by the route {route!r}"
+    if route not in ("domination", "recursion"):
+        raise Unsupported(f"{refused}. Only the domination and the recursion, which --full tries, have a certificate.")
+    noise, followed = plan.given_noise.scaled(1 / plan.relative_sensitivity), None
+    run: Run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": plan.given_delta}
+    if route == "recursion":  # both are kept from the answer
+        ceiling = verified_run(noise, dimension=dimension, full=True, **run).upper
+        _, followed = over_steps(mixture_of(noise), ceiling=ceiling, **run)
+        if len(followed["removal_variances"]) < plan.steps - 1:
+            raise Unsupported(f"{refused} in blocks of steps. Only one block has a certificate.")
+    write_certificate(path, noise, run=run, epsilon=verified["upper"], followed=followed)
 
 
 def _text(certificate: dict[str, Any]) -> str:

@@ -65,11 +65,13 @@ class StepCurve:
         gamma: the variance of log g of a Gaussian that dominates a step.
         width: of the lattice of log kappa.
         values: at log kappa = 0, width, 2 width, ..., shape (n,).
+        ends: of the cells of squared shifts that were drawn; the last is the squared length 1.
     """
 
     gamma: float
     width: float
     values: Floats
+    ends: tuple[int, ...]
 
     def log_stick(self, r: Floats) -> Floats:
         """Return the stick of `Step`. E(r - g)_+ is r E(g - 1/r)_+."""
@@ -124,7 +126,7 @@ def step_curve(noise: RateMixture) -> StepCurve:
             drawn = _extended(values[rows - moved], z, width, reach) @ draw * _UP
             values[rows] = np.maximum(values[rows], drawn)
     kappa = np.exp(width * np.arange(count + 1))
-    return StepCurve(domination.at(1.0), width, values[-1, ::-1] * kappa * _UP)
+    return StepCurve(domination.at(1.0), width, values[-1, ::-1] * kappa * _UP, (*lower, _BUDGETS))
 
 
 def _cells() -> tuple[list[int], Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from lmodp.mechanisms import Noise, mixture_of, noise_from_dict
 _NOTHING = 2**16 - 1  # stands for an infinite entry, which claims nothing
 
 
-def write_certificate(path: Path, noise: Noise, *, run: Run, epsilon: float) -> None:
+def write_certificate(
+    path: Path, noise: Noise, *, run: Run, epsilon: float, followed: Mapping[str, Any] | None = None
+) -> None:
     """Write the arrays by which one step of the noise, at sensitivity 1, is dominated by a Gaussian.
 
     Args:
-        path: of a numpy archive, about 200 kB.
+        path: of a numpy archive, of 200 to 500 kB.
         noise: a Laplace mixture.
         run, epsilon: what was stated of the run; it follows from the domination.
+        followed: what was chosen in a recursion over the steps, if epsilon follows from that.
 
     Raises:
         Unsupported: the noise is refused.
@@ -39,6 +43,7 @@ def write_certificate(path: Path, noise: Noise, *, run: Run, epsilon: float) -> 
             budgets=BUDGETS,
             gamma=found.at(1.0),
             **{name: getattr(found, name) for name in ("variances", "squares", "small", "rates", "unit")},
+            **(followed or {}),
         )
 
 

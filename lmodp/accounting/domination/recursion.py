@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -45,12 +46,16 @@ _TAIL = 12.0  # deviations of log g
 _MOST_STATES = 6_000
 _DEEPEST = 600.0
 _NOISE = 2e-13  # of second differences
+_FLAT = 1e-200  # a slope that is not divided by: the quotient would raise what was lost to underflow
 _EPS, _ROUNDED, _SUMS, _ULPS = 1e-300, 1e-9, 1e-13, 4e-15  # rounding of means, sums and terms
 
 
 @lru_cache(maxsize=64)
-def recursion_upper(noise: RateMixture, *, sampling_rate: float, steps: int, delta: float, ceiling: float) -> float:
-    """Return an upper end of epsilon for any number of coordinates; infinite if it is above about ``ceiling``.
+def over_steps(
+    noise: RateMixture, *, sampling_rate: float, steps: int, delta: float, ceiling: float
+) -> tuple[float, dict[str, Any]]:
+    """Return an upper end of epsilon for any number of coordinates, infinite if it is above about ``ceiling``, and what
+    `lmodp.accounting.domination.recheck` needs to follow the recursion without a search.
 
     Args:
         noise: at sensitivity 1.
@@ -66,13 +71,15 @@ def recursion_upper(noise: RateMixture, *, sampling_rate: float, steps: int, del
     if sampling_rate == 1:
         raise Unsupported("the recursion over the steps is for sampled steps")
     blocks, found = math.ceil(steps / _BLOCK), 0.0
-    length = math.ceil(steps / blocks)
+    length, chosen = math.ceil(steps / blocks), dict[str, Any]()
     with np.errstate(all="ignore"):  # what is lost makes a bound infinite, and another one is taken
-        for removal in (True, False):
+        for removal, name in ((True, "removal"), (False, "addition")):
             grid = _grid(noise, sampling_rate, length, ceiling, blocks, delta, removal)
-            values = _values(noise, grid, length, ceiling / blocks)
+            values, shapes = _values(noise, grid, length, ceiling / blocks)
+            chosen |= {f"{name}_{key}": value for key, value in shapes.items()}
             found = max(found, grid.epsilon(values, delta) if blocks == 1 else grid.composed(values, blocks, delta))
-    return found
+    step, cells = step_curve(noise), {"smooth": smoothing(noise), "cells": (SMALLEST, _CELL)}
+    return found, chosen | cells | {"large": step.ends, "width": step.width, "count": len(step.values)}
 
 
 @lru_cache(maxsize=16)
@@ -251,13 +258,13 @@ def _spread(last: int, dense: int) -> Integers:
     return np.array(found, dtype=np.int64)
 
 
-def _values(noise: RateMixture, grid: _Grid, steps: int, epsilon: float) -> Floats:
-    """Return bounds of u at every state after so many steps, which are to be tight at e^-epsilon."""
+def _values(noise: RateMixture, grid: _Grid, steps: int, epsilon: float) -> tuple[Floats, dict[str, Any]]:
+    """Return bounds of u at every state after so many steps, which are to be tight at e^-epsilon, and the shapes."""
     information, single, (c, x) = noise.fisher_information, step_curve(noise), smoothing(noise)
     log_r = np.log(grid.ratio(grid.places[1:]))
     bent = np.minimum(log_r**2 / information, _BENT**2)
     values = grid.first(single)
-    model, ratio = values, np.zeros(len(values))
+    model, ratio, variances = values, np.zeros(len(values)), np.empty(steps - 1)
     for done in range(1, steps):
         known = grid.extended(values)
         function = grid.function(known, grid.places)
@@ -271,13 +278,15 @@ def _values(noise: RateMixture, grid: _Grid, steps: int, epsilon: float) -> Floa
                 majorant = _majorant(part, _smooth(part, shape[left] + bend * bent, c), c, x)
                 best[left] = np.fmin(best[left], _least(part, function[left], majorant))
         values = best * (1 + _ROUNDED / 10)
-        model = _followed(grid, model, known, values, information, epsilon * (done + 1) / steps)
+        variances[done - 1] = _variance(grid, model, known, values, information, epsilon * (done + 1) / steps)
+        model = grid.mean(grid.extended(model), GaussianStep(variances[done - 1]))
         ratio = np.log(np.maximum(values, _EPS) / np.maximum(model, _EPS))
-    return values
+    lattice = {"states": grid.states[[0, -1]], "places": grid.places, "fine": grid.fine}
+    return values, lattice | {"variances": variances, "bends": np.outer(_BENDS, bent)}
 
 
-def _followed(grid: _Grid, model: Floats, known: Floats, values: Floats, information: float, lost: float) -> Floats:
-    """Return the model after a step: a Gaussian's, of a variance for which it rises as the values do.
+def _variance(grid: _Grid, model: Floats, known: Floats, values: Floats, information: float, lost: float) -> float:
+    """Return the variance of the Gaussian that is the model of a step: one for which it rises as the values do.
 
     It need not be a bound. Both are compared where so much privacy is lost.
     """
@@ -285,7 +294,7 @@ def _followed(grid: _Grid, model: Floats, known: Floats, values: Floats, informa
     plain, wide = (grid.mean(grid.extended(model), GaussianStep(information * (1 + more))) for more in (0.0, _WIDE))
     rises = np.log(values[at] / grid.mean(known, GaussianStep(information))[at]), np.log(wide[at] / plain[at])
     more = _WIDE * min(max(float(rises[0] / rises[1]), 0.0), 1.0) if rises[1] > 0 else 0.0
-    return grid.mean(grid.extended(model), GaussianStep(information * (1 + more)))
+    return information * (1 + more)
 
 
 @dataclass(frozen=True, eq=False)
@@ -379,7 +388,7 @@ def _least(grid: _Grid, function: Floats, majorant: _Majorant) -> Floats:
     steep = (grid.z * grid.rate if grid.removal else 0.0) - tilt
     best = np.full(len(tilt), np.inf)
     for factor in _FACTORS:
-        share = np.maximum(factor, steep / np.maximum(majorant.slope, _EPS))
+        share = np.maximum(factor, np.where(steep > 0, steep / np.where(majorant.slope > _FLAT, majorant.slope, 0), 0))
         bound = (needed - share[:, None] * majorant.lower).max(axis=1) + share * majorant.mean
         best = np.fmin(best, bound)
     return best

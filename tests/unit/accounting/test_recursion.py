@@ -46,7 +46,7 @@ def cheap(known):
     names = {"smoothing": lambda noise: pair, "step_curve": lambda noise: step, "_FINE": {True: 7, False: 5}}
     with mock.patch.multiple(recursion, **names):
         yield
-    recursion.recursion_upper.cache_clear()
+    recursion.over_steps.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -165,16 +165,16 @@ def test_a_majorant_is_bounded_on_both_sides_by_its_integrals(removal):
 @pytest.mark.parametrize("run", RUNS)
 def test_the_upper_end_is_above_the_lower_and_near_it(cheap, run):
     lower = best_split_lower(NOISE, coordinates=10_000, **run)
-    upper = recursion.recursion_upper(NOISE, ceiling=1.3 * lower, **run)
+    upper = recursion.over_steps(NOISE, ceiling=1.3 * lower, **run)[0]
     assert lower < upper < 1.15 * lower
 
 
 def test_blocks_are_composed(cheap):
     run = {"sampling_rate": 0.01, "steps": 8, "delta": 1e-6}
-    whole = recursion.recursion_upper(NOISE, ceiling=0.04, **run)
+    whole = recursion.over_steps(NOISE, ceiling=0.04, **run)[0]
     with mock.patch.object(recursion, "_BLOCK", 4):
-        recursion.recursion_upper.cache_clear()
-        blocks = recursion.recursion_upper(NOISE, ceiling=0.04, **run)
+        recursion.over_steps.cache_clear()
+        blocks = recursion.over_steps(NOISE, ceiling=0.04, **run)[0]
     assert best_split_lower(NOISE, coordinates=10_000, **run) < min(whole, blocks) < max(whole, blocks) < 1.1 * whole
 
 
@@ -185,12 +185,13 @@ def test_planted_faults_are_told_from_the_lower_end(cheap, known, fault):
 
     run = RUNS[0]
     pair, step = (known[0][0], 0.6 * known[0][1]), curve.GaussianStep(0.6 * known[1].gamma)
+    step = mock.Mock(gamma=step.gamma, log_stick=step.log_stick, ends=(1,), width=1.0, values=())
     by_x = {"smoothing": lambda noise: pair, "step_curve": lambda noise: step}
     wrong = {"x": by_x, "above": {"_least": below}}[fault]
     lower = best_split_lower(NOISE, coordinates=10_000, **run)
     with mock.patch.multiple(recursion, _ENOUGH=-1.0, **wrong):
-        recursion.recursion_upper.cache_clear()
-        assert recursion.recursion_upper(NOISE, ceiling=1.3 * lower, **run) < lower
+        recursion.over_steps.cache_clear()
+        assert recursion.over_steps(NOISE, ceiling=1.3 * lower, **run)[0] < lower
 
 
 def test_only_a_wide_full_answer_is_narrowed_and_the_record_says_by_what(cheap, known):
@@ -205,11 +206,11 @@ def test_only_a_wide_full_answer_is_narrowed_and_the_record_says_by_what(cheap, 
 
 def test_what_the_recursion_does_not_cover_is_refused():
     with pytest.raises(Unsupported, match="sampled steps"):
-        recursion.recursion_upper(NOISE, sampling_rate=1.0, steps=3, delta=1e-6, ceiling=1.0)
+        recursion.over_steps(NOISE, sampling_rate=1.0, steps=3, delta=1e-6, ceiling=1.0)
     with pytest.raises(Unsupported, match="states"):
-        recursion.recursion_upper(NOISE, sampling_rate=1e-6, steps=3, delta=1e-6, ceiling=1.0)
+        recursion.over_steps(NOISE, sampling_rate=1e-6, steps=3, delta=1e-6, ceiling=1.0)
     with pytest.raises(Unsupported, match="largest score"):
-        recursion.recursion_upper(Laplace(scale=1e3), sampling_rate=0.5, steps=3, delta=1e-6, ceiling=1e-2)
+        recursion.over_steps(Laplace(scale=1e3), sampling_rate=0.5, steps=3, delta=1e-6, ceiling=1e-2)
 
 
 @pytest.mark.parametrize("removal", [True, False])
