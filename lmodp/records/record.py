@@ -10,17 +10,20 @@ No record holds a time of day, a host name or a path, so that the same spec give
 machine. Wall time and memory go to ``timing.jsonl``, which is no record and is exempt.
 """
 
+import fcntl
+import glob
 import hashlib
 import json
 import os
 import platform
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lmodp import __version__
 from lmodp.errors import (
@@ -194,21 +197,47 @@ def _dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def write_bytes(path: Path | str, data: bytes) -> None:
-    """Write a file atomically: into a temporary name, to disk, then renamed."""
-    path = Path(path)
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Open a file that takes its place when it is complete and on disk. What killed writers left of it is deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+    delete_left(path)
+    handle, temporary = _begun(path)
+    with os.fdopen(handle, "wb") as stream:
+        try:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+            os.chmod(temporary, mode)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def _begun(path: Path) -> tuple[int, str]:
+    """Return a new file, with a lock for as long as its writer lives."""
+    while True:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, temporary
+        os.close(handle)  # another writer deleted it before it had its lock
+
+
+def delete_left(path: Path) -> None:
+    """Delete what killed writers of a file left beside it. A file that is being written has a lock and stays."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with suppress(OSError), left.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write a file atomically (`replacing`)."""
+    with replacing(Path(path)) as stream:
+        stream.write(data)
 
 
 def read_json(path: Path | str) -> Any:

@@ -36,6 +36,7 @@ from lmodp.specs import CellSpec
 from lmodp.stages.cell_runs import CellRuns, Task
 from lmodp.stages.tuning import REPETITION, choosing_examples, training_examples, tune
 from lmodp.training import Examples, TrainingResult, TrainingSettings, train
+from lmodp.training.checkpoint import delete_checkpoint
 from lmodp.training.examples import all_batches
 from lmodp.training.losses import Loss
 from lmodp.training.memory import forget_peak_memory, set_up_training
@@ -238,7 +239,7 @@ class _Trainer:
                 raise
             assert checkpoint is not None
             print(f"{error} It is deleted now.", flush=True)
-            checkpoint.unlink(missing_ok=True)
+            delete_checkpoint(checkpoint)
             return self._run(model, self.spec, seeds, checkpoint_path=checkpoint, evaluate=evaluate)
 
     def _scores(self, model: nn.Module) -> dict[str, float]:

@@ -13,8 +13,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -25,6 +23,7 @@ from torch import nn
 
 from lmodp.errors import DamagedFile
 from lmodp.plan import Plan
+from lmodp.records.record import delete_left, replacing
 from lmodp.training.examples import Examples
 from lmodp.training.losses import Loss
 from lmodp.training.settings import TrainingSettings
@@ -51,17 +50,14 @@ class _HashingWriter:
 
 def save_checkpoint(path: Path | str, state: dict[str, Any], *, identity: Mapping[str, str]) -> None:
     """Write a checkpoint atomically: temporary name, flushed to disk, renamed; an older one stays valid until then."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            _write(stream, {**state, "identity": dict(identity)})
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(Path(path), mode=0o600) as stream:
+        _write(stream, {**state, "identity": dict(identity)})
+
+
+def delete_checkpoint(path: Path | str) -> None:
+    """Delete a checkpoint, if there is one, and what killed runs left of it: all of these hold the noise key."""
+    Path(path).unlink(missing_ok=True)
+    delete_left(Path(path))
 
 
 def _write(stream: BinaryIO, state: dict[str, Any]) -> None:

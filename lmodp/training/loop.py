@@ -15,7 +15,7 @@ from torch import nn
 from lmodp.errors import require, require_finite
 from lmodp.plan import Plan
 from lmodp.records.fingerprint import code_fingerprint
-from lmodp.training.checkpoint import load_checkpoint, run_identity, save_checkpoint
+from lmodp.training.checkpoint import delete_checkpoint, load_checkpoint, run_identity, save_checkpoint
 from lmodp.training.examples import Examples
 from lmodp.training.losses import Loss
 from lmodp.training.memory import measured
@@ -100,7 +100,7 @@ def train(
             progress(run.step, plan.steps)
     run.agree_on_weights()
     if checkpoint_path is not None and run.ranks.is_first:
-        Path(checkpoint_path).unlink(missing_ok=True)
+        delete_checkpoint(checkpoint_path)
     return run.result()
 
 

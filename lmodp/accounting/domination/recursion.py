@@ -17,7 +17,6 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 from scipy.special import exprel
 
 from lmodp.accounting.domination.budget import SMALLEST, small_rates
@@ -38,10 +37,8 @@ _NEARLY = 1.003
 _GROWTH = 1.015  # of the distance of places, beyond three deviations
 _BENDS = (0.001, 0.004, 0.02)  # added to the log of the shape, times l^2/I up to _BENT deviations
 _BENT = 5.0
-_FACTORS = (1.0, 1.01, 1.03, 1.08)
 _WIDE = 0.5  # of the information: the model's variance rises by up to so much more
 _ENOUGH = 5e-4  # a bound is not sought further where it is this near to the mean of f itself
-_FIRST_RATIO = 12  # from so many steps on, the shape takes the ratio of values and model into account
 _TAIL = 12.0  # deviations of log g
 _MOST_STATES = 6_000
 _DEEPEST = 600.0
@@ -152,18 +149,6 @@ class _Grid:
         found = extended[np.arange(len(self.states))[:, None] + self.margin + sign * places]
         return np.asarray(found if self.removal else found * np.exp(places * self.width))
 
-    def changes(self, ratio: Floats, done: int) -> Floats:
-        """Return the log of values over model, of which ``ratio`` is that at r = 1, at the places r > 0.
-
-        It is smoothed, the more the later; in the first steps it is that at r = 1 everywhere.
-        """
-        found = ratio[:, None]
-        if done >= _FIRST_RATIO:
-            smooth = gaussian_filter1d(ratio, self.fine * math.sqrt(done) / 2, mode="nearest")
-            at = np.arange(len(smooth))[:, None] + (1 if self.removal else -1) * self.places[1:]
-            found = found + smooth[np.clip(at, 0, len(smooth) - 1)] - smooth[:, None]
-        return found
-
     def mean(self, extended: Floats, step: Step) -> Floats:
         """Return at least E f(g) for the chords of f, shape (n,)."""
         last = math.ceil(math.log1p(self.rate * math.expm1(_TAIL * math.sqrt(step.gamma))) / self.width)
@@ -264,11 +249,11 @@ def _values(noise: RateMixture, grid: _Grid, steps: int, epsilon: float) -> tupl
     log_r = np.log(grid.ratio(grid.places[1:]))
     bent = np.minimum(log_r**2 / information, _BENT**2)
     values = grid.first(single)
-    model, ratio, variances = values, np.zeros(len(values)), np.empty(steps - 1)
+    model, variances = values, np.empty(steps - 1)
     for done in range(1, steps):
         known = grid.extended(values)
         function = grid.function(known, grid.places)
-        shape = _shape(grid, grid.extended(model)) + grid.changes(ratio, done)
+        shape = _shape(grid, grid.extended(model))
         best = grid.mean(known, single)
         enough = grid.mean(known, GaussianStep(x)) * (1 + _ENOUGH)
         for bend in _BENDS:
@@ -280,7 +265,6 @@ def _values(noise: RateMixture, grid: _Grid, steps: int, epsilon: float) -> tupl
         values = best * (1 + _ROUNDED / 10)
         variances[done - 1] = _variance(grid, model, known, values, information, epsilon * (done + 1) / steps)
         model = grid.mean(grid.extended(model), GaussianStep(variances[done - 1]))
-        ratio = np.log(np.maximum(values, _EPS) / np.maximum(model, _EPS))
     lattice = {"states": grid.states[[0, -1]], "places": grid.places, "fine": grid.fine}
     return values, lattice | {"variances": variances, "bends": np.outer(_BENDS, bent)}
 
@@ -376,19 +360,23 @@ def _from_centre(cells: Floats, centre: int) -> Floats:
 
 
 def _least(grid: _Grid, function: Floats, majorant: _Majorant) -> Floats:
-    """Return the least bound of E f by c0 + c1 (r - 1) + factor * majorant, c0 the least that keeps it above f.
+    """Return a bound of E f by c0 + c1 (r - 1) + share * majorant, c0 the least that keeps it above f.
 
-    c1 balances both sides at one deviation; at the last place the slope must be that of f at least.
+    By c1 both rise alike at one deviation to either side. The share is such that f needs no larger c0 from two
+    deviations on than at r = 1; at the last place the slope must be that of f at least.
     """
-    r, beside = grid.ratio(grid.places), (grid.centre - grid.fine, grid.centre + grid.fine)
-    low, high = (function[:, at] - majorant.lower[:, at] for at in beside)
-    tilt = (high - low) / (r[beside[1]] - r[beside[0]])
-    line = tilt[:, None] * (r - 1)
+    r, centre = grid.ratio(grid.places), grid.centre
+    left, right = max(centre - grid.fine, 0), min(centre + grid.fine, len(r) - 1)
+    ahead = (r[centre] - r[left]) / (r[right] - r[left])  # the weight of the right one in a mean of r = 1
+    over = function - function[:, [centre]]
+    rise, of_phi = ((1 - ahead) * each[:, left] + ahead * each[:, right] for each in (over, majorant.lower))
+    tilt = np.diff((function - (rise / of_phi)[:, None] * majorant.lower)[:, [left, right]], axis=1) / (
+        r[right] - r[left]
+    )
+    line = tilt * (r - 1)
     needed = function - line + _ULPS * (function + np.abs(line))
-    steep = (grid.z * grid.rate if grid.removal else 0.0) - tilt
-    best = np.full(len(tilt), np.inf)
-    for factor in _FACTORS:
-        share = np.maximum(factor, np.where(steep > 0, steep / np.where(majorant.slope > _FLAT, majorant.slope, 0), 0))
-        bound = (needed - share[:, None] * majorant.lower).max(axis=1) + share * majorant.mean
-        best = np.fmin(best, bound)
-    return best
+    beyond = (np.abs(grid.places) >= 2 * grid.fine) & (majorant.lower > 0)
+    share = np.max((needed - needed[:, [centre]]) / majorant.lower, axis=1, where=beyond, initial=0.0)
+    steep = (grid.z * grid.rate if grid.removal else 0.0) - tilt[:, 0]
+    share = np.maximum(share, np.where(steep > 0, steep / np.where(majorant.slope > _FLAT, majorant.slope, 0), 0))
+    return np.asarray((needed - share[:, None] * majorant.lower).max(axis=1) + share * majorant.mean)

@@ -1,16 +1,22 @@
 """Records: provenance, atomic writing, reuse."""
 
+import fcntl
 import json
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from lmodp.errors import DamagedFile, MissingFile
 from lmodp.records.record import (
+    delete_left,
     input_hash,
     json_text,
     make_record,
     read_record,
+    replacing,
     short_hash,
     write_bytes,
     write_json,
@@ -117,3 +123,44 @@ def test_hashes(tmp_path):
     write_json(tmp_path / "r.json", record())
     assert input_hash(tmp_path / "r.json") == record()["sha256"]
     assert short_hash({"a": 1, "b": [2]}) == short_hash({"b": [2], "a": 1}) != short_hash({"a": 1, "b": [3]})
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lmodp.records.record import replacing
+with replacing(Path(sys.argv[1])) as stream:
+    stream.write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_writer_leaves_nothing_after_the_next_one(tmp_path):
+    path = tmp_path / "record [1].json"
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    write_bytes(path, b"whole")
+    assert [each.name for each in tmp_path.iterdir()] == [path.name] and path.read_bytes() == b"whole"
+
+
+def test_a_file_that_is_being_written_stays(tmp_path):
+    path = tmp_path / "record.json"
+    with replacing(path) as stream:
+        write_bytes(path, b"first")
+        stream.write(b"second")
+    assert path.read_bytes() == b"second" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_that_another_writer_deletes_at_once_is_begun_again(tmp_path, monkeypatch):
+    path, begun = tmp_path / "record.json", []
+    lock = fcntl.flock
+
+    def late(handle, how):
+        if how == fcntl.LOCK_EX and not begun:
+            begun.append(handle)
+            delete_left(path)
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    write_bytes(path, b"whole")
+    assert begun and path.read_bytes() == b"whole"
