@@ -6,7 +6,8 @@ for adaptive gradients. On one step f(r) = u_k(z w) is convex, and the lemma of 
 says: if log f''(e^l) + 3 l/2 + l^2/(2c) is convex in l, then E f(r) <= E f(g) for every direction, with log g of the
 Gaussian pair N(x(c)). x(c)/I falls to 1 where c is some multiples of I, and the steps that are still to come make f so
 smooth. So every value is bounded by a f that is smooth by construction, lies above the chords of the last values, and
-nearly touches them. How it is chosen does not matter; that it lies above is computed.
+nearly touches them. How it is chosen does not matter; that it lies above is computed. Where f is not smooth, the curve
+of one step (`lmodp.accounting.domination.curve`) bounds E f(r).
 """
 
 from __future__ import annotations
