@@ -32,7 +32,7 @@ _SMALL = 0.05  # squared shift up to which coordinates are small
 _CELL = 1.03  # ratio of squared shifts in a cell, at least
 _WIDTH = 0.02  # of the lattice of losses, in deviations of the loss
 _DEVIATIONS = 18.0  # of the loss that the lattice covers
-_UP = 1 + 1e-12
+_UP, _STICK = 1 + 1e-12, 1 + 1e-8  # rounding of sums; of Gaussian sticks, whose logarithms cancel far out
 
 
 class Step(Protocol):
@@ -114,7 +114,7 @@ def step_curve(noise: RateMixture) -> StepCurve:
     z = np.exp(width * np.arange(-count, 1))
     gamma = domination.up_to(lower[0] / _BUDGETS)
     budgets = gamma[np.arange(_BUDGETS + 1) * ((len(gamma) - 1) // _BUDGETS)]
-    values = np.stack([np.exp(gaussian_log_stick(z, float(variance))) for variance in budgets]) * _UP
+    values = np.stack([np.exp(gaussian_log_stick(z, float(variance))) for variance in budgets]) * _STICK
     for moved, law in zip(lower, laws, strict=True):
         away = np.zeros(count + 1 + 2 * reach)
         sides = law * np.exp(width * np.arange(len(law)))
