@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from lmodp.commands.arguments import describe_run
-from lmodp.errors import DamagedFile
+from lmodp.errors import DamagedFile, LmodpError
 from lmodp.reporting.formats import at_most
 
 # Between two accountants of the same Gaussian; between two recursions, whose sticks are not bounded by the same cells.
@@ -23,14 +23,20 @@ def run(args: argparse.Namespace) -> int:
     from lmodp.mechanisms import mixture_of
 
     statement, noise, arrays = read_certificate(args.certificate)
-    plan = {name: statement[name] for name in ("sampling_rate", "steps", "delta")}
-    if "smooth" in arrays:
-        epsilon, other = recheck_recursion(mixture_of(noise), arrays, *plan.values()), "the checker"
-        print(f"{plan['steps']} steps hold, one after the other.")
-    else:
-        sigma, other = 1 / math.sqrt(recheck(mixture_of(noise), arrays)), "the accounting library"
-        epsilon = gaussian_pld_epsilon(noise_multiplier=sigma, interval=statement["epsilon"] / 5000, **plan)
-        print(f"{arrays['table'].size:,} entries hold: one step is at most a Gaussian of noise multiplier {sigma:.6g}.")
+    try:
+        plan = {name: statement[name] for name in ("sampling_rate", "steps", "delta")}
+        if "smooth" in arrays:
+            epsilon, other = recheck_recursion(mixture_of(noise), arrays, *plan.values()), "the checker"
+            print(f"{plan['steps']} steps hold, one after the other.")
+        else:
+            sigma, other = 1 / math.sqrt(recheck(mixture_of(noise), arrays)), "the accounting library"
+            epsilon = gaussian_pld_epsilon(noise_multiplier=sigma, interval=statement["epsilon"] / 5000, **plan)
+            held = f"{arrays['table'].size:,} entries hold"
+            print(f"{held}: one step is at most a Gaussian of noise multiplier {sigma:.6g}.")
+    except LmodpError:
+        raise
+    except (LookupError, TypeError, ValueError) as error:  # arrays that are missing or do not fit each other
+        raise DamagedFile(f"certificate = {str(args.certificate)!r}: is not complete ({error}).") from error
     if not epsilon <= statement["epsilon"] * (1 + _TOLERANCE[other]):
         raise DamagedFile(f"certificate: states epsilon {statement['epsilon']!r}, {other} finds {epsilon!r}")
     print(f"epsilon {at_most(statement['epsilon'], 6)} (by {other}: {epsilon:.6g}): {describe_run(plan)}")

@@ -63,7 +63,7 @@ def read_certificate(path: Path) -> tuple[dict[str, Any], Noise, dict[str, Any]]
             arrays: dict[str, Any] = dict(archive)
         statement = json.loads(str(arrays.pop("statement")))
         steps, unit = arrays.pop("steps"), arrays.pop("unit")
-    except (OSError, ValueError, KeyError, RecursionError) as error:
+        table = np.where(steps == _NOTHING, np.inf, steps * unit[:, None])
+        return statement, noise_from_dict(statement["noise"]), {**arrays, "table": table}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise DamagedFile(f"certificate = {str(path)!r}: is not a domination certificate ({error}).") from error
-    table = np.where(steps == _NOTHING, np.inf, steps * unit[:, None])
-    return statement, noise_from_dict(statement["noise"]), {**arrays, "table": table}

@@ -5,8 +5,6 @@ With the code that makes certificates it shares the noise only. docs/verified_bo
 cut into cells of known mass, and each mass is moved to the two ends of the range of its ratio, the mean kept.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from itertools import pairwise

@@ -232,6 +232,15 @@ def test_a_certificate_survives_its_file_and_a_stranger_is_refused(tmp_path, str
         main(["recheck", str(tmp_path / "less.npz")]) == 2 and "the accounting library finds" in capsys.readouterr().err
     )
     assert main(["recheck", str(tmp_path / "none.npz")]) == 2 and "is not there" in capsys.readouterr().err
+    with np.load(path) as archive:
+        whole = dict(archive)
+    for name in sorted(whole):  # a file that lost one of its arrays, or holds a single number in its place
+        for left in ({}, {name: np.array(3)}):
+            np.savez(path, **{key: value for key, value in whole.items() if key != name}, **left)
+            if name in ("budgets", "flow_end", "gamma") and left:
+                continue  # single numbers as they should be
+            assert main(["recheck", str(path)]) == 2, name
+            assert "certificate" in capsys.readouterr().err, name
     path.write_bytes(b"no archive")
     with pytest.raises(DamagedFile, match="not a domination certificate"):
         read_certificate(path)
