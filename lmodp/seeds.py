@@ -8,8 +8,6 @@ clipping. Two cells never share noise: the difference of two sums with the same 
 would give the data away.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 

@@ -1,7 +1,5 @@
 """The fixed lists of words in plans, specs and records. This module imports nothing, so every module may import it."""
 
-from __future__ import annotations
-
 CALIBRATIONS = ("claimed", "verified")  # what a target epsilon is measured by
 ACCOUNTANTS = ("claimed", "paper_bound", "verified")
 SCOPES = ("step", "run")  # what an epsilon is of

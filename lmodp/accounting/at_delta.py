@@ -1,7 +1,5 @@
 """Every accountant's epsilon of a run at one delta, in a few numbers: what an audit's bound is compared with."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import replace

@@ -5,8 +5,6 @@ The result is the given shape times the smallest scale that reaches the target. 
 profits from a tighter accountant.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The certificate: one JSON record that answers "what is epsilon?" in every way, for one plan."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

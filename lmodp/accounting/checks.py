@@ -1,7 +1,5 @@
 """The ranges of a run's values, checked by every accountant."""
 
-from __future__ import annotations
-
 from typing import TypedDict
 
 from lmodp.errors import require

@@ -1,7 +1,5 @@
 """Conversions between Renyi divergences, (epsilon, delta), Gaussian DP and zCDP, and RDP under Poisson sampling."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

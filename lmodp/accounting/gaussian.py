@@ -3,8 +3,6 @@
 The library takes a second to import, and not every job needs it; so the function imports it.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 

@@ -4,8 +4,6 @@ Noise is at sensitivity 1: one example's share of a sum has norm at most 1, so r
 Statements and proofs are in docs/verified_bounds.md, "Other samplers and neighbours".
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

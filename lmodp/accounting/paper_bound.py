@@ -7,8 +7,6 @@ References:
     Yang et al., LMO-DP, arXiv 2405.18776, Renyi bound of the two-fold randomised Laplace.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The verified answer for a plan: steps that are alike as one run, unlike ones composed."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -6,8 +6,6 @@ Neighbours differ in one example whose gradient is replaced by zero, so that bat
 ``replace_one`` it is replaced by another one.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

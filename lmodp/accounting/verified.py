@@ -1,7 +1,5 @@
 """The verified answer: a proven interval for epsilon of the mechanism as training uses it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace

@@ -14,8 +14,6 @@ References:
     for each false positive rate of a test for the canary).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

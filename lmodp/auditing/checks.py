@@ -1,7 +1,5 @@
 """The ranges of what every audit statistic takes; each of them checks its arguments by these."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

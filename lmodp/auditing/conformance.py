@@ -5,8 +5,6 @@ compared exactly. Random values (batch sizes, noise) are tested, each with a fal
 `FALSE_ALARM`. So a correct run practically never fails, and a wrong rate or scale practically always fails.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

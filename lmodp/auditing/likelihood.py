@@ -21,8 +21,6 @@ tails (together below 1e-9 of probability per step, even at M = 1000), and the 5
 alias table. The device's sampler is not tried here, but by `lmodp.training.probes.draw_scores`.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cached_property

@@ -11,8 +11,6 @@ References:
     arXiv 2305.08846: Theorem 5.2, Corollary 5.4 (the p-value), Algorithm 1, Appendix D.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

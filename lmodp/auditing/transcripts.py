@@ -12,8 +12,6 @@ faults that the first finds badly:
   clipped; the likelihood ratio of bounded gradients levels off.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The board: every claim with its verdict, and one page a claim, from the records alone."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

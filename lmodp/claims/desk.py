@@ -1,7 +1,5 @@
 """The desk: claim files in ``claims/``, their records in ``results/claims/``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Two independent routes to the epsilon of a claim's mechanism. Each gives what it can prove."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from functools import reduce

@@ -1,7 +1,5 @@
 """What a claim file may say: every key with its type and its rule. ``claims/README.md`` explains them for users."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal

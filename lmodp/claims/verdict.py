@@ -11,8 +11,6 @@
 =========================================  ==================================================================
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from lmodp.claims.routes import Route

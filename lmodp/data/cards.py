@@ -4,8 +4,6 @@ The sampling rate is the expected batch size over ``train_size``, so certificate
 ``cards.toml``, and `prepare_dataset` refuses data of any other size.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

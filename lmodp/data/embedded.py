@@ -6,8 +6,6 @@ record is in both parts or in two splits. The parts use different phrasings, so 
 learn: from every list of ``venues.toml``, the public part uses the first two, the private part all except the first.
 """
 
-from __future__ import annotations
-
 import hashlib
 import random
 import tomllib

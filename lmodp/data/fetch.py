@@ -4,8 +4,6 @@
 unpacks the members that the suite uses. A folder gets its final name only when every member is complete.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

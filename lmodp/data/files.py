@@ -6,8 +6,6 @@ stops, because one missing quote swallows the following rows. The end of a file'
 (`READERS`); ``.gz`` behind it says that it is compressed.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

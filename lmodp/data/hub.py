@@ -5,8 +5,6 @@ is a commit, so it fixes every file. The hub's client names each cached file by 
 it (SHA-256 for large files, git's own hash for small ones). `hub_files` computes that checksum again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is pinned of other authors: ``data.lock`` by version and SHA-256, ``hub.lock`` by commit; no hub library."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ names, and a SHA-256 over the rows of every part. These enter the ids of all tha
 neither the files' names nor their format do. What cannot be read for certain is refused with file, line and remedy.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

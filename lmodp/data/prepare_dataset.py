@@ -1,7 +1,5 @@
 """The stage prepare_dataset: reads a data set from its source, checks it, and writes its splits to disk."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping
 from pathlib import Path

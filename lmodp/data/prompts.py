@@ -4,8 +4,6 @@
 after the end. If an example is too long, its longest text is cut, and the prompt stays whole.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The configuration's settings for sources; in its own module, so that reading them imports no library."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where data sets come from: packages ("embedded"), local files below ``data_root``, or a hub."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

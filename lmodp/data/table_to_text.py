@@ -7,8 +7,6 @@ References:
     Li and Liang (2021), arXiv:2101.00190; Li et al. (2022), arXiv:2110.05679.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The stage tokenize_dataset: turns sentences into token numbers, once per data set and tokenizer."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from pathlib import Path

@@ -10,8 +10,6 @@ Only the sentence and its end count in the loss. The first form is that of Li et
 2022 for GPT-2, whose only special token is both start and end.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

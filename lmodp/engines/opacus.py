@@ -7,8 +7,6 @@ References:
     Yousefpour et al. 2021, arXiv 2109.12298.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """An engine made of another package's parts: what all of them need around one run."""
 
-from __future__ import annotations
-
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping

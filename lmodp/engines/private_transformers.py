@@ -7,8 +7,6 @@ References:
     Li et al. 2022, arXiv 2110.05679.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -5,8 +5,6 @@ copy of its architecture: two blocks, random weights, float32, held to explicit 
 time. So the answer takes seconds for any size.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Estimates the cost of a grid, cell by cell: model size, memory, hours, and the verified epsilon."""
 
-from __future__ import annotations
-
 import json
 import time
 from functools import cache

@@ -6,8 +6,6 @@ for comes from them. `slowness` says how much slower or faster other cores are; 
 operations.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

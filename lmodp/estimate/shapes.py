@@ -1,7 +1,5 @@
 """The shape of every model that the suite knows, without torch and without weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Memory and disk of each task of a grid, in bytes, without torch and without a run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from lmodp.estimate.seconds import length_of, trained_part

@@ -4,8 +4,6 @@
 built on torch's meta device, where tensors have a shape but no memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

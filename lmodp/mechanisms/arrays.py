@@ -1,7 +1,5 @@
 """Types of the arrays that laws and accountants exchange."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Gaussian noise, the family every other is compared with."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import ClassVar

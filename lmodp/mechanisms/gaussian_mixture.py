@@ -1,7 +1,5 @@
 """Gaussian noise of random size, drawn anew for each coordinate."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Noise with a piecewise constant density, as a convex programme finds it; the staircase mechanism is one."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cached_property

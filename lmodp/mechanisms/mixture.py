@@ -13,8 +13,6 @@ References:
     Dong, Su, Zhang, NeurIPS 2021 (Fisher information as the measure of privacy).
 """
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 from dataclasses import dataclass

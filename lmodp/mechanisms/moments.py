@@ -6,8 +6,6 @@ exponentially, for exponential tails and for power tails. A grid of half the den
 gives the error estimate.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -9,8 +9,6 @@ References:
     Yang et al., LMO-DP, arXiv 2405.18776 (Gamma, truncated normal, exponential, uniform).
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields, replace

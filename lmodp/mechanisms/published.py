@@ -5,8 +5,6 @@ Names: ``lmo-0.3``, ``figure6-0.2``, ``usefulness-0.3``, ``plrv_o-sst2-0.2``, ..
 formulas (`lmodp.accounting.claimed.lap2`) and no noises, so it has no row.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Mapping

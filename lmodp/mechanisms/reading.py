@@ -1,7 +1,5 @@
 """Noise from its JSON form; every fault gives a message with name, value, rule and remedy."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any

@@ -4,8 +4,6 @@ All take and return float64 arrays and are accurate to a few units in the last
 place over the whole range of doubles that the noise family needs.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

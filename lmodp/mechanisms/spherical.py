@@ -10,8 +10,6 @@ References:
     proof in docs/verified_bounds.md needs.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cached_property

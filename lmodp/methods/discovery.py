@@ -4,8 +4,6 @@ A faulty method cannot break the listing: it appears as a `BrokenMethod` with th
 reason.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import inspect
 import sys

@@ -4,8 +4,6 @@ Pooling, trainable parts and the frozen prefix use it. Paths are relative to the
 ``RobertaForSequenceClassification``.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, replace
 from functools import reduce

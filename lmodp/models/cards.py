@@ -1,7 +1,5 @@
 """The models the suite knows: architecture, size, and where their weights come from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

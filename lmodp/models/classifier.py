@@ -1,7 +1,5 @@
 """Sequence classification with a choice of pooling, through the model's own head."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

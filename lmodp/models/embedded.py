@@ -1,7 +1,5 @@
 """Models from packages (the source "embedded"), and tiny random ones to try the workflow without any download."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

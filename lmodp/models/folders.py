@@ -4,8 +4,6 @@ A model with billions of parameters is not copied: its files are linked. Only
 ``config.json`` is written, with the padding token that batches need.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

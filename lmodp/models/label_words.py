@@ -5,8 +5,6 @@ and the layers before its output matrix; of the matrix the label words' rows are
 classes' scores are the words' scores.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ Its architecture is read from ``config.json`` when the configuration is read. Wh
 all that is made from it (`identity_of`); for a repository the commit does. The folder's own name does not.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path

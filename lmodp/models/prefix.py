@@ -6,8 +6,6 @@ Training then runs only the remaining blocks. If all blocks are frozen and a hea
 that vector, (N, H).
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

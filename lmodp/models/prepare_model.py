@@ -1,7 +1,5 @@
 """The stage prepare_model: writes pretrained weights and tokenizer in a hub's folder layout."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,8 +5,6 @@ part of the grammar corpus. It contains no sentence on which any run trains priv
 tokenizer and weights depend only on the text and the settings, on any number of cores.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Iterator, Sequence

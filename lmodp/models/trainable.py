@@ -1,7 +1,5 @@
 """Which parameters are trained: all, the head, the last blocks, adapters or biases."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -9,8 +9,6 @@ References:
     Geng, Viswanath, IEEE Trans. Inf. Theory 2016 (staircase); Gilani et al., ICML 2025, arXiv 2504.14730 (Renyi).
 """
 
-from __future__ import annotations
-
 import math
 from functools import partial
 

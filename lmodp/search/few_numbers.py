@@ -7,8 +7,6 @@ number, which may be too large. ``python -m lmodp.search.few_numbers`` writes th
 minutes of one core; tests compute rows of it again.
 """
 
-from __future__ import annotations
-
 import csv
 import itertools
 import math

@@ -9,8 +9,6 @@ References:
     LMO-DP, arXiv 2405.18776, public experiment code (order of the walk, rejection rules).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -12,8 +12,6 @@ dimension the search uses the evenly spread shift instead of the supremum. In bo
 cases the winner is finally calibrated on the rigorous bound.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable

@@ -5,8 +5,6 @@ gamma (scale, shape), exponential rate, uniform (high, low). It is the order of 
 public experiment code, so that the same point wins a tie.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Joins three rooms that do not know each other: accounts of epsilon (`lmodp.accou
 (`lmodp.training`) and bounds from scores (`lmodp.auditing`). `lmodp.records.fields` explains every field of an audit.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace

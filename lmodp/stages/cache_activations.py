@@ -3,8 +3,6 @@
 Prefixes of one model over the same tokens share one pass.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

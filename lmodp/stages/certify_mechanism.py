@@ -1,7 +1,5 @@
 """The stage certify_mechanism: every answer to "what is epsilon?" for one mechanism."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ Searches of one space at one delta walk the same points: what differs is the tar
 So the points are kept once a grid, and each search keeps what it found.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

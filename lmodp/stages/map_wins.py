@@ -1,7 +1,5 @@
 """The stage map_wins: the noise that few numbers need, from the table that `lmodp.search.few_numbers` writes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lmodp.search.few_numbers import table

@@ -1,7 +1,5 @@
 """The stage search_noise: one run of the offline noise search."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -6,8 +6,6 @@ examples that are held out, the same for all methods, or else the validation spl
 privacy is not counted, for no method, and the record says so.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Scores of a classifier, and answers on single examples as short text in a record, for paired comparisons."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 

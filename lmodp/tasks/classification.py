@@ -4,8 +4,6 @@ From the prepared files of a cell (model, tokens, cached activations), a task ma
 needs: a model, training examples and a loss. It also scores a trained model on the evaluation split.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Sentences from a language model by batched beam search."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -12,8 +12,6 @@ Texts are in lower case, as in the metrics of the E2E challenge, which the liter
 on private fine-tuning reports. A score that cannot be computed is None, with a reason.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -4,8 +4,6 @@ Both are jar files inside pycocoevalcap. This module calls them directly, becaus
 into the installed package and use the encoding of the machine's locale.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Sequence

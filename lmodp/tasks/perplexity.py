@@ -1,7 +1,5 @@
 """Perplexity over the targets of a split."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The table-to-text task: a language model learns to describe records, and its sentences are scored."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property

@@ -8,8 +8,6 @@ A checkpoint holds the noise key: whoever has it can subtract the noise. Keep it
 as confidential as the data. A run deletes its checkpoint when it is done.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """What trains: the processor, or a GPU that no other job of this user uses."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

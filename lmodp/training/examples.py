@@ -4,8 +4,6 @@ An example source may also have ``arrange(indices)``, which puts a drawn batch i
 micro-batches. The clipped sum does not depend on that order; the amount of padding does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """The training run: T private steps, checkpoints, evaluations and the conformance record."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -4,8 +4,6 @@ A loss averaged over all tokens of the micro-batch would give an example a weigh
 lengths. Its gradient would then no longer depend on that example alone.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Memory of this process: the peak, with how it was measured, and what happens to freed buffers."""
 
-from __future__ import annotations
-
 import ctypes
 import resource
 import sys

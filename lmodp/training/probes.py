@@ -12,8 +12,6 @@ canary's coordinates; so they test the sampler, its table and its random bits. T
 drawn; the scores go to `lmodp.auditing`, which does not use torch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

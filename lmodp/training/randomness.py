@@ -8,8 +8,6 @@ The seed of an experiment is a small number that anybody can guess. For real dat
 then hold 256 bits from the operating system. They are part of the checkpoint, which is as confidential as the data.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 

@@ -4,8 +4,6 @@ The draw, the noise and the optimiser's step are computed by every rank, alike; 
 Without ``torchrun`` there is one rank, and nothing here does anything.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

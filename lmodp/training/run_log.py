@@ -3,8 +3,6 @@
 Noise moves weights as training does. So a run whose examples all fell out looks like any other, unless somebody counts.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field

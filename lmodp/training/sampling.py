@@ -1,7 +1,5 @@
 """Poisson sampling, of all examples or of groups in turn: the samplers that the certificates assume."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How a model is optimised: everything of a run that no privacy statement depends on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any

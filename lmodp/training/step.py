@@ -4,8 +4,6 @@ What is summed up, how the clip norm is set and how the noise of the steps hangs
 `lmodp.training.releases`, chosen by the plan; the order of things is here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Small models of every architecture, for comparison with explicit per-example gradients."""
 
-from __future__ import annotations
-
 import torch
 from transformers import (
     BertConfig,

@@ -3,8 +3,6 @@
 Several of them compute in float32 whatever they are given, so errors below 1e-6 do not show.
 """
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

@@ -1,7 +1,5 @@
 """Norms and clipped sums against one plain backward pass an example, in float64."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

@@ -1,7 +1,5 @@
 """Norms and clipped sums against Opacus, on the architecture that it trains unchanged."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -3,8 +3,6 @@
 The examples' gradients nearly point one way, so that the sum is long and every rounding of it shows.
 """
 
-from __future__ import annotations
-
 import copy
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Norms, inner products and weighted sums of contributions against dense gradients."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest

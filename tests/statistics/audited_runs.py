@@ -1,7 +1,5 @@
 """A small run of the real engine with canaries, and the faults that audits must find in it."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

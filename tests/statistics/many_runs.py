@@ -11,8 +11,6 @@ References:
     Security 2023 (white box, gradient canaries, many runs).
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The law of the device's noise, with tests that reject two thirds and three halves of it."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

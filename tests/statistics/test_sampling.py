@@ -1,7 +1,5 @@
 """Poisson sampling: rates, independence and batch sizes, with tests that reject other samplers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats

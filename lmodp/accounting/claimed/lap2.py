@@ -7,8 +7,6 @@ References:
     Phi = (sqrt(epsilon + L) - sqrt(L))^2, L = ln(1/delta).
 """
 
-from __future__ import annotations
-
 import math
 
 from scipy.special import digamma

@@ -9,8 +9,6 @@ References:
     LMO-DP, arXiv 2405.18776, public experiment code (2024).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

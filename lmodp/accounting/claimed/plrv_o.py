@@ -9,8 +9,6 @@ References:
     Yang et al., PLRV-O, arXiv 2509.06264 (CCS 2025).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import lru_cache

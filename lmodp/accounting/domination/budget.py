@@ -10,8 +10,6 @@ by A_j[k] = max(A_{j-1}[k], T at v_j of A_j[k - m_j]), where m_j is the budget o
 rounded down.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

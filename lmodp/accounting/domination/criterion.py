@@ -11,8 +11,6 @@ them, a change of sign is a single one, and where it is below 0 at both corners 
 convex stick decide.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import erfcx, ndtr
 

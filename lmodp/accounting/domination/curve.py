@@ -11,8 +11,6 @@ F_j is convex in z, does not fall, and bounds all directions whose coordinates l
 each draw may depend on it, so the bound covers more than there is (docs/verified_bounds.md, "Weak steps").
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import lru_cache

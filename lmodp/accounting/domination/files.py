@@ -1,7 +1,5 @@
 """A domination certificate as a file, for `lmodp recheck` and for readers who trust no code but their own."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

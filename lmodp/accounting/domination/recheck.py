@@ -73,7 +73,7 @@ def recheck_recursion(noise: RateMixture, certificate: Arrays, rate: float, step
         return float(np.max([side.epsilon(side.values(*curve, c, x, steps), delta) for side in sides]))
 
 
-def _demand(holds: bool | np.bool, rule: str) -> None:
+def _demand(holds: bool | np.bool_, rule: str) -> None:
     if not holds:
         raise DamagedFile(f"certificate: {rule}")
 

@@ -10,8 +10,6 @@ nearly touches them. How it is chosen does not matter; that it lies above is com
 of one step (`lmodp.accounting.domination.curve`) bounds E f(r).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache

@@ -10,8 +10,6 @@ loss m_v(u) = log p((v-u)/2) - log p((v+u)/2), 0 <= u <= v, which rises in u. Al
 outcomes of a loss of at least s form an interval, and H_v(s) is a difference of survival functions.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Bounds of epsilon from privacy loss distributions: lower for a vector, both ends for one dimension."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import lru_cache

@@ -4,8 +4,6 @@ An FFT has an absolute error, so its tails are useless. If the law is first tilt
 and the tilt is undone afterwards, the error is relative near the tilted mean (a saddle point).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ and the middle u = 2x - v in [0, v] with loss log p((v-u)/2) - log p((v+u)/2), r
 Cell masses are differences of survival functions, exact up to rounding.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -6,8 +6,6 @@ points at distance r from one centre, those of a loss of at least b are a cap of
 incomplete beta function; so a mass is one integral over the law of r.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

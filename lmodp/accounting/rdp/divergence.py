@@ -20,8 +20,6 @@ log F_a(v)/v^2 is bounded over a whole interval, [0, v1] included, from values a
 At v0 = v1 the bound is the value.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

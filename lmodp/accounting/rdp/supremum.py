@@ -5,8 +5,6 @@ G_a = sup_{0 < v <= 1} log F_a(v)/v^2 for every d. As v -> 0 the ratio tends to 
 G_a is convex in a, a supremum of cumulant functions, so chords between computed orders bound it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache

@@ -18,8 +18,6 @@ References:
     (book-keeping: norms and sums from one backward pass).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@
 (Bu et al. 2023); the README in this folder explains it on one page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

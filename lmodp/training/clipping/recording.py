@@ -8,8 +8,6 @@ only. A tap behind each trained layer receives the gradient of that layer's outp
                   │ backward: rule(x, gradient) -> contributions, kept until the clip factors are known
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext

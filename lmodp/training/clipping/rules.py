@@ -12,8 +12,6 @@ parameter in ``wanted`` needs it; ``grad`` is the gradient of the summed loss wi
 p). ``wanted`` names the trained parameters.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

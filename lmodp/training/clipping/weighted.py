@@ -4,8 +4,6 @@
 multiplied onto the narrower of the two operands, so that the fewest numbers are touched.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

@@ -4,8 +4,6 @@
 A part of one's own needs an entry here.
 """
 
-from __future__ import annotations
-
 from lmodp.mechanisms.releases import Banded, Differences, Fixed, Gradient, Independent, Moments, Part, Quantile
 from lmodp.training.releases.differences import DifferenceSums
 from lmodp.training.releases.moments import MomentSums

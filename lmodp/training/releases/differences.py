@@ -1,7 +1,5 @@
 """What a step of a zeroth-order method sums up: clipped loss differences along public random directions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from typing import cast

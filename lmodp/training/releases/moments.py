@@ -1,7 +1,5 @@
 """What a step of least squares sums up: second moments of a head's input, and their products with the labels."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How the clip norm of a step is set."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

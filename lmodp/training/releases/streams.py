@@ -1,7 +1,5 @@
 """How the noise of the steps hangs together."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Sequence
 from typing import Any

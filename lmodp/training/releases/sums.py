@@ -1,7 +1,5 @@
 """What a step sums up: the clipped gradients of the examples drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pooling: the native one equals transformers' own forward pass, the others are what they say."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """The frozen prefix: found where it is, cached with the same results, spilled past its bound."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

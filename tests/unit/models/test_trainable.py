@@ -1,7 +1,5 @@
 """Trainable parts: exactly the named parameters, and refusals where there is nothing to train."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

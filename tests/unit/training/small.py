@@ -1,7 +1,5 @@
 """A small training problem shared by the engine's tests."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """Checkpoints are atomic, and damaged or foreign ones are refused with the reason."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Example sources: padding, order, device."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

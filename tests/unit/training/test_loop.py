@@ -1,7 +1,5 @@
 """The training run: what it does in what order, its record, and its checkpoints."""
 
-from __future__ import annotations
-
 import json
 import math
 import signal

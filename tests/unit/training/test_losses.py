@@ -1,7 +1,5 @@
 """Per-example losses: an example's loss does not depend on its neighbours."""
 
-from __future__ import annotations
-
 import torch
 
 from lmodp.training.losses import IGNORED, causal_lm_loss, classification_loss, token_losses

@@ -1,7 +1,5 @@
 """Noise on the device: accuracy of every draw, tails included, and its measurement."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

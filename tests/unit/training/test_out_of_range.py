@@ -1,7 +1,5 @@
 """A token, label or position that the model has no place for is told by name and value, at every door."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Runs that learned from nobody say so: weights, examples, movement."""
 
-from __future__ import annotations
-
 import math
 import re
 

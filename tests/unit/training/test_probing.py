@@ -1,7 +1,5 @@
 """Seams for audits: a step of zero gradients, and hooks within a run."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

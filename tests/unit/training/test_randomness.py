@@ -1,7 +1,5 @@
 """Streams: functions of key, purpose and step, seeded in full."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Settings are closed, and the optimisers are torch's."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

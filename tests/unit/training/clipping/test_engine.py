@@ -1,7 +1,5 @@
 """Guarantees and edge cases of the clipping engine."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """The guard finds what hooks cannot see, at every public door, and refuses nothing that is sound."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """The README of the clipping room names what is there."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
