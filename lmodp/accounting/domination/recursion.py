@@ -30,10 +30,11 @@ from lmodp.mechanisms.arrays import Floats, Integers
 
 _FINE = {True: 16, False: 8}  # states a deviation of one step; by removal
 _BLOCK = 192  # steps of a recursion; blocks of so many are composed
-_SMOOTHNESS = 2.0 ** np.arange(-4, 3)  # c over the Fisher information
+_SMOOTHNESS = 2.0 ** np.arange(-4, 7)  # c over the Fisher information
 _CELL = 1.002  # ratio of squared shifts in the table of x(c)
 _NEARLY = 1.003
 _GROWTH = 1.015  # of the distance of places, beyond three deviations
+_PART = 0.25  # of r, from a place to the next one
 _BENDS = (0.001, 0.004, 0.02)  # added to the log of the shape, times l^2/I up to _BENT deviations
 _BENT = 5.0
 _WIDE = 0.5  # of the information: the model's variance rises by up to so much more
@@ -225,18 +226,19 @@ def _grid(
     if not low + high <= _MOST_STATES:
         raise Unsupported(f"the recursion over the steps needs {low + high} states, more than {_MOST_STATES}")
     top = max(1.2 * far + 3 * deviation, math.log1p(rate * math.expm1(_TAIL * math.sqrt(information))))
-    right = _spread(math.ceil(top / width), 3 * _FINE[removal])
-    left = _spread(whole - 1, 3 * _FINE[removal])
+    right = _spread(math.ceil(top / width), 3 * _FINE[removal], math.inf)
+    left = _spread(whole - 1, 3 * _FINE[removal], whole)
     places = np.concatenate([[-whole], -left[::-1], [0], right])
     return _Grid(removal, rate, width, np.arange(-low, high + 1), places, _FINE[removal])
 
 
-def _spread(last: int, dense: int) -> Integers:
-    """Return whole numbers up to ``last``: all up to ``dense``, then further apart."""
+def _spread(last: int, dense: int, end: float) -> Integers:
+    """Return whole numbers up to ``last``: all up to ``dense``, then further apart, but near to r = 0 at ``end`` by a
+    part of r, as majorants are known by the logarithm of r."""
     found, gap = [], 1.0
     place = 0
     while place < last:
-        place = min(place + int(gap), last)
+        place = min(place + int(max(min(gap, (end - place) * _PART), 1)), last)
         found.append(place)
         gap = gap * _GROWTH if place > dense else gap
     return np.array(found, dtype=np.int64)

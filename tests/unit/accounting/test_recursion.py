@@ -169,6 +169,20 @@ def test_the_upper_end_is_above_the_lower_and_near_it(cheap, run):
     assert lower < upper < 1.15 * lower
 
 
+@pytest.mark.parametrize("removal", [True, False])
+def test_places_are_dense_enough_for_a_majorant_of_weak_noise(removal):
+    """Phi'' = r^(-3/2) has Phi = 2 (1 - sqrt r)^2. Wide steps of log r near r = 0 once lost thousands of times Phi."""
+    noise = Laplace(scale=25.0)
+    grid = recursion._grid(noise, rate=0.03, steps=190, ceiling=0.1, blocks=1, delta=1e-10, removal=removal)
+    c = 8 * noise.fisher_information
+    one = recursion.replace(grid, states=grid.states[:1])
+    found = recursion._majorant(one, np.zeros((1, len(grid.places) - 1)), c, noise.fisher_information)
+    exact = 2 * (1 - np.sqrt(grid.ratio(grid.places))) ** 2
+    far = np.abs(grid.places) >= 2 * grid.fine
+    least = np.where(grid.places < grid.places[0] + 5, 0.35, 0.8)  # one place is a large part of r
+    assert (found.lower[0] <= exact).all() and (found.lower[0] >= least * exact)[far].all()
+
+
 def test_blocks_are_composed(cheap):
     run = {"sampling_rate": 0.01, "steps": 8, "delta": 1e-6}
     whole = recursion.over_steps(NOISE, ceiling=0.04, **run)[0]
