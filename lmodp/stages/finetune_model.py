@@ -37,8 +37,6 @@ from lmodp.stages.cell_runs import CellRuns, Task
 from lmodp.stages.tuning import REPETITION, choosing_examples, training_examples, tune
 from lmodp.training import Examples, TrainingResult, TrainingSettings, train
 from lmodp.training.checkpoint import delete_checkpoint
-from lmodp.training.examples import all_batches
-from lmodp.training.losses import Loss
 from lmodp.training.memory import forget_peak_memory, set_up_training
 from lmodp.training.ranks import ranks
 from lmodp.training.run_log import RunLog, mean_clipped_share
@@ -166,14 +164,14 @@ class _Trainer:
                 write_sealed(path, {"made_by": self.runs.made_by(), "tuning": self.tuning})
         self.spec = self.cell.spec.tuned(self.tuning["chosen"])
 
-    def _attempt(self, candidate: Mapping[str, float]) -> float:
-        """Train with a candidate and return the mean loss on examples that it has not seen."""
+    def _attempt(self, candidate: Mapping[str, float]) -> dict[str, float]:
+        """Train with a candidate and return its faults on examples that it has not seen, the leading one first."""
         spec, task = self.cell.spec, self.runs.task
         spec = spec.tuned({**candidate, "steps": spec.training.trial_steps})
         seeds = seeds_of(spec, REPETITION)
         _, running, _ = task.model(seeds["head_init"])
         self._run(running, spec, seeds, checkpoint_path=None, evaluate=None)
-        return mean_loss(running, choosing_examples(spec, task), task.loss, spec.training.micro_batch_size)
+        return task.faults(running, choosing_examples(spec, task), spec.training.micro_batch_size)
 
     def _run(self, model: nn.Module, spec: CellSpec, seeds: Mapping[str, int], **options: Any) -> Any:
         with tqdm(total=spec.training.steps, desc="steps", unit="step", leave=False) as bar:
@@ -246,16 +244,6 @@ class _Trainer:
         """Scores along the way; the final score is evaluate_model's."""
         scores = self.runs.task.score(model)
         return {name: value for name, value in scores.items() if isinstance(value, float)}
-
-
-def mean_loss(model: nn.Module, examples: Examples, loss: Loss, batch_size: int) -> float:
-    """Return the mean loss of a model over examples, in evaluation mode."""
-    model.eval()
-    total = 0.0
-    with torch.no_grad():
-        for _, batch in all_batches(examples, batch_size):
-            total += float(loss(model, batch).double().sum())
-    return total / len(examples)
 
 
 def load_trained(task: Task, seed: int, weights: Any) -> nn.Module:

@@ -1,9 +1,11 @@
 """The search for learning rate and clip norm: the same budget for every method, stated in the record.
 
 Every pair of the configuration's lists is trained once, under the plan and with the noise of the cell but with seeds of
-its own, and the pair of least mean loss on examples that no run trains on is used for all repetitions: training
-examples that are held out, the same for all methods, or else the validation split. What the search itself costs in
-privacy is not counted, for no method, and the record says so.
+its own, and the best pair on examples that no run trains on is used for all repetitions: training examples that are
+held out, the same for all methods, or else the validation split. The best has the least error rate (the task's own
+score: under clipping, the loss of a classifier grows with its margins while its error rate still falls), or for
+generated text the least loss. What the search itself costs in privacy is not counted, for no method, and the record
+says so.
 """
 
 import math
@@ -20,6 +22,7 @@ from lmodp.vocabulary import UNTRAINED
 
 SPLIT = "validation"
 REPETITION = -1  # of the trials' seeds, which no run has
+_CALLED = {"error": "error rate", "loss": "mean loss"}
 PRIVACY_COST = "not counted, for no method"
 
 
@@ -30,7 +33,7 @@ def training_examples(spec: CellSpec, task: Task) -> Examples:
 
 
 def choosing_examples(spec: CellSpec, task: Task) -> Examples:
-    """Return the examples whose loss chooses a candidate."""
+    """Return the examples on which a candidate is chosen."""
     if not spec.training.held_out:
         return task.examples(SPLIT)
     return SomeExamples(task.examples("train"), _parts(spec)[1])
@@ -44,26 +47,25 @@ def _parts(spec: CellSpec) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(rows[: spec.dataset_size]), np.sort(rows[spec.dataset_size :])
 
 
-def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], float]) -> dict[str, Any]:
+def tune(spec: CellSpec, attempt: Callable[[Mapping[str, float]], Mapping[str, float]]) -> dict[str, Any]:
     """Try every candidate and return the record of the search; with a single candidate nothing is trained.
 
-    ``attempt`` trains with a candidate and returns the mean loss on `choosing_examples`, NaN or infinite where training
-    diverged. The first of equals is taken; if every candidate diverges, the first.
+    ``attempt`` trains with a candidate and returns its faults on `choosing_examples`, the leading one first; some are
+    NaN or infinite where training diverged. The first of equals is taken; if every candidate diverges, the first.
     """
     known = spec.training.candidates[: 1 if spec.trainable == UNTRAINED else None]
-    losses = [attempt(candidate) for candidate in known] if len(known) > 1 else [math.nan]
-    ranked = [loss if math.isfinite(loss) else math.inf for loss in losses]
+    found = [attempt(candidate) for candidate in known] if len(known) > 1 else []
+    ranked = [tuple(each.values()) if all(map(math.isfinite, each.values())) else (math.inf,) for each in found]
+    trials = [
+        {**candidate, **{f"validation_{name}": fault if math.isfinite(fault) else None for name, fault in each.items()}}
+        for candidate, each in zip(known, found, strict=False)
+    ]
     return {
         "budget": len(known),
-        "trials": [
-            {**candidate, "validation_loss": loss if math.isfinite(loss) else None}
-            for candidate, loss in zip(known, losses, strict=True)
-        ]
-        if len(known) > 1
-        else [],
-        "chosen": known[ranked.index(min(ranked))],
-        "criterion": f"least mean loss on {_told(spec.training)}"
-        if len(known) > 1
+        "trials": trials,
+        "chosen": known[ranked.index(min(ranked))] if found else known[0],
+        "criterion": f"least {_CALLED[next(iter(found[0]))]} on {_told(spec.training)}"
+        if found
         else "one setting for all methods, from the configuration",
         "privacy_cost": PRIVACY_COST,
     }

@@ -34,6 +34,8 @@ from lmodp.training.examples import Examples, all_batches
 class PreparedTask:
     """What tasks have in common: a cell's prepared files, and the device; ``activations_folder`` may be None."""
 
+    loss: Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
+
     def __init__(
         self,
         spec: TaskSpec,
@@ -46,6 +48,13 @@ class PreparedTask:
         self.spec, self.card, self.half = spec, spec.card, spec.precision == "bfloat16"
         self.model_folder, self.tokens_folder, self.activations_folder = model_folder, tokens_folder, activations_folder
         self.device = device_of_runs(device)
+
+    def faults(self, model: nn.Module, examples: Examples, batch_size: int) -> dict[str, float]:
+        """Return what is wrong with a model on examples, the leading fault first: here its mean loss in nats."""
+        model.eval()
+        with torch.no_grad():
+            losses = [self.loss(model, batch).double().sum() for _, batch in all_batches(examples, batch_size)]
+        return {"loss": float(sum(losses)) / len(examples)}
 
 
 class ClassificationTask(PreparedTask):
@@ -117,6 +126,11 @@ class ClassificationTask(PreparedTask):
             values={"labels": labels} if found.masks is None else {"labels": labels, "masks": found.masks},
             device=self.device,
         )
+
+    def faults(self, model: nn.Module, examples: Examples, batch_size: int) -> dict[str, float]:
+        """Return the error rate and the mean loss of a model on examples."""
+        found = score_classification(*predict(model, examples, batch_size))
+        return {"error": 1 - found["accuracy"], "loss": found["loss"]}
 
     def score(self, model: nn.Module) -> dict[str, Any]:
         """Return the scores of a trained model on the evaluation split."""

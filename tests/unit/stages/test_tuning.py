@@ -1,4 +1,4 @@
-"""Every method tries the same pairs, the least validation loss wins, and the record says what it cost."""
+"""Every method tries the same pairs, the best on unseen examples wins, and the record says what it cost."""
 
 import math
 from types import SimpleNamespace
@@ -43,18 +43,29 @@ def test_without_a_search_all_methods_take_the_configurations_pair():
     assert found["privacy_cost"] == "not counted, for no method"
 
 
-def test_all_pairs_are_tried_and_the_least_loss_is_taken():
+def test_all_pairs_are_tried_and_the_best_is_taken():
     spec = spec_of({"learning_rate": [0.1, 0.2], "clip_norm": [0.5, 1.0, 2.0]})
     losses = iter([3.0, math.nan, 0.7, 0.7, math.inf, 2.0])
-    found = tune(spec, attempt=lambda candidate: next(losses))
+    found = tune(spec, attempt=lambda candidate: {"loss": next(losses)})
     assert found["budget"] == len(found["trials"]) == 6
     assert found["chosen"] == {"learning_rate": 0.1, "clip_norm": 2.0}
     assert [trial["validation_loss"] for trial in found["trials"]] == [3.0, None, 0.7, 0.7, None, 2.0]
+    assert found["criterion"].startswith("least mean loss on ")
+
+
+def test_the_error_rate_goes_before_the_loss_but_not_where_training_diverged():
+    spec = spec_of({"learning_rate": [0.1, 0.2], "clip_norm": [0.5, 1.0, 2.0]})
+    faults = iter([(0.3, 0.4), (0.2, 0.9), (0.2, 0.8), (0.1, math.nan), (0.2, 0.8), (0.5, 0.1)])
+    found = tune(spec, attempt=lambda candidate: dict(zip(("error", "loss"), next(faults), strict=True)))
+    assert found["chosen"] == {"learning_rate": 0.1, "clip_norm": 2.0}
+    assert found["trials"][3] | {"validation_error": 0.1, "validation_loss": None} == found["trials"][3]
+    assert found["criterion"].startswith("least error rate on ")
 
 
 def test_if_every_pair_diverges_the_first_is_taken():
     spec = spec_of({"learning_rate": [0.1, 0.2]})
-    assert tune(spec, attempt=lambda candidate: math.nan)["chosen"] == {"learning_rate": 0.1, "clip_norm": 1.0}
+    found = tune(spec, attempt=lambda candidate: {"loss": math.nan})
+    assert found["chosen"] == {"learning_rate": 0.1, "clip_norm": 1.0}
 
 
 def test_one_list_alone_keeps_the_other_value():
@@ -97,7 +108,8 @@ def test_a_tuned_cell_runs_with_what_was_chosen_and_is_verified_by_it(tmp_path, 
         assert record["tuning"]["budget"] == len(record["tuning"]["trials"]) == 4
         assert ("after 5 steps" in record["tuning"]["criterion"]) == (steps == 5) and record["plan"]["steps"] == 6
         chosen = record["tuning"]["chosen"]
-        best = min(record["tuning"]["trials"], key=lambda trial: trial["validation_loss"])
+        trials = record["tuning"]["trials"]
+        best = min(trials, key=lambda trial: (trial["validation_error"], trial["validation_loss"]))
         assert chosen == {name: best[name] for name in chosen}
         assert line["settings"]["learning_rate"] == chosen["learning_rate"]
         assert steps or cell.spec.calibration or chosen["learning_rate"] == 1e-2  # 1e-9 learns nothing, nor do 5 steps
