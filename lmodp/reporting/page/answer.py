@@ -89,8 +89,8 @@ def _searched(results: Mapping[str, Any], experiment: str) -> str:
 
 def _claims(results: Mapping[str, Any], experiment: str) -> str:
     asked = title_of(results, "asked")
-    found = _of_asked(results, experiment, "claimed")
-    cells = [cell for cell in found if cell["claimed_run"] and cell["verified_lower"]]
+    found = [_published(results, cell, "asked") for cell in _of_asked(results, experiment, "claimed")]
+    cells = [item for item in found if item and item["claimed_run"] and item["verified_lower"]]
     if not cells:
         return f"No published claim of {asked} could be compared with a verified interval."
     return (
@@ -99,6 +99,20 @@ def _claims(results: Mapping[str, Any], experiment: str) -> str:
         f"{plain_list([interval(cell['verified_lower'], cell['verified_upper']) for cell in cells])}: "
         f"{_verdict_on_claims(cells)}.{_all_points(results, cells)}{_standard(results, cells)}"
     )
+
+
+def _published(results: Mapping[str, Any], cell: Cell, part: str) -> Cell | None:
+    """The mechanism of a method at a cell's target: where the grid certifies the same plan with the examples that
+    tuning holds out as well, as it was published, the one with most examples."""
+    own = results["mechanisms"].get(cell.get("mechanism"), cell)
+    plan = ("calibration", "epsilon", "delta", "setting", "expected_batch_size", "steps")
+    method = results["compare"][part]
+    alike = [
+        item
+        for item in results["mechanisms"].values()
+        if item["method"] == method and all(item[name] == own[name] for name in plan)
+    ]
+    return max(alike, key=lambda item: float(item["dataset_size"]), default=None)
 
 
 def _verdict_on_claims(cells: Sequence[Cell]) -> str:
@@ -112,12 +126,11 @@ def _verdict_on_claims(cells: Sequence[Cell]) -> str:
 
 def _all_points(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
     """How many claims do not hold among all published points of the method under the plan of these cells."""
-    of_it = results["mechanisms"].get(cells[0]["mechanism"])
     plan = ("method", "calibration", "delta", "dataset_size", "expected_batch_size", "steps")
     points = [
         item
         for item in results["mechanisms"].values()
-        if of_it and all(item[name] == of_it[name] for name in plan) and item["claimed_run"] and item["verified_lower"]
+        if all(item[name] == cells[0][name] for name in plan) and item["claimed_run"] and item["verified_lower"]
     ]
     if len(points) <= len(cells):
         return ""
@@ -127,7 +140,7 @@ def _all_points(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
 
 def _standard(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
     """Whether the standard with the same claims is as private, where it has an upper end."""
-    beside = ((cell, against.standard_cell(cell, results)) for cell in cells)
+    beside = ((cell, _published(results, cell, "standard")) for cell in cells)
     pairs = [(cell, other) for cell, other in beside if other is not None and other["verified_upper"] is not None]
     if not pairs:
         return ""
