@@ -14,7 +14,7 @@ from lmodp.grid.sections import Config
 from lmodp.methods.discovery import method_files
 from lmodp.models.cards import MODELS
 from lmodp.pipeline.needs import Needs
-from lmodp.records.reuse import Judge
+from lmodp.records.reuse import Judge, name_in
 from lmodp.records.stage_table import get_stage, method_file_of, outputs_of
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "config" / "published.tsv"
@@ -112,6 +112,9 @@ class Layout:
             return "another randomness"
         if stage == "certify_mechanism" and spec.get("certificates", "quick") != self.config.certificates:
             return "another setting of certificates"
+        if stage == "collect_results":  # cells that were pending then may be finished now, or about to be
+            paths = [path for found in self.needs.inputs(stage, "").values() for path in found]
+            return None if {name_in(self.results, path) for path in paths} == set(made["inputs"]) else "other cells"
         if stage in ("map_space", "map_wins"):
             return None if spec == self.needs.mapped(stage) else "another spec"
         if stage in ("prepare_dataset", "prepare_model"):

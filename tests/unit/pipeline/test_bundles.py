@@ -14,6 +14,7 @@ from lmodp.pipeline.bundles import RULES, WORTH, Bundles, Task
 from lmodp.pipeline.layout import Layout
 from lmodp.pipeline.run_bundle import do_tasks, failures
 from lmodp.records.record import write_json
+from lmodp.records.reuse import name_in
 from lmodp.records.stage_table import STAGES
 from tests.contracts.small_world import ROOT
 
@@ -137,6 +138,21 @@ def test_bulky_files_are_made_again_only_for_a_task_that_needs_them(small):
     assert {*source, tokens} < Bundles(small).to_do  # cells wait for them
     shown = Layout.from_values({**small.config.model_dump(mode="json"), "unfinished": "pending"})
     assert {task.job for task in Bundles(shown).to_do} <= {*RULES["report"], "map_space", "map_wins"}
+
+
+def test_results_that_were_collected_before_more_cells_were_finished_are_outdated(small):
+    def asked(layout, names):
+        made = {"stage": "collect_results", "spec": {}, "inputs": dict.fromkeys(names, "hash")}
+        return layout.judge.asked_otherwise(made)
+
+    shown = Layout.from_values({**small.config.model_dump(mode="json"), "unfinished": "pending"})
+    assert asked(shown, []) is None and asked(small, []) == "other cells"  # all are still to be computed
+    for path in [path for paths in small.needs.inputs("collect_results", "").values() for path in paths]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    finished = [name_in(small.results, path) for path in small.results.rglob("*.json*")]
+    assert asked(small, finished) is None and asked(small, finished[1:]) == "other cells"
+    assert asked(shown, []) == "other cells"
 
 
 def test_a_file_asks_for_its_own_bundle(small):

@@ -25,11 +25,11 @@ def outdated(layout, record):
 def test_an_audit_by_other_settings_is_made_again(tmp_path):
     values = yaml.safe_load((ROOT / "config/smoke.yaml").read_text()) | {"results_root": str(tmp_path)}
     layout = Layout.from_values(values)
-    audit, results = layout.results / "mechanisms/some/audit.json", layout.results / "tables/results.json"
+    audit, results = layout.results / "mechanisms/some/audit.json", layout.results / "tables/table.json"
     settings = layout.config.audit.model_dump(mode="json")
     write_json(audit, make_record("audit_mechanism", {"spec": {"audit": settings}}, code=stage_code("audit_mechanism")))
     inputs = {"mechanisms/some/audit.json": input_hash(audit)}
-    write_json(results, make_record("collect_results", {}, inputs=inputs, code=stage_code("collect_results")))
+    write_json(results, make_record("make_table", {}, inputs=inputs, code=stage_code("make_table")))
     assert not outdated(layout, audit) and not outdated(layout, results)
     changed = Layout.from_values(values | {"audit": settings | {"trials": settings["trials"] + 1}})
     assert outdated(changed, audit) and outdated(changed, results)
