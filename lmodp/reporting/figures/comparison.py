@@ -144,7 +144,8 @@ def share_scores(every: Sequence[Axes], results: Mapping[str, Any], name: str) -
         panel.set_ylim(low - 0.1 * (high - low), high + 0.08 * (high - low))
     for number, (label, value) in enumerate(values.items()):
         for panel in panels if value in inner else ():
-            _name_line(panel, value, f"{label} {value:.1f}" if panel is panels[-1] else "", dashed=number > 0)
+            text = f"{label} {value:.1f}" if panel is panels[-1] else ""
+            _name_line(panel, value, text, dashed=number > 0, left=True)  # at small ε fewer scores are near
         if value not in inner:
             text = f"{label} {value:.1f}, below the axis"
             panels[-1].annotate(text, (1, 0), xycoords="axes fraction", ha="right", va="bottom", fontsize=7.5)
@@ -166,11 +167,13 @@ def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]
     return found
 
 
-def _name_line(panel: Axes, height: float, text: str, *, dashed: bool = False, below: bool = False) -> None:
+def _name_line(
+    panel: Axes, height: float, text: str, *, dashed: bool = False, below: bool = False, left: bool = False
+) -> None:
     panel.axhline(height, color=INK, linewidth=0.9, linestyle=(0, (4, 3)) if dashed else "-", zorder=1)
-    place, side = ((-2, -8), "top") if below else ((-2, 2), "bottom")
-    beside: dict[str, Any] = {"xytext": place, "textcoords": "offset points", "ha": "right", "va": side}
-    panel.annotate(text, (1, height), xycoords=panel.get_yaxis_transform(), fontsize=7.5, color=INK, **beside)
+    (up, side), (at, along, end) = (-8, "top") if below else (2, "bottom"), (0, 2, "left") if left else (1, -2, "right")
+    beside: dict[str, Any] = {"xytext": (along, up), "textcoords": "offset points", "ha": end, "va": side}
+    panel.annotate(text, (at, height), xycoords=panel.get_yaxis_transform(), fontsize=7.5, color=INK, **beside)
 
 
 def _mark(
