@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
+from lmodp.data.cards import DATASETS
 from lmodp.reporting.formats import as_written, at_least, at_most, interval, number, plain_list
 from lmodp.reporting.results import against
 from lmodp.reporting.results.against import Cell, epsilons, noise_ratio, targets, title_of
@@ -106,11 +107,13 @@ def _published(results: Mapping[str, Any], cell: Cell, part: str) -> Cell | None
     tuning holds out as well, as it was published, the one with most examples."""
     own = results["mechanisms"].get(cell.get("mechanism"), cell)
     plan = ("calibration", "epsilon", "delta", "setting", "expected_batch_size", "steps")
-    method = results["compare"][part]
+    method, facts = results["compare"][part], next(iter(results["experiments"].values()))
+    card = DATASETS.get(facts["dataset_name"])
+    sizes = {own["dataset_size"], card.train_size if card else own["dataset_size"]}  # no other data set's plan
     alike = [
         item
         for item in results["mechanisms"].values()
-        if item["method"] == method and all(item[name] == own[name] for name in plan)
+        if item["method"] == method and item["dataset_size"] in sizes and all(item[name] == own[name] for name in plan)
     ]
     return max(alike, key=lambda item: float(item["dataset_size"]), default=None)
 

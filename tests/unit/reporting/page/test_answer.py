@@ -101,8 +101,14 @@ def test_claims_are_those_of_all_examples_where_tuning_holds_some_out(results):
     names = {cell["mechanism"] for method in ("lmo_dp", "gaussian") for cell in cells(results, method, "claimed")}
     for name in names:
         own = results["mechanisms"][name]
-        results["mechanisms"][f"all-{name}"] = own | {"dataset_size": own["dataset_size"] + 2000}
-        own |= {"claimed_run": 7.0, "verified_lower": 1e-3, "verified_upper": 500.0}
+        results["mechanisms"][f"all-{name}"] = dict(own)
+        results["mechanisms"][f"other-{name}"] = own | {"dataset_size": 10**6, "claimed_run": 5.0}  # another data set
+        own |= {
+            "dataset_size": own["dataset_size"] - 2000,
+            "claimed_run": 7.0,
+            "verified_lower": 1e-3,
+            "verified_upper": 500.0,
+        }
     assert answer(results)[1] == before
 
 
