@@ -149,7 +149,7 @@ Trainable = Literal["full", "head", "bitfit"] | LastLayers | LoraPart
 
 
 class Tuning(Section):
-    """The choice of hyper-parameters for every method: each pair is tried once, the least loss on unseen examples wins.
+    """The choice of hyper-parameters for every method: each pair is tried once, the best on unseen examples wins.
 
     The privacy cost of tuning is not accounted for, for any method.
     """

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmodp.reporting.formats import count, plain_list, trainable_words
+from lmodp.reporting.results import against
 from lmodp.reporting.results.metrics import metrics_in
 
 PRIVACY_UNIT = "adjacency: add or remove one example; Poisson sampling"
@@ -18,14 +19,43 @@ def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
     scores = plain_list([metric.title for metric in metrics_in(results, experiment)])
     seeds = f"{fewest} to {most}" if fewest < most else str(most)
     runs = f"mean over {seeds} seeds" if most > 1 else "one seed"
+    steps = "one step" if facts["steps"] == 1 else f"{facts['steps']} steps"
     return (
         f"{facts['dataset']}, {count(size)} training examples; {facts['model']}, training "
-        f"{trainable_words(facts['trainable'])} for {facts['steps']} steps with an expected batch of {count(batch)} "
-        f"examples (rate {batch / size:.4g}), clip norm {facts['clip_norm']:g}, {facts['optimizer']} at "
-        f"{facts['learning_rate']:g}{_own_rates(results, facts)}. Score: {scores} after the last step on the "
+        f"{trainable_words(facts['trainable'])} for {steps} with an expected batch of {count(batch)} "
+        f"examples (rate {batch / size:.4g}){_optimiser(results, experiment)}. "
+        f"Score: {scores} after the last step on the "
         f"{facts['evaluation_split']} split ({_size(results, experiment)}), {runs}{_intervals(results, experiment)}; "
-        f"{PRIVACY_UNIT}."
+        f"{PRIVACY_UNIT}.{_borrowed(results, experiment)}"
     )
+
+
+def _optimiser(results: Mapping[str, Any], experiment: str) -> str:
+    """Clip norm, optimiser and learning rate, chosen or given; nothing where every method solves for the weights."""
+    facts = results["experiments"][experiment]
+    done = [cell for cell in results["cells"] if cell["experiment"] == experiment and cell["status"] == "done"]
+    if done and all(cell["learning_rate"] is None for cell in done):
+        return ""
+    told = {"clip_norm": f"clip norm {facts['clip_norm']:g}", "optimizer": facts["optimizer"]}
+    told["optimizer"] += "" if "learning_rate" in facts["searched"] else f" at {facts['learning_rate']:g}"
+    told |= {
+        name: f"{name.replace('_', ' ')} one of {plain_list([f'{value:g}' for value in values], 'or')}"
+        for name, values in facts["searched"].items()
+    }
+    chosen = ""
+    if facts["searched"]:
+        held = count(facts["held_out"])
+        by = f"{held} training examples that no run trains on" if facts["held_out"] else "validation"
+        chosen = f" (chosen for each method and ε by {by}; neither ε nor the intervals count this choice)"
+    return f", {', '.join(told.values())}{chosen}{_own_rates(results, facts)}"
+
+
+def _borrowed(results: Mapping[str, Any], experiment: str) -> str:
+    """Where the standard's runs come from, if the experiment has none and another one of its task has."""
+    if against.lender(results, experiment) == experiment:
+        return ""
+    title = results["experiments"][results["experiments"][experiment]["task"]]["title"]
+    return f" Compared with the {against.title_of(results, 'standard')} of “{title}”, at the same ε."
 
 
 def _intervals(results: Mapping[str, Any], experiment: str) -> str:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from lmodp.reporting.captions import PRIVACY_UNIT
 from lmodp.reporting.figures.style import INK, WIDTH, Look, beyond, inside, legend, log_axis, looks, say
-from lmodp.reporting.results.against import Cell, noise_ratio, targets, title_of
+from lmodp.reporting.results.against import Beside, Cell, targets, title_of
 from lmodp.reporting.results.metrics import FEWEST_SEEDS, METRICS, leading_metric, leading_score, reach, reference_cell
 
 LEAST_NOISE = 2**0.5  # of a mixture of Laplaces in many dimensions, × Gaussian
@@ -61,12 +61,11 @@ def private_cells(results: Mapping[str, Any], name: str) -> list[Cell]:
 
 def _draw_noise(panel: Axes, results: Mapping[str, Any], name: str, look: Mapping[str, Look]) -> set[str]:
     """The noise ratio of every method at every target, on equal verified ε."""
-    standard = results["compare"]["standard"]
-    found = {
-        epsilon: [(cell, noise_ratio(cell, results)) for cell in cells if cell["method"] != standard]
+    standard, ratios = results["compare"]["standard"], Beside.of(results).ratios
+    known = {
+        epsilon: [(x, ratios[x["cell"]]) for x in cells if x["method"] != standard and x["cell"] in ratios]
         for (_, epsilon), cells in targets(results, name, "verified").items()
     }
-    known = {epsilon: [(cell, x) for cell, x in cells if x is not None] for epsilon, cells in found.items()}
     if not any(known.values()):
         say(panel, "no noise ratio is known")
         return set()

@@ -12,7 +12,7 @@ from typing import Any
 from lmodp.data.cards import DATASETS
 from lmodp.reporting.formats import as_written, at_least, at_most, interval, number, plain_list
 from lmodp.reporting.results import against
-from lmodp.reporting.results.against import Cell, epsilons, noise_ratio, targets, title_of
+from lmodp.reporting.results.against import Beside, Cell, epsilons, targets, title_of
 from lmodp.reporting.results.metrics import leading_metric
 
 PROOF = "docs/four_answers.md"  # of the least noise that a mixture of Laplaces needs
@@ -37,18 +37,19 @@ def _of_asked(results: Mapping[str, Any], experiment: str, calibration: str) -> 
 
 def _noise(results: Mapping[str, Any], experiment: str) -> str:
     asked, standard = title_of(results, "asked"), title_of(results, "standard")
-    cells = [(cell, noise_ratio(cell, results)) for cell in _of_asked(results, experiment, "verified")]
-    known = [(cell, ratio) for cell, ratio in cells if ratio is not None]
+    ratios = Beside.of(results).ratios
+    cells = _of_asked(results, experiment, "verified")
+    known = [(cell, ratios[cell["cell"]]) for cell in cells if cell["cell"] in ratios]
     if not known:
         return f"At equal verified ε, this grid has no target for which the noise of {asked} and {standard} is known."
-    ratios = [ratio for _, ratio in known]
+    told = [ratio for _, ratio in known]
     where = "; ".join(f"{sign} = {epsilons([cell[key] for cell, _ in known])}" for sign, key in SIGNS.items())
-    less = ": less, never more" if max(ratios) < 1 else ""
-    told = ": more, never less" if min(ratios) > 1 else less
+    less = ": less, never more" if max(told) < 1 else ""
+    verdict = ": more, never less" if min(told) > 1 else less
     return (
         f"At equal verified ε, proven for the whole run ({where}), {asked} needs "
-        f"{plain_list([number(ratio, 3) for ratio in ratios])} times "
-        f"the {standard}'s noise{told}.{_least(results, known)}{_searched(results, experiment)}"
+        f"{plain_list([number(ratio, 3) for ratio in told])} times "
+        f"the {standard}'s noise{verdict}.{_least(results, known)}{_searched(results, experiment, ratios)}"
     )
 
 
@@ -64,7 +65,7 @@ def _least(results: Mapping[str, Any], known: Sequence[tuple[Cell, float]]) -> s
     )
 
 
-def _searched(results: Mapping[str, Any], experiment: str) -> str:
+def _searched(results: Mapping[str, Any], experiment: str, ratios: Mapping[str, float]) -> str:
     """What a search for the best noise of this family found, beside a plain Laplace."""
     asked = results["compare"]["asked"]
     cells = [
@@ -78,7 +79,7 @@ def _searched(results: Mapping[str, Any], experiment: str) -> str:
         return ""
     shares = [share for _, share in found]
     if max(shares) <= 1 + EQUAL and min(shares) >= 1 - EQUAL:
-        least = plain_list(list(dict.fromkeys(number(noise_ratio(cell, results), 3) for cell, _ in found)))
+        least = plain_list(list(dict.fromkeys(number(ratios.get(cell["cell"]), 3) for cell, _ in found)))
         return f" A search of the whole family under the verified bound ends at a plain Laplace ({least} times)."
     if min(shares) < 1 - EQUAL:
         return (

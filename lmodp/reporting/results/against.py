@@ -1,7 +1,8 @@
 """A cell beside the standard: noise ratio, paired difference, pooled contrast, and the words for them."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from lmodp.reporting.formats import at_least, plain_list
 from lmodp.reporting.results.metrics import METRICS
@@ -25,29 +26,58 @@ def targets(results: Mapping[str, Any], experiment: str, calibration: str) -> di
     return dict(sorted(found.items()))
 
 
-def standard_cell(cell: Cell, results: Mapping[str, Any]) -> Cell | None:
-    """Return the standard's cell at a cell's target, if there is one."""
-    same = targets(results, cell["experiment"], cell["calibration"]).get((cell["delta"], cell["epsilon"]), [])
-    return next((item for item in same if item["method"] == results["compare"]["standard"]), None)
+def lender(results: Mapping[str, Any], experiment: str) -> str:
+    """Return the experiment whose standard an experiment is compared with: itself, unless only its task has one."""
+    standard = results["compare"]["standard"]
+    known = {cell["experiment"] for cell in results["cells"] if cell["method"] == standard}
+    task: str = results["experiments"][experiment]["task"]
+    return task if experiment not in known and task in known else experiment
 
 
-def noise_ratio(cell: Cell, results: Mapping[str, Any]) -> float | None:
-    """Return a cell's noise multiplier over the standard's at the same target, if one scale tells what its noise does.
+@dataclass(frozen=True)
+class Beside:
+    """What the cells stand beside, by cell: read once, since a grid may have ten thousand.
 
-    It does not where a step releases something else than the sum of gradients, or its noise changes or is correlated.
+    Args:
+        standards: the standard's cell at a cell's target, if there is one.
+        differences: the paired comparison with it.
+        ratios: noise multiplier over the standard's, if one scale tells what the noise does. It does not where a step
+            releases something else than the sum of gradients, the noise changes or is correlated, or rate and steps are
+            not the standard's.
     """
-    standard = standard_cell(cell, results)
-    releases = results["mechanisms"].get(cell["mechanism"], {}).get("releases", {})
-    if standard is None or releases.keys() & {"step", "schedule", "correlation"}:
+
+    standards: Mapping[str, Cell]
+    differences: Mapping[str, Mapping[str, Any]]
+    ratios: Mapping[str, float]
+
+    @classmethod
+    def of(cls, results: Mapping[str, Any]) -> Self:
+        """Return what the cells of ``results.json`` stand beside."""
+        name, lenders = results["compare"]["standard"], {item: lender(results, item) for item in results["experiments"]}
+        known = (cell for cell in results["cells"] if cell["method"] == name and cell["setting"] is None)
+        own = {_target(cell, cell["experiment"]): cell for cell in known}
+        pairs = ((cell, own.get(_target(cell, lenders[cell["experiment"]]))) for cell in results["cells"])
+        standards = {cell["cell"]: standard for cell, standard in pairs if standard is not None}
+        ratios = ((cell["cell"], _ratio(cell, standards.get(cell["cell"]), results)) for cell in results["cells"])
+        return cls(
+            standards,
+            {item["cell"]: item for item in results["comparisons"] if item["against"] == name},
+            {cell: ratio for cell, ratio in ratios if ratio is not None},
+        )
+
+
+def _target(cell: Cell, experiment: str) -> tuple[Any, ...]:
+    return (experiment, *(cell[name] for name in ("calibration", "delta", "epsilon")))
+
+
+def _ratio(cell: Cell, standard: Cell | None, results: Mapping[str, Any]) -> float | None:
+    own, other = (results["mechanisms"].get(item and item["mechanism"], {}) for item in (cell, standard))
+    plans = [[known.get(name) for name in ("dataset_size", "expected_batch_size", "steps")] for known in (own, other)]
+    changed = own.get("releases", {}).keys() & {"step", "schedule", "correlation"}
+    if standard is None or changed or plans[0] != plans[1]:
         return None
-    own, other = cell["noise_multiplier"], standard["noise_multiplier"]
-    return own / other if own and other else None
-
-
-def against_standard(cell: Cell, results: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return a cell's paired comparison with the standard at the same target."""
-    wanted = (cell["cell"], results["compare"]["standard"])
-    return next((item for item in results["comparisons"] if (item["cell"], item["against"]) == wanted), None)
+    size, least = cell["noise_multiplier"], standard["noise_multiplier"]
+    return float(size / least) if size and least else None
 
 
 def contrast_of(results: Mapping[str, Any], experiment: str, calibration: str) -> Mapping[str, Any] | None:

@@ -1,6 +1,6 @@
 """What to use at a verified ε: the method of the best mean score, task by task.
 
-A task is what experiments share when they train the same part of the same model on the same data, with plans of
+A task is what experiments share when they train the same part of the same model on the same examples, with plans of
 their own. The best is read off the scored split, for which nothing is corrected; methods that cannot be told apart
 from it are therefore named beside it.
 """
@@ -15,23 +15,22 @@ from lmodp.reporting.formats import plain_list
 from lmodp.reporting.results.against import Cell, epsilons, title_of
 from lmodp.reporting.results.metrics import CONFIDENCE, METRICS, leading_score, reach
 
-_ALIKE = ("dataset_name", "model_name", "trainable", "pooling")  # of the experiments of one task
-
 
 def tasks(results: Mapping[str, Any]) -> dict[str, list[Cell]]:
     """Return the cells with a verified ε and an interval by the first experiment of their task.
 
-    Tasks with fewer than two such methods are left out: they offer no choice.
+    Of the cells of a method at one target that several experiments have, the first counts. Tasks with fewer than two
+    such methods are left out: they offer no choice.
     """
-    first: dict[str, str] = {}
     found: dict[str, list[Cell]] = {}
-    for name, facts in results["experiments"].items():
-        first.setdefault(str([facts[key] for key in _ALIKE]), name)
+    taken: set[tuple[Any, ...]] = set()
     for cell in results["cells"]:
-        facts = results["experiments"][cell["experiment"]]
         if cell["calibration"] == "verified" and cell["setting"] is None and cell["verified_upper"] is not None:
-            if reach(leading_score(cell)) is not None:
-                found.setdefault(first[str([facts[key] for key in _ALIKE])], []).append(cell)
+            task = results["experiments"][cell["experiment"]]["task"]
+            target = (task, cell["method"], cell["epsilon"], cell["delta"])
+            if reach(leading_score(cell)) is not None and target not in taken:
+                taken.add(target)
+                found.setdefault(task, []).append(cell)
     return {name: cells for name, cells in found.items() if len({cell["method"] for cell in cells}) > 1}
 
 

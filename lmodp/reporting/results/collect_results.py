@@ -13,6 +13,7 @@ import pandas as pd
 
 from lmodp.grid.cells import Cell, Grid
 from lmodp.grid.sections import under
+from lmodp.mechanisms import Moments
 from lmodp.records.places import cell_path, cell_records, is_finished, mechanism_path
 from lmodp.records.record import read_record, read_runs
 from lmodp.reporting.results.metrics import METRICS, metrics_of, summarise
@@ -27,7 +28,9 @@ BESIDE_SCORES = ("missing_scores", "examples", "clipped_share", "conforms")
 RUN_COLUMNS = (*OF_RUN, *TARGET, "status", "reason", *METRICS, *BESIDE_SCORES)
 OF_CURVE = ("method", "calibration", "epsilon", "experiment")
 CURVE_COLUMNS = (*OF_RUN, *OF_CURVE, "step", "quantity", "value")
-TRAINING = ("expected_batch_size", "steps", "clip_norm", "learning_rate", "optimizer", "schedule")
+TRAINING = ("expected_batch_size", "steps", "optimizer", "schedule")
+TUNED = ("learning_rate", "clip_norm")
+OF_TASK = {"dataset", "source", "model", "model_source", "layers", "trainable", "pooling", "head"}
 
 
 def collect_results(
@@ -43,6 +46,8 @@ def collect_results(
     frame = pd.DataFrame(runs, columns=list(RUN_COLUMNS)).astype(dict.fromkeys(METRICS, float))
     frame.to_parquet(runs_file, index=False, compression="zstd")
     answers, compare = answers_of(rows, runs, root), grid.config.compare.model_dump()
+    experiments = {name: _describe(name, grid, root) for name in grid.trained}
+    tasks = {name: facts["task"] for name, facts in experiments.items()}
     curves = pd.DataFrame(_curves(grid, root), columns=list(CURVE_COLUMNS))
     curves.astype({"value": "float32"}).to_parquet(curves_file, index=False, compression="zstd")  # for a figure
     return {
@@ -51,14 +56,14 @@ def collect_results(
         "keep_records": grid.config.keep_records,
         "compare": compare,
         "methods": _methods(grid),
-        "experiments": {name: _describe(name, grid, root) for name in grid.trained},
+        "experiments": experiments,
         "cells": rows,
         "mechanisms": {
             item: mechanism_facts(root, item, audited.get(item))
             for item in grid.mechanisms
             if mechanism_path(root, item, "certify_mechanism").is_file()
         },
-        "comparisons": compare_cells(rows, answers, compare["standard"]),
+        "comparisons": compare_cells(rows, answers, compare["standard"], tasks),
         "contrasts": pooled_contrasts(rows, answers, compare),
     }
 
@@ -80,6 +85,7 @@ def _collect_cell(
         **{name: getattr(cell.spec, name) for name in TARGET},
         "method_title": f"{title}, {setting}" if setting else title,
         "mechanism": cell.mechanism,
+        **dict.fromkeys(TUNED),
         "runs": list(cell.runs),
         "repetitions": cell.repetitions,
     }
@@ -94,11 +100,18 @@ def _collect_cell(
     privacy = {**privacy_columns(known), **none, **audit_columns(audited.get(cell.mechanism))}
     if not is_finished(root, cell.id):
         return {**row, **PENDING, **privacy, **_scores([], metrics)}, []
-    (_, trained), (evaluate, evaluated), (verify, verified) = map(read_runs, cell_records(root, cell.id))
+    (train, trained), (evaluate, evaluated), (verify, verified) = map(read_runs, cell_records(root, cell.id))
+    if cell.spec.trainable != UNTRAINED and not _solves(train):
+        row |= {name: (train["tuning"] or {}).get("chosen", {}).get(name) for name in TUNED}
     runs = [_run(cell, *lines) for lines in zip(trained, evaluated, verified, strict=True)]
     worst = verify if verify["status"] != "done" else evaluate
     row |= {"status": worst["status"], "reason": worst["reason"]}
     return {**row, **privacy, **_scores(runs, metrics)}, runs
+
+
+def _solves(trained: Mapping[str, Any]) -> bool:
+    """Whether a cell's runs solve for the weights, so that learning rate and clip norm play no part."""
+    return bool((trained["plan"] or {}).get("releases", {}).get("step", {}).get("kind") == Moments.kind)
 
 
 def _run(
@@ -158,8 +171,11 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
     data = read_record(record) if record and record.is_file() else {}
     counts = data.get("label_counts", {}).get(card.evaluation_split, {})
     training = experiment.training
+    searched = {name: getattr(training.tuning, name, None) or [getattr(training, name)] for name in TUNED}
+    alike = (other for other in grid.trained if _task(other, grid) == _task(name, grid))
     return {
         "title": experiment.title,
+        "task": next(alike),  # the first experiment of the same question, with a plan of its own
         "dataset_name": experiment.dataset,
         "model_name": experiment.model,
         "dataset": card.title,
@@ -172,7 +188,16 @@ def _describe(name: str, grid: Grid, root: Path) -> dict[str, Any]:
         "repetitions": under(experiment.repetitions, None),
         "metrics": list(metrics_of(card)),
         **{field: getattr(training, field) for field in TRAINING},
+        **{name: values[0] for name, values in searched.items()},
+        "searched": {name: values for name, values in searched.items() if len(values) > 1},
+        "held_out": training.held_out,
         "learning_rates": dict(experiment.learning_rates),
         "majority_accuracy": max(counts.values()) / sum(counts.values()) if counts else None,
         "notes": [*card.notes, *model.notes],
     }
+
+
+def _task(name: str, grid: Grid) -> tuple[str, int]:
+    """What experiments have in common that train the same part of a model on the same examples."""
+    experiment = grid.config.experiments[name]
+    return experiment.model_dump_json(include=OF_TASK), experiment.training.held_out

@@ -155,9 +155,11 @@ def leading_score(cell: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def reference_cell(results: Mapping[str, Any], experiment: str, *, trained: bool = True) -> Mapping[str, Any] | None:
-    """Return the experiment's cell of training without privacy, or the one that trains nothing, if there is one."""
-    cells = [cell for cell in results["cells"] if cell["experiment"] == experiment and cell["calibration"] is None]
-    return next((cell for cell in cells if (cell["verified_upper"] != 0) is trained), None)
+    """Return the experiment's, or else its task's, cell of training without privacy, or the one that trains nothing."""
+    cells = [cell for cell in results["cells"] if cell["calibration"] is None]
+    of_kind = [cell for cell in cells if (cell["verified_upper"] != 0) is trained]
+    places = (experiment, results["experiments"][experiment]["task"])
+    return next((cell for place in places for cell in of_kind if cell["experiment"] == place), None)
 
 
 def missing_scores(cell: Mapping[str, Any]) -> str:

@@ -43,8 +43,13 @@ def answers_of(
     return {row["cell"]: _answers(row, of_cell.get(row["cell"], []), root) for row in rows}
 
 
-def compare_cells(rows: Sequence[Mapping[str, Any]], answers: Answers, standard: str) -> list[dict[str, Any]]:
+def compare_cells(
+    rows: Sequence[Mapping[str, Any]], answers: Answers, standard: str, tasks: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     """Return the paired differences of all methods at the same target.
+
+    An experiment without the standard method is compared with that of the first experiment of its task, which
+    ``tasks`` names for every experiment.
 
     The intervals are adjusted for their number (Bonferroni). Comparisons with the standard method of one experiment
     and calibration, which a reader sees together, are one family; those of the other methods with each other, which
@@ -59,13 +64,25 @@ def compare_cells(rows: Sequence[Mapping[str, Any]], answers: Answers, standard:
         others = alike[_target(first)]
         others.pop(0)  # itself
         pairs += [(first, second) for second in others]
+    pairs += _with_lent(usable, standard, tasks or {})
     families = [(a["experiment"], a["calibration"], standard in (a["method"], b["method"])) for a, b in pairs]
     sizes = Counter(families)
     found = []
     for (first, second), family in zip(pairs, families, strict=True):
         item = _compare(first, second, answers, sizes[family])
-        found += [item, _turned(item)]
+        found += [item, _turned(item)] if first["experiment"] == second["experiment"] else [item]
     return found
+
+
+def _with_lent(
+    rows: Sequence[Mapping[str, Any]], standard: str, tasks: Mapping[str, str]
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Pairs of a cell and the standard of its task, for experiments without one."""
+    lent = {_target(row): row for row in rows if row["method"] == standard and row["setting"] is None}
+    owners = {experiment for experiment, *_ in lent}
+    wanted = [row for row in rows if row["experiment"] not in owners and row["setting"] is None]
+    known = ((row, lent.get((tasks.get(row["experiment"]), *_target(row)[1:]))) for row in wanted)
+    return [(row, found) for row, found in known if found is not None]
 
 
 def pooled_contrasts(
@@ -220,13 +237,15 @@ def best_cells(rows: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[
     for item in comparisons:
         against.setdefault(item["cell"], []).append(item)
     scored = {row["cell"]: row for row in rows if leading_score(row)["mean"] is not None}
-    rivals = {
-        cell: sum(_target(row) == _target(other) for other in scored.values()) - 1 for cell, row in scored.items()
-    }
+    at_target: dict[tuple[Any, ...], set[str]] = {}
+    for cell, row in scored.items():
+        at_target.setdefault(_target(row), set()).add(cell)
     return {
         cell
         for cell, items in against.items()
-        if len(items) == rivals.get(cell) and all(_is_better(item, scored[cell]["metric"]) for item in items)
+        if cell in scored
+        and at_target[_target(scored[cell])] - {cell} <= {item["against_cell"] for item in items}
+        and all(_is_better(item, scored[cell]["metric"]) for item in items)
     }
 
 

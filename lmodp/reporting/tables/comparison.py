@@ -11,7 +11,7 @@ from typing import Any
 from lmodp.reporting.captions import experiment_caption
 from lmodp.reporting.formats import NOTHING, interval, number
 from lmodp.reporting.results import against
-from lmodp.reporting.results.against import Cell, against_standard, noise_ratio, score_verdict, title_of
+from lmodp.reporting.results.against import Beside, Cell, score_verdict, title_of
 from lmodp.reporting.results.metrics import FEWEST_SEEDS, METRICS, NO_SCORE, Metric, metrics_in, reference_cell
 from lmodp.reporting.results.paired import best_cells
 from lmodp.reporting.tables.render import Bold, Notes, Page, Table
@@ -46,14 +46,14 @@ def sections(results: Mapping[str, Any], experiment: str) -> list[Section]:
 
 def comparison_pages(results: Mapping[str, Any]) -> list[Page]:
     """Return the comparison: one page per experiment, one table per question and target."""
-    best = best_cells(results["cells"], results["comparisons"])
-    return [_page(results, name, best) for name in results["experiments"]]
+    best, beside = best_cells(results["cells"], results["comparisons"]), Beside.of(results)
+    return [_page(results, name, best, beside) for name in results["experiments"]]
 
 
-def _page(results: Mapping[str, Any], name: str, best: set[str]) -> Page:
+def _page(results: Mapping[str, Any], name: str, best: set[str], beside: Beside) -> Page:
     notes = Notes()
     before = (*references(results, name, notes), *_pooled(results, name))
-    tables = [_table(section, results, notes, best) for section in sections(results, name)]
+    tables = [_table(section, results, notes, best, beside) for section in sections(results, name)]
     if len(metrics_in(results, name)) > 1:
         tables.append(_all_scores(results, name, notes))
     return Page(results["experiments"][name]["title"], experiment_caption(results, name), tables, notes, before)
@@ -73,7 +73,7 @@ def _pooled(results: Mapping[str, Any], name: str) -> list[str]:
     return found
 
 
-def _table(section: Section, results: Mapping[str, Any], notes: Notes, best: set[str]) -> Table:
+def _table(section: Section, results: Mapping[str, Any], notes: Notes, best: set[str], beside: Beside) -> Table:
     metric = METRICS[section.cells[0]["metric"]]
     heads = (
         "method",
@@ -84,33 +84,35 @@ def _table(section: Section, results: Mapping[str, Any], notes: Notes, best: set
         "verified ε, run [lower, upper]",
         QUESTIONS[section.calibration][1],
     )
-    rows = [_row(cell, results, notes, cell["cell"] in best) for cell in section.cells]
-    values = [_values(cell, results) for cell in section.cells]
+    rows = [_row(cell, results, notes, cell["cell"] in best, beside) for cell in section.cells]
+    values = [_values(cell, beside) for cell in section.cells]
     return Table(section.title, heads, rows, values, [cell["cell"] for cell in section.cells])
 
 
-def _row(cell: Cell, results: Mapping[str, Any], notes: Notes, best: bool) -> tuple[str, ...]:
+def _row(cell: Cell, results: Mapping[str, Any], notes: Notes, best: bool, beside: Beside) -> tuple[str, ...]:
     score = scores(cell, [METRICS[cell["metric"]]], notes)[cell["metric"]]
-    ratio, claimed = noise_ratio(cell, results), cell["claimed_run"]
+    ratio, claimed = beside.ratios.get(cell["cell"]), cell["claimed_run"]
+    difference = beside.differences.get(cell["cell"])
     no_claim = cell["claimed_reason"] or "the published formula has no answer"
-    no_ratio = cell["noise_reason"] or f"no {title_of(results, 'standard')} at this target"
+    standard = title_of(results, "standard")
+    other = f"the noise is of another form than the {standard}'s" if cell["cell"] in beside.standards else None
+    no_ratio = cell["noise_reason"] or other or f"no {standard} at this target"
     return (
         cell["method_title"],
         # Under equal claims rows are not equally private, so that none is the best.
         Bold(score) if best and cell["calibration"] == "verified" else score,
-        _difference(cell, results, notes),
+        _difference(cell, difference, results, notes),
         _or_note(None if ratio is None else number(ratio, 3), no_ratio, cell, notes),
         _or_note(None if claimed is None else number(claimed, 3), no_claim, cell, notes),
         verified(cell, notes),
-        _verdict(cell, results, notes),
+        _verdict(cell, difference, results, notes),
     )
 
 
-def _values(cell: Cell, results: Mapping[str, Any]) -> tuple[Any, ...]:
+def _values(cell: Cell, beside: Beside) -> tuple[Any, ...]:
     """The values by which the places of a row are sorted."""
-    item = against_standard(cell, results) or {"difference": None}
-    mean = cell["scores"][cell["metric"]]["mean"]
-    ratio = noise_ratio(cell, results)
+    item = beside.differences.get(cell["cell"]) or {"difference": None}
+    mean, ratio = cell["scores"][cell["metric"]]["mean"], beside.ratios.get(cell["cell"])
     return (None, mean, item["difference"], ratio, cell["claimed_run"], cell["verified_upper"], None)
 
 
@@ -172,11 +174,10 @@ def _or_note(text: str | None, reason: str, cell: Cell, notes: Notes) -> str:
     return text or f"{NOTHING} {_note(cell['reason'] or reason, cell, notes)}".rstrip()
 
 
-def _difference(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
+def _difference(cell: Cell, item: Mapping[str, Any] | None, results: Mapping[str, Any], notes: Notes) -> str:
     """The paired difference from the standard at the same target."""
     if cell["method"] == results["compare"]["standard"]:
         return NOTHING
-    item = against_standard(cell, results)
     if item is None or item["difference"] is None:
         return _or_note(None, f"no run of {title_of(results, 'standard')} to compare with", cell, notes)
     metric = METRICS[cell["metric"]]
@@ -186,7 +187,7 @@ def _difference(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
     return f"{text} [{metric.lower_end(item['lower'])}, {metric.upper_end(item['upper'])}]"
 
 
-def _verdict(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
+def _verdict(cell: Cell, item: Mapping[str, Any] | None, results: Mapping[str, Any], notes: Notes) -> str:
     """The verdict that the row's table asks for; the status of a cell that is not done."""
     if cell["status"] != "done":
         return f"{cell['status']} {notes.mark(cell['reason'])}".rstrip()
@@ -195,7 +196,7 @@ def _verdict(cell: Cell, results: Mapping[str, Any], notes: Notes) -> str:
     elif cell["method"] == results["compare"]["standard"]:
         words = NOTHING
     else:
-        words = score_verdict(against_standard(cell, results))
+        words = score_verdict(item)
     if cell["runs_done"] == cell["repetitions"]:
         return words
     missing = notes.mark(cell["runs_reason"] or "not every run has a score")

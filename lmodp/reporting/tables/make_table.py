@@ -16,7 +16,7 @@ BEFORE_SCORES = tuple(
     """
     experiment method calibration epsilon delta setting claimed_step claimed_run pure_scalar_step
     paper_bound_step paper_bound_run verified_lower verified_limit verified_upper noise_multiplier
-    sigma_effective efficiency runs_done metric
+    sigma_effective efficiency learning_rate clip_norm runs_done metric
     """.split()
 )
 AFTER_SCORES = tuple(

@@ -8,6 +8,7 @@ import pytest
 from lmodp.data.cards import DATASETS
 from lmodp.grid.cells import Cell
 from lmodp.grid.sections import Compare
+from lmodp.mechanisms import Moments, Releases
 from lmodp.reporting.results.collect_results import collect_results
 from tests.lines import write_lines
 
@@ -53,6 +54,13 @@ class Grid(SimpleNamespace):
         )
 
 
+CHOSEN = {"plan": {}, "tuning": {"chosen": {"learning_rate": 0.002, "clip_norm": 0.5}}}
+
+
+def collect(root):
+    return collect_results(Grid(), root, runs_file=root / "runs.parquet", curves_file=root / "curves.parquet")
+
+
 @pytest.fixture
 def collected(tmp_path):
     done, lost = {"status": "done", "reason": None}, {"status": "diverged", "reason": "not finite"}
@@ -66,11 +74,10 @@ def collected(tmp_path):
         "verify_run": [done, done, lost],
     }
     for stage, items in runs.items():
-        write_lines(tmp_path, "c", stage, [{**item, "run": f"r{number}"} for number, item in enumerate(items)])
-    results = collect_results(
-        Grid(), tmp_path, runs_file=tmp_path / "runs.parquet", curves_file=tmp_path / "curves.parquet"
-    )
-    return results["cells"][0], pd.read_parquet(tmp_path / "runs.parquet"), pd.read_parquet(tmp_path / "curves.parquet")
+        lines = [{**item, "run": f"r{number}"} for number, item in enumerate(items)]
+        write_lines(tmp_path, "c", stage, lines, **(CHOSEN if stage == "finetune_model" else {}))
+    cell = collect(tmp_path)["cells"][0]
+    return cell, pd.read_parquet(tmp_path / "runs.parquet"), pd.read_parquet(tmp_path / "curves.parquet")
 
 
 def test_a_cell_has_every_score_of_its_task(collected):
@@ -88,6 +95,14 @@ def test_a_cell_has_every_score_of_its_task(collected):
     }
     assert cell["scores"]["perplexity"]["mean"] == 9.0
     assert (cell["runs_done"], cell["runs_reason"], cell["examples"]) == (2, "not finite", 100)
+
+
+def test_a_cell_tells_what_its_runs_were_trained_with_unless_they_solve_for_the_weights(collected, tmp_path):
+    assert (collected[0]["learning_rate"], collected[0]["clip_norm"]) == (0.002, 0.5)
+    solved = {**CHOSEN, "plan": {"releases": Releases(step=Moments()).to_dict()}}
+    write_lines(tmp_path, "c", "finetune_model", [{"run": f"r{number}"} for number in range(3)], **solved)
+    (cell,) = collect(tmp_path)["cells"]
+    assert cell["learning_rate"] is cell["clip_norm"] is None
 
 
 def test_runs_and_curves_have_them_too(collected):

@@ -4,8 +4,8 @@ import pytest
 from scipy import stats
 
 from lmodp.data.cards import DATASETS
-from lmodp.reporting.results.against import noise_ratio
-from lmodp.reporting.results.metrics import METRICS, metrics_of, missing_scores, reach, summarise
+from lmodp.reporting.results.against import Beside, lender
+from lmodp.reporting.results.metrics import METRICS, metrics_of, missing_scores, reach, reference_cell, summarise
 from lmodp.tasks.generation_scores import SCORES
 
 NO_JAVA = "needs Java, which is not installed"
@@ -109,12 +109,45 @@ def test_ends_are_rounded_outwards_and_never_onto_zero(value, lower, upper):
 def test_noise_of_another_form_is_no_multiple_of_the_standards(part, compares):
     facts = {"experiment": "e", "calibration": "verified", "setting": None, "epsilon": 3.0, "delta": 1e-5}
     cells = [
-        {**facts, "method": name, "mechanism": name, "noise_multiplier": size}
+        {**facts, "cell": name, "method": name, "mechanism": name, "noise_multiplier": size}
         for name, size in (("a", 2.0), ("b", 1.0))
     ]
+    plan = {"dataset_size": 100, "expected_batch_size": 10, "steps": 3}
+    own = {**plan, "releases": {part: {}} if part else {}}
     results = {
         "cells": cells,
         "compare": {"standard": "b"},
-        "mechanisms": {"a": {"releases": {part: {}}} if part else {}},
+        "comparisons": [],
+        "experiments": {"e": {"task": "e"}},
+        "mechanisms": {"a": own, "b": plan},
     }
-    assert noise_ratio(cells[0], results) == (2.0 if compares else None)
+    assert Beside.of(results).ratios.get("a") == (2.0 if compares else None)
+    own["steps"] = 4
+    assert Beside.of(results).ratios == {"b": 1.0}
+
+
+def test_an_experiment_without_them_borrows_the_references_of_its_task():
+    def cell(experiment, method, calibration, **others):
+        target = {"calibration": calibration, "setting": None, "epsilon": 3.0, "delta": 1e-5}
+        facts = {"method": method, "mechanism": method, "noise_multiplier": 2.0, "verified_upper": None}
+        return {"cell": f"{experiment} {method}", "experiment": experiment, **target, **facts, **others}
+
+    plan = {"dataset_size": 100, "expected_batch_size": 10, "steps": 3}
+    cells = [
+        cell("head", "plain", None),
+        cell("head", "prompt", None, verified_upper=0.0),
+        cell("head", "b", "verified", noise_multiplier=1.0),
+        cell("more", "a", "verified"),
+        cell("alone", "a", "verified"),
+    ]
+    results = {
+        "cells": cells,
+        "comparisons": [],
+        "compare": {"standard": "b"},
+        "experiments": {"head": {"task": "head"}, "more": {"task": "head"}, "alone": {"task": "alone"}},
+        "mechanisms": {name: plan for name in "ab"},
+    }
+    assert reference_cell(results, "more") is cells[0] and reference_cell(results, "more", trained=False) is cells[1]
+    assert reference_cell(results, "alone") is None
+    assert Beside.of(results).ratios == {"head b": 1.0, "more a": 2.0}
+    assert [lender(results, name) for name in results["experiments"]] == ["head", "head", "alone"]

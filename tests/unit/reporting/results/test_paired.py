@@ -38,6 +38,7 @@ def grid(root, seeds, gain, *, shift=0.0):
                 "calibration": "verified",
                 "epsilon": 1.0,
                 "delta": 1e-6,
+                "setting": None,
                 "metric": "accuracy",
                 "scores": {"accuracy": {"mean": 0.7}},
             }
@@ -102,6 +103,7 @@ def test_scores_of_a_corpus_are_compared_run_by_run(tmp_path, seeds):
                 "calibration": "verified",
                 "epsilon": 1.0,
                 "delta": 1e-6,
+                "setting": None,
                 "metric": "bleu",
                 "scores": {"bleu": {"mean": level}},
             }
@@ -124,7 +126,8 @@ def test_perplexities_are_compared_over_seeds_and_examples(tmp_path):
     tokens = generator.integers(3, 60, size=200)
     rows, runs, expected = [], [], {}
     for method, level in (("a", 1.2), ("b", 1.1)):
-        facts = {"experiment": "e", "calibration": "verified", "epsilon": 1.0, "delta": 1e-6, "metric": "perplexity"}
+        facts = {"experiment": "e", "calibration": "verified", "epsilon": 1.0, "delta": 1e-6}
+        facts |= {"metric": "perplexity", "setting": None}
         rows.append({"cell": method, "method": method, **facts, "scores": {"perplexity": {"mean": 3.0}}})
         lines = []
         for number in range(6):
@@ -201,6 +204,20 @@ def test_a_family_is_what_a_reader_sees_together(tmp_path):
         row["calibration"] = "claimed"
     assert {item["comparisons"] for item in compare_cells(rows, answers, "a")} == {2}
     assert {item["comparisons"] for item in compare_cells(rows, answers, "absent")} == {2}
+
+
+def test_an_experiment_without_the_standard_is_compared_with_that_of_its_task(tmp_path):
+    """Three targets of the task; at two of them another experiment has a method, and is no part of the task's own."""
+    rows, runs = four_targets(tmp_path, (0.0, 0.0, 0.2, 0.2))
+    for row in rows:
+        if row["epsilon"] == 3:
+            row |= {"experiment": "rivals", "epsilon": 2.0} if row["method"] == "b" else {"epsilon": 7.0}
+    answers, tasks = answers_of(rows, runs, tmp_path), {"e": "e", "rivals": "e"}
+    found = compare_cells(rows, answers, "a", tasks)
+    (lent,) = [item for item in found if "rivals" in item["experiment"]]
+    assert (lent["cell"], lent["against_cell"], lent["comparisons"]) == ("b3", "a2", 1) and lent["lower"] > 0
+    assert [item for item in found if item is not lent] == compare_cells(rows, answers, "a", {"e": "e", "rivals": "x"})
+    assert best_cells(rows, found) == {"b2", "b3"} and best_cells(rows, [*found, {**lent, "lower": -1}]) == {"b2"}
 
 
 @pytest.mark.parametrize("comparisons", [1, 8])

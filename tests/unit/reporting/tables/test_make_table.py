@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lmodp.reporting.captions import experiment_caption
-from lmodp.reporting.results.against import claim_verdict
+from lmodp.reporting.results.against import claim_verdict, targets
 from lmodp.reporting.tables.comparison import comparison_pages
 from lmodp.reporting.tables.make_table import TABLES, make_table, status_pages
 from lmodp.reporting.tables.privacy import privacy_pages
@@ -265,3 +265,34 @@ def test_the_caption_names_rates_of_their_own(results):
     assert "adam at 0.003. " in experiment_caption(results, name)
     results["experiments"][name]["learning_rates"] = {"nonprivate": 5e-4}
     assert "adam at 0.003 (non-private: 0.0005). " in experiment_caption(results, name)
+
+
+def test_the_caption_says_which_rates_were_tried_and_what_epsilon_leaves_out(results):
+    name = next(iter(results["experiments"]))
+    results["experiments"][name] |= {"searched": {"learning_rate": [1e-3, 3e-3]}, "held_out": 500}
+    text = experiment_caption(results, name)
+    assert (
+        ", clip norm 1, adam, learning rate one of 0.001 or 0.003 (chosen for each method and ε by 500 training "
+        "examples that no run trains on; neither ε nor the intervals count this choice). Score"
+    ) in text and "adam at" not in text
+    for cell in results["cells"]:  # a method that solves for the weights has neither
+        cell |= {"learning_rate": None, "clip_norm": None}
+    assert "adam" not in experiment_caption(results, name) and "clip norm" not in experiment_caption(results, name)
+
+
+def test_the_caption_says_whose_standard_an_experiment_is_compared_with(results):
+    first, other = list(results["experiments"])[:2]
+    results["experiments"][other]["task"] = first
+    assert "Compared with" not in experiment_caption(results, other)
+    of_it = (other, "gaussian")
+    results["cells"] = [cell for cell in results["cells"] if (cell["experiment"], cell["method"]) != of_it]
+    title = results["experiments"][first]["title"]
+    assert f" Compared with the Gaussian of “{title}”, at the same ε." in experiment_caption(results, other)
+
+
+def test_a_missing_ratio_of_noises_says_why(results):
+    name = next(iter(results["experiments"]))
+    (_, laplace, *_) = targets(results, name, "verified")[1e-10, 0.3]
+    results["mechanisms"][laplace["mechanism"]]["releases"] = {"step": {"kind": "loss_difference"}}
+    told = comparison_pages(results)[0].notes.texts
+    assert "the noise is of another form than the Gaussian's" in told and "no Gaussian at this target" not in told
