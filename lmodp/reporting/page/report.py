@@ -40,13 +40,14 @@ def report(results: Mapping[str, Any], *, root: Path, figures: Sequence[str], ht
     """Write the page with the figures that exist and return the answer's paragraphs."""
     results, sentences = as_written(results), answer(results)
     cost = as_written(read_record(root / "tables" / "cost.json")["rows"])
+    timed = {row["cell"]: row for row in cost if row["seconds_a_run"] is not None}
     page = render(
         title=results["title"] or results["grid"],
         grid=results["grid"],
         answer=sentences,
         main=_figure(root, "comparison"),
         parts=_parts(results, root, figures, cost),
-        provenance=[_provenance(cell, root, cost) for cell in results["cells"]],
+        provenance=[_provenance(cell, root, timed.get(cell["cell"])) for cell in results["cells"]],
     )
     write_bytes(html, page.encode())
     return {"answer": sentences}
@@ -101,9 +102,8 @@ def _figure(root: Path, name: str) -> dict[str, Any]:
     return {"title": record["title"], "caption": record["caption"], "source": source}
 
 
-def _provenance(cell: Mapping[str, Any], root: Path, cost: list[dict[str, Any]]) -> dict[str, Any]:
+def _provenance(cell: Mapping[str, Any], root: Path, timing: Mapping[str, Any] | None) -> dict[str, Any]:
     facts = as_written(cell_provenance(cell, root))
-    timing = next((row for row in cost if row["cell"] == cell["cell"] and row["seconds_a_run"] is not None), None)
     if timing:
         names = ("seconds_a_run", "seconds_a_step", "peak_memory_bytes", "device", "threads", "runs")
         facts["time"] = {name: timing[name] for name in names}

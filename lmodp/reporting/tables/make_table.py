@@ -45,11 +45,12 @@ def comparison_frame(results: Mapping[str, Any]) -> pd.DataFrame:
     """
     scores = [name for name in METRICS if any(name in facts["metrics"] for facts in results["experiments"].values())]
     columns = [*BEFORE_SCORES, *(f"{name}{part}" for name in scores for part in ("", "_spread")), *AFTER_SCORES]
-    return pd.DataFrame([_numbers(cell, results) for cell in results["cells"]]).reindex(columns=columns)
+    plain = {name: reference_cell(results, name) for name in results["experiments"]}
+    rows = [_numbers(cell, plain[cell["experiment"]], results) for cell in results["cells"]]
+    return pd.DataFrame(rows).reindex(columns=columns)
 
 
-def _numbers(cell: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-    plain = reference_cell(results, cell["experiment"])
+def _numbers(cell: Mapping[str, Any], plain: Mapping[str, Any] | None, results: Mapping[str, Any]) -> dict[str, Any]:
     scores = {
         f"{name}{part}": score[key]
         for name, score in cell["scores"].items()
