@@ -2,9 +2,9 @@
 
     python benchmarks/expected.py RESULTS OTHER_RESULTS ...
 
-The folders hold the same grid, run with other instruction sets or on other machines (results/README.md says how). The
-first one's table becomes results/published-GRID, with which `lmodp diff` compares; "seen" holds the lowest and the
-highest mean of each score.
+The folders hold the same grid, run whole with other instruction sets or on other machines (results/README.md says
+how). The first one's table becomes results/published-GRID, with which `lmodp diff` compares; "seen" holds the lowest
+and the highest mean of each score.
 """
 
 import sys

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lmodp.errors import Fault, InvalidValue, MissingFile, nearest, require
 from lmodp.pipeline.console import typed
 from lmodp.records.record import read_record
+from lmodp.vocabulary import RESULTS_FORM
 
 if TYPE_CHECKING:
     from lmodp.grid.config import Config
@@ -178,16 +179,20 @@ def _load(grid: Path) -> Config:
     return load_config(grid)
 
 
-def read_results(grid: Path) -> tuple[Path, dict[str, Any]]:
-    """Return a grid's results folder and the content of its ``results.json``."""
+def read_results(grid: Path, *, rendered: bool = False) -> tuple[Path, dict[str, Any]]:
+    """Return a grid's results folder and the content of its ``results.json``, refused if too old to be ``rendered``."""
     root = results_folder(grid)
     path = root / "tables" / "results.json"
+    config = grid if grid.is_file() else Path("config") / f"{root.resolve().name}.yaml"
     if not path.is_file():
-        config = grid if grid.is_file() else Path("config") / f"{root.resolve().name}.yaml"
         remedy = f"Run the grid first: {typed('snakemake')} --configfile {config}"
         remedy = remedy if config.is_file() else f"There is no grid {config} that fills {root}."
         raise MissingFile(str(Fault("results", str(path), "is not there", remedy)))
-    return root, read_record(path)
+    results = read_record(path)
+    if rendered and results.get("form") != RESULTS_FORM:
+        remedy = f"Make it again from the records, nothing is trained: make report CONFIG={config}"
+        raise InvalidValue(str(Fault("results", str(path), "was written by another version of the suite", remedy)))
+    return root, results
 
 
 def find_cell(wanted: str, cells: Sequence[str]) -> str:

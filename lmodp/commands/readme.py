@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    root, _ = read_results(read_grid(arguments))
+    root, _ = read_results(read_grid(arguments), rendered=True)
     from lmodp.reporting.page.readme import write_readme
 
     for path in write_readme(results_folder=root, readme=arguments.readme, copies=arguments.copies):

@@ -11,7 +11,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    root, results = read_results(read_grid(arguments))
+    root, results = read_results(read_grid(arguments), rendered=True)
     from lmodp.reporting.page.answer import answer
     from lmodp.reporting.tables.terminal import comparison_text
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from math import hypot, isclose, sqrt
 from typing import Any
 
+from lmodp.errors import require
 from lmodp.reporting.formats import as_written, number
 from lmodp.reporting.results.metrics import METRICS, Metric
 
@@ -31,13 +32,19 @@ def compare_results(first: Mapping[str, Any], second: Mapping[str, Any]) -> list
 
 
 def expected(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the first run's results with ``seen``: the lowest and the highest mean of each score over all runs."""
+    """Return the first run's results with ``seen``: the lowest and the highest mean of each score over all runs.
+
+    Raises:
+        InvalidValue: there is one run only, or a run lacks a score; its range would be that of fewer processors.
+    """
     means: dict[str, dict[str, list[float]]] = {}
     for run in runs:
         for cell in run["cells"]:
             for name, score in cell["scores"].items():
                 if score["mean"] is not None:
                     means.setdefault(cell["cell"], {}).setdefault(name, []).append(score["mean"])
+    fewer = [cell for cell, scores in means.items() if any(len(found) < max(len(runs), 2) for found in scores.values())]
+    require(not fewer, "runs", len(runs), f"must be two or more, each with every score; not all have those of {fewer}")
     seen = {cell: {name: [min(x), max(x)] for name, x in scores.items()} for cell, scores in means.items()}
     return {**runs[0], "seen": {"runs": len(runs), "cells": seen}}
 

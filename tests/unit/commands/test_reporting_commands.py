@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from lmodp.cli import main
-from lmodp.records.record import make_record, write_json
+from lmodp.records.record import make_record, read_record, sealed, write_json
 from tests.unit.reporting.fabricated import fabricated_results
 from tests.workflow.conftest import ROOT
 
@@ -39,6 +39,16 @@ def test_summary_fits_a_terminal_and_names_the_places(folder, tmp_path, capsys):
     assert "Run the grid first" in capsys.readouterr().err
     assert main(["summary", str(tmp_path)]) == 2
     assert f"There is no grid config/{tmp_path.name}.yaml that fills" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["summary", "readme"])
+def test_results_of_another_form_are_refused_with_what_to_do(folder, capsys, command):
+    path = folder / "tables/results.json"
+    write_json(path, sealed({name: value for name, value in read_record(path).items() if name != "form"}))
+    assert main([command, str(folder)]) == 2
+    told = capsys.readouterr().err
+    assert "another version of the suite" in told and "make report CONFIG=config/smoke.yaml" in told
+    assert main(["diff", str(folder), str(folder)]) == 0  # it needs the cells alone
 
 
 def test_every_command_takes_a_results_folder_and_a_configuration_alike(folder, tmp_path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from lmodp.errors import InvalidValue
 from lmodp.reporting.results.difference import compare_results, expected
 
 
@@ -53,6 +54,15 @@ def test_published_results_say_which_range_several_processors_gave(results):
     third = copy.deepcopy(results)
     third["cells"][1]["verified_upper"] *= 1.001
     assert [item["differs"] for item in compare_results(joined, third)].count(True) == 1
+
+
+def test_a_range_of_fewer_processors_than_it_says_is_refused(results):
+    other = copy.deepcopy(results)
+    missing = other["cells"][1]["scores"]["accuracy"]
+    missing |= {"mean": None, "values": []}  # a cell that is pending there
+    for runs in ([results, other], [other, results], [results]):
+        with pytest.raises(InvalidValue, match="two or more, each with every score"):
+            expected(runs)
 
 
 def test_every_score_is_compared(results):
