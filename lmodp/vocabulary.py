@@ -13,5 +13,3 @@ UNTRAINED = "none"  # the trained part of a method that trains nothing
 OWN_ENGINE = "lmodp"  # the suite's own engine, lmodp.training
 RANDOMNESS = ("seeded", "entropy")  # a benchmark that anybody can repeat; a release
 STATUSES = ("done", "skipped", "failed", "diverged")
-
-RESULTS_FORM = 2  # of results.json; raised when tables and page need something that older ones lack

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lmodp.errors import Fault, InvalidValue, MissingFile, nearest, require
 from lmodp.pipeline.console import typed
 from lmodp.records.record import read_record
-from lmodp.vocabulary import RESULTS_FORM
+from lmodp.reporting.results import FORM
 
 if TYPE_CHECKING:
     from lmodp.grid.config import Config
@@ -189,7 +189,7 @@ def read_results(grid: Path, *, rendered: bool = False) -> tuple[Path, dict[str,
         remedy = remedy if config.is_file() else f"There is no grid {config} that fills {root}."
         raise MissingFile(str(Fault("results", str(path), "is not there", remedy)))
     results = read_record(path)
-    if rendered and results.get("form") != RESULTS_FORM:
+    if rendered and results.get("form") != FORM:
         remedy = f"Make it again from the records, nothing is trained: make report CONFIG={config}"
         raise InvalidValue(str(Fault("results", str(path), "was written by another version of the suite", remedy)))
     return root, results

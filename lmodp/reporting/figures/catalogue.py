@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 FIGURES = {
     "comparison": "Noise, claims and scores beside the verified ε",
     "choice": "What should I use at my ε?",
-    "demonstration": "Demonstrations: other methods and models, few seeds, few steps",
+    "demonstration": "Further scores: other settings, methods and models, some of few seeds or few steps",
     "privacy": "ε of each mechanism: claimed, paper's bound, verified and audited",
     "noises": "The noises: densities and survival functions",
     "wins": "Where optimised noise wins: few numbers, few releases",

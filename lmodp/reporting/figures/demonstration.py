@@ -48,10 +48,11 @@ def _panels(results: Mapping[str, Any]) -> list[tuple[str, str, list[Cell]]]:
 
 
 def caption(results: Mapping[str, Any]) -> str:
-    """Return what the figure shows, and why it proves nothing."""
+    """Return what the figure shows, and why no verdict rests on it."""
     return (
-        "Demonstrations that the suite trains these methods and models. No verdict rests on them: many have few seeds "
-        "or few steps, and some lie at chance. Panels over claimed and verified ε: each setting, hollow at the ε that "
+        "Scores that no other figure shows; no verdict rests on them. Those that only show that the suite trains a "
+        "method or model have few seeds or few steps, and some lie at chance. "
+        "Panels over claimed and verified ε: each setting, hollow at the ε that "
         "is claimed for the run, full at the upper end of the verified interval. Panels over verified ε alone: scores "
         f"at equal verified ε; bars are 95 % intervals over seeds, and with fewer than {FEWEST_SEEDS} seeds every run "
         f"is a dot.{comparison.claims_beyond([cell for _, _, cells in _panels(results) for cell in cells])}"

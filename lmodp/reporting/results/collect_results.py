@@ -16,10 +16,11 @@ from lmodp.grid.sections import under
 from lmodp.mechanisms import Moments
 from lmodp.records.places import cell_path, cell_records, is_finished, mechanism_path
 from lmodp.records.record import read_record, read_runs
+from lmodp.reporting.results import FORM
 from lmodp.reporting.results.metrics import METRICS, metrics_of, summarise
 from lmodp.reporting.results.paired import answers_of, compare_cells, pooled_contrasts
 from lmodp.reporting.results.privacy_columns import audit_columns, mechanism_facts, privacy_columns
-from lmodp.vocabulary import RESULTS_FORM, UNTRAINED
+from lmodp.vocabulary import UNTRAINED
 
 PENDING = {"status": "pending", "reason": "not computed yet: there are no records"}
 TARGET = ("experiment", "method", "calibration", "epsilon", "delta", "setting")
@@ -51,7 +52,7 @@ def collect_results(
     curves = pd.DataFrame(_curves(grid, root), columns=list(CURVE_COLUMNS))
     curves.astype({"value": "float32"}).to_parquet(curves_file, index=False, compression="zstd")  # for a figure
     return {
-        "form": RESULTS_FORM,
+        "form": FORM,
         "grid": grid.config.grid,
         "title": grid.config.title,
         "keep_records": grid.config.keep_records,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lmodp.data.cards import DATASETS
+from lmodp.reporting.results import FORM
 from lmodp.reporting.results.metrics import metrics_of, summarise
 from lmodp.reporting.results.privacy_columns import audit_columns, privacy_columns
-from lmodp.vocabulary import RESULTS_FORM
 
 DATA = {"head": "movie_reviews", "last_layer": "movie_reviews", "sentences": "venues"}
 METHODS = {
@@ -111,7 +111,7 @@ def fabricated_results() -> dict[str, Any]:
         "reason": None,
         "spec": {"grid": "made_up", "cells": list(named)},
         "files": {},
-        "form": RESULTS_FORM,
+        "form": FORM,
         "grid": "made_up",
         "title": "made-up results",
         "keep_records": False,

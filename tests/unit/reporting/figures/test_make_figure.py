@@ -122,6 +122,18 @@ def test_every_scored_cell_is_in_one_of_the_three_figures(results):
     assert sorted(shown) == sorted(scored)
 
 
+def test_a_score_far_below_the_compared_methods_is_written_at_the_edge(results):
+    """Else one poor method would press all others into a line."""
+    cells = [cell for cells in tasks(results).values() for cell in cells]
+    poor = next(cell for cell in cells if cell["method"] == "laplace" and cell["epsilon"] == 0.3)
+    usual = MODULES["choice"].draw(results, {}).axes[0].get_ylim()
+    poor["scores"]["accuracy"]["mean"] = 0.2
+    panel = MODULES["choice"].draw(results, {}).axes[0]
+    assert "Laplace 20.0 ↓" in texts(panel)
+    assert panel.get_ylim() == pytest.approx(usual, rel=0.02)
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["0.3\nGaussian", "3\nGaussian"]
+
+
 def test_a_grid_without_scores_has_figures_that_say_so(results):
     for cell in results["cells"]:
         cell["noise_multiplier"] = None
