@@ -46,7 +46,10 @@ def _optimiser(results: Mapping[str, Any], experiment: str) -> str:
     if facts["searched"]:
         held = count(facts["held_out"])
         by = f"{held} training examples that no run trains on" if facts["held_out"] else "validation"
-        chosen = f" (chosen for each method and ε by {by}; neither ε nor the intervals count this choice)"
+        tuned = [cell["learning_rate"] for cell in done if cell["learning_rate"] is not None]
+        largest = tuned.count(max(facts["searched"].get("learning_rate", (0.0,))))
+        edge = f"; {largest} of {len(tuned)} took the largest rate" if largest else ""
+        chosen = f" (chosen for each method and ε by {by}{edge}; neither ε nor the intervals count this choice)"
     return f", {', '.join(told.values())}{chosen}{_own_rates(results, facts)}"
 
 

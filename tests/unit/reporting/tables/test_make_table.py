@@ -270,11 +270,15 @@ def test_the_caption_names_rates_of_their_own(results):
 def test_the_caption_says_which_rates_were_tried_and_what_epsilon_leaves_out(results):
     name = next(iter(results["experiments"]))
     results["experiments"][name] |= {"searched": {"learning_rate": [1e-3, 3e-3]}, "held_out": 500}
+    done = sum(cell["experiment"] == name and cell["status"] == "done" for cell in results["cells"])
     text = experiment_caption(results, name)
     assert (
         ", clip norm 1, adam, learning rate one of 0.001 or 0.003 (chosen for each method and ε by 500 training "
-        "examples that no run trains on; neither ε nor the intervals count this choice). Score"
+        f"examples that no run trains on; {done} of {done} took the largest rate; neither ε nor the intervals count "
+        "this choice). Score"
     ) in text and "adam at" not in text
+    results["experiments"][name]["searched"] = {"learning_rate": [3e-3, 1e-2]}
+    assert "took the largest" not in experiment_caption(results, name)
     for cell in results["cells"]:  # a method that solves for the weights has neither
         cell |= {"learning_rate": None, "clip_norm": None}
     assert "adam" not in experiment_caption(results, name) and "clip norm" not in experiment_caption(results, name)
