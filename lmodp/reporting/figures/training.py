@@ -1,6 +1,7 @@
 """Training curves: the main score during training if it was measured, otherwise the training loss."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lmodp.reporting.results.metrics import leading_metric
 
 LOSS = "mean loss of the\ndrawn examples, nats"
 COLUMNS = 4
+POINTS = 100  # of a curve; more cannot be seen, and a file with all steps has megabytes
 
 
 def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> Figure:
@@ -66,12 +68,22 @@ def _draw_panel(
         rows = rows[(rows.calibration == calibration) & (rows.epsilon == epsilon)] if facts["private"] else rows
         if rows.empty:
             continue
+        rows = _fewer_points(rows)
         by_step = factor * rows.groupby("step").value.agg(["mean", "min", "max"])
         colour, dash = (look[method].colour, look[method].dash) if facts["private"] else (INK, "-")
         panel.plot(by_step.index, by_step["mean"], color=colour, linestyle=dash, label=method, linewidth=1.3)
         panel.fill_between(by_step.index, by_step["min"], by_step["max"], color=colour, alpha=0.12, linewidth=0)
     panel.set_title(f"{calibration} ε = {epsilon:g}" if target else "no private run yet", fontsize=9)
     panel.set_xlabel("step")
+
+
+def _fewer_points(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the curves of one panel, with means over equally many steps in place of more than `POINTS` steps."""
+    width = ceil(rows.step.max() / POINTS)
+    if rows.step.nunique() <= POINTS or width == 1:
+        return rows
+    pieces = rows.groupby(["run", (rows.step - 1) // width]).agg({"step": "mean", "value": "mean"})
+    return pieces.reset_index(drop=True)
 
 
 def caption(results: Mapping[str, Any]) -> str:
@@ -82,5 +94,6 @@ def caption(results: Mapping[str, Any]) -> str:
     return (
         "Line: mean over seeds. Band: lowest to highest seed. Experiments that were not scored during training show "
         "the loss of each step's batch, before the update. This loss is a diagnostic: it is computed from private "
-        "data without noise, and no mechanism releases it. The methods' own published points are left out." + left_out
+        f"data without noise, and no mechanism releases it. Of more than {POINTS} steps, means over equally many are "
+        "drawn. The methods' own published points are left out." + left_out
     )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lmodp.records.record import make_record, write_json
-from lmodp.reporting.figures import demonstration, style
+from lmodp.reporting.figures import demonstration, style, training
 from lmodp.reporting.figures import make_figure as make_figure_module
 from lmodp.reporting.figures.catalogue import FIGURES
 from lmodp.reporting.figures.comparison import main_cells
@@ -111,6 +111,15 @@ def test_cells_with_few_seeds_are_demonstrations(results):
         "last encoder layer and head of\nMiniLM",
         "GPT-2 on made-up venues",
     ]
+
+
+@pytest.mark.parametrize(("steps", "points"), [(100, 100), (192, 96), (800, 100)])
+def test_a_long_curve_is_drawn_as_means_over_equally_many_steps(steps, points):
+    rows = pd.DataFrame([(f"r{run}", step, step + 10.0 * run) for run in range(2) for step in range(1, steps + 1)])
+    rows.columns = ["run", "step", "value"]
+    found = training._fewer_points(rows)
+    assert found.step.nunique() == points and found.groupby("step").size().eq(2).all()
+    assert found.value.sub(found.step).isin([0.0, 10.0]).all()  # each run for itself, at the middle of its steps
 
 
 def test_every_scored_cell_is_in_one_of_the_three_figures(results):
