@@ -28,8 +28,9 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
         say(axes[0][0], "no task has two methods\nwith enough seeds")
     drawn: set[str] = set()
     for panel, (name, cells) in zip(axes[:, 0], found.items(), strict=False):
-        far = [cell for cell in cells if _worth(cell) < _least(cells, results)]
-        drawn |= comparison.draw_scores(panel, [cell for cell in cells if cell not in far], results, look)
+        least = _least(cells, results)
+        far = [cell for cell in cells if _worth(cell) < least]
+        drawn |= comparison.draw_scores(panel, [cell for cell in cells if _worth(cell) >= least], results, look)
         comparison.share_scores([panel], results, name)
         panel.set_title(results["experiments"][name]["title"], fontsize=9)
         best = best_by_epsilon(cells)
