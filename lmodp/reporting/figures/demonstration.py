@@ -13,7 +13,7 @@ from lmodp.reporting.figures import comparison
 from lmodp.reporting.figures.style import WIDTH, legend, looks, say
 from lmodp.reporting.results.against import Cell
 from lmodp.reporting.results.best import tasks
-from lmodp.reporting.results.metrics import FEWEST_SEEDS
+from lmodp.reporting.results.metrics import FEWEST_SEEDS, at_chance
 
 COLUMNS = 3
 DRAW = {"claimed": comparison.draw_claims, "verified": comparison.draw_scores}
@@ -49,11 +49,14 @@ def _panels(results: Mapping[str, Any]) -> list[tuple[str, str, list[Cell]]]:
 
 def caption(results: Mapping[str, Any]) -> str:
     """Return what the figure shows, and why no verdict rests on it."""
+    cells = [cell for _, _, cells in _panels(results) for cell in cells]
+    failed = sum(bool(at_chance(results, cell)) for cell in cells)
+    chance = f", and {failed} of {len(cells)} {'lies' if failed == 1 else 'lie'} at chance" if failed else ""
     return (
         "Scores that no other figure shows; no verdict rests on them. Those that only show that the suite trains a "
-        "method or model have few seeds or few steps, and some lie at chance. "
+        f"method or model have few seeds or few steps{chance}. "
         "Panels over claimed and verified ε: each setting, hollow at the ε that "
         "is claimed for the run, full at the upper end of the verified interval. Panels over verified ε alone: scores "
         f"at equal verified ε; bars are 95 % intervals over seeds, and with fewer than {FEWEST_SEEDS} seeds every run "
-        f"is a dot.{comparison.claims_beyond([cell for _, _, cells in _panels(results) for cell in cells])}"
+        f"is a dot.{comparison.claims_beyond(cells)}"
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from lmodp.reporting.formats import at_least, plain_list
-from lmodp.reporting.results.metrics import METRICS
+from lmodp.reporting.results.metrics import METRICS, at_chance
 
 Cell = Mapping[str, Any]
 NO_DIFFERENCE, FEW_SEEDS = "no difference shown", "too few seeds"
@@ -97,12 +97,24 @@ def contrast_words(results: Mapping[str, Any], item: Mapping[str, Any], *, decim
     """Return a pooled contrast as ``-0.38 points [-0.81, +0.04] (95 %, 10 seeds, 872 examples)``."""
     metric = METRICS[results["experiments"][item["experiment"]]["metrics"][0]]
     told = f"{metric.difference(item['difference'], decimals)} {metric.unit}"
-    seeds = f"{item['seeds']} seed{'s' if item['seeds'] != 1 else ''}"
+    seeds, failed = f"{item['seeds']} seed{'s' if item['seeds'] != 1 else ''}", _failed(results, item)
     if item["lower"] is None:
-        return f"{told} ({seeds})"
+        return f"{told} ({seeds}{failed})"
     ends = f"[{metric.lower_end(item['lower'], decimals)}, {metric.upper_end(item['upper'], decimals)}]"
     examples = f", {item['examples']:,} examples" if item["examples"] > 1 else ""
-    return f"{told} {ends} ({100 * item['confidence']:g} %, {seeds}{examples})"
+    return f"{told} {ends} ({100 * item['confidence']:g} %, {seeds}{examples}{failed})"
+
+
+def _failed(results: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    """Which cells of a pooled contrast are at chance: ``; at chance: Gaussian at ε = 0.3``."""
+    places, compared = (item["experiment"], lender(results, item["experiment"])), results["compare"].values()
+    found: dict[str, list[float]] = {}
+    for cell in results["cells"]:
+        part = cell["setting"] is None and cell["calibration"] == item["calibration"] and cell["method"] in compared
+        if part and cell["experiment"] in places and cell["epsilon"] in item["epsilons"] and at_chance(results, cell):
+            found.setdefault(cell["method_title"], []).append(cell["epsilon"])
+    told = [f"{title} at ε = {epsilons(values)}" for title, values in found.items()]
+    return f"; at chance: {plain_list(told)}" if told else ""
 
 
 def claim_verdict(cell: Cell) -> str:

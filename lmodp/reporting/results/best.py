@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 
 from lmodp.reporting.formats import plain_list
 from lmodp.reporting.results.against import Cell, epsilons, title_of
-from lmodp.reporting.results.metrics import CONFIDENCE, METRICS, leading_score, reach
+from lmodp.reporting.results.metrics import CONFIDENCE, METRICS, at_chance, leading_score, reach
 
 
 def tasks(results: Mapping[str, Any]) -> dict[str, list[Cell]]:
@@ -73,7 +73,7 @@ def sentence(results: Mapping[str, Any], name: str, cells: Sequence[Cell]) -> st
         groups.setdefault(cell["method_title"], []).append(cell)
     told = [
         f"at ε = {epsilons([cell['epsilon'] for cell in group])} {title} "
-        f"({plain_list([metric.text(leading_score(cell)['mean']) for cell in group])})"
+        f"({plain_list([_text(results, cell) for cell in group])})"
         for title, group in groups.items()
     ]
     equal = {epsilon: [item["method_title"] for item in not_told_apart(cell, cells)] for epsilon, cell in best.items()}
@@ -83,6 +83,11 @@ def sentence(results: Mapping[str, Any], name: str, cells: Sequence[Cell]) -> st
         f"{metric.head()}: {'; '.join(told)}.{_asked(results, cells, best)}"
         f"{' Not told apart from the best: ' + '; '.join(beside) + '.' if beside else ''}"
     )
+
+
+def _text(results: Mapping[str, Any], cell: Cell) -> str:
+    text = METRICS[cell["metric"]].text(leading_score(cell)["mean"])
+    return f"{text}, at chance" if at_chance(results, cell) else text
 
 
 def _asked(results: Mapping[str, Any], cells: Sequence[Cell], best: Mapping[float, Cell]) -> str:

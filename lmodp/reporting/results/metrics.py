@@ -12,11 +12,16 @@ from statistics import fmean, stdev
 from typing import Any
 
 from scipy.special import stdtrit
+from scipy.stats import binom
 
 from lmodp.data.cards import DatasetCard
 from lmodp.reporting.formats import NOTHING, plain_list
 
 NO_SCORE = "no run of this cell has this score"
+AT_CHANCE = (
+    "at chance: not above the score of always naming the commonest class by more than the sampling error of the scored "
+    "examples. It says that training failed here, not how good the noise is"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +103,19 @@ def reach(score: Mapping[str, Any]) -> float | None:
     if runs < FEWEST_SEEDS or score["spread"] is None:
         return None
     return float(stdtrit(runs - 1, (1 + CONFIDENCE) / 2)) * score["spread"] / sqrt(runs)
+
+
+def at_chance(results: Mapping[str, Any], cell: Mapping[str, Any]) -> bool | None:
+    """Return whether a cell's mean accuracy could be that of always naming the commonest class; None without one.
+
+    It could up to the 97.5 % point of the binomial law of the number of right answers, if each of the scored examples
+    is answered rightly with the share of the commonest class.
+    """
+    share = results["experiments"][cell["experiment"]]["majority_accuracy"]
+    mean, count = cell["scores"].get("accuracy", {"mean": None})["mean"], cell["examples"]
+    if share is None or mean is None or not count:
+        return None
+    return bool(mean * count <= binom.ppf((1 + CONFIDENCE) / 2, count, share))
 
 
 METRICS: dict[str, Metric] = {

@@ -12,7 +12,16 @@ from lmodp.reporting.captions import experiment_caption
 from lmodp.reporting.formats import NOTHING, interval, number
 from lmodp.reporting.results import against
 from lmodp.reporting.results.against import Beside, Cell, score_verdict, title_of
-from lmodp.reporting.results.metrics import FEWEST_SEEDS, METRICS, NO_SCORE, Metric, metrics_in, reference_cell
+from lmodp.reporting.results.metrics import (
+    AT_CHANCE,
+    FEWEST_SEEDS,
+    METRICS,
+    NO_SCORE,
+    Metric,
+    at_chance,
+    metrics_in,
+    reference_cell,
+)
 from lmodp.reporting.results.paired import best_cells
 from lmodp.reporting.tables.render import Bold, Notes, Page, Table
 
@@ -91,6 +100,8 @@ def _table(section: Section, results: Mapping[str, Any], notes: Notes, best: set
 
 def _row(cell: Cell, results: Mapping[str, Any], notes: Notes, best: bool, beside: Beside) -> tuple[str, ...]:
     score = scores(cell, [METRICS[cell["metric"]]], notes)[cell["metric"]]
+    if at_chance(results, cell):
+        score = f"{score} {notes.mark(AT_CHANCE)}"
     ratio, claimed = beside.ratios.get(cell["cell"]), cell["claimed_run"]
     difference = beside.differences.get(cell["cell"])
     no_claim = cell["claimed_reason"] or "the published formula has no answer"
@@ -132,6 +143,8 @@ def _reference(cell: Cell, results: Mapping[str, Any], experiment: str, notes: N
     if cell["status"] != "done":
         return f"{NOTHING} ({cell['status']}: {cell['reason']})"
     texts = scores(cell, metrics_in(results, experiment), notes)
+    if at_chance(results, cell):
+        texts["accuracy"] = f"{texts['accuracy']} {notes.mark(AT_CHANCE)}"
     return ", ".join(f"{METRICS[name].title} {text}{METRICS[name].sign}" for name, text in texts.items())
 
 

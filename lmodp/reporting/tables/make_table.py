@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lmodp.reporting.formats import as_written
-from lmodp.reporting.results.metrics import METRICS, leading_score, missing_scores, reference_cell
+from lmodp.reporting.results.metrics import METRICS, at_chance, leading_score, missing_scores, reference_cell
 from lmodp.reporting.tables.comparison import comparison_pages
 from lmodp.reporting.tables.privacy import privacy_frame, privacy_pages
 from lmodp.reporting.tables.render import Notes, Page, Table, write_table
@@ -21,7 +21,7 @@ BEFORE_SCORES = tuple(
 )
 AFTER_SCORES = tuple(
     """
-    majority_accuracy nonprivate missing_scores status reason claimed_reason pure_scalar_reason
+    majority_accuracy at_chance nonprivate missing_scores status reason claimed_reason pure_scalar_reason
     paper_bound_reason verified_reason noise_reason cell mechanism
     """.split()
 )
@@ -60,6 +60,7 @@ def _numbers(cell: Mapping[str, Any], plain: Mapping[str, Any] | None, results: 
         **cell,
         **scores,
         "majority_accuracy": results["experiments"][cell["experiment"]]["majority_accuracy"],
+        "at_chance": at_chance(results, cell),
         "nonprivate": leading_score(plain)["mean"] if plain else None,
         "missing_scores": missing_scores(cell) or None,
     }

@@ -113,6 +113,13 @@ def test_cells_with_few_seeds_are_demonstrations(results):
     ]
 
 
+def test_the_caption_of_demonstrations_counts_those_at_chance(results):
+    assert "at chance" not in demonstration.caption(results)
+    shown = [cell for _, _, cells in demonstration._panels(results) for cell in cells]
+    shown[0]["scores"]["accuracy"]["mean"] = 0.5
+    assert f"few steps, and 1 of {len(shown)} lies at chance." in demonstration.caption(results)
+
+
 @pytest.mark.parametrize(("steps", "points"), [(100, 100), (192, 96), (800, 100)])
 def test_a_long_curve_is_drawn_as_means_over_equally_many_steps(steps, points):
     rows = pd.DataFrame([(f"r{run}", step, step + 10.0 * run) for run in range(2) for step in range(1, steps + 1)])

@@ -20,6 +20,7 @@ def cell(experiment, method, epsilon, values, metric="accuracy", **others):
         "setting": None,
         "delta": 1e-10,
         "verified_upper": epsilon,
+        "examples": 1000,
         "metric": metric,
         "scores": {metric: score},
         **others,
@@ -27,7 +28,7 @@ def cell(experiment, method, epsilon, values, metric="accuracy", **others):
 
 
 def results_of(cells, metric="accuracy"):
-    facts = {"task": "head", "metrics": [metric]}
+    facts = {"task": "head", "metrics": [metric], "majority_accuracy": 0.5}
     return {
         "experiments": {name: {**facts, "title": f"{name} of it"} for name in ("head", "other")},
         "methods": {name: {"title": title} for name, title in METHODS.items()},
@@ -62,6 +63,11 @@ def test_a_task_joins_experiments_and_names_the_best_and_its_equals():
         "Head of it: best mean accuracy, %: at ε = 0.3 least squares (75.2); at ε = 3 Gaussian (80.0). LMO-DP is 3.2 "
         "and 4.0 points behind at ε = 0.3 and 3. Not told apart from the best: at ε = 0.3 Gaussian."
     )
+
+
+def test_a_best_that_is_at_chance_says_so():
+    cells = [cell("head", name, 0.1, mean + SPREAD) for name, mean in (("gaussian", 0.51), ("lmo_dp", 0.50))]
+    assert "Gaussian (51.0, at chance). LMO-DP is 1.0 points behind" in sentence(results_of(cells), "head", cells)
 
 
 def test_of_perplexities_the_lowest_is_best_and_one_method_is_no_choice():

@@ -1,11 +1,20 @@
 """Scores: one place says which, how they are written, and why one is missing."""
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from lmodp.data.cards import DATASETS
 from lmodp.reporting.results.against import Beside, lender
-from lmodp.reporting.results.metrics import METRICS, metrics_of, missing_scores, reach, reference_cell, summarise
+from lmodp.reporting.results.metrics import (
+    METRICS,
+    at_chance,
+    metrics_of,
+    missing_scores,
+    reach,
+    reference_cell,
+    summarise,
+)
 from lmodp.tasks.generation_scores import SCORES
 
 NO_JAVA = "needs Java, which is not installed"
@@ -101,6 +110,22 @@ def test_a_mean_has_half_of_its_interval_where_seeds_are_enough():
 )
 def test_ends_are_rounded_outwards_and_never_onto_zero(value, lower, upper):
     assert (METRICS["accuracy"].lower_end(value), METRICS["accuracy"].upper_end(value)) == (lower, upper)
+
+
+@pytest.mark.parametrize("majority", [0.5, 0.8])
+def test_always_naming_the_commonest_class_is_at_chance_and_rarely_is_a_guess_above_it(majority):
+    count, results = 300, {"experiments": {"e": {"majority_accuracy": majority}}}
+
+    def judge(right, **others):
+        score = {"mean": None if right is None else right / count}
+        return at_chance(results, {"experiment": "e", "examples": count, "scores": {"accuracy": score}, **others})
+
+    guesses = np.random.default_rng(0).binomial(count, majority, 20_000)
+    assert np.mean([judge(right) for right in guesses]) == pytest.approx(0.975, abs=0.012)
+    assert judge(majority * count) and judge(0) and not judge(count)
+    assert judge(None) is None and judge(9, examples=None) is None and judge(9, scores={"bleu": {"mean": 3.0}}) is None
+    results["experiments"]["e"]["majority_accuracy"] = None
+    assert judge(9) is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from lmodp.reporting.captions import experiment_caption
 from lmodp.reporting.results.against import claim_verdict, targets
+from lmodp.reporting.results.metrics import AT_CHANCE
 from lmodp.reporting.tables.comparison import comparison_pages
 from lmodp.reporting.tables.make_table import TABLES, make_table, status_pages
 from lmodp.reporting.tables.privacy import privacy_pages
@@ -190,6 +191,21 @@ def test_the_pooled_contrast_stands_above_the_tables_with_its_verdict(results):
         "seeds, 2,000 examples): no difference shown"
     )
     assert comparison_pages(results)[1].before[2].endswith("-1.00 points (2 seeds)")
+
+
+def test_scores_at_chance_are_marked_wherever_they_stand(results, tmp_path):
+    cells = {cell["cell"].removesuffix("-0a1b2c3d"): cell for cell in results["cells"]}
+    failed = cells["head-gaussian-verified-e0.3"]
+    failed["scores"]["accuracy"]["mean"] = 0.505
+    page = comparison_pages(results)[0]
+    marks = [place for table in page.tables for row in table.rows for place in row if place.startswith("50.5")]
+    number = page.notes.texts.index(AT_CHANCE) + 1
+    assert len(marks) == 1 and marks[0].endswith(f" ({number})")
+    assert "examples; at chance: Gaussian at ε = 0.3)" in page.before[3] and "at chance" not in page.before[2]
+    make_table(results, tmp_path)
+    frame = pd.read_csv(tmp_path / "comparison.csv").set_index("cell")["at_chance"]
+    assert list(frame[frame == True].index) == [failed["cell"]]  # noqa: E712 - the column has empty places
+    assert frame[frame.index.str.startswith("sentences")].isna().all()
 
 
 def test_every_cell_is_in_the_status_table_and_the_csv(results, tmp_path):
