@@ -30,7 +30,7 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
     for panel, (name, calibration, cells) in zip(axes.flat, panels, strict=False):
         drawn |= DRAW[calibration](panel, cells, results, look)
         comparison.share_scores([panel], results, name)
-        panel.set_title(fill(results["experiments"][name]["title"], 36), fontsize=8.5)
+        panel.set_title(fill(results["experiments"][name]["title"], 32), fontsize=8.5)
     legend(figure, comparison.entries(results, drawn, look), columns=4)
     return figure
 

@@ -55,7 +55,7 @@ LOOKS = (
     Look("#8C6D31", "<", (0, (6, 2, 1, 2))),
 )
 
-# With more than eight methods, colours repeat; markers and dashes do not.
+# With more than eight methods, colours repeat; with more than sixteen, markers and dashes too, in other colours.
 MORE_MARKERS = (">", "p", "h", "*", "d", "8", "H", ".")
 MORE_DASHES = ((8, 2), (4, 2, 1, 2, 1, 2), (2, 2), (1, 3), (7, 1, 2, 1), (3, 3), (5, 2, 2, 2), (1, 1, 4, 1))
 MORE_LOOKS = tuple(
@@ -64,10 +64,16 @@ MORE_LOOKS = tuple(
 
 
 def looks(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:
-    """Return one look per private method, in the order of the grid."""
+    """Return one look per private method, in the order of the grid; up to 128 methods differ in colour or marker."""
     private = [name for name, facts in methods.items() if facts["private"]]
+    return {name: _look(number) for number, name in enumerate(private)}
+
+
+def _look(number: int) -> Look:
     every = LOOKS + MORE_LOOKS
-    return {name: every[number % len(every)] for number, name in enumerate(private)}
+    lap, place = divmod(number, len(every))
+    shape = every[(place + lap) % len(every)]  # in a later lap, another method's marker in this place's colour
+    return Look(every[place].colour, shape.marker, shape.dash)
 
 
 @contextmanager

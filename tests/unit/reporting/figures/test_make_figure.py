@@ -105,8 +105,8 @@ def test_cells_with_few_seeds_are_demonstrations(results):
     assert "enough seeds" in texts(claims)[0] and "enough seeds" in texts(scores)[0]
     figure = MODULES["demonstration"].draw(results, {})
     assert [panel.get_title() for panel in figure.axes if panel.axison] == [
-        "classification head on frozen MiniLM",
-        "classification head on frozen MiniLM",
+        "classification head on frozen\nMiniLM",
+        "classification head on frozen\nMiniLM",
         "last encoder layer and head of\nMiniLM",
         "last encoder layer and head of\nMiniLM",
         "GPT-2 on made-up venues",
@@ -166,6 +166,8 @@ def test_methods_differ_in_colour_marker_and_dash(results):
     every = LOOKS + MORE_LOOKS
     for part in ("marker", "dash"):
         assert len({str(getattr(look, part)) for look in every}) == len(every)
+    many = looks({f"m{number}": {"private": True} for number in range(128)}).values()
+    assert len({(look.colour, look.marker) for look in many}) == len({(x.colour, str(x.dash)) for x in many}) == 128
 
 
 def test_coordinates_are_written_to_hundredths_and_nothing_else_is_touched():
