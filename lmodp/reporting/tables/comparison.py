@@ -99,9 +99,7 @@ def _table(section: Section, results: Mapping[str, Any], notes: Notes, best: set
 
 
 def _row(cell: Cell, results: Mapping[str, Any], notes: Notes, best: bool, beside: Beside) -> tuple[str, ...]:
-    score = scores(cell, [METRICS[cell["metric"]]], notes)[cell["metric"]]
-    if at_chance(results, cell):
-        score = f"{score} {notes.mark(AT_CHANCE)}"
+    score = scores(cell, results, [METRICS[cell["metric"]]], notes)[cell["metric"]]
     ratio, claimed = beside.ratios.get(cell["cell"]), cell["claimed_run"]
     difference = beside.differences.get(cell["cell"])
     no_claim = cell["claimed_reason"] or "the published formula has no answer"
@@ -142,19 +140,18 @@ def references(results: Mapping[str, Any], experiment: str, notes: Notes) -> lis
 def _reference(cell: Cell, results: Mapping[str, Any], experiment: str, notes: Notes) -> str:
     if cell["status"] != "done":
         return f"{NOTHING} ({cell['status']}: {cell['reason']})"
-    texts = scores(cell, metrics_in(results, experiment), notes)
-    if at_chance(results, cell):
-        texts["accuracy"] = f"{texts['accuracy']} {notes.mark(AT_CHANCE)}"
+    texts = scores(cell, results, metrics_in(results, experiment), notes)
     return ", ".join(f"{METRICS[name].title} {text}{METRICS[name].sign}" for name, text in texts.items())
 
 
-def scores(cell: Cell, metrics: Sequence[Metric], notes: Notes) -> dict[str, str]:
+def scores(cell: Cell, results: Mapping[str, Any], metrics: Sequence[Metric], notes: Notes) -> dict[str, str]:
     """Return a cell's scores as texts, by metric."""
     found = {}
     for metric in metrics:
         score = cell["scores"][metric.name]
         reason = score["reason"] or (None if score["values"] else cell["reason"] or NO_SCORE)
-        found[metric.name] = f"{metric.mean_and_reach(score)} {_note(reason, cell, notes)}".rstrip()
+        failed = notes.mark(AT_CHANCE) if metric.name == "accuracy" and at_chance(results, cell) else ""
+        found[metric.name] = " ".join(filter(None, (metric.mean_and_reach(score), _note(reason, cell, notes), failed)))
     return found
 
 
@@ -163,7 +160,11 @@ def _all_scores(results: Mapping[str, Any], experiment: str, notes: Notes) -> Ta
     metrics = metrics_in(results, experiment)
     cells = [cell for section in sections(results, experiment) for cell in section.cells]
     rows = [
-        (cell["method_title"], f"{cell['epsilon']:g} {cell['calibration']}", *scores(cell, metrics, notes).values())
+        (
+            cell["method_title"],
+            f"{cell['epsilon']:g} {cell['calibration']}",
+            *scores(cell, results, metrics, notes).values(),
+        )
         for cell in cells
     ]
     values = [(None, cell["epsilon"], *(cell["scores"][metric.name]["mean"] for metric in metrics)) for cell in cells]
