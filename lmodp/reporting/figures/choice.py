@@ -31,11 +31,11 @@ def draw(results: Mapping[str, Any], sources: Mapping[str, Sequence[Path]]) -> F
         least = _least(cells, results)
         far = [cell for cell in cells if _worth(cell) < least]
         drawn |= comparison.draw_scores(panel, [cell for cell in cells if _worth(cell) >= least], results, look)
+        best = best_by_epsilon(cells)
+        panel.set_xlim(-0.5 - ROOM, len(best) - 0.5)
         comparison.share_scores([panel], results, name)
         panel.set_title(results["experiments"][name]["title"], fontsize=9)
-        best = best_by_epsilon(cells)
         panel.set_xticks(range(len(best)), [f"{at:g}\n{fill(cell['method_title'], 24)}" for at, cell in best.items()])
-        panel.set_xlim(-0.5 - ROOM, len(best) - 0.5)
         panel.set_xlabel("verified ε of the whole run, and the method of the best mean")
         for place, epsilon in enumerate(best):
             _write_at_the_edge(panel, place, [cell for cell in far if cell["epsilon"] == epsilon])
@@ -58,9 +58,9 @@ def _write_at_the_edge(panel: Axes, place: float, cells: Sequence[Cell]) -> None
     """Name the methods of one target that lie beyond the axis, with their scores."""
     for line, cell in enumerate(cells, 1):
         metric = METRICS[cell["metric"]]
-        end, step, sign = (1, -9, "↑") if metric.lower_is_better else (0, 9, "↓")
-        text = f"{cell['method_title']} {metric.text(leading_score(cell)['mean'])} {sign}"
-        beside: dict[str, Any] = {"xytext": (0, step * (line + 0.4)), "textcoords": "offset points", "ha": "center"}
+        end, step, sign = (1, -18, "↑") if metric.lower_is_better else (0, 18, "↓")
+        text = f"{cell['method_title']}\n{metric.text(leading_score(cell)['mean'])} {sign}"
+        beside: dict[str, Any] = {"xytext": (0, step * (line - 0.3)), "textcoords": "offset points", "ha": "center"}
         panel.annotate(text, (place, end), xycoords=panel.get_xaxis_transform(), fontsize=7, color=INK, **beside)
 
 

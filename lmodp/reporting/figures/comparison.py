@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lmodp.reporting.captions import PRIVACY_UNIT
-from lmodp.reporting.figures.style import INK, WIDTH, Look, beyond, inside, legend, log_axis, looks, say
+from lmodp.reporting.figures.style import HALO, INK, WIDTH, Look, beyond, inside, legend, log_axis, looks, say
 from lmodp.reporting.results.against import Beside, Cell, targets, title_of
 from lmodp.reporting.results.metrics import FEWEST_SEEDS, METRICS, leading_metric, leading_score, reach, reference_cell
 
 LEAST_NOISE = 2**0.5  # of a mixture of Laplaces in many dimensions, × Gaussian
 GROUP = 0.7  # of the room of a target, for the marks of its methods
 FAR_BELOW = 0.6  # of the scores' range
+LETTER = 3.6  # points, the mean width of a letter in a line's name
 ENDS = ("claimed_run", "verified_lower", "verified_upper")
 STRONG, WEAK = 1.0, 0.45  # of the two methods that are compared, and of all others
 
@@ -96,7 +98,7 @@ def draw_claims(panel: Axes, cells: Sequence[Cell], results: Mapping[str, Any], 
         if strength == STRONG and cell["claimed_step"] is not None:
             place, side = ((-6, -1), "right") if upper > claimed else ((5, -7), "left")
             beside: dict[str, Any] = {"xytext": place, "textcoords": "offset points", "ha": side, "va": "center"}
-            panel.annotate(f"{cell['epsilon']:g}", (claimed, height), fontsize=7, **beside)
+            panel.annotate(f"{cell['epsilon']:g}", (claimed, height), fontsize=7, **beside, **HALO)
     panel.margins(x=0.12)
     log_axis(panel.xaxis)
     panel.grid(axis="x", visible=False)
@@ -144,7 +146,7 @@ def share_scores(every: Sequence[Axes], results: Mapping[str, Any], name: str) -
     for number, (label, value) in enumerate(values.items()):
         for panel in panels if value in inner else ():
             text = f"{label} {value:.1f}" if panel is panels[-1] else ""
-            _name_line(panel, value, text, dashed=number > 0, left=True)  # at small ε fewer scores are near
+            _name_line(panel, value, text, dashed=number > 0, left=_left_is_freer(panel, value, text))
         if value not in inner:
             text = f"{label} {value:.1f}, below the axis"
             panels[-1].annotate(text, (1, 0), xycoords="axes fraction", ha="right", va="bottom", fontsize=7.5)
@@ -152,6 +154,16 @@ def share_scores(every: Sequence[Axes], results: Mapping[str, Any], name: str) -
     panels[0].set_ylabel(leading_metric(results, name).head(f" on {facts['evaluation_split']}"))
     for panel in panels[1:]:
         panel.set_yticklabels([])
+
+
+def _left_is_freer(panel: Axes, height: float, text: str) -> bool:
+    """Whether a text just above a height covers fewer marks at the left end of a panel than at the right one."""
+    marks = np.concatenate([line.get_xydata() for line in panel.lines if line.get_marker() not in (None, "None", "")])
+    line = (panel.get_xlim()[0], height)
+    across, up = (panel.transData + panel.transAxes.inverted()).transform([line, *marks]).T
+    near = across[1:][(up[1:] > up[0] - 0.03) & (up[1:] < up[0] + 0.1)]
+    width = LETTER * len(text) * panel.figure.dpi / 72 / panel.get_window_extent().width
+    return bool((near < width).sum() <= (near > 1 - width).sum())
 
 
 def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]:
@@ -172,7 +184,8 @@ def _name_line(
     panel.axhline(height, color=INK, linewidth=0.9, linestyle=(0, (4, 3)) if dashed else "-", zorder=1)
     (up, side), (at, along, end) = (-8, "top") if below else (2, "bottom"), (0, 2, "left") if left else (1, -2, "right")
     beside: dict[str, Any] = {"xytext": (along, up), "textcoords": "offset points", "ha": end, "va": side}
-    panel.annotate(text, (at, height), xycoords=panel.get_yaxis_transform(), fontsize=7.5, color=INK, **beside)
+    beside |= {"fontsize": 7.5, "color": INK, **HALO}
+    panel.annotate(text, (at, height), xycoords=panel.get_yaxis_transform(), **beside)
 
 
 def _mark(

@@ -20,6 +20,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font
 from matplotlib.font_manager import findfont as find_font
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -29,6 +30,11 @@ INK = "#1a1a1a"
 GREY = "#6b6b6b"
 FAINT = "#d0d0d0"
 WIDTH = 9.0  # inches
+# Of a text that marks do not hide.
+HALO: dict[str, Any] = {
+    "path_effects": [withStroke(linewidth=2, foreground="white")],
+    "zorder": 6,
+}  # a text that marks do not hide
 LEAST, MOST = 1e-4, 1e6  # of ε on an axis; what lies beyond is drawn at the end
 DECADES_ONLY = 1e4  # an axis this wide has room for decades only
 PATH = re.compile(r'\bd="[^"]*"')

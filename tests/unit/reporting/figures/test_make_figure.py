@@ -1,11 +1,12 @@
 """Figures: drawn from records, the same bytes twice, nothing of the day or the machine in them."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from lmodp.records.record import make_record, write_json
-from lmodp.reporting.figures import demonstration, style, training
+from lmodp.reporting.figures import comparison, demonstration, style, training
 from lmodp.reporting.figures import make_figure as make_figure_module
 from lmodp.reporting.figures.catalogue import FIGURES
 from lmodp.reporting.figures.comparison import main_cells
@@ -89,6 +90,18 @@ def test_the_main_figure_answers_the_three_questions_from_the_cells(results):
     assert any("majority class 50.7" in text for text in texts(scores))
 
 
+@pytest.mark.parametrize(("marks", "end"), [([0.1, 0.2, 0.5], "right"), ([0.5, 0.9], "left"), ([], "left")])
+def test_the_name_of_a_line_stands_where_it_covers_no_marks(results, marks, end):
+    _, panel = plt.subplots(figsize=(3, 3))
+    panel.set_xlim(0, 1)
+    for x in marks:
+        panel.plot(x, 74.2, "o")  # non-private training has 74.1
+    panel.plot(0.1, 60, "o")  # far below the line
+    comparison.share_scores([panel], results, next(iter(results["experiments"])))
+    (name,) = [text for text in panel.texts if text.get_text().startswith("non-private")]
+    assert name.get_horizontalalignment() == end
+
+
 def test_no_line_joins_points_of_different_settings(results):
     for panel in MODULES["comparison"].draw(results, {}).axes[1:]:
         for line in panel.get_lines():
@@ -145,7 +158,7 @@ def test_a_score_far_below_the_compared_methods_is_written_at_the_edge(results):
     usual = MODULES["choice"].draw(results, {}).axes[0].get_ylim()
     poor["scores"]["accuracy"]["mean"] = 0.2
     panel = MODULES["choice"].draw(results, {}).axes[0]
-    assert "Laplace 20.0 ↓" in texts(panel)
+    assert "Laplace\n20.0 ↓" in texts(panel)
     assert panel.get_ylim() == pytest.approx(usual, rel=0.02)
     assert [label.get_text() for label in panel.get_xticklabels()] == ["0.3\nGaussian", "3\nGaussian"]
 
