@@ -77,7 +77,7 @@ KNOBS = (
         "quantile of adaptive clipping",
         "rivals",
         "Releases(clip=Quantile(quantile={value}, rate=0.2, share=0.1))",
-        (0.3, 0.5, 0.7, 0.9),
+        (0.1, 0.3, 0.5, 0.7, 0.9),
         0.5,
     ),
     Knob(
