@@ -22,7 +22,7 @@ from lmodp.reporting.results.metrics import FEWEST_SEEDS, METRICS, leading_metri
 LEAST_NOISE = 2**0.5  # of a mixture of Laplaces in many dimensions, × Gaussian
 GROUP = 0.7  # of the room of a target, for the marks of its methods
 FAR_BELOW = 0.6  # of the scores' range
-LETTER = 3.6  # points, the mean width of a letter in a line's name
+LETTER, MARK = 3.6, 6  # points, the mean width of a letter in a line's name and of a mark
 ENDS = ("claimed_run", "verified_lower", "verified_upper")
 STRONG, WEAK = 1.0, 0.45  # of the two methods that are compared, and of all others
 
@@ -146,7 +146,7 @@ def share_scores(every: Sequence[Axes], results: Mapping[str, Any], name: str) -
     for number, (label, value) in enumerate(values.items()):
         for panel in panels if value in inner else ():
             text = f"{label} {value:.1f}" if panel is panels[-1] else ""
-            _name_line(panel, value, text, dashed=number > 0, left=_left_is_freer(panel, value, text))
+            _name_line(panel, value, text, dashed=number > 0, **_freest(panel, value, text))
         if value not in inner:
             text = f"{label} {value:.1f}, below the axis"
             panels[-1].annotate(text, (1, 0), xycoords="axes fraction", ha="right", va="bottom", fontsize=7.5)
@@ -156,14 +156,19 @@ def share_scores(every: Sequence[Axes], results: Mapping[str, Any], name: str) -
         panel.set_yticklabels([])
 
 
-def _left_is_freer(panel: Axes, height: float, text: str) -> bool:
-    """Whether a text just above a height covers fewer marks at the left end of a panel than at the right one."""
+def _freest(panel: Axes, height: float, text: str) -> dict[str, bool]:
+    """Return where a text on a line at this height covers the fewest marks: its end, and the side of the line."""
     marks = np.concatenate([line.get_xydata() for line in panel.lines if line.get_marker() not in (None, "None", "")])
     line = (panel.get_xlim()[0], height)
     across, up = (panel.transData + panel.transAxes.inverted()).transform([line, *marks]).T
-    near = across[1:][(up[1:] > up[0] - 0.03) & (up[1:] < up[0] + 0.1)]
-    width = LETTER * len(text) * panel.figure.dpi / 72 / panel.get_window_extent().width
-    return bool((near < width).sum() <= (near > 1 - width).sum())
+    width = (LETTER * len(text) + MARK) * panel.figure.dpi / 72 / panel.get_window_extent().width
+
+    def covered(left: bool, below: bool) -> int:
+        beside, over = (across if left else 1 - across), (up[0] - up if below else up - up[0])
+        return int(((beside < width) & (over > -0.03) & (over < 0.1))[1:].sum())
+
+    places = [{"left": left, "below": below} for below in (False, True) for left in (True, False)]
+    return min(places, key=lambda place: covered(**place))
 
 
 def _reference_values(results: Mapping[str, Any], name: str) -> dict[str, float]:

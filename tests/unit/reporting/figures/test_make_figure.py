@@ -90,16 +90,25 @@ def test_the_main_figure_answers_the_three_questions_from_the_cells(results):
     assert any("majority class 50.7" in text for text in texts(scores))
 
 
-@pytest.mark.parametrize(("marks", "end"), [([0.1, 0.2, 0.5], "right"), ([0.5, 0.9], "left"), ([], "left")])
-def test_the_name_of_a_line_stands_where_it_covers_no_marks(results, marks, end):
+@pytest.mark.parametrize(
+    ("marks", "place"),
+    [
+        ([], ("left", "bottom")),
+        ([(0.5, 74.2), (0.9, 74.2)], ("left", "bottom")),
+        ([(0.1, 74.2), (0.5, 74.2)], ("right", "bottom")),
+        ([(0.1, 74.3), (0.9, 74.3)], ("left", "top")),
+        ([(0.1, 74.3), (0.9, 74.3), (0.1, 73.9)], ("right", "top")),
+    ],
+)
+def test_the_name_of_a_line_stands_where_it_covers_no_marks(results, marks, place):
+    """Non-private training has 74.1; left to right, then above (its bottom on the line) before below."""
     _, panel = plt.subplots(figsize=(3, 3))
     panel.set_xlim(0, 1)
-    for x in marks:
-        panel.plot(x, 74.2, "o")  # non-private training has 74.1
-    panel.plot(0.1, 60, "o")  # far below the line
+    for point in [(0.1, 72), (0.9, 76), *marks]:
+        panel.plot(*point, "o")
     comparison.share_scores([panel], results, next(iter(results["experiments"])))
     (name,) = [text for text in panel.texts if text.get_text().startswith("non-private")]
-    assert name.get_horizontalalignment() == end
+    assert (name.get_horizontalalignment(), name.get_verticalalignment()) == place
 
 
 def test_no_line_joins_points_of_different_settings(results):
