@@ -322,13 +322,17 @@ def scalar_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
         run: Any = {"sampling_rate": sampling_rate, "steps": fewer, "delta": delta, "removal": removal}
         return Interval(scalar_interval(within, **run).lower, math.inf)
     reach = reach_of(steps, delta)
-    if _too_fine(largest_loss(noise, 1.0, reach), sampling_rate):
+    top = largest_loss(noise, 1.0, reach)
+    if _too_fine(top, sampling_rate):
         return Interval(0.0, math.inf)
     levels = _SCALAR_LEVELS if steps <= _MANY_STEPS else _FEW_LEVELS
     p, q, first, step = _sampled_scalar_cells(noise, sampling_rate, reach, levels)
     if not removal:
         p, q, first = q[::-1], p[::-1], -(first + len(p))
     bounds = (first + np.arange(len(p) + 1, dtype=np.float64)) * step
+    low, high = sampled_loss(np.array([-top, top]), sampling_rate)
+    # The last cell has the largest loss and no larger one; its masses may be rounding errors alone.
+    bounds = np.minimum(bounds, high if removal else -low)
     dots = connect_dots(p, q, first=first, step=step, infinite=unbounded_mass(noise, reach))
     upper = composed_epsilon(dots, steps=steps, delta=delta, upper=True)
     falling = (cell[::-1] for cell in consistent(p, q, bounds))
