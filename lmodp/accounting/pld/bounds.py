@@ -331,7 +331,7 @@ def scalar_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
         p, q, first = q[::-1], p[::-1], -(first + len(p))
     bounds = (first + np.arange(len(p) + 1, dtype=np.float64)) * step
     low, high = sampled_loss(np.array([-top, top]), sampling_rate)
-    # The last cell has the largest loss and no larger one; its masses may be rounding errors alone.
+    # No loss is above the largest one: what lies in the last cell has that loss, up to rounding.
     bounds = np.minimum(bounds, high if removal else -low)
     dots = connect_dots(p, q, first=first, step=step, infinite=unbounded_mass(noise, reach))
     upper = composed_epsilon(dots, steps=steps, delta=delta, upper=True)

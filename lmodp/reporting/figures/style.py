@@ -34,7 +34,7 @@ WIDTH = 9.0  # inches
 HALO: dict[str, Any] = {
     "path_effects": [withStroke(linewidth=2, foreground="white")],
     "zorder": 6,
-}  # a text that marks do not hide
+}
 LEAST, MOST = 1e-4, 1e6  # of ε on an axis; what lies beyond is drawn at the end
 DECADES_ONLY = 1e4  # an axis this wide has room for decades only
 PATH = re.compile(r'\bd="[^"]*"')

@@ -218,7 +218,7 @@ def test_an_empty_interval_is_an_error_whatever_route_gave_it():
 @pytest.mark.parametrize("rate", [1.0, 0.1])
 @pytest.mark.parametrize("delta", [1e-15, 1e-20, 1e-100, 1e-323])
 def test_no_lower_end_is_above_the_largest_loss(rate, delta):
-    """The cell above the largest loss, log 4 here, held rounding errors, which counted at tiny delta: 1.395."""
+    """Rounding puts some mass into the cell above the largest loss, log 4 here; it counted with 1.395 at tiny delta."""
     noise = noise_from_dict({"family": "laplace_mixture", "rate": {"exponential": {"weight": 1.0, "rate": 1.0}}})
     found = verified_run(noise, sampling_rate=rate, steps=1, delta=delta, dimension=1)
     assert found.lower <= math.log1p(rate * (4 - 1)) and found.lower <= found.upper
