@@ -1,19 +1,28 @@
 """The verified answer for a plan: steps that are alike as one run, unlike ones composed."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from lmodp.accounting.calibration import bracketed, scale_to_target, unit_shape
 from lmodp.accounting.checks import Run, require_run, unit_noise
+from lmodp.accounting.pld.bounds import scalar_interval
 from lmodp.accounting.rdp.supremum import CLOSED
 from lmodp.accounting.verified import Verified, composed_upper, narrowed, rdp_curve, verified_run
 from lmodp.errors import Unsupported, require
-from lmodp.mechanisms import Noise, RateMixture
+from lmodp.mechanisms import Differences, Gaussian, Gradient, Noise, RateMixture, Spherical
+from lmodp.mechanisms.releases import Fixed
 from lmodp.plan import Phase, Plan
 
 UNLIKE = (
     "for steps that are not alike: the exact accounting of a Gaussian, and a lower end that counts all steps in full"
+)
+SECRET_GROUP = "the lower end counts the group of an example as secret, the upper end as known"
+WITHOUT_COUNT = "the lower end leaves out the count beside the sum"
+NO_DIRECTION = (
+    "the lower end is 0: no loss is known that examples attain, because what a step releases ties the coordinates of "
+    "their shift together, and this noise is not alike in all directions"
 )
 _PRECISION, _SAFE = 1e-6, 1 + 1e-5
 
@@ -30,6 +39,7 @@ def verified_plan(
 
     Steps that are not alike are composed by their Renyi divergences. The lower end is the largest of those of each
     kind of steps alone, and of all steps at the largest noise and the smallest rate; both are less than the run.
+    Where an example cannot shift a release in any direction, the lower end is one that it can attain.
 
     Args:
         plan: with noise.
@@ -38,6 +48,56 @@ def verified_plan(
         full: as in `verified_run`.
     """
     delta = plan.given_delta if delta is None else delta
+    found = _of_any_shift(plan, delta, dimension, full)
+    if found.lower == 0 or attains_any_shift(plan):
+        return found
+    lower, left_out = _attained(plan, delta, dimension)
+    told = "; ".join(filter(None, (found.left_out, left_out)))
+    reason = found.reason if lower > 0 or found.status != "ok" else left_out
+    return replace(found, lower=lower, left_out=told, reason=reason)
+
+
+def attains_any_shift(plan: Plan) -> bool:
+    """Whether the lower end for a shift in any direction is one of the plan's: examples can shift a release in every
+    direction, or the direction makes no difference."""
+    releases = plan.releases
+    if releases.correlation.bands > 1:
+        return False  # an example's group is secret
+    alike = isinstance(plan.noise, Gaussian) or (isinstance(plan.noise, Spherical) and len(plan.phases) == 1)
+    return alike or (type(releases.step) in (Gradient, Differences) and releases.clip.share == 0)
+
+
+def _attained(plan: Plan, delta: float, dimension: int | None) -> tuple[float, str]:
+    """Return a lower end that examples attain, and what it leaves out."""
+    releases, noise = plan.releases, plan.given_noise
+    if releases.correlation.bands > 1:
+        return (_of_secret_group(plan, delta), SECRET_GROUP) if isinstance(noise, Gaussian) else (0.0, NO_DIRECTION)
+    inner = None if dimension is None else dimension - 1
+    if releases.clip.share > 0 and inner != 0 and noise.independent:  # the gradient alone: to look away is allowed
+        alone = replace(plan, noise=noise.scaled(releases.sensitivity), releases=replace(releases, clip=Fixed()))
+        lower = verified_plan(alone, delta=delta, dimension=inner).lower
+        return lower, WITHOUT_COUNT if lower > 0 else NO_DIRECTION
+    return 0.0, NO_DIRECTION
+
+
+def _of_secret_group(plan: Plan, delta: float) -> float:
+    """Return a lower end where an example's group is drawn in secret, for Gaussian noise.
+
+    With probability 1/b the example is in the group that begins, whose participations in the first floor(T/b) b steps
+    are whole. So for every set S of outcomes P(S) - e^epsilon Q(S) >= (P_0(S) - b e^epsilon Q(S)) / b, with P_0 for
+    that group: epsilon at delta is at least epsilon_0 at b delta, less log b. This is the direction of removal alone.
+    """
+    bands, (phase,) = plan.releases.correlation.bands, plan.phases
+    whole = plan.steps // bands
+    if not whole or bands * delta >= 1:
+        return 0.0
+    run: Run = {"sampling_rate": phase.sampling_rate, "steps": whole, "delta": bands * delta}
+    known = scalar_interval(unit_noise(plan), removal=True, **run).lower
+    return max(known - math.log(bands) * (1 + 1e-12), 0.0)
+
+
+def _of_any_shift(plan: Plan, delta: float, dimension: int | None, full: bool) -> Verified:
+    """Return the interval, its lower end for the worst shift of norm 1 in any direction."""
     unit, dimension = unit_noise(plan), dimension or plan.releases.dimension
     if not unit.independent and plan.releases.correlation.bands > 1:
         raise Unsupported(

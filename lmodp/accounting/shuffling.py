@@ -1,9 +1,10 @@
 """What is known of shuffled batches: an epoch is cut into batches, each example is in one of them.
 
-The upper end uses no amplification: given the order, an example enters one sum an epoch. The lower end is by an event
-in each epoch, "the largest of its sums is at least C" (Chua et al., arXiv 2403.17673), counted over the epochs.
-Neighbours differ in one example whose gradient is replaced by zero, so that batches keep their size; with
-``replace_one`` it is replaced by another one.
+The upper end uses no amplification. Given the order, an example that is replaced by another one moves one sum an epoch
+by up to 2. Where an example is removed, the last one of the order takes its place, so that the last sum of the epoch
+moves too, by up to 1. Both data sets must have the same number of batches in an epoch: otherwise the epochs of their
+runs end at different steps, and no upper end is known here. The lower end is by an event in each epoch, "the largest
+of its sums is at least C" (Chua et al., arXiv 2403.17673), counted over the epochs.
 """
 
 import math
@@ -39,7 +40,7 @@ def shuffled_interval(
         sampling_rate: batch size over data set size; an epoch has so many steps that no example comes twice.
         steps, delta: of the run.
         epochs: of the run, where they are what is known; the steps then count for nothing.
-        replace_one: an example is replaced by another one, not by nothing.
+        replace_one: an example is replaced by another one, not removed.
 
     Raises:
         InvalidValue: an argument is outside its range.
@@ -47,16 +48,20 @@ def shuffled_interval(
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta)
     batches = _epoch_steps(sampling_rate)
     whole, most = epoch_counts(sampling_rate=sampling_rate, steps=steps, epochs=epochs)
-    shift = 2.0 if replace_one else 1.0
     run: Any = {"sampling_rate": 1.0, "steps": most, "delta": delta}
-    upper = both_directions(noise.scaled(1 / shift), **run).upper
+    upper = both_directions(noise.scaled(1 / epoch_shift(replace_one=replace_one)), **run).upper
     if not whole:  # not one whole epoch: nothing is shown below
         return Interval(0.0, upper)
     present = min(1.0, batches * sampling_rate)
     reach = np.linspace(0.0, 2 + 12 * noise.std, _THRESHOLDS)
     with_example = _largest_above(reach, 2.0, noise.std, batches, present)
-    without = _largest_above(reach, 2 - shift, noise.std, batches, present)
+    without = _largest_above(reach, 0.0 if replace_one else 1.0, noise.std, batches, present)
     return Interval(_over_epochs(with_example, without, whole, delta), upper)
+
+
+def epoch_shift(*, replace_one: bool) -> float:
+    """Return the largest norm by which all sums of an epoch together move, given the order, in clip norms."""
+    return 2.0 if replace_one else math.hypot(2.0, 1.0)
 
 
 def epoch_counts(*, sampling_rate: float, steps: int, epochs: float | None = None) -> tuple[int, int]:

@@ -30,6 +30,7 @@ from lmodp.mechanisms.arrays import Orders
 SMALLEST_ORDER, LARGEST_ORDER = 128, 4096
 _FINE = 65
 _LARGEST_STEP, _ROUNDED = 500.0, 1e-9  # of a pure epsilon of one step, beyond which sampling is left out
+_ROUNDINGS = 8 * float(np.finfo(np.float64).eps)  # of a difference of log densities, relative to 1 plus their size
 _NARROW = 1.01  # upper over lower end, up to which the recursion over the steps is not tried
 QUICK = "the exact accounting of a Gaussian, as noise or as what dominates a step, and a lower end at full width"
 
@@ -255,10 +256,11 @@ def pure_run(noise: Noise, *, sampling_rate: float, steps: int, dimension: int |
     """
     step = math.inf
     if isinstance(noise, RateMixture) and dimension is not None:
-        split = dimension**-0.5
-        step = dimension * float(noise.log_density(0.0) - noise.log_density(split))
+        at_zero, split = float(noise.log_density(0.0)), dimension**-0.5
+        rounded = at_zero - float(noise.log_density(split)) + _ROUNDINGS * (1 + abs(at_zero))
+        step = dimension * min(rounded, split * noise.score_maximum)  # l(v) <= v s(0)
     elif isinstance(noise, Histogram) and dimension == 1:
-        step = noise.largest_loss(1.0)
+        step = noise.largest_loss(1.0) + _ROUNDINGS * (1 + float(np.abs(np.log(noise.masses)).max()))
     elif isinstance(noise, Spherical) and noise.power <= 1:
         step = noise.scale**-noise.power
     step = step if sampling_rate == 1 or step > _LARGEST_STEP else math.log1p(sampling_rate * math.expm1(step))

@@ -82,7 +82,7 @@ def fit_to_reference(coins: Booleans, likelihood: Floats, reference: Reference) 
 
     Returns:
         Kolmogorov-Smirnov p-values of both worlds; ``fits`` is false if one is below `FIT_FALSE_ALARM`. For a correct
-        run this happens with at most twice that probability.
+        run this happens with about twice that probability at most: the p-values are asymptotic.
 
     Raises:
         InvalidValue: coins other than True and False (or 1 and 0), or scores that are no finite numbers.

@@ -38,6 +38,7 @@ class Mechanism:
         further: Gaussian releases of another kind: noise multiplier, sampling rate, steps.
         fewest_steps: the steps of the lower end; less than those of ``run`` where epochs are no whole number of steps.
         epochs: where the claim gives them in place of steps. Shuffled batches are counted by them, not by steps.
+        a_step: releases of one step, each within its own part of the sensitivity.
     """
 
     weak: Noise
@@ -50,6 +51,7 @@ class Mechanism:
     fewest_steps: int
     further: tuple[tuple[float, float, int], ...] = ()
     epochs: float | None = None
+    a_step: int = 1
 
 
 def lacking(claim: Claim) -> list[str]:
@@ -93,6 +95,7 @@ def mechanism_of(claim: Claim) -> Mechanism:
         fewest_steps=max(math.floor(counted + 1e-9), 1),
         further=tuple((item.noise_multiplier, item.sampling_rate, item.steps) for item in claim.further),
         epochs=run.epochs,
+        a_step=release.a_step,
     )
 
 

@@ -27,6 +27,7 @@ FATAL = {
     "batch_clipped": "the batch is clipped instead of its examples, so one example's share has no bound",
     "releases_not_composed": "releases are made that the accountant does not compose",
 }
+AS_MANY = "if both data sets have the same number of batches in an epoch"  # or the upper end is not proven
 
 
 class Verdict(NamedTuple):
@@ -67,10 +68,11 @@ def judged_shuffled(
     """
     found = judged(claimed, routes, rounded_to=rounded_to)
     if found.verdict in (HOLDS, UNSUPPORTED):
-        return found
+        return Verdict(HOLDS, f"{found.reason}, {AS_MANY}") if found.verdict == HOLDS else found
     lower, upper = (at_least(ends(routes)[0], 6), at_most(ends(routes)[1], 6))
     word = "the claim does not hold" if found.verdict == BROKEN else "whether the claim holds is not known"
-    known = f"for shuffled batches {word}: epsilon is at least {lower} if the order is uniform, and at most {upper}"
+    known = f"for shuffled batches {word}: epsilon is at least {lower} if the order is uniform, and at most {upper} "
+    known += AS_MANY
     assumed = judged(claimed, poisson, rounded_to=rounded_to) if poisson else found
     if assumed.verdict == HOLDS:
         return Verdict(POISSON_ONLY, f"for Poisson samples {assumed.reason}; {known}")

@@ -22,7 +22,7 @@ class Histogram(Noise):
     Args:
         width: of a bin, finite and above 0.
         masses: P(|X| in bin) of the first bins, not rising, shape (n,); with the tail they sum to 1.
-        ratio: of each bin's mass in the tail to the one before, in [0, 1).
+        ratio: of each bin's mass in the tail to the one before, from 0 to about 0.9993.
     """
 
     family: ClassVar[str] = "histogram"
@@ -38,6 +38,9 @@ class Histogram(Noise):
         require(0 <= self.ratio < 1, "ratio", self.ratio, "must be in [0, 1)")
         falls = len(self.masses) > 0 and min(self.masses) > 0 and bool(np.all(np.diff(self.masses) <= 0))
         require(falls, "masses", self.masses, "must be above 0 and not rise")
+        slow = self.ratio > 0 and math.log(self.ratio) > math.log(_SMALLEST / self.masses[-1]) / _MOST
+        rule = f"leaves mass beyond {_MOST:,} bins, which doubles would not hold"
+        require(not slow, "ratio", self.ratio, rule, "Use wider bins.")
         total = sum(self.masses) + self.masses[-1] * self.ratio / (1 - self.ratio)
         require(math.isclose(total, 1, rel_tol=1e-9), "masses", self.masses, "must sum to 1 with the tail")
 
@@ -46,7 +49,7 @@ class Histogram(Noise):
         """Masses of all bins down to 1e-300, normalised, and P(|X| > lower end), which is summed from the tail."""
         count = 0
         if self.ratio > 0:
-            count = int(min(math.log(_SMALLEST / self.masses[-1]) / math.log(self.ratio), _MOST))
+            count = int(math.log(_SMALLEST / self.masses[-1]) / math.log(self.ratio))
         tail = self.masses[-1] * self.ratio ** np.arange(1.0, max(count, 0) + 1)
         masses = np.concatenate([self.masses, tail])
         beyond = np.cumsum(masses[::-1])[::-1]

@@ -96,6 +96,13 @@ class Spherical(Noise):
             found: Floats = np.log(terms @ weight) - betaln((self.dimension - 1) / 2, 0.5)
         return found
 
+    def between_vectors(self, x: float) -> tuple[float, float]:
+        """Return the variances of E[|X_1| | R] and of P(|X_1| <= x | R): what one norm for all coordinates adds."""
+        mean, (r, weight) = self.norm_moment(1), self._norms
+        inside = betainc(0.5, (self.dimension - 1) / 2, np.minimum(x / r, 1.0) ** 2)
+        spread = max(self.norm_moment(2) - mean**2, 0.0) * (self.mean_abs / mean) ** 2
+        return spread, float(weight @ (inside - weight @ inside) ** 2)
+
     @property
     def variance(self) -> float:
         """E[R^2] / dimension, of one coordinate."""

@@ -1,6 +1,6 @@
 """What a reader must know to read a number: split, examples, seeds, adjacency, sampler, metric."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lmodp.reporting.formats import count, plain_list, trainable_words
@@ -8,6 +8,7 @@ from lmodp.reporting.results import against
 from lmodp.reporting.results.metrics import metrics_in
 
 PRIVACY_UNIT = "adjacency: add or remove one example; Poisson sampling"
+COORDINATES = {"quick": 1000, "full": 1_000_000}  # behind a lower end, by the certificate's answer
 
 
 def experiment_caption(results: Mapping[str, Any], experiment: str) -> str:
@@ -61,6 +62,11 @@ def _borrowed(results: Mapping[str, Any], experiment: str) -> str:
     return f" Compared with the {against.title_of(results, 'standard')} of “{title}”, at the same ε."
 
 
+def lower_end_coordinates(mechanisms: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many coordinates a gradient needs for the verified lower ends of some mechanisms to hold."""
+    return max((COORDINATES[item["verified_answer"] or "quick"] for item in mechanisms), default=COORDINATES["quick"])
+
+
 def _intervals(results: Mapping[str, Any], experiment: str) -> str:
     """Which intervals the tables show, if there are any."""
     known = (item for item in results["comparisons"] if item["experiment"] == experiment and item["lower"] is not None)
@@ -69,7 +75,8 @@ def _intervals(results: Mapping[str, Any], experiment: str) -> str:
         return ""
     most = max(item["comparisons"] for item in shown)
     adjusted = f", adjusted for the up to {most} comparisons of one question" if most > 1 else ""
-    return f" ± half of Student's 95 % interval; differences run by run, with 95 % intervals{adjusted}"
+    over = f"with 95 % intervals over seeds and test examples{adjusted}"
+    return f" ± half of Student's 95 % interval; differences run by run, {over}"
 
 
 def _own_rates(results: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

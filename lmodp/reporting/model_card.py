@@ -93,4 +93,5 @@ def _epsilon(verified: Mapping[str, Any]) -> dict[str, str]:
     if verified["upper"] is None:
         return {"ε of the whole run": f"not known: {verified['reason'] or verified['status']}"}
     proven = f"between {at_least(verified['lower'], 4)} and {at_most(verified['upper'], 4)}, proven"
-    return {f"ε of the whole {verified['scope']}": f"{proven}; the upper end is what may be stated"}
+    told = "the upper end is what may be stated, the lower end is for gradients of many coordinates"
+    return {f"ε of the whole {verified['scope']}": f"{proven}; {told}"}

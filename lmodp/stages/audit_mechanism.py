@@ -7,15 +7,17 @@ Joins three rooms that do not know each other: accounts of epsilon (`lmodp.accou
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lmodp.accounting.at_delta import accounts_at, accounts_of
+from lmodp.accounting.phases import attains_any_shift
 from lmodp.auditing.bounds import bound_from_scores, tradeoff_curves
 from lmodp.auditing.likelihood import LAW, CanaryScore, StepLaw
-from lmodp.errors import require, require_known
-from lmodp.mechanisms import Noise, noise_from_dict, released
+from lmodp.errors import Unsupported, require, require_known
+from lmodp.mechanisms import Gaussian, Noise, noise_from_dict, released
+from lmodp.mechanisms.releases import Fixed
 from lmodp.plan import Phase, Plan
 from lmodp.records.record import short_hash
 from lmodp.seeds import derive_seed
@@ -32,6 +34,8 @@ _COORDINATES = (
     "every coordinate of every noisy sum is drawn by the device's sampler (float32), and each transcript is scored by "
     "its log-likelihood ratio"
 )
+KNOWN_GROUP = "the adversary knows the group of the example"
+WITHOUT_COUNT = "the adversary does not look at the count beside the sum"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +100,7 @@ def audit_noise(
         "confidence": bound.confidence,
         **verdict(bound.epsilon_lower, accounts),
         "refutes_claimed_at_delta": exceeds(bound.epsilon_lower, asked["claimed"]),
-        **_drawn(sampling),
+        **_drawn(sampling, canary_of(plan).known),
         "delta": plan.delta,
         "delta_tested": tested,
         "delta_note": _delta_note(plan.given_delta, tested, sampling.trials),
@@ -143,6 +147,7 @@ def audit(
 
     Raises:
         InvalidValue: the plan has no noise or no delta, or an argument is outside its range.
+        Unsupported: no worst-case example is known for what the plan releases.
 
     Source:
         docs/audit.md.
@@ -158,13 +163,13 @@ def audit(
     return audit_noise(plan, sampling, claim_noise=claim_noise)
 
 
-def _drawn(sampling: Sampling) -> dict[str, Any]:
+def _drawn(sampling: Sampling, known: str) -> dict[str, Any]:
     return {
         "trials": sampling.trials,
         "seed": sampling.seed,
         "draw": sampling.draw,
         "coordinates": sampling.coordinates,
-        "law": LAW if sampling.draw == "law" else _COORDINATES,
+        "law": "; ".join(filter(None, (LAW if sampling.draw == "law" else _COORDINATES, known))),
     }
 
 
@@ -200,19 +205,54 @@ def scores_of_mechanism(
     """
     if sampling.draw == "law":
         require(drawn_noise is None, "draw", "law", "draws the plan's own noise", "Draw coordinates to try another.")
-    found = [_scores_of_phase(plan, phase, sampling, drawn_noise, number) for number, phase in enumerate(plan.phases)]
+    canary = canary_of(plan)
+    found = [
+        _scores_of_phase(plan, canary, phase, sampling, drawn_noise, number)
+        for number, phase in enumerate(canary.phases)
+    ]
     return np.sum([included for included, _ in found], axis=0), np.sum([excluded for _, excluded in found], axis=0)
 
 
+class Canary(NamedTuple):
+    """The worst-case example: length of its shift (1 for the plan's sensitivity), the coordinates that hold it (None
+    for many), the steps that it takes part in, and what the adversary knows."""
+
+    length: float
+    dimension: int | None
+    phases: tuple[Phase, ...]
+    known: str = ""
+
+
+def canary_of(plan: Plan) -> Canary:
+    """Return a shift that an example can attain.
+
+    Raises:
+        Unsupported: none is known that is spread evenly over coordinates.
+    """
+    releases, bands = plan.releases, plan.releases.correlation.bands
+    if bands > 1:
+        whole = plan.steps // bands  # participations of the group that begins; the last one may be cut short
+        if not isinstance(plan.noise, Gaussian) or not whole:
+            raise Unsupported(f"{releases.correlation.told}: its rows have no known sum in this run")
+        alike = tuple(phase._replace(steps=whole) for phase in plan.phases)
+        return Canary(plan.relative_sensitivity, releases.dimension, alike, KNOWN_GROUP)
+    if attains_any_shift(plan):
+        return Canary(plan.relative_sensitivity, releases.dimension, plan.phases)
+    alone = replace(plan, releases=replace(releases, clip=Fixed()))
+    if not attains_any_shift(alone):
+        raise Unsupported(f"{releases.told}: no shift that is spread evenly over coordinates is an example's")
+    return Canary(plan.relative_gradient, alone.releases.dimension, plan.phases, WITHOUT_COUNT)
+
+
 def _scores_of_phase(
-    plan: Plan, phase: Phase, sampling: Sampling, drawn_noise: Noise | None, number: int
+    plan: Plan, canary: Canary, phase: Phase, sampling: Sampling, drawn_noise: Noise | None, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of steps that are alike."""
     many = sampling.coordinates if plan.given_noise.independent else 1  # the law of one coordinate is known
     score = CanaryScore(
         noise=plan.given_noise,
-        relative_sensitivity=plan.relative_sensitivity / phase.noise,
-        coordinates=min(many, plan.releases.dimension or many),
+        relative_sensitivity=canary.length / phase.noise,
+        coordinates=min(many, canary.dimension or many),
         sampling_rate=phase.sampling_rate,
     )
     if sampling.draw == "law":

@@ -231,7 +231,8 @@ class NoiseMeter:
 
     Two statistics of |X| in units of the law. The mean over all draws is compared with E|X| if the variance is finite.
     The share of draws below the law's median, over the first `SAMPLE` draws of every chunk, is compared with one half;
-    this works for every law. Both tolerances are six standard deviations of an honest run.
+    this works for every law. Both tolerances are six standard deviations of an honest run; where all coordinates of a
+    vector have one norm, its part of the variance falls with the number of vectors only.
     """
 
     TOLERANCE = 6.0
@@ -263,13 +264,20 @@ class NoiseMeter:
     def report(self, *, scale: float) -> dict[str, float | bool | None]:
         """Return the measured noise and what the plan expects, times ``scale``, for the conformance record."""
         require(self.draws > 0, "draws", self.draws, "no noise was measured")
-        share, share_tolerance = self.below_median / self.sampled, self.TOLERANCE * 0.5 / math.sqrt(self.sampled)
+        of_mean, of_share = (0.0, 0.0)
+        if isinstance(self.noise, Spherical):
+            vectors = self.draws / self.noise.dimension
+            of_mean, of_share = (variance / vectors for variance in self.noise.between_vectors(self.median))
+        share, share_tolerance = (
+            self.below_median / self.sampled,
+            self.TOLERANCE * math.sqrt(0.25 / self.sampled + of_share),
+        )
         mean, deviation = self.noise.mean_abs, math.inf
         if math.isfinite(self.noise.variance):
             deviation = math.sqrt(max(self.noise.variance - mean**2, 0.0))
         measured = self.sum_abs / self.draws
         bounded = math.isfinite(deviation)
-        tolerance = self.TOLERANCE * deviation / mean / math.sqrt(self.draws) if bounded else None
+        tolerance = self.TOLERANCE * math.sqrt(deviation**2 / self.draws + of_mean) / mean if bounded else None
         return {
             "draws": self.draws,
             "mean_abs_measured": measured * scale,

@@ -25,6 +25,7 @@ from lmodp.mechanisms import (
 )
 
 RUN = {"sampling_rate": 0.05, "steps": 40, "delta": 1e-7}
+
 STAIRCASE = Histogram(width=0.5, masses=(0.3, 0.2, 0.1, 0.1), ratio=0.75)
 
 
@@ -179,3 +180,8 @@ def test_a_law_whose_density_rises_or_is_not_that_of_its_survival_has_no_bound(w
         assert told in found.reason
     else:
         assert 0 < found.lower <= found.upper < math.inf
+
+
+def test_a_tail_that_doubles_would_cut_off_is_refused():
+    with pytest.raises(InvalidValue, match="leaves mass beyond"):
+        Histogram(width=1.0, masses=(1e-5,), ratio=0.99999)

@@ -19,7 +19,17 @@ from lmodp.accounting.pld.bounds import (
 from lmodp.accounting.pld.lattice import merge
 from lmodp.accounting.rdp.supremum import finite_curve, vector_curve
 from lmodp.accounting.verified import verified_run
-from lmodp.mechanisms import ExponentialPart, GammaPart, Gaussian, Laplace, LaplaceMixture, load_noise
+from lmodp.mechanisms import (
+    ExponentialPart,
+    GammaPart,
+    Gaussian,
+    GaussianMixture,
+    Histogram,
+    Laplace,
+    LaplaceMixture,
+    Spherical,
+    load_noise,
+)
 
 SMALL_SHAPE = LaplaceMixture(
     gamma=GammaPart(weight=2.6e-4, shape=0.084, scale=4.2), exponential=ExponentialPart(weight=1.86e-3, rate=0.324)
@@ -50,6 +60,9 @@ def gaussian_epsilon(mu, delta):
         (0.05, 100, 1e-10, 0.01),
         (5.0, 1, 0.5, 0.0),
         (0.01, 1, 1e-10, math.inf),
+        (1e10, 10**4, 1e-10, 0.3),
+        (0.5, 1, 1e-290, 0.1),
+        (1.0, 1, 1e-300, 0.1),
     ],
 )
 def test_gaussian_intervals_contain_the_closed_form(std, steps, delta, width):
@@ -135,3 +148,80 @@ def test_weak_noise_in_a_few_coordinates_at_a_tiny_rate_keeps_its_lower_end():
     run = {"sampling_rate": 4.2e-6, "steps": 1514, "delta": 9.75e-11, "coordinates": 3}
     lowers = [vector_lower(Laplace(scale=0.1965418257027431 * f), **run) for f in (1.0, 0.9, 0.85, 0.8, 0.7654734)]
     assert all(1.1 * weaker < stronger for weaker, stronger in itertools.pairwise(lowers))
+
+
+@pytest.mark.parametrize(("std", "steps", "delta"), [(3e8, 10**6, 1e-9), (1e10, 4 * 10**6, 1e-9), (3e9, 10**5, 1e-9)])
+def test_losses_near_the_rounding_of_doubles_lower_the_lower_end(std, steps, delta):
+    """Rounding of sums of masses moves the mean loss of a step; over many steps that counted above the truth."""
+    exact = gaussian_epsilon(math.sqrt(steps) / std, delta)
+    found = scalar_interval(Gaussian(std=std), sampling_rate=1.0, steps=steps, delta=delta)
+    assert 0.3 * exact < found.lower <= exact <= found.upper
+
+
+@pytest.mark.parametrize(("delta", "exact"), [(1e-12, 2.207317e-8), (1e-13, 4.38999e-8)])
+def test_a_tiny_rate_has_losses_near_the_rounding_of_doubles(delta, exact):
+    """The hockey stick of one step, by 60 digits."""
+    found = scalar_interval(Gaussian(std=1.0), sampling_rate=1e-9, steps=1, delta=delta)
+    assert 0.97 * exact < found.lower <= exact <= found.upper < 1.03 * exact
+
+
+@pytest.mark.parametrize(("dimension", "std", "delta"), [(2, 1.0, 1e-30), (2, 1.0, 1e-60), (1000, 3.0, 1e-300)])
+def test_spherical_noise_of_power_2_is_gaussian_or_says_that_its_masses_are_too_small(dimension, std, delta):
+    noise = Spherical(dimension=dimension, power=2.0, scale=std * math.sqrt(2))
+    found = verified_run(noise, sampling_rate=1.0, steps=1, delta=delta)
+    exact = gaussian_epsilon(1 / std, delta)
+    assert found.lower <= exact <= found.upper
+    assert found.status == ("ok" if delta > 1e-40 else "unsupported")
+
+
+@pytest.mark.parametrize("scale", [1e3, 3e7, 1e12, 3e15])
+def test_the_largest_loss_of_strong_laplace_noise_is_not_rounded_down(scale):
+    found = verified_run(Laplace(scale=scale), sampling_rate=1.0, steps=1, delta=1e-30, dimension=1)
+    assert found.lower <= 1 / scale <= found.upper < (1 + 1e-6) / scale
+
+
+def test_no_divergence_of_strong_noise_is_rounded_to_nothing():
+    noise = LaplaceMixture(gamma=GammaPart(weight=1.0, shape=1.0, scale=1e-12))
+    assert verified_run(noise, sampling_rate=1.0, steps=1, delta=1e-30, dimension=1).upper >= 2 * math.log1p(1e-12)
+    many = verified_run(Laplace(scale=1e16), sampling_rate=1.0, steps=10**32, delta=1e-5, dimension=1)
+    assert many.upper >= gaussian_epsilon(1.0, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("width", "ratio", "falls"), [(0.1, 0.9, 10), (0.3, 0.5, 4), (0.001, 0.999, 1000), (1 / 49, 0.9, 50), (1.0, 0.5, 1)]
+)
+@pytest.mark.parametrize("delta", [1e-10, 1e-18, 1e-30])
+def test_a_geometric_staircase_loses_at_most_the_falls_that_a_shift_meets(width, ratio, falls, delta):
+    noise = Histogram(width=width, masses=(1 - ratio,), ratio=ratio)
+    found = verified_run(noise, sampling_rate=1.0, steps=1, delta=delta, dimension=1)
+    most = -falls * math.log(ratio)
+    assert 0.97 * most < found.lower <= found.upper <= most * (1 + 1e-6)
+
+
+def test_a_staircase_of_bins_far_narrower_than_the_shift_is_one_law():
+    found = verified_run(
+        Histogram(width=0.001, masses=(0.5,), ratio=0.5), sampling_rate=1.0, steps=1, delta=1e-5, dimension=1
+    )
+    assert found.status == "ok" and found.upper == pytest.approx(1000 * math.log(2))
+
+
+@pytest.mark.parametrize(
+    ("noise", "run"),
+    [
+        (GaussianMixture(stds=(0.01, 0.02), weights=(0.5, 0.5)), {}),
+        (GaussianMixture(stds=(0.003, 0.02), weights=(0.5, 0.5)), {"sampling_rate": 0.01, "steps": 1000}),
+        (Spherical(dimension=10, power=2.0, scale=0.03), {"dimension": None}),
+        (Spherical(dimension=3, power=1.0, scale=0.001), {"dimension": None}),
+        (Spherical(dimension=3, power=1.5, scale=1e-40), {"dimension": None, "delta": 0.5}),
+        (Histogram(width=1e17, masses=(0.5,), ratio=0.5), {}),
+        (Histogram(width=1.0, masses=(0.5,), ratio=0.5), {"delta": 1e-301}),
+        (Histogram(width=1.0, masses=(0.5,), ratio=0.5), {"delta": 1e-320}),
+        (Gaussian(std=1e-80), {"dimension": None}),
+        (Laplace(scale=1e-80), {"dimension": None}),
+    ],
+)
+def test_far_from_all_use_there_is_an_interval_or_a_reason(noise, run):
+    asked = {"sampling_rate": 1.0, "steps": 1, "delta": 1e-5, "dimension": 1, **run}
+    found = verified_run(noise, **asked)
+    assert 0 <= found.lower <= found.upper
+    assert found.reason or (found.lower > 0 and found.upper < math.inf)

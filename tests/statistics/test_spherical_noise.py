@@ -51,6 +51,24 @@ def test_one_scalar_added_to_every_coordinate_is_found(noise, monkeypatch):
     assert not faulty.report(scale=1.0)["within_tolerance"]
 
 
+@pytest.mark.parametrize(("dimension", "power"), [(64, 1.0), (64, 0.5), (1000, 1.0), (1000, 3.0)])
+def test_one_norm_for_all_coordinates_is_no_alarm_and_another_scale_is_one(dimension, power):
+    """Deviations of 50 honest runs of 20 vectors have the variance that the meter counts with: a sixth of its reach."""
+    noise, ratios, shares = Spherical(dimension=dimension, power=power, scale=0.1), [], []
+    for seed in range(50):
+        meter = NoiseMeter(noise)
+        drawn(noise, [(dimension,)], seed, repeats=20, meter=meter)
+        found = meter.report(scale=1.0)
+        ratios.append((found["mean_abs_ratio"] - 1) * 6 / found["mean_abs_ratio_tolerance"])
+        shares.append((found["share_below_median"] - 0.5) * 6 / found["share_below_median_tolerance"])
+        assert found["within_tolerance"]
+    assert 0.6 < np.std(ratios) < 1.4 and 0.5 < np.std(shares) < 1.4
+    meter = NoiseMeter(noise)
+    wrong = Spherical(dimension=dimension, power=power, scale=0.02)
+    drawn(wrong, [(dimension,)], 0, repeats=20, meter=meter)
+    assert not meter.report(scale=1.0)["within_tolerance"]
+
+
 def _one_for_all(draw_chunk):
     return lambda self, size, generator: draw_chunk(self, 1, generator).clone().expand(size).clone()
 

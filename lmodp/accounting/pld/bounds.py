@@ -9,11 +9,12 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from lmodp.accounting.checks import Run
-from lmodp.accounting.pld.cells import cells_of
+from lmodp.accounting.pld.cells import LEAST_OUTSIDE, cells_of
 from lmodp.accounting.pld.convolution import Power, TooLong, log_generating, tilted_mean, tilted_power
-from lmodp.accounting.pld.lattice import LatticePair, connect_dots, lower_losses, merge, merge_mirrored
+from lmodp.accounting.pld.lattice import BARE, LatticePair, connect_dots, lower_losses, merge, merge_mirrored
 from lmodp.accounting.pld.profile import largest_loss, positive_cells, reach_of, sampled_loss, unbounded_mass
-from lmodp.mechanisms import Gaussian, Noise, RateMixture
+from lmodp.errors import Unsupported
+from lmodp.mechanisms import Gaussian, Noise, RateMixture, Spherical
 from lmodp.mechanisms.arrays import Floats
 
 SPREAD, FULL_SPREAD = 1000, 1_000_000  # coordinates of the direction behind the lower end; more cost 0.5 s
@@ -33,6 +34,9 @@ _LARGEST_LOSS = 500.0  # of one step, in the lower bound; exp of it is still a d
 # Cell masses are good to 1e-11, relatively; so is every loss of a lattice pair. Over a run that moves
 # delta by far less than this, relatively.
 _ROUNDING = 1e-6
+# Sums of masses are off by a few roundings of 1, which moves the mean of the loss by as much in every step. Where
+# losses themselves are that small, it moves delta, unless epsilon lies so far out that masses keep their digits.
+_DRIFT, _SMALL, _IN_TAIL = 4e-15, 1e-7, 1e-7
 _TILTS, _SETTLED = 5, 1e-5  # tilts tried until the FFT's error is negligible in epsilon
 _COLLAPSED = 10.0
 # A lattice a hair finer than an atom's loss: the atom then lies above its slope and merges into it.
@@ -44,14 +48,17 @@ _TILT_POINTS = np.arange(-6.0, 15.1, 3.0)
 def consistent(p: Floats, q: Floats, bounds: Floats) -> tuple[Floats, Floats, Floats]:
     """Return (p, q, loss) of the cells that have mass, each loss within its cell's bounds and q = p exp(loss).
 
-    In tiny cells, rounding changes log(q/p) by more than the width of the cell. Losses are capped, and cells
-    with losses far below 0 are left out; both lower the divergence of Q from P.
+    In tiny cells, rounding changes log(q/p) by more than the width of the cell; where P's mass has lost its digits, the
+    cell's lower bound counts. Losses are capped, and cells with losses far below 0 or masses near the smallest double
+    are left out; all this lowers the divergence of Q from P.
     """
-    full = (q > 0) & (bounds[:-1] > -_LARGEST_LOSS)
+    full = (q > BARE) & (bounds[:-1] > -_LARGEST_LOSS)
     with np.errstate(divide="ignore"):
-        ratio = np.log(q[full]) - np.log(p[full])  # infinite where P's mass is below the smallest double
+        ratio = np.where(p[full] < BARE, -math.inf, np.log(q[full]) - np.log(p[full]))
     loss = np.minimum(np.clip(ratio, bounds[:-1][full], bounds[1:][full]), _LARGEST_LOSS)
-    return q[full] * np.exp(-loss), q[full], loss
+    p = q[full] * np.exp(-loss)
+    there = p > BARE
+    return p[there], q[full][there], loss[there]
 
 
 def coordinate_pair(noise: Noise, shift: float) -> LatticePair:
@@ -173,12 +180,17 @@ def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool
 
 
 def _composed_epsilon(pair: LatticePair, steps: int, delta: float, upper: bool) -> float:
+    if upper and pair.infinite >= 1:
+        return math.inf
     infinite = -math.expm1(steps * math.log1p(-pair.infinite)) if upper else 0.0
+    spread = math.sqrt(float(pair.masses @ pair.losses**2))
+    if spread < _SMALL and delta > _IN_TAIL * spread * math.sqrt(steps):
+        infinite += steps * _DRIFT if upper else -steps * _DRIFT
     if infinite >= delta:
         return math.inf
     if pair.losses[-1] <= 0:
         return 0.0
-    if not pair.masses @ pair.losses**2 > 0:
+    if not spread > 0:
         return math.inf if upper else 0.0
     ceiling, tilt = chernoff(pair, steps, delta - infinite)
     if ceiling <= 0:
@@ -192,7 +204,10 @@ def _composed_epsilon(pair: LatticePair, steps: int, delta: float, upper: bool) 
         if centre <= 0 or (math.isfinite(centre) and abs(found[-1] - centre) <= _SETTLED * ceiling and not collapsed):
             break
         tilt = saddle_tilt(pair, centre, steps) if math.isfinite(centre) else tilt / 4
-    return min(found) if upper else max(found)
+    drift = steps * _DRIFT
+    if upper:
+        return min(found) + drift if min(found) > 0 else 0.0
+    return max(max(found) - drift, 0.0)
 
 
 def saddle_tilt(pair: LatticePair, loss: float, steps: int) -> float:
@@ -274,7 +289,9 @@ def _resolved(noise: Noise) -> Noise:
     if not isinstance(noise, (Gaussian, RateMixture)):
         return noise
     score = 10 / noise.std if isinstance(noise, Gaussian) else noise.score_maximum
-    return noise if score <= _WEAKEST else noise.scaled(score / _WEAKEST)
+    if score <= _WEAKEST:
+        return noise
+    return noise.scaled(math.sqrt(score / _WEAKEST)).scaled(math.sqrt(score / _WEAKEST))  # a factor has a largest value
 
 
 def _too_fine(top: float, sampling_rate: float) -> bool:
@@ -346,9 +363,15 @@ def scalar_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: fl
 def cell_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: float) -> Interval:
     """Return both ends of epsilon for one number with noise of any law, or a vector with spherical noise; both
     adjacency directions."""
-    sampled, found = cells_of(noise, outside=_LOST * delta / steps).sampled(sampling_rate), Interval(0.0, 0.0)
+    least = LEAST_OUTSIDE[isinstance(noise, Spherical)]
+    outside = max(_LOST * delta / steps, least)
+    if outside * steps >= delta:
+        raise Unsupported(f"delta = {delta:g}: it is not far above {steps:,} times {least:g}, the smallest mass in use")
+    sampled, found = cells_of(noise, outside=outside).sampled(sampling_rate), Interval(0.0, 0.0)
     for pair in (sampled, sampled.swapped()):
         p, q, loss = pair.dominated()
+        if not len(loss):
+            return Interval(0.0, math.inf)
         step, fewer = _BELOW_ATOM * pair.width(max(float(loss[0]), 0.0), steps), min(steps, MOST_STEPS)
         dominated = (make(p, q, loss, step=step) for make in (merge, lower_losses))
         lower = max(composed_epsilon(each, steps=fewer, delta=delta, upper=False) for each in dominated)

@@ -17,7 +17,7 @@ from lmodp.accounting.pld.lattice import LatticePair
 from lmodp.accounting.pld.profile import mass_between, sampled_loss
 from lmodp.accounting.pld.spherical import RELATIVE_ERROR, largest_spherical_loss, spherical_cells
 from lmodp.errors import Unsupported
-from lmodp.mechanisms import Noise, Spherical
+from lmodp.mechanisms import Histogram, Noise, Spherical
 from lmodp.mechanisms.arrays import Floats
 
 _LARGEST_LOSS = 500.0
@@ -25,8 +25,10 @@ _LEVELS, _SINGLE, _LARGEST_LATTICE = 48, 4096, 2**16  # lattice values a deviati
 _COARSE, _FINEST, _PER_DEVIATION = 2**11, 2**18, 64  # cells of any law: those tried first, the most, and how fine
 _PER_SPREAD, _MOST_SPHERICAL = 20, 2**13  # cells a standard deviation of the loss, about, and the most
 _BARE = 1e-40  # masses of P below it are not known: then Q's mass and the range of the loss say what they can be
+LEAST_OUTSIDE = 1e-290, 1e-41  # mass that may be left out, at the least: of one number, and of spherical noise
 _OUTWARDS = 1e-13  # rounding of a loss
 _UNEVEN, _UNSEEN = 1e-6, 1e-12  # relative and absolute error of a cell's mass and of its density's bounds
+_NARROW = 1e-13  # width of a cell between two jumps, relatively, that is nothing but rounding
 _BESIDE = 1e-9  # the largest loss lies so far, relatively, below a lattice value
 
 
@@ -133,7 +135,6 @@ def cells_of(noise: Noise, *, outside: float) -> Cells:
 
 def _spherical(noise: Spherical, outside: float) -> Cells:
     top = largest_spherical_loss(noise, 1.0, outside)
-
     count = min(math.ceil(_PER_SPREAD * max(1.0, top * noise.sigma_effective)), _MOST_SPHERICAL)
     bounds = np.linspace(0, top, count + 1)
     p, q = spherical_cells(noise, 1.0, bounds)
@@ -145,6 +146,8 @@ def _one_number(noise: Noise, outside: float) -> Cells:
     coarse = _cut(noise, outside, _COARSE)
     low, high = (np.clip(end, -_LARGEST_LOSS, _LARGEST_LOSS) for end in (coarse.low, coarse.high))
     width = float((high - low) @ (coarse.p + coarse.q)) / 2
+    if not coarse.deviation() > 0:
+        return coarse
     finer = width / coarse.deviation() * _PER_DEVIATION * _COARSE
     return coarse if finer <= _COARSE else _cut(noise, outside, min(math.ceil(finer), _FINEST))
 
@@ -171,7 +174,8 @@ def _cut(noise: Noise, outside: float, count: int) -> Cells:
     y, knots = y[np.isfinite(y)], np.asarray(noise.knots, dtype=np.float64)
     y = np.unique(np.concatenate([[0.0], y, knots[knots < y[-1]]]))
     right = np.unique(np.concatenate([y, knots[(knots > 1) & (knots < 1 + y[-1])] - 1]))
-    near = np.concatenate([[0.5], y, 1 - y, np.linspace(0, 0.5, _LEVELS)])
+    jumps = knots[knots < 1]  # also those beyond y
+    near = np.concatenate([[0.5], y, 1 - y, jumps, 1 - jumps, np.linspace(0, 0.5, _LEVELS)])
     left = np.unique(near[(near >= 0) & (near <= 0.5)])
     near_low, near_high = np.concatenate([right[:-1], left[:-1]]), np.concatenate([right[1:], left[1:]])
     far_low = np.concatenate([right[:-1] + 1, 1 - left[1:]])
@@ -182,7 +186,13 @@ def _cut(noise: Noise, outside: float, count: int) -> Cells:
     )
     _require_one_law(near_high - near_low, q, q_low, q_high)
     _require_one_law(far_high - far_low, p, p_low, p_high)
-    there = (q > 0) | (p > 0)
     with np.errstate(invalid="ignore"):
-        low, high = np.fmax(q_low - p_high, 0.0)[there], np.fmax(q_high - p_low, 0.0)[there]
-    return Cells(p[there], q[there], low, high, outside).mirrored()
+        low, high = np.fmax(q_low - p_high, 0.0), np.fmax(q_high - p_low, 0.0)
+    if isinstance(noise, Histogram):
+        low, high = (np.minimum(end, noise.largest_loss(1.0)) for end in (low, high))
+    if len(knots):  # between a jump and a jump that is moved by 1 nothing may be left but rounding: any loss up to high
+        narrow = near_high - near_low < _NARROW * (1 + far_high)
+        outside += float(p[narrow].sum())
+        p, low = np.where(narrow, 0.0, p), np.where(narrow, 0.0, low)
+    there = (q > 0) | (p > 0)
+    return Cells(p[there], q[there], low[there], high[there], outside).mirrored()

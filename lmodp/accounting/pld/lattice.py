@@ -21,6 +21,7 @@ import numpy as np
 from lmodp.mechanisms.arrays import Floats, Integers
 
 _LARGEST_EXPONENT = 700.0  # exp of it is still a double
+BARE = 1e-295  # masses below it have lost their digits
 _COVERED = 1e-6  # cells below this share of Q are merged by sums whose rounding error is 1e-16
 _KEPT = 1e-10  # cells below this share of P are merged by sums from above, which keep their digits
 _CLOSINGS = 4  # so many chords on either side are given up to close the gap between both
@@ -67,7 +68,8 @@ def connect_dots(p: Floats, q: Floats, *, first: int, step: float, infinite: flo
         p, q: masses of the cells whose loss lies in [(first + j) step, (first + j + 1) step], shape (n,).
         infinite: Q's mass beyond the cells.
     """
-    # Capped, a larger share goes up, which dominates too.
+    # Capped, a larger share goes up, which dominates too. So it does where P's mass has lost its digits.
+    p = np.where(p < BARE, 0.0, p)
     lower = np.exp(np.minimum((first + np.arange(len(q))) * step, _LARGEST_EXPONENT))
     up = np.clip((q - p * lower) / -math.expm1(-step), 0.0, q)
     masses = np.zeros(len(q) + 1)

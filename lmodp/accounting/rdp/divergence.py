@@ -32,6 +32,7 @@ from lmodp.mechanisms.moments import log_grid
 # log p(y) - log p(y + v) is a difference of numbers below 1e3 and loses digits at small v:
 # each exponent is raised by this much, relatively, which is far above the loss at v >= 1e-6/L.
 SLACK = 1e-8
+_ROUNDINGS = 8 * float(np.finfo(np.float64).eps)  # of a log density, relative to 1 plus its size
 _NEGLIGIBLE = 1e-13
 
 
@@ -100,7 +101,9 @@ def ratio_bound(noise: RateMixture, nodes: Quadrature, *, order: Floats, v0: Flo
     log_y = np.logaddexp(_outer(noise, nodes, order, v0, v1), _middle(noise, order, v0, v1))
     with np.errstate(divide="ignore", invalid="ignore"):
         shrunk = np.logaddexp(0.0, log_y + 2 * np.log(v0)) / v0**2
-        flat = noise.log_density(0.0) - noise.log_density(v0)  # R_a <= R_inf = l_v(0)
+        at_zero, beside = noise.log_density(0.0), noise.log_density(v0)
+        rounded = at_zero - beside + _ROUNDINGS * (1 + np.abs(at_zero))
+        flat = np.minimum(rounded, v0 * noise.score_maximum)  # R_a <= R_inf = l_v(0) <= v s(0)
         trivial = (order - 1) * flat / v0**2
     flat_bound = np.where(log_y < 700, np.exp(np.minimum(log_y, 700.0)), np.inf)
     return np.where(v0 > 0, np.fmin(shrunk, trivial), flat_bound) * (1 + SLACK)

@@ -81,6 +81,7 @@ def caption(results: Mapping[str, Any]) -> str:
     return (
         "A test decides from the released sums whether one example was in the data. Curve: its share of missed "
         "detections against its share of false alarms. Grey area: forbidden by the claimed ε of the run at the δ "
-        f"that the trials resolve; a curve that enters it contradicts the claim. {sum(tried)} of {len(tried)} claims "
-        f"are refuted, each by its own test at the audit's confidence{untried}.{elsewhere}"
+        f"that the trials resolve. A curve has no confidence of its own; what refutes a claim is the bound. "
+        f"{sum(tried)} of {len(tried)} claims are refuted, each by its own test at the audit's "
+        f"confidence{untried}.{elsewhere}"
     )

@@ -2,7 +2,7 @@
 
 A task is what experiments share when they train the same part of the same model on the same examples, with plans of
 their own. The best is read off the scored split, for which nothing is corrected; methods that cannot be told apart
-from it are therefore named beside it.
+from it, each by an interval of its own, are therefore named beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,10 +78,11 @@ def sentence(results: Mapping[str, Any], name: str, cells: Sequence[Cell]) -> st
     ]
     equal = {epsilon: [item["method_title"] for item in not_told_apart(cell, cells)] for epsilon, cell in best.items()}
     beside = [f"at ε = {epsilon:g} {plain_list(titles)}" for epsilon, titles in equal.items() if titles]
+    apart = f"by {100 * CONFIDENCE:.0f} % intervals, each on its own"
     return (
         f"{results['experiments'][name]['title'][0].upper()}{results['experiments'][name]['title'][1:]}: best mean "
         f"{metric.head()}: {'; '.join(told)}.{_asked(results, cells, best)}"
-        f"{' Not told apart from the best: ' + '; '.join(beside) + '.' if beside else ''}"
+        f"{f' Not told apart from the best ({apart}): ' + '; '.join(beside) + '.' if beside else ''}"
     )
 
 

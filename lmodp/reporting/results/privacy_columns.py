@@ -30,6 +30,7 @@ def privacy_columns(certificate: Mapping[str, Any] | None) -> dict[str, Any]:
         "verified_limit": verified.get("gaussian_limit"),
         "verified_upper": verified.get("upper"),
         "verified_reason": verified.get("reason") or None,
+        "verified_answer": verified.get("answer"),
         "worst_shift": verified.get("worst_shift"),
         "mu": verified.get("mu"),
         "zcdp": verified.get("zcdp"),

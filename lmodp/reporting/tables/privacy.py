@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from lmodp.mechanisms import Releases
-from lmodp.reporting.captions import PRIVACY_UNIT
+from lmodp.reporting.captions import PRIVACY_UNIT, lower_end_coordinates
 from lmodp.reporting.formats import NOTHING, count, interval, number
 from lmodp.reporting.tables.render import Notes, Page, Table
 
@@ -54,8 +54,9 @@ def _page(key: tuple[float, float, int], items: list[Mapping[str, Any]], results
     caption = (
         f"Sampling rate {batch / size:.4g} (expected batch {count(batch)} of {count(size)} examples), {steps} steps; "
         f"{PRIVACY_UNIT}. Step: one release of one number; run: all steps. Claimed: as published. Verified: a proven "
-        "interval for the whole gradient. Audited: a lower bound from samples, with its confidence. μ and ρ "
-        "correspond to the verified upper end."
+        "interval for the whole gradient; its lower end holds for gradients of at least "
+        f"{count(lower_end_coordinates(items))} coordinates, its upper end for all. Audited: a lower bound from "
+        "samples, with its confidence. μ and ρ correspond to the verified upper end."
     )
     rows = [_row(item, results["methods"], notes) for item in items]
     values = [(None, *(item[name] for name in HEADS.values())) for item in items]

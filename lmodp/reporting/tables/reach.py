@@ -5,6 +5,7 @@ from typing import Any
 
 from lmodp.data.cards import DATASETS
 from lmodp.models.cards import MODELS
+from lmodp.reporting.captions import lower_end_coordinates
 from lmodp.reporting.formats import at_least, interval, number, plain_list
 from lmodp.reporting.results.against import title_of
 from lmodp.reporting.tables.render import Page
@@ -14,7 +15,6 @@ from lmodp.reporting.tables.render import Page
 PLANS = {"sst2": (2048, 192), "qnli": (2048, 306), "mnli": (2048, 1146), "qqp": (2048, 1062), "e2e": (1024, 410)}
 HEADLINE, BESIDE = "headline-lmo-sst2", "headline-gaussian-sst2"  # rows of config/published.tsv
 NEAR = (0.3, 0.6)  # ε of other authors' Gaussian results that are named: the headline's, to twice that
-SPREAD = 1000  # coordinates over which the direction of the lower end is spread
 
 Row = Mapping[str, Any]
 
@@ -89,8 +89,9 @@ def _what_it_says(results: Mapping[str, Any], headline: Row) -> list[str]:
     model = MODELS[headline["model"]]
     size = f" ({model.parameters / 1e6:.0f} million parameters)" if model.parameters else ""
     told = [
-        "What this grid says of noise and of ε rests on the numbers of examples, the batch and the steps alone. It "
-        f"holds for every model with at least {SPREAD:,} trained parameters, {model.title}{size} included."
+        "What this grid says of noise and of ε rests on the numbers of examples, the batch and the steps alone. Upper "
+        "ends hold for every model, lower ends for every model with at least "
+        f"{lower_end_coordinates(results['mechanisms'].values()):,} trained parameters, {model.title}{size} included."
     ]
     ran = {cell["experiment"] for cell in results["cells"] if cell["runs_done"]}
     wanted = (headline["model"], headline["dataset"])

@@ -89,11 +89,13 @@ def look_at_losses(
     losses: Callable[[Mapping[str, Tensor], int], Tensor],
     batch_of: Callable[[Sequence[int]], Mapping[str, Tensor]],
     indices: Sequence[int],
-    tolerance: float = TOLERANCE,
+    *,
+    tolerance: float,
 ) -> None:
     """Compare the losses of some examples together with those of each beside itself alone, dropout off.
 
-    ``losses`` maps a batch and its size to one loss per example, without gradients.
+    ``losses`` maps a batch and its size to one loss per example, without gradients; ``tolerance`` is relative to
+    1 + |loss|.
 
     Raises:
         Unsupported: a loss depends on the other examples of the batch.
@@ -105,8 +107,9 @@ def look_at_losses(
     error = float(((together - alone).abs() / (1 + alone.abs())).nan_to_num(0).max())
     if error > tolerance:
         raise Unsupported(
-            f"the loss of one example changes by {error:.2g} with the other examples of its batch, padding included: "
-            "a layer mixes them. Use a model whose losses are each example's own."
+            f"the loss of one example changes by {error:.2g} with the other examples of its batch, padding included, "
+            f"and {tolerance:.2g} is allowed: a layer mixes them. Use a model whose losses are each example's own. If "
+            "it has no such layer, rounding is too coarse for the smoothing: use a larger one."
         )
 
 

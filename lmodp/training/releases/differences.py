@@ -12,7 +12,7 @@ from lmodp.errors import Unsupported
 from lmodp.mechanisms.releases import Differences
 from lmodp.plan import Plan
 from lmodp.training.clipping.engine import ClippedBatch, GradientSums, clip_factors, require_wide
-from lmodp.training.clipping.guard import HALF_TOLERANCE, MOST, TOLERANCE, look_at_losses, mixing_layers
+from lmodp.training.clipping.guard import MOST, look_at_losses, mixing_layers
 from lmodp.training.examples import Examples
 from lmodp.training.losses import Loss, in_precision
 from lmodp.training.randomness import device_generator, seed_dropout
@@ -20,6 +20,9 @@ from lmodp.training.releases.sums import Batches, ClippedSums
 from lmodp.training.settings import TrainingSettings
 
 PIECE = 1 << 18  # numbers of a direction that are drawn at once: no second copy of the weights is held
+TOLERANCE = (
+    0.02  # of a difference, whose rounding is that of a loss over 2 mu; float32 needs a tenth of it at mu = 1e-3
+)
 
 
 class DifferenceSums(ClippedSums):
@@ -29,30 +32,36 @@ class DifferenceSums(ClippedSums):
     public. The estimate of the gradient is sum_k v_k z_k / K, with v the noisy sums over the divisor; plain SGD
     without decay adds it to the weights piece by piece, so that nothing of the weights' size is held beside them.
 
-    Float rounding of a loss counts 1/(2 mu) times in a difference; as all floating point, it is not part of the proof.
+    Float rounding of a loss counts 1/(2 mu) times in a difference, and changes with the batch. As all floating point,
+    it is not part of the proof; 16 bits are refused, since there it is larger than any clip norm in use.
 
     Raises:
-        Unsupported: a loss depends on the other examples of a batch, a trained parameter has 16 bits, or nothing is
-            clipped.
+        Unsupported: a loss depends on the other examples of a batch, by a layer that mixes them or by rounding; losses
+            or trained parameters have 16 bits; or nothing is clipped.
     """
 
     def __init__(
         self, model: nn.Module, *, plan: Plan, examples: Examples, loss: Loss, settings: TrainingSettings, key: str
     ):
         require_wide(model)
-        if mixing := [*mixing_layers(model), *(["clipping 'none' bounds nothing."] if plan.clipping == "none" else [])]:
-            raise Unsupported("loss differences cannot be clipped per example:\n  " + "\n  ".join(mixing))
+        wrong = ["clipping 'none' bounds nothing."] if plan.clipping == "none" else []
+        if settings.precision != "float32":
+            wrong.append(f"precision = {settings.precision!r} rounds losses by more than they differ. Use float32.")
+        if wrong := [*mixing_layers(model), *wrong]:
+            raise Unsupported("loss differences cannot be clipped per example:\n  " + "\n  ".join(wrong))
         self.part = cast(Differences, plan.releases.step)
         self.loss, self.key, self.clipping = in_precision(loss, settings.precision), key, plan.clipping
         self.plain = GradientSums(model)
         self.parameters, self.device = self.plain.parameters, self.plain.parameters[0].device
         self.released = [nn.Parameter(torch.zeros(self.part.directions, device=self.device))]
         self.step, training = 0, model.training
-        tolerance = TOLERANCE if settings.precision == "float32" else HALF_TOLERANCE
         model.train()
         few = range(min(MOST, len(examples)))
         look_at_losses(
-            partial(self.plain.losses, self.loss), lambda rows: examples.batch(np.array(rows)), few, tolerance
+            partial(self.plain.losses, self.loss),
+            lambda rows: examples.batch(np.array(rows)),
+            few,
+            tolerance=2 * self.part.smoothing * TOLERANCE,
         )
         model.train(training)
 

@@ -3,11 +3,12 @@
 import math
 
 import dp_accounting
+import numpy as np
 import pytest
 from dp_accounting.rdp import RdpAccountant
 
 from lmodp.accounting import certificate_of, rdp_upper_of, scale_to_plan, verified_plan
-from lmodp.mechanisms import Banded, Gaussian, Laplace, Quantile, Releases, Schedule, load_noise
+from lmodp.mechanisms import Banded, Differences, Gaussian, Laplace, Moments, Quantile, Releases, Schedule, load_noise
 from lmodp.methods.contract import Target
 from lmodp.methods.discovery import get_method
 from lmodp.plan import Plan
@@ -110,3 +111,76 @@ def test_the_method_takes_the_best_bands(epsilon, bands):
     run = {"sampling_rate": batch / size, "steps": steps, "delta": 1e-5}
     answer = get_method("banded").mechanism(Target(calibration="verified", epsilon=epsilon, **run))
     assert answer.details["bands"] == answer.releases.correlation.bands == bands
+
+
+def of_two_steps_and_a_secret_group(std, coefficients, delta):
+    """Epsilon of two steps, two bands and rate 1/2, by integration: the group that begins takes part in both rows, the
+    other one in the last row alone."""
+    first, last = coefficients
+    axis = np.linspace(-8 * std, 8 * std + 1, 700)
+    x, y = np.meshgrid(axis, axis, indexing="ij")
+    cell = (axis[1] - axis[0]) ** 2 / (2 * math.pi * std**2)
+    without, begins, ends = (
+        cell * np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * std**2)) for a, b in ((0, 0), (first, last), (0, first))
+    )
+    with_it = (begins + ends) / 2
+
+    def lost(epsilon):
+        both = ((with_it, without), (without, with_it))
+        return max(float(np.maximum(p - math.exp(epsilon) * q, 0).sum()) for p, q in both)
+
+    low, high = 0.0, 10.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if lost(middle) > delta else (low, middle)
+    return low
+
+
+@pytest.mark.parametrize(("std", "delta"), [(1.0, 1e-5), (0.5, 1e-3), (3.0, 1e-5)])
+def test_both_ends_hold_where_the_group_of_an_example_is_secret(std, delta):
+    correlation = Banded.square_root(2)
+    releases = Releases(correlation=correlation)
+    found = verified_plan(plan(Gaussian(std=std), releases, sampling_rate=0.5, steps=2, delta=delta))
+    exact = of_two_steps_and_a_secret_group(std, correlation.coefficients, delta)
+    known, at_twice = (
+        verified_plan(plan(Gaussian(std=std), Releases(), sampling_rate=1.0, steps=1, delta=each))
+        for each in (delta, 2 * delta)
+    )
+    assert found.lower <= exact * (1 + 1e-3) and exact <= found.upper * (1 + 1e-3)
+    assert found.upper == known.upper and exact < 0.99 * known.lower  # the secret counts
+    assert found.lower == pytest.approx(max(at_twice.lower - math.log(2), 0), rel=1e-9)
+    assert "secret" in found.left_out
+
+
+def test_too_few_steps_for_a_whole_participation_show_nothing():
+    found = verified_plan(plan(Gaussian(std=0.3), Releases(correlation=Banded.square_root(4)), steps=3))
+    assert found.lower == 0 < found.upper and "secret" in found.reason
+
+
+def test_a_count_beside_a_number_fixes_the_direction_of_its_shift():
+    """One number and a count: the shift is (1, 0.1) / sqrt(1.01) at the most, so Laplace noise loses 1.1 / sqrt(1.01) a
+    step; spread evenly over both coordinates, the shift would lose sqrt(2)."""
+    releases = Releases(step=Differences(directions=1), clip=Quantile(share=0.1))
+    found = verified_plan(plan(Laplace(scale=1.0), releases, sampling_rate=1.0, steps=2, delta=1e-10))
+    assert 0.98 * 2 < found.lower <= 2 * 1.1 / math.sqrt(1.01)
+    assert "count" in found.left_out and found.reason == ""
+
+
+@pytest.mark.parametrize(
+    "releases",
+    [
+        Releases(step=Moments()),
+        Releases(correlation=Banded.square_root(4)),
+        Releases(step=Moments(), clip=Quantile()),
+    ],
+)
+def test_no_loss_is_shown_where_no_attained_direction_is_known(releases):
+    found = verified_plan(plan(Laplace(scale=0.5), releases))
+    assert found.lower == 0 < found.upper < math.inf
+    assert "ties the coordinates" in found.reason and found.status == "ok"
+
+
+@pytest.mark.parametrize("releases", [Releases(step=Moments()), Releases(clip=Quantile())])
+def test_gaussian_noise_is_alike_in_all_directions(releases):
+    found, plain = (verified_plan(plan(Gaussian(std=0.9), each)) for each in (releases, Releases()))
+    assert (found.lower, found.upper) == (plain.lower, plain.upper)

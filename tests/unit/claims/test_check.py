@@ -160,6 +160,15 @@ def test_of_shuffled_batches_exactly_the_epochs_that_are_given_are_composed(size
     assert ends(found) == pytest.approx((low.lower, high.upper), rel=1e-3) and f"{most} releases" in found[1].how
 
 
+def test_several_releases_of_a_step_show_no_lower_end_where_noise_is_not_gaussian():
+    """Each has a bound of its own, so that a shift of their joint length cannot lie in one of them alone."""
+    laplace = merged(SOUND, {"noise": {"family": "laplace"}, "release": {"a_step": 2}, "run": {"steps": 2}})
+    found = routes_of(mechanism_of(Claim.model_validate(laplace)))
+    assert ends(found)[0] is None and 0 < ends(found)[1] < math.inf and len(found) == 2
+    one = routes_of(mechanism_of(Claim.model_validate(merged(laplace, {"release": {"a_step": 1}}))))
+    assert ends(one)[0] > 0
+
+
 def test_epochs_that_are_no_whole_number_of_steps_count_down_for_the_lower_end():
     def interval(**run):
         return ends(routes_of(mechanism_of(Claim.model_validate(merged(SOUND, {"run": run})))))

@@ -7,14 +7,25 @@ import pytest
 
 from lmodp.accounting import certificate_of
 from lmodp.accounting.at_delta import accounts_of
-from lmodp.errors import InvalidValue
-from lmodp.mechanisms import PUBLISHED, Gaussian, as_drawn
+from lmodp.errors import InvalidValue, Unsupported
+from lmodp.mechanisms import (
+    PUBLISHED,
+    Banded,
+    Differences,
+    Gaussian,
+    Laplace,
+    Moments,
+    Quantile,
+    Releases,
+    as_drawn,
+)
 from lmodp.plan import Plan
 from lmodp.specs import MechanismSpec
 from lmodp.stages.audit_mechanism import (
     Sampling,
     audit_mechanism,
     audit_noise,
+    canary_of,
     resolved_delta,
     sampling_of,
 )
@@ -177,3 +188,36 @@ def test_needs_noise_and_delta_and_draws_only_its_own_law():
         audit_noise(Plan(noise=Gaussian(std=1.3), sampling_rate=0.3, steps=5), FEW)
     with pytest.raises(InvalidValue, match="coordinates"):
         audit_noise(PLAN, FEW, drawn_noise=Gaussian(std=1.0))
+
+
+def releasing(noise, steps=6, **releases):
+    return Plan(noise=noise, sampling_rate=0.25, steps=steps, delta=1e-6, releases=Releases(**releases))
+
+
+def test_a_participation_that_the_end_cuts_short_is_no_part_of_the_canary():
+    canary = canary_of(releasing(Gaussian(std=1.0), steps=11, correlation=Banded.square_root(4)))
+    assert [(phase.steps, phase.sampling_rate) for phase in canary.phases] == [(2, 1.0)]
+    assert "knows the group" in canary.known
+    plan = releasing(Gaussian(std=1.0), correlation=Banded.square_root(2))
+    assert "knows the group" in audit_noise(plan, FEW)["law"]
+
+
+def test_a_count_beside_the_sum_is_left_out_where_it_fixes_the_direction():
+    """Noise that is not alike in all directions: the canary is the gradient alone, and its coordinates."""
+    canary = canary_of(releasing(Laplace(scale=1.0), step=Differences(directions=3), clip=Quantile(share=0.5)))
+    assert canary.length == pytest.approx(1 / math.hypot(1, 0.5)) and canary.dimension == 3
+    whole = canary_of(releasing(Gaussian(std=1.0), step=Differences(directions=3), clip=Quantile(share=0.5)))
+    assert (whole.length, whole.dimension, whole.known) == (1.0, 4, "")
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        releasing(Laplace(scale=1.0), step=Moments()),
+        releasing(Laplace(scale=1.0), correlation=Banded.square_root(2)),
+        releasing(Gaussian(std=1.0), steps=3, correlation=Banded.square_root(4)),
+    ],
+)
+def test_where_no_worst_case_is_known_the_audit_is_refused(plan):
+    with pytest.raises(Unsupported):
+        audit_noise(plan, FEW)

@@ -191,6 +191,22 @@ def test_loss_differences_refuse_what_cannot_be_bounded():
     mixed.forward = lambda x: mixed.second(torch.tanh(mixed.first(x - x.mean(0))))
     with pytest.raises(Unsupported, match="changes by .* with the other examples of its batch"):
         step_of(KINDS["differences"], model=mixed)
+
+
+def test_a_difference_shows_what_hardly_shows_in_a_loss():
+    """The other examples change a loss by less than 0.1 %, and its difference by a multiple of that over 2 mu."""
+    mixed = make_model()
+    mixed.forward = lambda x: mixed.second(torch.tanh(mixed.first(x - 1e-3 * x.mean(0))))
+    with pytest.raises(Unsupported, match="use a larger one"):
+        step_of(KINDS["differences"], model=mixed)
+    step_of(
+        Releases(step=Differences(smoothing=0.1)), model=mixed
+    )  # where 2 mu is 100 times as large, so is what passes
+
+
+def test_differences_of_losses_of_16_bits_are_refused():
+    with pytest.raises(Unsupported, match="precision = 'bfloat16' rounds losses"):
+        step_of(KINDS["differences"], settings=make_settings(precision="bfloat16"))
     with pytest.raises(Unsupported, match="clipping 'none' bounds nothing"):
         step_of(KINDS["differences"], clipping="none", noise=None)
 
