@@ -2,8 +2,8 @@
 
 A certificate is for a plan: rate, steps, clip norm, clipping, noise. The run records what it did. Fixed fields are
 compared exactly. Batch sizes are tested, each test with a false-alarm probability of at most `FALSE_ALARM`; of the
-noise, a share and a mean are tested at six deviations, which is 2e-9 where they are normal. So a correct run practically
-never fails, and a wrong rate or scale practically always fails.
+noise, a share and a mean are tested at six deviations, which is 2e-9 where they are normal. So a correct run
+practically never fails, and a wrong rate or scale practically always fails.
 """
 
 import math

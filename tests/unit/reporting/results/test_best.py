@@ -61,7 +61,8 @@ def test_a_task_joins_experiments_and_names_the_best_and_its_equals():
     assert not not_told_apart(best[3], found)
     assert sentence(results, name, found) == (
         "Head of it: best mean accuracy, %: at ε = 0.3 least squares (75.2); at ε = 3 Gaussian (80.0). LMO-DP is 3.2 "
-        "and 4.0 points behind at ε = 0.3 and 3. Not told apart from the best (by 95 % intervals, each on its own): at ε = 0.3 Gaussian."
+        "and 4.0 points behind at ε = 0.3 and 3. Not told apart from the best "
+        "(by 95 % intervals, each on its own): at ε = 0.3 Gaussian."
     )
 
 
