@@ -215,6 +215,8 @@ def _exact_scale(shape: Noise, target: float, run: Run, dimension: int | None, f
     gaussian = Gaussian(std=_verified_scale(Gaussian(std=1.0), target, run, dimension))
     if not full:
         target = min(target, verified_run(gaussian, full=True, **run).upper)
+    if target == 0:
+        raise Unsupported("epsilon is 0 at this delta without any noise of note: there is nothing to calibrate")
 
     def gap(log_scale: float) -> float:
         upper = verified_run(shape.scaled(math.exp(log_scale)), dimension=dimension, full=full, **run).upper

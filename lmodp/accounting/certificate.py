@@ -8,7 +8,7 @@ from lmodp.accounting.checks import Run, unit_noise
 from lmodp.accounting.claimed.lmo_dp import claimed_run, claimed_step, classic_factor
 from lmodp.accounting.conversion import equivalent_mu, equivalent_zcdp
 from lmodp.accounting.paper_bound import NO_FORMULA, paper_bound_run, paper_bound_step, pure_scalar
-from lmodp.accounting.phases import run_of, verified_plan
+from lmodp.accounting.phases import dimension_of, run_of, verified_plan
 from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import DEFAULT, Noise
 from lmodp.plan import Plan
@@ -86,7 +86,7 @@ def account_mechanism(
         ``plan``         the plan's values
 
     Raises:
-        InvalidValue: the plan has no noise or no delta, or the dimension is below 1.
+        InvalidValue: the plan has no noise or no delta, or the dimension is below 1 or not that of its releases.
 
     Source:
         LMO-DP, arXiv:2405.18776 (claimed, paper_bound); docs/verified_bounds.md (verified).
@@ -99,7 +99,7 @@ def account_mechanism(
     """
     require(dimension is None or dimension >= 1, "dimension", dimension, "must be at least 1, or left out for many")
     unit, run = _asked(plan)
-    dimension = dimension or plan.releases.dimension
+    dimension = dimension_of(plan, dimension)
     return plain(
         {
             "plan": _plan_facts(plan, dimension),

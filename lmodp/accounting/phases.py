@@ -44,17 +44,36 @@ def verified_plan(
     Args:
         plan: with noise.
         delta: in place of the plan's.
-        dimension: coordinates of a release; None for what the plan's releases say.
+        dimension: numbers that one participation of an example shifts; None for what the plan's releases say.
         full: as in `verified_run`.
+
+    Raises:
+        InvalidValue: a dimension that is not that of the plan's releases.
     """
     delta = plan.given_delta if delta is None else delta
+    dimension = dimension_of(plan, dimension)
     found = _of_any_shift(plan, delta, dimension, full)
     if found.lower == 0 or attains_any_shift(plan):
         return found
-    lower, left_out = _attained(plan, delta, dimension)
+    lower, left_out = _attained(plan, delta)
     told = "; ".join(filter(None, (found.left_out, left_out)))
     reason = found.reason if lower > 0 or found.status != "ok" else left_out
     return replace(found, lower=lower, left_out=told, reason=reason)
+
+
+def dimension_of(plan: Plan, dimension: int | None) -> int | None:
+    """Return how many numbers one participation of an example shifts; None for many.
+
+    Raises:
+        InvalidValue: the plan's releases say another number, or have a count or rows beside the numbers that are given.
+    """
+    releases, known = plan.releases, plan.releases.dimension
+    if dimension is None:
+        return known
+    beside = known is None and (releases.correlation.bands > 1 or releases.clip.share > 0)
+    rule = f"is not what the plan releases: {releases.told or 'as many numbers as weights are trained'}"
+    require(not beside and known in (None, dimension), "dimension", dimension, rule, "Leave it out.")
+    return dimension
 
 
 def attains_any_shift(plan: Plan) -> bool:
@@ -67,15 +86,14 @@ def attains_any_shift(plan: Plan) -> bool:
     return alike or (type(releases.step) in (Gradient, Differences) and releases.clip.share == 0)
 
 
-def _attained(plan: Plan, delta: float, dimension: int | None) -> tuple[float, str]:
+def _attained(plan: Plan, delta: float) -> tuple[float, str]:
     """Return a lower end that examples attain, and what it leaves out."""
     releases, noise = plan.releases, plan.given_noise
     if releases.correlation.bands > 1:
         return (_of_secret_group(plan, delta), SECRET_GROUP) if isinstance(noise, Gaussian) else (0.0, NO_DIRECTION)
-    inner = None if dimension is None else dimension - 1
-    if releases.clip.share > 0 and inner != 0 and noise.independent:  # the gradient alone: to look away is allowed
+    if releases.clip.share > 0 and noise.independent:  # the gradient alone: to look away is allowed
         alone = replace(plan, noise=noise.scaled(releases.sensitivity), releases=replace(releases, clip=Fixed()))
-        lower = verified_plan(alone, delta=delta, dimension=inner).lower
+        lower = verified_plan(alone, delta=delta).lower
         return lower, WITHOUT_COUNT if lower > 0 else NO_DIRECTION
     return 0.0, NO_DIRECTION
 
@@ -98,7 +116,7 @@ def _of_secret_group(plan: Plan, delta: float) -> float:
 
 def _of_any_shift(plan: Plan, delta: float, dimension: int | None, full: bool) -> Verified:
     """Return the interval, its lower end for the worst shift of norm 1 in any direction."""
-    unit, dimension = unit_noise(plan), dimension or plan.releases.dimension
+    unit = unit_noise(plan)
     if not unit.independent and plan.releases.correlation.bands > 1:
         raise Unsupported(
             f"no bound is proven for {unit.family!r} noise of which one participation touches several draws"

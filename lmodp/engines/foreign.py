@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmodp.errors import FOREIGN_ERRORS, LmodpError, describe_error, require_finite
+from lmodp.errors import FOREIGN_ERRORS, LmodpError, Unsupported, describe_error, require_finite
 from lmodp.methods.engine import Engine
 from lmodp.plan import Plan
 from lmodp.training import Examples, TrainingResult, TrainingSettings
 from lmodp.training.clipping.engine import require_wide
+from lmodp.training.clipping.guard import mixing_layers
 from lmodp.training.losses import Loss
 from lmodp.training.noise import CHUNK, NoiseMeter
 from lmodp.training.run_log import snapshot, unmoved
@@ -62,8 +63,13 @@ def train_foreign(
         EngineFailed: the engine raised, left out a field of the record, or moves the weights as far without data as
             with them.
         InvalidValue: a weight is not finite.
-        Unsupported: the engine cannot train this model, or a trained weight has 16 bits.
+        Unsupported: the engine cannot train this model, a layer of it mixes examples, a trained weight has 16 bits, or
+            the run is a release: other engines draw from seeds that the records tell.
     """
+    if settings.randomness == "entropy":
+        raise Unsupported("another engine's noise comes from seeds that records tell. Use the suite's own engine.")
+    if plan.clipping != "none" and (mixing := list(mixing_layers(model))):
+        raise Unsupported("examples cannot be clipped one by one:\n  " + "\n  ".join(mixing))
     run: dict[str, Any] = {"plan": plan, "examples": examples, "settings": settings, "seeds": seeds}
     require_finite(model.named_parameters())
     require_wide(model)

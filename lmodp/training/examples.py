@@ -32,6 +32,14 @@ def arranged(examples: Examples, indices: np.ndarray) -> np.ndarray:
     return indices if arrange is None else arrange(indices)
 
 
+def unlike(examples: Examples, count: int) -> np.ndarray:
+    """Return up to ``count`` rows from both ends of the order that examples prefer, the shortest and the longest in
+    turn."""
+    order = arranged(examples, np.arange(len(examples)))
+    both = np.stack([order, order[::-1]], axis=1).ravel()
+    return both[: min(count, len(order))]
+
+
 def all_batches(examples: Examples, size: int) -> Iterator[tuple[np.ndarray, dict[str, Tensor]]]:
     """Yield all examples, ``size`` at a time in the order they prefer: their numbers, and their batch."""
     for rows in micro_batches(arranged(examples, np.arange(len(examples))), size):

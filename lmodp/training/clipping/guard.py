@@ -86,6 +86,7 @@ def look(
 
 
 def look_at_losses(
+    model: nn.Module,
     losses: Callable[[Mapping[str, Tensor], int], Tensor],
     batch_of: Callable[[Sequence[int]], Mapping[str, Tensor]],
     indices: Sequence[int],
@@ -98,10 +99,10 @@ def look_at_losses(
     1 + |loss|.
 
     Raises:
-        Unsupported: a loss depends on the other examples of the batch.
+        Unsupported: a loss depends on the other examples of the batch, or a pass changes a buffer.
     """
     indices = list(indices)[:MOST]
-    with torch.no_grad(), torch.random.fork_rng(), _DropoutOff():
+    with torch.no_grad(), torch.random.fork_rng(), _DropoutOff(), _buffers_kept(model):
         together = losses(batch_of(indices), len(indices))
         alone = torch.stack([losses(batch_of([index, index]), 2)[0] for index in indices])
     error = float(((together - alone).abs() / (1 + alone.abs())).nan_to_num(0).max())
@@ -205,11 +206,34 @@ def _undisturbed(engine: ClippingEngine) -> Iterator[None]:
     engine.zero_grad()
     device = engine.parameters[0].device
     try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _DropoutOff():
+        with (
+            torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+            _DropoutOff(),
+            _buffers_kept(engine.model),
+        ):
             yield
     finally:
         for parameter, value in zip(engine.parameters, sums, strict=True):
             parameter.grad = value
+
+
+@contextmanager
+def _buffers_kept(model: nn.Module) -> Iterator[None]:
+    """Context that refuses a model of which a pass changes a buffer: unclipped, it would carry examples into later
+    steps."""
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    yield
+    now = dict(model.named_buffers())
+    changed = [name for name, value in before.items() if name in now and not _same(value, now[name])]
+    if changed:
+        raise Unsupported(
+            f"{', '.join(changed)}: this buffer changes when the model runs, so examples reach later steps without "
+            "being clipped. Use a layer without running statistics, and texts within the model's usual length."
+        )
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 class _DropoutOff(TorchFunctionMode):

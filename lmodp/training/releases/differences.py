@@ -13,7 +13,7 @@ from lmodp.mechanisms.releases import Differences
 from lmodp.plan import Plan
 from lmodp.training.clipping.engine import ClippedBatch, GradientSums, clip_factors, require_wide
 from lmodp.training.clipping.guard import MOST, look_at_losses, mixing_layers
-from lmodp.training.examples import Examples
+from lmodp.training.examples import Examples, unlike
 from lmodp.training.losses import Loss, in_precision
 from lmodp.training.randomness import device_generator, seed_dropout
 from lmodp.training.releases.sums import Batches, ClippedSums
@@ -56,11 +56,11 @@ class DifferenceSums(ClippedSums):
         self.released = [nn.Parameter(torch.zeros(self.part.directions, device=self.device))]
         self.step, training = 0, model.training
         model.train()
-        few = range(min(MOST, len(examples)))
         look_at_losses(
+            model,
             partial(self.plain.losses, self.loss),
             lambda rows: examples.batch(np.array(rows)),
-            few,
+            unlike(examples, MOST).tolist(),
             tolerance=2 * self.part.smoothing * TOLERANCE,
         )
         model.train(training)

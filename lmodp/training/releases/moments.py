@@ -1,16 +1,18 @@
 """What a step of least squares sums up: second moments of a head's input, and their products with the labels."""
 
 import math
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lmodp.errors import Unsupported
 from lmodp.plan import Plan
 from lmodp.training.clipping.engine import ClippedBatch, GradientSums
-from lmodp.training.clipping.guard import mixing_layers
-from lmodp.training.examples import Examples
+from lmodp.training.clipping.guard import HALF_TOLERANCE, MOST, TOLERANCE, look_at_losses, mixing_layers
+from lmodp.training.examples import Examples, unlike
 from lmodp.training.losses import Loss, in_precision
 from lmodp.training.releases.sums import Batches, ClippedSums
 from lmodp.training.settings import TrainingSettings
@@ -26,8 +28,8 @@ class MomentSums(ClippedSums):
     taken as empty. Neither looks at the data again. The optimiser is not used.
 
     Raises:
-        Unsupported: the trained part is no head of one linear layer, or of two with a tanh between them; a layer mixes
-            the examples of a batch; or nothing is clipped.
+        Unsupported: the trained part is no head of one linear layer, or of two with a tanh between them; a loss depends
+            on the other examples of a batch; or nothing is clipped.
     """
 
     def __init__(
@@ -36,6 +38,13 @@ class MomentSums(ClippedSums):
         if mixing := [*mixing_layers(model), *(["clipping 'none' bounds nothing."] if plan.clipping == "none" else [])]:
             raise Unsupported("moments have no bound per example:\n  " + "\n  ".join(mixing))
         self.loss, self.plain = in_precision(loss, settings.precision), GradientSums(model)
+        look_at_losses(
+            model,
+            partial(self.plain.losses, self.loss),
+            lambda rows: examples.batch(np.array(rows)),
+            unlike(examples, MOST).tolist(),
+            tolerance=TOLERANCE if settings.precision == "float32" else HALF_TOLERANCE,
+        )
         self.parameters, self.clip_norm, self.noise = self.plain.parameters, plan.clip_norm, 0.0
         if plan.noise is not None:
             self.noise = plan.noise.std * plan.effective_noise_scale

@@ -11,7 +11,7 @@ from lmodp.plan import Plan
 from lmodp.training.clipping.contributions import is_wide
 from lmodp.training.clipping.engine import ClippedBatch, ClippingEngine, PlainEngine
 from lmodp.training.clipping.guard import MOST
-from lmodp.training.examples import Examples
+from lmodp.training.examples import Examples, unlike
 from lmodp.training.losses import Loss, in_precision
 from lmodp.training.randomness import seed_dropout
 from lmodp.training.sampling import micro_batches
@@ -47,11 +47,14 @@ class ClippedSums:
         self.parameters = self.released = self.engine.parameters
 
     def _look(self, loss: Loss, engine: ClippingEngine) -> None:
-        """Let the guard look at the first examples with a gradient, in training mode; in float32 where possible."""
+        """Let the guard look at some examples with a gradient, in training mode; in float32 where possible.
+
+        The shortest and the longest stand in one batch: what depends on padding shows there.
+        """
         modes = {module: module.training for module in engine.model.modules()}
         chosen = loss if all(map(is_wide, engine.model.parameters())) else self.loss
         engine.model.train()
-        for piece in micro_batches(np.arange(min(LOOKED_AT, len(self.examples))), MOST):
+        for piece in micro_batches(unlike(self.examples, LOOKED_AT), MOST):
             if engine.check(chosen, lambda rows: self.examples.batch(np.asarray(rows)), piece.tolist()):
                 break
         for module, training in modes.items():

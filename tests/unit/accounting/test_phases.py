@@ -8,6 +8,7 @@ import pytest
 from dp_accounting.rdp import RdpAccountant
 
 from lmodp.accounting import certificate_of, rdp_upper_of, scale_to_plan, verified_plan
+from lmodp.errors import InvalidValue
 from lmodp.mechanisms import Banded, Differences, Gaussian, Laplace, Moments, Quantile, Releases, Schedule, load_noise
 from lmodp.methods.contract import Target
 from lmodp.methods.discovery import get_method
@@ -178,6 +179,22 @@ def test_no_loss_is_shown_where_no_attained_direction_is_known(releases):
     found = verified_plan(plan(Laplace(scale=0.5), releases))
     assert found.lower == 0 < found.upper < math.inf
     assert "ties the coordinates" in found.reason and found.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("releases", "dimension"),
+    [
+        (Releases(correlation=Banded.square_root(3)), 1),
+        (Releases(step=Differences(directions=5)), 1),
+        (Releases(clip=Quantile(share=1.0)), 1),
+    ],
+)
+def test_a_dimension_that_is_not_that_of_the_releases_is_refused(releases, dimension):
+    """With fewer numbers than the releases have, the upper end would be too low."""
+    with pytest.raises(InvalidValue, match="dimension = 1: is not what the plan releases"):
+        certificate_of(plan(Laplace(scale=1.0), releases), dimension=dimension)
+    found = verified_plan(plan(Laplace(scale=1.0), Releases(step=Differences(directions=5))), dimension=5)
+    assert found.upper > 0
 
 
 @pytest.mark.parametrize("releases", [Releases(step=Moments()), Releases(clip=Quantile())])

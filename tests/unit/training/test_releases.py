@@ -11,6 +11,7 @@ import torch
 from lmodp.errors import Unsupported
 from lmodp.mechanisms import Banded, Differences, Gaussian, Moments, Quantile, Releases, Schedule
 from lmodp.training import PoissonSampler, PrivateStep, classification_loss, train
+from lmodp.training.examples import TensorExamples
 from lmodp.training.randomness import device_generator
 from lmodp.training.releases.moments import MomentSums
 from lmodp.training.settings import AfterNoise
@@ -286,7 +287,8 @@ def test_least_squares_writes_the_ridge_regression_into_a_head(head):
         return torch.nn.functional.cross_entropy(model(batch["x"]), batch["labels"], reduction="none")
 
     model, plan = head(), make_plan(releases=Releases(step=Moments()), noise=Gaussian(std=0.3), clip_norm=0.7)
-    sums = MomentSums(model, plan=plan, examples=None, loss=loss, settings=make_settings(), key="0")
+    examples = TensorExamples({"x": rows, "labels": labels})
+    sums = MomentSums(model, plan=plan, examples=examples, loss=loss, settings=make_settings(), key="0")
     sums.add_up([({"x": rows, "labels": labels}, 40)], step=0, clip_norm=0.7)
     released = sums.released[0].grad.clone()
     features = torch.nn.functional.pad(rows, (0, sums.constant), value=1.0)

@@ -91,10 +91,10 @@ def test_examples_without_a_gradient_do_not_hide_it(door, blind):
         door(MixesAlways(), TensorExamples({**examples.tensors, "weight": weight}), loss)
 
 
-def test_it_goes_on_looking_where_the_first_examples_of_a_run_have_no_gradient():
+def test_it_goes_on_looking_where_the_first_and_last_examples_have_no_gradient():
     size = LOOKED_AT + 9
     x = torch.randn(size, 6, generator=torch.Generator().manual_seed(1))
-    x[:LOOKED_AT] = 0
+    x[: LOOKED_AT // 2], x[-LOOKED_AT // 2 :] = 0, 0
     examples = TensorExamples({"x": x, "labels": torch.zeros(size, dtype=torch.long)})
 
     def loss(model, batch):
