@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmodp.errors import Unsupported
 from lmodp.models.architectures import TransformersModel, architecture_of, at_path, dropouts_of, keep_architecture
 from lmodp.models.classifier import SequenceClassifier, transformers_model
-from lmodp.training.examples import TokenColumns, all_batches
+from lmodp.training.clipping.guard import MOST, TOLERANCE
+from lmodp.training.examples import TokenColumns, all_batches, unlike
 from lmodp.training.losses import explained
 
 MEMORY_BOUND = 1 << 30  # bytes of activations that are kept in memory
@@ -80,7 +82,11 @@ def prefix_states(
 
     Returns:
         one float32 tensor per prefix: pooled states (N, H), or the states of all tokens (tokens, H).
+
+    Raises:
+        Unsupported: a state depends on the other examples of a batch: cached, it would escape the clipping's guard.
     """
+    _require_own_states(model, examples, prefixes)
     width, tokens = transformers_model(model).config.hidden_size, int(examples.lengths.sum())
     found = [
         torch.empty(len(examples), width) if prefix.pooled else flat_store(tokens, width, folder=folder)
@@ -109,6 +115,29 @@ def _forwards(
             with explained(model, inputs):
                 states = _states(model, inputs, prefixes)
             yield indices, [state.float().cpu() for state in states]
+    model.train(training)
+
+
+def _require_own_states(model: nn.Module, examples: TokenColumns, prefixes: Sequence[Prefix]) -> None:
+    """Compare states of a batch of the shortest and the longest examples with those of each beside itself alone."""
+    training, rows = model.training, unlike(examples, MOST)
+    model.eval()
+
+    def states_of(chosen: np.ndarray) -> list[Tensor]:
+        inputs = {name: value for name, value in examples.batch(chosen).items() if name != "labels"}
+        with torch.no_grad(), explained(model, inputs):
+            return _states(model, inputs, prefixes)
+
+    together = states_of(rows)
+    for place, row in enumerate(rows):
+        for prefix, found, own in zip(prefixes, together, states_of(np.array([row, row])), strict=True):
+            end = None if prefix.pooled else int(examples.lengths[row])
+            error = float((found[place][:end] - own[0][:end]).norm() / own[0][:end].norm().clamp(min=1e-12))
+            if error > TOLERANCE:
+                raise Unsupported(
+                    f"what the frozen layers make of one text changes by {error:.2g} of its length with the other "
+                    "texts of its batch, padding included. Use a model whose layers see one text at a time."
+                )
     model.train(training)
 
 

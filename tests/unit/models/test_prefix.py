@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from transformers import ConvBertConfig, ConvBertForSequenceClassification
 
+from lmodp.errors import Unsupported
 from lmodp.models.classifier import SequenceClassifier
 from lmodp.models.prefix import CachedActivations, Prefix, find_prefix, prefix_states, suffix_of
 from lmodp.models.trainable import set_trainable
@@ -157,4 +159,20 @@ def test_prefixes_that_share_a_pass_are_those_of_passes_of_their_own():
     model.model.roberta.encoder.layer[0].register_forward_hook(lambda *_: calls.append(1))
     together = prefix_states(model, examples, prefixes, batch_size=2, folder=None)
     assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
-    assert len(calls) == 3, "five examples by two, once for both"
+    assert len(calls) == 3 + 1 + 5, "five examples by two, once for both; and all together, and each alone"
+
+
+def test_a_prefix_whose_states_depend_on_padding_is_refused():
+    """ConvBERT convolves over the padding of a batch, so a longer text changes the others' cached states."""
+    config = ConvBertConfig(
+        vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24,
+        embedding_size=16, initializer_range=0.3, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        num_labels=2,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = SequenceClassifier(ConvBertForSequenceClassification(config))
+    set_trainable(model, "head", seed=1)
+    rows = [[5, 6, 7, 8]] * 70 + [[9] * 30]
+    examples = TokenColumns({"input_ids": rows}, padding={"input_ids": 0}, values={"labels": np.zeros(71, dtype=int)})
+    with pytest.raises(Unsupported, match="what the frozen layers make of one text changes"):
+        prefix_states(model, examples, [Prefix(2, True)], batch_size=64, folder=None)
