@@ -291,7 +291,8 @@ def _resolved(noise: Noise) -> Noise:
     score = 10 / noise.std if isinstance(noise, Gaussian) else noise.score_maximum
     if score <= _WEAKEST:
         return noise
-    return noise.scaled(math.sqrt(score / _WEAKEST)).scaled(math.sqrt(score / _WEAKEST))  # a factor has a largest value
+    half = math.sqrt(score / _WEAKEST) * (1 + 1e-12)  # a factor has a largest value, and rounding must not undo it
+    return noise.scaled(half).scaled(half)
 
 
 def _too_fine(top: float, sampling_rate: float) -> bool:

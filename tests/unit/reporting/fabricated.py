@@ -215,6 +215,7 @@ def _privacy(row: Row) -> dict[str, Any]:
         "pure_scalar_reason": "a Gaussian has no epsilon at delta = 0" if row.method == "gaussian" else None,
         "paper_bound_reason": "fewer than two valid orders" if row.answers["paper-run"] is None else None,
         "verified_limit": row.answers["lower"],
+        "verified_answer": None if row.answers["lower"] is None else "quick",
         "verified_lower_at_1e-5": 0.8 * row.answers["lower"],
         "verified_upper_at_1e-5": 0.8 * row.answers["upper"],
         "worst_shift": 0.0,
