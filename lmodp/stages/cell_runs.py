@@ -191,6 +191,6 @@ class CellRuns:
 
 
 def _data_of(made_by: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the inputs that are data or tokens."""
+    """Return the inputs that are data, tokens or a model: another one of these is another release."""
     inputs = made_by.get("inputs") or {}
-    return {name: value for name, value in inputs.items() if name.startswith(("datasets/", "tokens/"))}
+    return {name: value for name, value in inputs.items() if name.startswith(("datasets/", "tokens/", "models/"))}

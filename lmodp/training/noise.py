@@ -264,14 +264,12 @@ class NoiseMeter:
     def report(self, *, scale: float) -> dict[str, float | bool | None]:
         """Return the measured noise and what the plan expects, times ``scale``, for the conformance record."""
         require(self.draws > 0, "draws", self.draws, "no noise was measured")
-        of_mean, of_share = (0.0, 0.0)
+        of_mean, of_share = 0.0, 0.0
         if isinstance(self.noise, Spherical):
             vectors = self.draws / self.noise.dimension
             of_mean, of_share = (variance / vectors for variance in self.noise.between_vectors(self.median))
-        share, share_tolerance = (
-            self.below_median / self.sampled,
-            self.TOLERANCE * math.sqrt(0.25 / self.sampled + of_share),
-        )
+        share = self.below_median / self.sampled
+        share_tolerance = self.TOLERANCE * math.sqrt(0.25 / self.sampled + of_share)
         mean, deviation = self.noise.mean_abs, math.inf
         if math.isfinite(self.noise.variance):
             deviation = math.sqrt(max(self.noise.variance - mean**2, 0.0))

@@ -20,9 +20,7 @@ from lmodp.training.releases.sums import Batches, ClippedSums
 from lmodp.training.settings import TrainingSettings
 
 PIECE = 1 << 18  # numbers of a direction that are drawn at once: no second copy of the weights is held
-TOLERANCE = (
-    0.02  # of a difference, whose rounding is that of a loss over 2 mu; float32 needs a tenth of it at mu = 1e-3
-)
+TOLERANCE = 0.02  # of a difference, whose rounding is a loss's over 2 mu; float32 needs a tenth of it at mu = 1e-3
 
 
 class DifferenceSums(ClippedSums):
