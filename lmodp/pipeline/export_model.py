@@ -42,16 +42,18 @@ def export_model(layout: Layout, cell: Cell, folder: Path, *, repetition: int = 
 
     Raises:
         InvalidValue: the folder holds files, or there is no such repetition.
-        MissingFile: the run is not finished, or its weights are not in the cache.
+        MissingFile: the run is not finished, or the cache has not the weights that its record names.
         Unsupported: the run has no model to export, is not what was certified, or no class of transformers
             computes what was trained.
     """
     free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     require(free, "folder", str(folder), "is there already", "Name a new one.")
     runs = runs_of(layout, cell)
-    path = runs.weights(checked_line(cell, runs, repetition)["run"])
-    if not path.is_file():
-        raise MissingFile(f"weights = {str(path)!r}: are not there. Run the grid again; finished records are kept.")
+    line = checked_line(cell, runs, repetition)
+    path = runs.weights(line["run"])
+    if not runs.has_weights(line):
+        rule = "are not there, or are not those of the record"
+        raise MissingFile(f"weights = {str(path)!r}: {rule}. Run the grid again; finished records are kept.")
     task, certificate = runs.task, read_record(mechanism_path(layout.results, cell.mechanism, "certify_mechanism"))
     model, weights = copy.deepcopy(fitting_model(task.pretrained)), load_file(path)
     if isinstance(task, ClassificationTask):

@@ -168,6 +168,7 @@ def _cell(job: Job) -> dict[str, Path]:
     cell, needs = job.layout.grid.cell(job.id), job.records(*CELL_INPUTS)
     runs, certificate = runs_of(job.layout, cell), read_record(needs["certificate"])
     record = {stage: job.outputs(stage)["record"] for stage in CELL_STAGES}
+    runs.refuse_second_release()
     if certificate["status"] == "done":
         train_in_ranks(job.layout, runs)
     job.run(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from lmodp.errors import DamagedFile, LmodpError, MissingFile
+from lmodp.errors import DamagedFile, Fault, LmodpError, MissingFile
 from lmodp.models.prepare_model import weights_hash
 from lmodp.records.places import cell_path, timing_path, timings_of
 from lmodp.records.record import plain, read_runs, read_sealed, write_bytes, write_sealed
@@ -118,16 +118,28 @@ class CellRuns:
         if (
             log is None
             or log.get("retry")
-            or (log["status"] == "done" and not self._has_weights(run, log["weights_sha256"]))
+            or (log["status"] == "done" and not self.has_weights(log))
         ):
             return None
         return log
+
+    def refuse_second_release(self) -> None:
+        """Raise `MissingFile` where a run is released already, but its files are gone."""
+        if self.cell.spec.randomness != "entropy":
+            return
+        for number, run in enumerate(self.cell.runs):
+            told = self._published(run)
+            if told and told["status"] == "done" and self.finished(number) is None:
+                path = cell_path(self.root, self.cell.id, "finetune_model")
+                rule = "of a released run, or its log, are gone; trained again it is a second release of the same data"
+                remedy = f"Put both back, or delete {str(path)!r} and count two releases."
+                raise MissingFile(str(Fault("weights", str(self.weights(run)), rule, remedy)))
 
     def has_all_weights(self) -> bool:
         """Whether the weights are there of every run that the results call done."""
         _, lines = self.trained()
         done = [line for line in lines if line["status"] == "done"]
-        return all(self._has_weights(line["run"], line["weights_sha256"]) for line in done)
+        return all(map(self.has_weights, done))
 
     def _cached(self, run: str) -> dict[str, Any] | None:
         try:
@@ -145,10 +157,10 @@ class CellRuns:
         known = line and {"code": line["created_by"]["code"], "inputs": record["inputs"], "spec": record["spec"]}
         return line if known and self.is_current(known) else None
 
-    def _has_weights(self, run: str, sha256: str) -> bool:
-        path = self.weights(run)
+    def has_weights(self, line: Mapping[str, Any]) -> bool:
+        """Whether the weights of a run that is done are there, and are those that its line or log names."""
         try:
-            return weights_hash(load_file(path)) == sha256
+            return weights_hash(load_file(self.weights(line["run"]))) == line["weights_sha256"]
         except (OSError, SafetensorError):  # missing or damaged
             return False
 

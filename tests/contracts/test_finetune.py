@@ -9,6 +9,7 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, Value
 from peft import LoraConfig
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 import lmodp
@@ -176,6 +177,10 @@ def test_a_cell_of_a_grid_is_exported(tmp_path, capsys):
     capsys.readouterr()
     assert main(["export", "head", str(tmp_path / "saved"), "--grid", str(tmp_path / "own.yaml")]) == 2
     assert "is there already. Name a new one" in capsys.readouterr().err
+    (weights,) = (layout.cache / "cells").rglob("*.safetensors")
+    save_file({name: value + 1 for name, value in load_file(weights).items()}, weights)
+    assert main(["export", "head", str(tmp_path / "other"), "--grid", str(tmp_path / "own.yaml")]) == 2
+    assert "are not those of the record" in capsys.readouterr().err and not (tmp_path / "other").exists()
 
 
 def test_a_pooling_that_no_class_of_transformers_has_is_not_exported():

@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from lmodp.errors import MissingFile
 from lmodp.pipeline.layout import Layout
 from lmodp.records.artefacts import damage
 from lmodp.records.places import cell_path
@@ -71,6 +72,21 @@ def test_what_is_finished_is_not_released_again(release):
     path.unlink()
     run_job(layout, "finetune_model", cell.id)
     assert path.read_bytes() == before
+
+
+def test_a_release_whose_files_are_gone_is_not_made_a_second_time(release):
+    layout, _ = release
+    (cell,) = layout.grid.active
+    told, folder = cell_path(layout.results, cell.id, "finetune_model"), layout.cache / "cells" / cell.id
+    before = told.read_bytes()
+    cell_path(layout.results, cell.id, "evaluate_model").unlink()  # so the job starts again
+    folder.rename(folder.with_suffix(".away"))
+    with pytest.raises(MissingFile, match="second release of the same data.*Put both back"):
+        run_job(layout, "finetune_model", cell.id)
+    assert not folder.exists() and told.read_bytes() == before
+    folder.with_suffix(".away").rename(folder)
+    run_job(layout, "finetune_model", cell.id)
+    assert told.read_bytes() == before
 
 
 def test_scores_of_a_public_split_are_told(tmp_path):

@@ -110,7 +110,7 @@ def look_at_losses(
         raise Unsupported(
             f"the loss of one example changes by {error:.2g} with the other examples of its batch, padding included, "
             f"and {tolerance:.2g} is allowed: a layer mixes them. Use a model whose losses are each example's own. If "
-            "it has no such layer, rounding is too coarse for the smoothing: use a larger one."
+            "it has no such layer, rounding is too coarse: use float32, and for loss differences a larger smoothing."
         )
 
 
