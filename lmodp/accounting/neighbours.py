@@ -13,13 +13,8 @@ from scipy.special import ndtr
 from scipy.stats import binom
 
 from lmodp.accounting.checks import require_run
-from lmodp.accounting.pld.bounds import (
-    MOST_STEPS,
-    Interval,
-    composed_epsilon,
-    consistent,
-    scalar_interval,
-)
+from lmodp.accounting.pld.bounds import Interval, consistent, scalar_interval
+from lmodp.accounting.pld.composition import MOST_STEPS, composed_epsilon
 from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge
 from lmodp.accounting.pld.profile import reach_of, sampled_loss, unbounded_mass
 from lmodp.errors import require

@@ -14,7 +14,6 @@ from lmodp.accounting.domination.budget import dominate
 from lmodp.accounting.domination.recursion import over_steps
 from lmodp.accounting.pld.bounds import (
     FULL_SPREAD,
-    MOST_STEPS,
     SPREAD,
     Interval,
     best_split_lower,
@@ -22,6 +21,7 @@ from lmodp.accounting.pld.bounds import (
     scalar_interval,
     vector_lower,
 )
+from lmodp.accounting.pld.composition import MOST_STEPS
 from lmodp.accounting.rdp.supremum import RenyiCurve, equal_split_curve, finite_curve, vector_curve
 from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import Gaussian, Histogram, Noise, RateMixture, Spherical, mixture_of

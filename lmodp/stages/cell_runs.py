@@ -115,11 +115,7 @@ class CellRuns:
         """
         run = self.cell.runs[number]
         log = self._cached(run) or (self._published(run) if self.cell.spec.randomness == "seeded" else None)
-        if (
-            log is None
-            or log.get("retry")
-            or (log["status"] == "done" and not self.has_weights(log))
-        ):
+        if log is None or log.get("retry") or (log["status"] == "done" and not self.has_weights(log)):
             return None
         return log
 

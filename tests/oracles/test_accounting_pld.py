@@ -11,7 +11,8 @@ from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
 from lmodp.accounting.conversion import epsilon_of_rdp, poisson_rdp
-from lmodp.accounting.pld.bounds import composed_epsilon, coordinate_pair, scalar_interval, vector_lower
+from lmodp.accounting.pld.bounds import coordinate_pair, scalar_interval, vector_lower
+from lmodp.accounting.pld.composition import composed_epsilon
 from lmodp.accounting.pld.convolution import tilted_power
 from lmodp.accounting.pld.lattice import LatticePair, connect_dots, merge, merge_mirrored
 from lmodp.accounting.pld.profile import largest_loss, positive_cells

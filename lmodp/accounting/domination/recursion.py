@@ -22,7 +22,7 @@ from lmodp.accounting.domination.budget import SMALLEST, small_rates
 from lmodp.accounting.domination.criterion import least_increase
 from lmodp.accounting.domination.curve import GaussianStep, Step, gaussian_log_stick, step_curve
 from lmodp.accounting.domination.stick import sticks
-from lmodp.accounting.pld.bounds import composed_epsilon
+from lmodp.accounting.pld.composition import composed_epsilon
 from lmodp.accounting.pld.lattice import LatticePair
 from lmodp.errors import Unsupported
 from lmodp.mechanisms import RateMixture

@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 
 from lmodp.accounting.checks import Run
 from lmodp.accounting.pld.cells import LEAST_OUTSIDE, cells_of
-from lmodp.accounting.pld.convolution import Power, TooLong, log_generating, tilted_mean, tilted_power
+from lmodp.accounting.pld.composition import LARGEST_LOSS, MOST_STEPS, USUAL_STEPS, composed_epsilon
+from lmodp.accounting.pld.convolution import Power, tilted_power
 from lmodp.accounting.pld.lattice import BARE, LatticePair, connect_dots, lower_losses, merge, merge_mirrored
 from lmodp.accounting.pld.profile import largest_loss, positive_cells, reach_of, sampled_loss, unbounded_mass
 from lmodp.errors import Unsupported
@@ -24,21 +24,11 @@ _STEP_LEVELS = 32
 _SCALAR_LEVELS = 96
 _FEW_LEVELS, _MANY_STEPS = 32, 10**6  # a composed lattice grows with the root of the steps
 _LARGEST_LATTICE, _LARGEST_ROOTS = 2**16, 2**15  # where cells are cheap, and where each bound is a root
-MOST_STEPS = 2**22  # a lower bound for so many steps holds for more
 _FINEST = 1e-10  # smallest largest loss that doubles resolve
 _WEAKEST = 1e3  # and largest score, of a Gaussian that of ten deviations
 _UNNOTICED = 1e-14
-_LOST, _USUAL_STEPS = 1e-6, 10**5  # share of delta that cells left out may cost, in so many steps
+_LOST = 1e-6  # share of delta that cells left out may cost, in `USUAL_STEPS`
 _USUAL_DELTA = 1e-10  # one lattice pair serves this delta and all larger ones
-_LARGEST_LOSS = 500.0  # of one step, in the lower bound; exp of it is still a double
-# Cell masses are good to 1e-11, relatively; so is every loss of a lattice pair. Over a run that moves
-# delta by far less than this, relatively.
-_ROUNDING = 1e-6
-# Sums of masses are off by a few roundings of 1, which moves the mean of the loss by as much in every step. Where
-# losses themselves are that small, it moves delta, unless epsilon lies so far out that masses keep their digits.
-_DRIFT, _SMALL, _IN_TAIL = 4e-15, 1e-7, 1e-7
-_TILTS, _SETTLED = 5, 1e-5  # tilts tried until the FFT's error is negligible in epsilon
-_COLLAPSED = 10.0
 # A lattice a hair finer than an atom's loss: the atom then lies above its slope and merges into it.
 _BELOW_ATOM = 1 - 1e-5
 _FEW = 10  # powers of two below 2**10 are tried as numbers of coordinates
@@ -52,10 +42,10 @@ def consistent(p: Floats, q: Floats, bounds: Floats) -> tuple[Floats, Floats, Fl
     cell's lower bound counts. Losses are capped, and cells with losses far below 0 or masses near the smallest double
     are left out; all this lowers the divergence of Q from P.
     """
-    full = (q > BARE) & (bounds[:-1] > -_LARGEST_LOSS)
+    full = (q > BARE) & (bounds[:-1] > -LARGEST_LOSS)
     with np.errstate(divide="ignore"):
         ratio = np.where(p[full] < BARE, -math.inf, np.log(q[full]) - np.log(p[full]))
-    loss = np.minimum(np.clip(ratio, bounds[:-1][full], bounds[1:][full]), _LARGEST_LOSS)
+    loss = np.minimum(np.clip(ratio, bounds[:-1][full], bounds[1:][full]), LARGEST_LOSS)
     p = q[full] * np.exp(-loss)
     there = p > BARE
     return p[there], q[full][there], loss[there]
@@ -132,8 +122,8 @@ def sampled_cells(
     new_loss = sampled_loss(loss, sampling_rate)
     if not removal:
         sampled, new_loss = p[::-1], -new_loss[::-1]
-    keep = new_loss > -_LARGEST_LOSS  # what is left out lowers the divergence
-    capped = np.minimum(new_loss[keep], _LARGEST_LOSS)  # a larger mass of the other law: lowers it too
+    keep = new_loss > -LARGEST_LOSS  # what is left out lowers the divergence
+    capped = np.minimum(new_loss[keep], LARGEST_LOSS)  # a larger mass of the other law: lowers it too
     return sampled[keep] * np.exp(-capped), sampled[keep], capped
 
 
@@ -145,107 +135,6 @@ def without_ends(p: Floats, q: Floats, loss: Floats, *, lost: float) -> tuple[Fl
     first = int(np.searchsorted(np.cumsum(q), lost))
     last = len(q) - int(np.searchsorted(np.cumsum(q[::-1]), _UNNOTICED))
     return p[first:last], q[first:last], loss[first:last]
-
-
-def chernoff(pair: LatticePair, steps: int, delta: float) -> tuple[float, float]:
-    """Return (epsilon, tilt): the least (T log E[exp(t loss)] - log delta)/t, a rough upper end."""
-
-    def epsilon(log_tilt: float) -> float:
-        tilt = math.exp(log_tilt)
-        return (steps * log_generating(pair, tilt) - math.log(delta)) / tilt
-
-    found = minimize_scalar(epsilon, bounds=tilt_range(pair, steps), method="bounded")
-    return float(found.fun), math.exp(found.x)
-
-
-def tilt_range(pair: LatticePair, steps: int) -> tuple[float, float]:
-    """Return the logarithms of tilts that hardly move the composed loss, and that leave its largest value only."""
-    spread = math.sqrt(steps * float(pair.masses @ pair.losses**2))
-    largest = math.log(1e5) - math.log(pair.losses[-1])
-    return min(math.log(1e-3) - math.log(spread), largest - 1), largest
-
-
-def composed_epsilon(pair: LatticePair, *, steps: int, delta: float, upper: bool) -> float:
-    """Return the epsilon at ``delta`` of ``steps`` releases of a lattice pair.
-
-    Where they need too many cells, an upper bound is infinite and a lower bound is that of fewer steps.
-
-    Args:
-        upper: True adds errors and infinite losses to delta, False subtracts errors.
-    """
-    try:
-        return _composed_epsilon(pair, steps, delta, upper)
-    except TooLong:
-        return math.inf if upper else composed_epsilon(pair, steps=steps // 2, delta=delta, upper=False)
-
-
-def _composed_epsilon(pair: LatticePair, steps: int, delta: float, upper: bool) -> float:
-    if upper and pair.infinite >= 1:
-        return math.inf
-    infinite = -math.expm1(steps * math.log1p(-pair.infinite)) if upper else 0.0
-    spread = math.sqrt(float(pair.masses @ pair.losses**2))
-    if spread < _SMALL and delta > _IN_TAIL * spread * math.sqrt(steps):
-        infinite += steps * _DRIFT if upper else -steps * _DRIFT
-    if infinite >= delta:
-        return math.inf
-    if pair.losses[-1] <= 0:
-        return 0.0
-    if not spread > 0:
-        return math.inf if upper else 0.0
-    ceiling, tilt = chernoff(pair, steps, delta - infinite)
-    if ceiling <= 0:
-        return 0.0
-    found = []
-    for _ in range(_TILTS):
-        power = tilted_power(pair, steps, tilt=tilt)
-        found.append(_solve(_directed(power, upper, steps), power.losses, delta - infinite, ceiling, upper))
-        centre = _solve(np.minimum(power.log_masses, 0.0), power.losses, delta - infinite, ceiling, upper)
-        collapsed = tilt * pair.step > _COLLAPSED and len(found) == 1  # onto one cell: no other mass is seen
-        if centre <= 0 or (math.isfinite(centre) and abs(found[-1] - centre) <= _SETTLED * ceiling and not collapsed):
-            break
-        tilt = saddle_tilt(pair, centre, steps) if math.isfinite(centre) else tilt / 4
-    drift = steps * _DRIFT
-    if upper:
-        return min(found) + drift if min(found) > 0 else 0.0
-    return max(max(found) - drift, 0.0)
-
-
-def saddle_tilt(pair: LatticePair, loss: float, steps: int) -> float:
-    """Return the tilt of `tilt_range`, or 0, under which the mean loss of ``steps`` releases is nearest to ``loss``."""
-
-    def gap(log_tilt: float) -> float:
-        return tilted_mean(pair, math.exp(log_tilt)) - loss / steps
-
-    low, high = tilt_range(pair, steps)
-    if gap(low) >= 0:
-        return 0.0
-    return math.exp(high) if gap(high) <= 0 else math.exp(brentq(gap, low, high, xtol=1e-3))
-
-
-def _directed(power: Power, upper: bool, steps: int) -> Floats:
-    """Return log masses moved up or down by their error and by the cells' rounding."""
-    rounding = _ROUNDING * max(1.0, steps / _USUAL_STEPS)
-    if upper:
-        return np.minimum(np.logaddexp(power.log_masses, power.log_error), 0.0) + rounding
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lowered = power.log_masses + np.log1p(-np.exp(np.minimum(power.log_error - power.log_masses, 0.0)))
-    return np.where(power.log_masses > power.log_error, lowered - rounding, -np.inf)
-
-
-def _solve(log_masses: Floats, losses: Floats, delta: float, ceiling: float, upper: bool) -> float:
-    relative = np.exp(np.minimum(log_masses - math.log(delta), _LARGEST_LOSS))
-
-    def gap(epsilon: float) -> float:
-        first = np.searchsorted(losses, epsilon, side="right")
-        return float(relative[first:] @ -np.expm1(epsilon - losses[first:])) - 1
-
-    if gap(0.0) <= 0:
-        return 0.0
-    step, highest = 1e-9 * ceiling, ceiling * 1.01 + 1e-6
-    if gap(highest) > 0:
-        return math.inf if upper else 0.0  # the error at this tilt is larger than the answer
-    found = float(brentq(gap, 0.0, highest, xtol=step / 4))
-    return found + step if upper else max(found - step, 0.0)
 
 
 def step_width(cells: tuple[Floats, Floats, Floats], levels: int) -> float:
@@ -265,7 +154,7 @@ def vector_lower(noise: Noise, *, sampling_rate: float, steps: int, delta: float
     noise, steps = _resolved(noise), min(steps, MOST_STEPS)
     if _too_fine(largest_loss(noise, 1 / math.sqrt(coordinates)), sampling_rate):
         return 0.0
-    lost = _LOST * min(delta, _USUAL_DELTA) / max(steps, _USUAL_STEPS)
+    lost = _LOST * min(delta, _USUAL_DELTA) / max(steps, USUAL_STEPS)
     both = (
         _sampled_pairs(noise, coordinates=coordinates, sampling_rate=sampling_rate, removal=removal, lost=lost)
         for removal in (True, False)
