@@ -122,8 +122,9 @@ class _Run:
         self.identity, held, self.ranks = {}, None, ranks()
         if checkpoint_path is not None or self.ranks.count > 1:
             self.identity = run_identity(model, plan, settings, seeds, examples, loss)
+            self.identity["code"] = code_fingerprint(__name__)
             self.identity |= {"what follows the noise": after_noise.name} if after_noise else {}
-            self.ranks.agree({**self.identity, "code": code_fingerprint(__name__)})
+            self.ranks.agree(self.identity)
         if checkpoint_path is not None:
             held = load_checkpoint(checkpoint_path, identity=self.identity)
             self.ranks.agree({"checkpoint": str(held and held["step"])})

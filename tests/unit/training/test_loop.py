@@ -5,6 +5,7 @@ import math
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -248,6 +249,13 @@ def test_another_number_of_threads_is_named(tmp_path):
             interrupted(tmp_path, 4, between=lambda: torch.set_num_threads(threads + 1))
     finally:
         torch.set_num_threads(threads)
+
+
+def test_a_checkpoint_of_other_code_is_refused(tmp_path, monkeypatch):
+    """A run that two versions made would be recorded as that of the second one."""
+    change = partial(monkeypatch.setattr, loop, "code_fingerprint", lambda module: "other")
+    with pytest.raises(DamagedFile, match="differs in: code"):
+        interrupted(tmp_path, 4, between=change)
 
 
 def test_system_entropy_differs_between_runs_and_survives_a_checkpoint(tmp_path):
