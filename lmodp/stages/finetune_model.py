@@ -151,7 +151,7 @@ class _Trainer:
 
     def tune(self) -> None:
         """Choose learning rate and clip norm for all repetitions, or take up what was chosen before."""
-        path = self.runs.folder / "tuning.json"
+        path = self.runs.logs / "tuning.json"
         try:
             known = read_sealed(path)
         except (MissingFile, DamagedFile):

@@ -61,7 +61,7 @@ def test_scores_of_a_private_split_stay_in_a_folder_named_private(release):
     assert row["status"] == "skipped" and "public_scores" in row["reason"]
     found = json.loads((layout.cache / "cells" / cell.id / "private" / "scores.json").read_text())
     assert all(0 <= line["accuracy"] <= 1 for line in found["runs"])
-    assert not [path for path in (layout.cache / "cells" / cell.id).glob("*.json") if path.name != "tuning.json"]
+    assert not list((layout.cache / "cells" / cell.id).glob("*.json"))
 
 
 def test_what_is_finished_is_not_released_again(release):
