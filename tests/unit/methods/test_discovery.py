@@ -35,6 +35,7 @@ TABLE = {
     "zeroth_order",
     "zeroth_order_laplace",
     "zeroth_order_lmo",
+    "zeroth_order_many",
     "adaptive_clipping",
     "adam_bc",
     "spherical",
