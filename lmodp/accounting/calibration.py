@@ -31,6 +31,7 @@ HELD = (
 _SMALLEST, _LARGEST = 1e-6, 1e9  # scales tried, in units of the sensitivity
 _GRID = 120  # each a third larger than the one before
 _PRECISION = 1e-9
+_NOTHING = "epsilon is 0 at this delta without any noise of note: there is nothing to calibrate"
 _STRIDE = 0.7  # of the logarithm of a scale, when bracketing
 _REFINEMENTS = 8
 _SPLIT_PRECISION = 1e-6
@@ -216,7 +217,7 @@ def _exact_scale(shape: Noise, target: float, run: Run, dimension: int | None, f
     if not full:
         target = min(target, verified_run(gaussian, full=True, **run).upper)
     if target == 0:
-        raise Unsupported("epsilon is 0 at this delta without any noise of note: there is nothing to calibrate")
+        raise Unsupported(_NOTHING)
 
     def gap(log_scale: float) -> float:
         upper = verified_run(shape.scaled(math.exp(log_scale)), dimension=dimension, full=full, **run).upper
@@ -235,7 +236,7 @@ def bracketed(gap: Callable[[float], float], first: float, *, stride: float, pre
     """Return the logarithm of the scale at which a falling gap is 0, found by strides from ``first``.
 
     Raises:
-        Unsupported: it is above 0 at any scale.
+        Unsupported: it is above 0 at any scale, or at most 0.
     """
     low = high = first
     while gap(high) > 0:
@@ -244,6 +245,8 @@ def bracketed(gap: Callable[[float], float], first: float, *, stride: float, pre
             raise Unsupported("the target is below what is proven for this noise at any scale")
     while gap(low) <= 0:
         low -= stride
+        if low < first - math.log(_LARGEST):
+            raise Unsupported(_NOTHING)
     return float(brentq(gap, low, high, xtol=precision))
 
 
@@ -262,6 +265,8 @@ def _full_scale(shape: Noise, target: float, run: Run, dimension: int | None, qu
     least = most
     while upper(gaussian.scaled(least)) <= target:
         least *= math.exp(-_STRIDE / 7)
+        if least < most / _LARGEST:
+            raise Unsupported(_NOTHING)
     near = brentq(lambda std: upper(gaussian.scaled(std)) - target, least, most, xtol=_FULL_PRECISION * most)
     std = float(near) + 2 * _FULL_PRECISION * most
     scale = std / shape.sigma_effective

@@ -28,13 +28,14 @@ from functools import cached_property
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-from lmodp.errors import require
+from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import Noise
 from lmodp.mechanisms.arrays import Floats
 
 CELLS = 1 << 16
 _TAIL = 1e-5  # P(|X| beyond the inner cells); there is one cell on each side
-_LARGEST = 600.0  # exp of it is still a double
+_LARGEST, _LEAST = 600.0, 1e-300  # exp of the one is still a double; masses below the other have lost their digits
+_WIDEST = 1 << 26  # points of the lattice of a sum
 LAW = (
     "each step's log-likelihood ratio is drawn from its law: the M-fold convolution of the lattice law of one "
     "coordinate's ratio, (1-q) of the law without the canary and q of the law with it; exact for the statistic "
@@ -84,8 +85,8 @@ class CanaryScore:
     def values(self) -> Floats:
         """l of each cell, shape (CELLS,)."""
         without, with_canary = self.masses
-        ratios: Floats = np.log(with_canary) - np.log(without)
-        return ratios
+        ratios: Floats = np.log(np.maximum(with_canary, _LEAST)) - np.log(np.maximum(without, _LEAST))
+        return ratios  # where a world has no mass: the most that doubles tell; any function of a transcript is a score
 
     def of_coordinates(self, released: Floats) -> Floats:
         """Return s for released values (..., M) in units of the noise's factor."""
@@ -96,8 +97,8 @@ class CanaryScore:
 
     def of_steps(self, sums: Floats) -> Floats:
         """Return g(s) = log(1 - q + q exp(s)), any shape."""
-        scores: Floats = np.log1p(self.sampling_rate * np.expm1(np.minimum(sums, _LARGEST)))
-        return scores
+        capped: Floats = np.minimum(sums, _LARGEST)
+        return np.log1p(self.sampling_rate * np.expm1(capped)) if self.sampling_rate < 1 else capped
 
 
 def cell_masses(noise: Noise, edges: Floats) -> Floats:
@@ -134,6 +135,8 @@ class StepLaw:
         pitch = deviation / (_PITCHES_PER_DEVIATION * math.sqrt(m))
         step = np.round(score.values / pitch).astype(np.int64)
         low, width = int(step.min()), int(step.max() - step.min()) + 1
+        if width * m > _WIDEST:
+            raise Unsupported(f"{m:,} coordinates with log-likelihood ratios up to {np.abs(score.values).max():.3g}")
         first, second = (
             _power(np.bincount(step - low, weights=mass, minlength=width).astype(np.float64), m)
             for mass in (without, with_canary)

@@ -13,6 +13,7 @@ from lmodp.accounting.shuffling import epoch_counts, epoch_shift, shuffled_inter
 from lmodp.accounting.verified import verified_run
 from lmodp.auditing.bounds import bound_from_scores
 from lmodp.auditing.likelihood import CanaryScore, StepLaw
+from lmodp.auditing.spherical import SphericalLaw
 from lmodp.claims.mechanism import Mechanism
 from lmodp.errors import Unsupported
 from lmodp.mechanisms import Gaussian, Noise
@@ -269,9 +270,10 @@ def audit_route(asked: Mechanism) -> Route:
     trials = min(_TRIALS, _MOST_DRAWS // steps)
     if trials < _FEWEST_TRIALS:
         return Route(name="lmodp, audit", how="none: too many steps to draw", lower=None, upper=None, proven=False)
-    coordinates = min(asked.dimension or _COORDINATES, _COORDINATES)
+    alone = asked.strong.independent
+    coordinates = min(asked.dimension or _COORDINATES, _COORDINATES) if alone else 1
     score = CanaryScore(noise=asked.strong, relative_sensitivity=1.0, coordinates=coordinates, sampling_rate=rate)
-    law, generator = StepLaw(score), np.random.Generator(np.random.Philox(0))
+    law, generator = (StepLaw if alone else SphericalLaw)(score), np.random.Generator(np.random.Philox(0))
     worlds = [
         law.draw(trials=trials // 2, steps=steps, included=included, generator=generator) for included in (True, False)
     ]

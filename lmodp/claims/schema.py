@@ -162,6 +162,8 @@ class RunSpec(Section):
         whole = self.batch_size == self.dataset_size or None in (self.batch_size, self.dataset_size)
         if self.sampler == "full_batch" and not (whole and self.sampling_rate in (None, 1)):
             raise ValueError("has full batches that are smaller than the data set")
+        if self.sampler == "fixed_size" and self.batch_size and self.batch_size == self.dataset_size:
+            raise ValueError("has batches of all examples. Give the sampler as full_batch")
         return self
 
 

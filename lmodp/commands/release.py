@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 
+from lmodp.commands.printing import interval
 from lmodp.errors import require
 
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     for family, std in found["others"].items():
         print(f"  {family} noise would need {'no finite amount' if std is None else f'{std:.6g}'}")
     print(
-        f"proven: epsilon {certificate['lower']:.6g} to {certificate['upper']:.6g} at delta = {certificate['delta']:g} "
+        f"proven: epsilon {interval(certificate)} at delta = {certificate['delta']:g} "
         f"for {args.releases} such releases (route: {certificate['route']}); a release cannot be taken back"
     )
     return 0

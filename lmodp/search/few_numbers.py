@@ -36,6 +36,7 @@ _SHAPES = [point.noise for name, point in PUBLISHED.items() if name.startswith("
 _SHAPES = sorted((shape for shape in _SHAPES if math.isfinite(shape.std)), key=lambda shape: -shape.efficiency)[:2]
 _LEAST = 1e-13  # delta of the lower end of a pure epsilon
 _STAIRS = 0.1
+_REACH = 30.0  # logarithm of the largest scale that is tried, in sensitivities
 _SHRINK, _SHRINKS = 1 - 2.5e-4, 8  # steps by which a programme aims below the target, and how many
 
 
@@ -90,7 +91,9 @@ def _pure_scale(shape: Noise, numbers: int, steps: int, epsilon: float) -> float
 
 
 def _bisected(private: Callable[[float], bool]) -> float:
-    low, high = -30.0, 30.0
+    low, high = -_REACH, _REACH
+    if not private(math.exp(high)):
+        raise Unsupported(f"no noise of up to {math.exp(high):.2g} sensitivities is within the target")
     while high - low > 1e-9:
         low, high = (low, (low + high) / 2) if private(math.exp((low + high) / 2)) else ((low + high) / 2, high)
     return math.exp(high)
@@ -176,8 +179,9 @@ def release(
 ) -> dict[str, Any]:
     """Release numbers once, with the noise of least standard deviation among `NOISES`.
 
-    Randomness is the operating system's. The released numbers are rounded to a thousandth of the noise or less, so
-    that their last bits do not show how they were computed.
+    The generator is NumPy's PCG64, seeded with 256 bits of the operating system; it is no cryptographic one. The
+    released numbers are rounded to a thousandth of the noise or less, so that their last bits do not show how they were
+    computed; the certificate is about real numbers all the same (docs/dangers.md).
 
     Args:
         values: K numbers.
@@ -186,16 +190,22 @@ def release(
         releases: T, how many such releases there are in all.
 
     Raises:
-        Unsupported: no noise of the suite has a proof for this target.
+        Unsupported: no noise of the suite has a proof for this target; nothing is drawn then.
     """
     run: Run = {"sampling_rate": 1.0, "steps": releases, "delta": delta}
     found = _candidates(len(values), epsilon, delta, releases)
     others: dict[str, float | None] = {name: None for name in NOISES if name not in found}
-    best = min(found, key=lambda name: found[name].std)
-    law, noise = found[best], found[best].scaled(sensitivity)
-    others |= {name: sensitivity * other.std for name, other in found.items() if name != best}
     at: Run = {"sampling_rate": 1.0, "steps": releases, "delta": delta or _LEAST}
-    certified = verified_run(law, dimension=len(values), full=True, **at)
+    for best in sorted(found, key=lambda name: found[name].std):
+        law = found[best]
+        certified = verified_run(law, dimension=len(values), full=True, **at)
+        upper = upper_end(law, len(values), run) if delta == 0 else certified.upper
+        if upper <= epsilon:
+            break
+    else:
+        raise Unsupported(f"epsilon = {epsilon:g}, delta = {delta:g}: no noise has a proof for this target")
+    noise = law.scaled(sensitivity)
+    others |= {name: sensitivity * other.std for name, other in found.items() if name != best}
     generator = np.random.Generator(np.random.PCG64(secrets.randbits(256)))
     if isinstance(noise, Spherical):
         drawn = noise.vectors(1, generator)[0]
@@ -211,7 +221,7 @@ def release(
         "others": others,
         "certificate": {
             "lower": certified.lower,
-            "upper": upper_end(law, len(values), run) if delta == 0 else certified.upper,
+            "upper": upper,
             "delta": delta,
             "route": "pure" if delta == 0 else certified.route,
         },

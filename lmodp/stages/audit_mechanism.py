@@ -13,6 +13,7 @@ import numpy as np
 
 from lmodp.accounting.at_delta import accounts_at, accounts_of
 from lmodp.accounting.phases import attains_any_shift
+from lmodp.auditing import spherical
 from lmodp.auditing.bounds import bound_from_scores, tradeoff_curves
 from lmodp.auditing.likelihood import LAW, CanaryScore, StepLaw
 from lmodp.errors import Unsupported, require, require_known
@@ -100,7 +101,7 @@ def audit_noise(
         "confidence": bound.confidence,
         **verdict(bound.epsilon_lower, accounts),
         "refutes_claimed_at_delta": exceeds(bound.epsilon_lower, asked["claimed"]),
-        **_drawn(sampling, canary_of(plan).known),
+        **_drawn(sampling, plan),
         "delta": plan.delta,
         "delta_tested": tested,
         "delta_note": _delta_note(plan.given_delta, tested, sampling.trials),
@@ -163,13 +164,14 @@ def audit(
     return audit_noise(plan, sampling, claim_noise=claim_noise)
 
 
-def _drawn(sampling: Sampling, known: str) -> dict[str, Any]:
+def _drawn(sampling: Sampling, plan: Plan) -> dict[str, Any]:
+    law = LAW if plan.given_noise.independent else spherical.LAW
     return {
         "trials": sampling.trials,
         "seed": sampling.seed,
         "draw": sampling.draw,
         "coordinates": sampling.coordinates,
-        "law": "; ".join(filter(None, (LAW if sampling.draw == "law" else _COORDINATES, known))),
+        "law": "; ".join(filter(None, (law if sampling.draw == "law" else _COORDINATES, canary_of(plan).known))),
     }
 
 
@@ -256,7 +258,8 @@ def _scores_of_phase(
         sampling_rate=phase.sampling_rate,
     )
     if sampling.draw == "law":
-        law, generator = StepLaw(score), np.random.Generator(np.random.Philox(sampling.seed + number))
+        alone = StepLaw if plan.given_noise.independent else spherical.SphericalLaw
+        law, generator = alone(score), np.random.Generator(np.random.Philox(sampling.seed + number))
         draws = [
             law.draw(trials=sampling.trials // 2, steps=phase.steps, included=world, generator=generator)
             for world in (True, False)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
+import lmodp
 from lmodp.auditing.likelihood import CanaryScore, StepLaw, _alias
-from lmodp.mechanisms import PUBLISHED, Gaussian
+from lmodp.auditing.spherical import SphericalLaw
+from lmodp.mechanisms import PUBLISHED, Gaussian, Spherical
 from tests.unit.mechanisms.mixtures import quantile
 
 NOISES = {"gaussian": Gaussian(std=0.9), "lmo": PUBLISHED["lmo-3"].noise}
@@ -34,6 +36,33 @@ def test_draws_have_the_law_of_the_slow_scores(name, included, coordinates):
     other = CanaryScore(noise=NOISES[name], relative_sensitivity=1.3 * 1.5, coordinates=coordinates, sampling_rate=0.3)
     wrong = StepLaw(other).draw(trials=20_000, steps=6, included=included, generator=np.random.default_rng(2))
     assert ks_2samp(wrong, slow).pvalue < 1e-8
+
+
+@pytest.mark.parametrize("included", [True, False])
+@pytest.mark.parametrize(("dimension", "power"), [(2, 1.0), (3, 1.5), (9, 3.0)])
+def test_a_step_of_spherical_noise_has_the_scores_of_whole_vectors(dimension, power, included):
+    noise = Spherical(dimension=dimension, power=power, scale=0.8)
+    generator, q, total = np.random.default_rng(5), 0.3, np.zeros(20_000)
+    for _ in range(4):
+        y = noise.vectors(len(total), generator)
+        y[:, 0] += 1.3 * (generator.random(len(total)) < q) * included
+        away = y - 1.3 * np.eye(noise.dimension)[0]
+        norms = [np.linalg.norm(each, axis=1) / noise.scale for each in (y, away)]
+        total += np.log(1 - q + q * np.exp(norms[0] ** noise.power - norms[1] ** noise.power))
+    score = CanaryScore(noise=noise, relative_sensitivity=1.3, coordinates=1, sampling_rate=q)
+    drawn = SphericalLaw(score).draw(trials=20_000, steps=4, included=included, generator=np.random.default_rng(6))
+    assert ks_2samp(drawn, total).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 50])
+def test_an_audit_of_spherical_noise_stays_below_what_is_proven(dimension):
+    """A step's loss is at most 1/scale. The law of one coordinate as a sum over norms has losses far above it."""
+    noise = Spherical(dimension=dimension, power=1.0, scale=100.0)
+    found = lmodp.audit(lmodp.Plan(noise=noise, sampling_rate=1.0, steps=100, delta=1e-5), trials=20_000)
+    assert found["consistent_with_verified"] and found["epsilon_lower"] <= 1 and "norm" in found["law"]
+    score = CanaryScore(noise=noise, relative_sensitivity=1.0, coordinates=1, sampling_rate=1.0)
+    drawn = SphericalLaw(score).draw(trials=1000, steps=10, included=True, generator=np.random.default_rng(7))
+    assert np.abs(drawn).max() <= 0.1 + 1e-12
 
 
 def test_the_worlds_are_tied_by_the_likelihood_ratio():

@@ -195,6 +195,22 @@ def test_other_samplers_and_neighbours_have_two_routes_that_agree(changes):
     assert max(uppers) < 3 * min(uppers)
 
 
+@pytest.mark.parametrize(
+    ("noise", "numbers", "claimed", "expected"),
+    [
+        ({"law": {"family": "spherical", "dimension": 2, "power": 1.0, "scale": 0.3}}, 2, 60.0, HOLDS),  # at most 1/.3
+        ({"law": {"family": "spherical", "dimension": 6, "power": 1.0, "scale": 0.3}}, 6, 0.5, BROKEN),
+        ({"law": {"family": "laplace", "scale": 0.0013}}, 1, 1.0, BROKEN),  # its tail has no mass in a double
+        ({"law": {"family": "histogram", "width": 1, "masses": [0.25] * 4, "ratio": 0}}, 1, 1.0, BROKEN),
+    ],
+    ids=["spherical", "spherical, 6", "weak", "bounded"],
+)
+def test_samples_of_any_law_take_no_proven_verdict_away(noise, numbers, claimed, expected):
+    changes = {"noise": {"noise_multiplier": None, **noise}, "release": {"numbers": numbers}}
+    run = {"sampler": "full_batch", "dataset_size": 100, "batch_size": None, "steps": 1}
+    assert checked(**changes, run=run, claimed={"epsilon": claimed})["verdict"] == expected
+
+
 def test_what_has_no_sound_bound_is_unsupported():
     mixture = {"point": "lmo-0.3", "noise_multiplier": None}
     for changes in (

@@ -64,6 +64,7 @@ def test_what_the_template_says_of_itself_is_no_claim(tmp_path):
         (("readings",), [{"name": "one", "changes": {"readings": []}}], ["readings #1: readings", "not for a reading"]),
         (("run", "epochs"), 3, ["run = ", "gives steps and epochs. Leave one out"]),
         (("run", "batch_size"), 70000, ["run = ", "batch larger than the data set"]),
+        (("run",), {"sampler": "fixed_size", "dataset_size": 9, "batch_size": 9}, ["Give the sampler as full_batch"]),
         (("noise",), {"origin": "printed"}, ["noise = ", "needs one of noise_multiplier, point, law and by_code"]),
         (("noise",), {"origin": "printed", "point": "lmo-0.4"}, ["noise.point = 'lmo-0.4'", "no published point"]),
         (("noise",), {"origin": "printed", "law": {"family": "cauchy"}}, ["noise.law", "is not a noise family"]),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lmodp.accounting.verified import pure_run, verified_run
+from lmodp.errors import Unsupported
 from lmodp.mechanisms import Histogram, Laplace, Spherical, load_noise, noise_from_dict
 from lmodp.reporting.figures.wins import sentences
 from lmodp.search.best_scalar import best_single
@@ -99,6 +100,14 @@ def test_sentences_are_made_from_the_table(needed):
     assert "0.241 times at 1" in told
     assert "872 test sentences" in told
     assert sentences({**values, ("laplace", 1, 1, 1e-10): 2 * values["laplace", 1, 1, 1e-10]}) != sentences(values)
+
+
+@pytest.mark.parametrize("target", [{"epsilon": 1e-14}, {"epsilon": 1e-4, "releases": 10**9}])
+def test_no_noise_beyond_the_scales_that_are_tried_is_taken_for_private(target, monkeypatch):
+    """The end of the search is no proof: what is drawn is within the target, or nothing is."""
+    monkeypatch.setattr("lmodp.search.few_numbers.secrets", None)  # nothing may be drawn
+    with pytest.raises(Unsupported, match="no noise has a proof"):
+        release([1.0], sensitivity=1.0, **target)
 
 
 def test_a_release_has_the_noise_it_says():
