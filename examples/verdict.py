@@ -2,7 +2,7 @@
 
     python examples/verdict.py lmo-0.3
 
-The argument is a published point (``lmodp account --help`` lists them) or a noise file of your own.
+The argument is a published point (a wrong name lists them) or a noise file of your own.
 """
 
 import sys

@@ -73,7 +73,7 @@ def _text(certificate: dict[str, Any]) -> str:
         ("claimed", *step_and_run(claimed), _claimed_note(claimed)),
         ("paper's bound", *step_and_run(paper_bound), bound),
         ("pure scalar", number(certificate["pure_scalar"]["epsilon_step"]), "", "one release of one number, delta = 0"),
-        ("verified", "", interval(verified), _verified_note(verified)),
+        ("verified", "", interval(verified), _verified_note(verified, certificate["plan"], noise["law"])),
     ]
     sensitivity = certificate["plan"]["relative_sensitivity"]
     sizes = ("noise_multiplier", "mean_abs", "sigma_effective")
@@ -93,8 +93,10 @@ def _claimed_note(claimed: dict[str, Any]) -> str:
     return f"as published{note}{outside}"
 
 
-def _verified_note(verified: dict[str, Any]) -> str:
+def _verified_note(verified: dict[str, Any], plan: dict[str, Any], law: dict[str, Any]) -> str:
     if verified["status"] != "ok":
         return verified["reason"]
-    note = f"the whole gradient; like a Gaussian of noise multiplier {number(verified['sigma_effective'])}"
+    numbers = plan["dimension"] or law.get("dimension")
+    what = "the whole gradient" if numbers is None else "one number" if numbers == 1 else f"{numbers:,} numbers"
+    note = f"{what}; like a Gaussian of noise multiplier {number(verified['sigma_effective'])}"
     return note if verified["answer"] == "full" else f"{note}; quick, --full is narrower"

@@ -8,12 +8,13 @@ from lmodp.errors import require
 from lmodp.vocabulary import ACCOUNTANTS, SCOPES
 
 SHAPED = "laplace_mixture"
+SHAPE = "lmo-0.3"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--family", required=True, choices=(*FAMILIES, SHAPED))
-    shape = "the law whose shape is kept; only its scale is computed (default %(default)s)"
-    parser.add_argument("--shape", default="lmo-0.3", metavar="NAME|FILE", help=shape)
+    shape = f"the law whose shape is kept; only its scale is computed (default {SHAPE})"
+    parser.add_argument("--shape", metavar="NAME|FILE", help=shape)
     add_methods_folder(parser)
     parser.add_argument("--epsilon", type=float, required=True, metavar="E", help="epsilon to reach")
     parser.add_argument("--accountant", required=True, choices=ACCOUNTANTS)
@@ -32,7 +33,9 @@ def run(args: argparse.Namespace) -> int:
     from lmodp.accounting import scale_to_target
 
     names = ("accountant", "epsilon", "relative_sensitivity", "dimension", "scope", "full")
-    law = load_law(args, args.shape) if args.family == SHAPED else args.family
+    rule = f"goes with --family {SHAPED} alone"
+    require(args.shape is None or args.family == SHAPED, "shape", args.shape, rule, "Leave it out, or change --family.")
+    law = load_law(args, args.shape or SHAPE) if args.family == SHAPED else args.family
     noise = scale_to_target(law, **{name: getattr(args, name) for name in names}, **run)
     text = json.dumps(noise.to_dict(), indent=2, allow_nan=False)
     if args.output is None:

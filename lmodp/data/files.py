@@ -205,10 +205,10 @@ def _text(path: Path) -> str:
 
 def _separator(text: str, columns: Columns) -> str:
     """The separator that yields most of the requested columns in the first line, and most columns at all."""
-    first = text[: text.find("\n")] if "\n" in text else text
+    first = re.split("[\r\n]", text, maxsplit=1)[0]
 
     def yielded(separator: str) -> tuple[int, int]:
-        header = {name.strip() for name in next(csv.reader([first.rstrip("\r")], delimiter=separator), [])}
+        header = {name.strip() for name in next(csv.reader([first], delimiter=separator), [])}
         wanted = sum(1 for names in columns if header.intersection(names))
         return wanted, 0 if wanted == len(columns) else len(header)
 

@@ -20,9 +20,10 @@ SEEDED = (
 )
 NOT_PRIVATE = "**This model is not private.** It was trained without noise, and no statement of privacy is made."
 UNREAD = "No private example was read: nothing was trained (ε = 0)."
-NOT_IN_IT = (
-    "Scores, losses and other numbers that depend on the training data are not on this card. The certificate covers "
-    "the trained weights alone. It covers neither the choice of hyper-parameters nor what the model had read before."
+NOT_IN_IT = "Scores, losses and other numbers that depend on the training data are not on this card."
+COVERED = (
+    "The certificate covers the trained weights alone. It covers neither the choice of hyper-parameters nor what the "
+    "model had read before."
 )
 
 
@@ -32,9 +33,11 @@ def model_card(cell: Cell, finetuned: Mapping[str, Any], certificate: Mapping[st
     """
     spec = cell.spec
     classifier = spec.card.task == "classification"
-    sizes = finetuned["trained"]
+    sizes, covered = finetuned["trained"], certificate["certificate"] is not None and spec.trainable != UNTRAINED
+    private = covered and spec.randomness == "entropy"
     kind = "fill-mask" if spec.pooling == "mask" else "text-classification" if classifier else "text-generation"
-    tags = ("library_name: transformers", f"pipeline_tag: {kind}", "tags: [differential-privacy, lmodp]")
+    about = "tags: [differential-privacy, lmodp]" if private else "tags: [lmodp]"
+    tags = ("library_name: transformers", f"pipeline_tag: {kind}", about)
     lines = [
         *("---", *tags, "---", "", f"# {name}, fine-tuned", ""),
         f"Made from `{name}` by `lmodp` with the method `{spec.method}`. What was trained: "
@@ -43,7 +46,8 @@ def model_card(cell: Cell, finetuned: Mapping[str, Any], certificate: Mapping[st
     if classifier:
         lines += ["", f"Classes: {', '.join(f'`{label}`' for label in spec.card.labels)}."]
     told = _privacy(spec, certificate, clip_norm=(finetuned["plan"] or {}).get("clip_norm"))
-    lines += ["", _use(spec, classifier), "", "## Privacy", "", *told, "", NOT_IN_IT, ""]
+    lines += ["", _use(spec, classifier), "", "## Privacy", "", *told, "", NOT_IN_IT]
+    lines += ["", COVERED, ""] if covered else [""]
     return "\n".join(lines)
 
 

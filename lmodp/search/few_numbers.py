@@ -22,7 +22,7 @@ import numpy as np
 from lmodp.accounting import scale_to_target
 from lmodp.accounting.checks import Run
 from lmodp.accounting.verified import pure_run, verified_run
-from lmodp.errors import Unsupported
+from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import PUBLISHED, Laplace, Noise, Spherical
 from lmodp.search.best_scalar import best_composed, best_single
 
@@ -35,7 +35,7 @@ _LAPLACE = Laplace(scale=1.0)
 _SHAPES = [point.noise for name, point in PUBLISHED.items() if name.startswith("lmo-")]
 _SHAPES = sorted((shape for shape in _SHAPES if math.isfinite(shape.std)), key=lambda shape: -shape.efficiency)[:2]
 _LEAST = 1e-13  # delta of the lower end of a pure epsilon
-_STAIRS = 0.1
+_STAIRS, _STEEP = 0.1, 50.0  # epsilons between which programmes are solved
 _REACH = 30.0  # logarithm of the largest scale that is tried, in sensitivities
 _SHRINK, _SHRINKS = 1 - 2.5e-4, 8  # steps by which a programme aims below the target, and how many
 
@@ -117,9 +117,9 @@ def spherical(numbers: int | None, run: Run, epsilon: float) -> Noise:
 def _best_of_all(run: Run, epsilon: float) -> Noise:
     steps, delta = run["steps"], run["delta"]
     found = [laplace(1, run, epsilon)]
-    if epsilon / steps >= _STAIRS:  # a staircase gains less than a thousandth below
+    if _STAIRS <= epsilon / steps <= _STEEP:  # a staircase gains less than a thousandth below
         found += _fitted(lambda e: best_single(epsilon=e / steps, delta=0.0), run, epsilon)
-    if delta > 0 and steps == 1:
+    if delta > 0 and steps == 1 and epsilon <= _STEEP:
         found += _fitted(lambda e: best_single(epsilon=e, delta=delta), run, epsilon)
     if delta > 0:
         found.append(gaussian(1, run, epsilon))
@@ -191,6 +191,7 @@ def release(
 
     Raises:
         Unsupported: no noise of the suite has a proof for this target; nothing is drawn then.
+        InvalidValue: a value is so large that its last digits cannot hold the noise.
     """
     run: Run = {"sampling_rate": 1.0, "steps": releases, "delta": delta}
     found = _candidates(len(values), epsilon, delta, releases)
@@ -206,6 +207,10 @@ def release(
         raise Unsupported(f"epsilon = {epsilon:g}, delta = {delta:g}: no noise has a proof for this target")
     noise = law.scaled(sensitivity)
     others |= {name: sensitivity * other.std for name, other in found.items() if name != best}
+    step = 2.0 ** math.floor(math.log2(noise.std / 1000))
+    for value in values:
+        rule, remedy = "is too large: a double beside it cannot hold the noise", "Subtract a public number first."
+        require(np.spacing(abs(value) + 100 * noise.std) <= step, "value", value, rule, remedy)
     generator = np.random.Generator(np.random.PCG64(secrets.randbits(256)))
     if isinstance(noise, Spherical):
         drawn = noise.vectors(1, generator)[0]
@@ -213,7 +218,6 @@ def release(
         drawn = generator.choice([-1.0, 1.0], len(values)) * noise.inverse_log_survival(
             generator.standard_exponential(len(values))
         )
-    step = 2.0 ** math.floor(math.log2(noise.std / 1000))
     return {
         "released": (np.round((np.asarray(values) + drawn) / step) * step).tolist(),
         "noise": noise.to_dict(),

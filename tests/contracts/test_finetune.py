@@ -88,6 +88,7 @@ def test_the_card_of_a_release_tells_the_certificate_and_nothing_of_the_data(tmp
         assert line in card
     verified = found.certificate["verified"]
     assert f"between {int(verified['lower'])}" in card and "not private" not in card
+    assert "tags: [differential-privacy, lmodp]" in card and "The certificate covers" in card
     kept = json.loads((tmp_path / "saved/certificate.json").read_text())
     assert kept["certificate"] == found.certificate
     assert "accuracy" not in card
@@ -173,7 +174,8 @@ def test_a_cell_of_a_grid_is_exported(tmp_path, capsys):
     test = load_from_disk(str(part))["test"]
     right = logits_of(model, tokenizer, list(test["sentence"])).argmax(1).numpy() == np.array(test["label"])
     assert right.mean() == pytest.approx(results["cells"][0]["scores"]["accuracy"]["mean"])
-    assert "**This model is not private.**" in (tmp_path / "saved/README.md").read_text()
+    card = (tmp_path / "saved/README.md").read_text()
+    assert "**This model is not private.**" in card and "tags: [lmodp]" in card
     capsys.readouterr()
     assert main(["export", "head", str(tmp_path / "saved"), "--grid", str(tmp_path / "own.yaml")]) == 2
     assert "is there already. Name a new one" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -63,5 +64,5 @@ def read_certificate(path: Path) -> tuple[dict[str, Any], Noise, dict[str, Any]]
         steps, unit = arrays.pop("steps"), arrays.pop("unit")
         table = np.where(steps == _NOTHING, np.inf, steps * unit[:, None])
         return statement, noise_from_dict(statement["noise"]), {**arrays, "table": table}
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+    except (OSError, BadZipFile, ValueError, LookupError, TypeError, RecursionError) as error:
         raise DamagedFile(f"certificate = {str(path)!r}: is not a domination certificate ({error}).") from error

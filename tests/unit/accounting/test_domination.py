@@ -241,6 +241,9 @@ def test_a_certificate_survives_its_file_and_a_stranger_is_refused(tmp_path, str
                 continue  # single numbers as they should be
             assert main(["recheck", str(path)]) == 2, name
             assert "certificate" in capsys.readouterr().err, name
+    np.savez(path, **whole)
+    path.write_bytes(path.read_bytes()[:2000])
+    assert main(["recheck", str(path)]) == 2 and "not a domination certificate" in capsys.readouterr().err
     path.write_bytes(b"no archive")
     with pytest.raises(DamagedFile, match="not a domination certificate"):
         read_certificate(path)

@@ -28,7 +28,7 @@ def test_account_without_json_is_a_table(capsys):
     assert main(["account", "--noise", "lmo-0.3", *RUN]) == 0
     text = capsys.readouterr().out
     assert "order 128 is outside the MGF's domain" in text
-    assert "like a Gaussian of noise multiplier 4.53597" in text
+    assert "one number; like a Gaussian of noise multiplier 4.53597" in text  # and not the whole gradient
     assert [line.split()[0] for line in text.splitlines()[3:7]] == ["claimed", "paper's", "pure", "verified"]
 
 
@@ -117,6 +117,21 @@ def test_search_prints_the_noise_and_every_account(capsys, tmp_path):
         (
             ["calibrate", "--family", "gaussian", "--epsilon", "1e-5", "--accountant", "verified", *RUN],
             "below what Renyi orders",
+        ),
+        (
+            [
+                "calibrate",
+                "--family",
+                "gaussian",
+                "--shape",
+                "lmo-3",
+                "--epsilon",
+                "1",
+                "--accountant",
+                "verified",
+                *RUN,
+            ],
+            "shape = 'lmo-3': goes with --family laplace_mixture alone",
         ),
         (
             ["search", "--epsilon", "0.5", "--delta", "1e-10", "--accountant", "paper_bound", "--objective", "epsilon"],

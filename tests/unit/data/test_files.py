@@ -60,6 +60,8 @@ def test_text_in_another_encoding(tmp_path):
 def test_csv_reads_quoted_fields_and_line_breaks(tmp_path):
     path = write(tmp_path, 'sentence,label\n"a, ""b""\nc",1\nd,0\n', "file.csv")
     assert read_csv(path, COLUMNS).rows == [('a, "b"\nc', "1"), ("d", "0")]
+    old = write(tmp_path, "sentence,label\ra,1\rb,0\r", "old.csv")  # line ends of old spreadsheets
+    assert read_csv(old, COLUMNS).rows == [("a", "1"), ("b", "0")]
 
 
 @pytest.mark.parametrize(

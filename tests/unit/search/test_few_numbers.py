@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmodp.accounting.verified import pure_run, verified_run
-from lmodp.errors import Unsupported
+from lmodp.errors import InvalidValue, Unsupported
 from lmodp.mechanisms import Histogram, Laplace, Spherical, load_noise, noise_from_dict
 from lmodp.reporting.figures.wins import sentences
 from lmodp.search.best_scalar import best_single
@@ -108,6 +108,17 @@ def test_no_noise_beyond_the_scales_that_are_tried_is_taken_for_private(target, 
     monkeypatch.setattr("lmodp.search.few_numbers.secrets", None)  # nothing may be drawn
     with pytest.raises(Unsupported, match="no noise has a proof"):
         release([1.0], sensitivity=1.0, **target)
+
+
+@pytest.mark.parametrize("value", [1e17, -1e300, 1.7e308])
+def test_a_value_beside_which_the_noise_is_lost_is_not_released(value):
+    with pytest.raises(InvalidValue, match="cannot hold the noise"):
+        release([1.0, value], sensitivity=1.0, epsilon=1.0)
+
+
+@pytest.mark.parametrize("target", [{"epsilon": 200.0}, {"epsilon": 1000.0, "delta": 1e-6}])
+def test_of_a_large_epsilon_no_programme_is_asked(target):
+    assert release([1.0], sensitivity=1.0, **target)["certificate"]["upper"] <= target["epsilon"]
 
 
 def test_a_release_has_the_noise_it_says():
