@@ -28,8 +28,10 @@ def test_account_without_json_is_a_table(capsys):
     assert main(["account", "--noise", "lmo-0.3", *RUN]) == 0
     text = capsys.readouterr().out
     assert "order 128 is outside the MGF's domain" in text
-    assert "one number; like a Gaussian of noise multiplier 4.53597" in text  # and not the whole gradient
+    assert "the whole gradient; like a Gaussian of noise multiplier 4.53597" in text
     assert [line.split()[0] for line in text.splitlines()[3:7]] == ["claimed", "paper's", "pure", "verified"]
+    assert main(["account", "--noise", "lmo-0.3", "--dimension", "1", *RUN]) == 0
+    assert "one number; like a Gaussian of noise multiplier 4.53597" in capsys.readouterr().out
 
 
 def test_relative_sensitivity_counts_and_takes_the_published_claim_with_it(capsys):
