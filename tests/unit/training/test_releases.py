@@ -198,7 +198,7 @@ def test_a_difference_shows_what_hardly_shows_in_a_loss():
     """The other examples change a loss by less than 0.1 %, and its difference by a multiple of that over 2 mu."""
     mixed = make_model()
     mixed.forward = lambda x: mixed.second(torch.tanh(mixed.first(x - 1e-3 * x.mean(0))))
-    with pytest.raises(Unsupported, match="use a larger one"):
+    with pytest.raises(Unsupported, match="for loss differences a larger smoothing"):
         step_of(KINDS["differences"], model=mixed)
     step_of(
         Releases(step=Differences(smoothing=0.1)), model=mixed
