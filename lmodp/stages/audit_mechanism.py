@@ -258,8 +258,8 @@ def _scores_of_phase(
         sampling_rate=phase.sampling_rate,
     )
     if sampling.draw == "law":
-        alone = StepLaw if plan.given_noise.independent else spherical.SphericalLaw
-        law, generator = alone(score), np.random.Generator(np.random.Philox(sampling.seed + number))
+        law = StepLaw(score) if plan.given_noise.independent else spherical.SphericalLaw(score)
+        generator = np.random.Generator(np.random.Philox(sampling.seed + number))
         draws = [
             law.draw(trials=sampling.trials // 2, steps=phase.steps, included=world, generator=generator)
             for world in (True, False)

@@ -9,7 +9,7 @@ from lmodp.accounting.pld.convolution import Power, TooLong, log_generating, til
 from lmodp.accounting.pld.lattice import LatticePair
 from lmodp.mechanisms.arrays import Floats
 
-MOST_STEPS, USUAL_STEPS = 2**22, 10**5  # a lower bound for so many steps holds for more
+MOST_STEPS, USUAL_STEPS = 2**22, 10**5  # a lower bound for the first holds for more; roundings are set for the second
 LARGEST_LOSS = 500.0  # of one step, in a lower bound; exp of it is still a double
 # Cell masses are good to 1e-11, relatively; so is every loss of a lattice pair. Over a run that moves
 # delta by far less than this, relatively.
