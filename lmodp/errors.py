@@ -7,6 +7,7 @@ defect of the suite and keeps its traceback.
 
 import difflib
 import errno
+import json
 import os
 import re
 from collections.abc import Collection, Iterable
@@ -81,6 +82,22 @@ class ConfigError(LmodpError, ValueError):
         head = f"{shortened(source)}: {count} fault{'s' if count != 1 else ''}"
         more = [f"... and {count - MOST_FAULTS} more"] if count > MOST_FAULTS else []
         super().__init__("\n  ".join([head, *map(str, self.faults[:MOST_FAULTS]), *more]))
+
+
+def parse_json(text: str) -> Any:
+    """Return what a user's JSON text holds.
+
+    Raises:
+        ValueError: it is not JSON, or a key occurs twice in one table: Python would keep the last one without a word.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError(f"a key occurs twice among {', '.join(name for name, _ in pairs)}")
+    return dict(pairs)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,19 +67,27 @@ def add_run(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
 
 
 def read_run(args: argparse.Namespace) -> dict[str, Any]:
-    """Return ``sampling_rate``, ``steps`` and ``delta``; each is given, once, and in its range."""
+    """Return ``sampling_rate``, ``steps`` and ``delta``; each is given, once, and in its range.
+
+    A delta that is too large for the data is warned of: claims that have one are to be checked too.
+    """
     rate = _rate(args)
     steps = args.steps
     if args.epochs is not None:
         require(steps is None, "epochs", args.epochs, "is given beside steps", "Leave one out.")
-        require(0 < args.epochs < math.inf, "epochs", args.epochs, "must be finite and above 0")
+        require(0 < args.epochs / rate < math.inf, "epochs", args.epochs, "must be finite and above 0, as its steps")
         steps = math.ceil(args.epochs * args.dataset_size / args.batch_size if args.batch_size else args.epochs / rate)
     if steps is None and args.run_is_optional:
         steps = 1
     require(steps is not None, "steps", None, "is needed", "Give --epochs or --steps.")
     require(steps >= 1, "steps", steps, "must be a whole number of at least 1")
+    sensitivity = args.relative_sensitivity
+    require(0 < sensitivity < math.inf, "relative_sensitivity", sensitivity, "must be finite and above 0")
     remedy = "Choose a value below 1 / dataset_size, for example 1e-10."
     require(0 < args.delta < 1, "delta", args.delta, "must be in (0, 1)", remedy)
+    if args.dataset_size is not None and args.delta * args.dataset_size >= 1:
+        rule = f"is not below 1 / {args.dataset_size}: it permits a run that publishes somebody's whole example"
+        print(f"lmodp: warning: delta = {args.delta:g}: {rule}", file=sys.stderr)
     return {"sampling_rate": rate, "steps": steps, "delta": args.delta}
 
 
@@ -172,8 +181,11 @@ def config_of(grid: Path) -> Config:
 def _load(grid: Path) -> Config:
     if not grid.is_file():
         known = [str(path) for pattern in ("config/*.yaml", "results/*/") for path in Path().glob(pattern)]
-        rule = "is neither a results folder nor a configuration"
-        raise MissingFile(str(Fault("grid", str(grid), rule, nearest(str(grid), known) if known else "")))
+        rule, remedy = "is neither a results folder nor a configuration", nearest(str(grid), known) if known else ""
+        filled_by = Path("config") / f"{grid.name}.yaml"
+        if grid.parent.name == "results" and filled_by.is_file():
+            rule, remedy = "is not there", f"Run the grid first: {typed('snakemake')} --configfile {filled_by}"
+        raise MissingFile(str(Fault("grid", str(grid), rule, remedy)))
     from lmodp.grid.config import load_config
 
     return load_config(grid)

@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
         trials=args.trials,
         seed=args.seed,
         confidence=args.confidence,
-        coordinates=args.coordinates or COORDINATES,
-        draw=args.draw or ("coordinates" if args.coordinates else "law"),
+        coordinates=COORDINATES if args.coordinates is None else args.coordinates,
+        draw=args.draw or ("law" if args.coordinates is None else "coordinates"),
         claim_noise=claim_noise,
     )
     show(found, as_json=args.json, text=_text)

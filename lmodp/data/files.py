@@ -9,7 +9,6 @@ stops, because one missing quote swallows the following rows. The end of a file'
 import csv
 import gzip
 import io
-import json
 import re
 import sys
 import zlib
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmodp.errors import DamagedFile, MissingFile
+from lmodp.errors import DamagedFile, MissingFile, parse_json
 
 Columns = Sequence[tuple[str, ...]]
 UNEVEN = "row has another number of fields than the header"
@@ -141,7 +140,9 @@ def read_parquet(path: Path, columns: Columns) -> Table:
     try:
         table = pyarrow.parquet.ParquetFile(io.BytesIO(_bytes(path))).read()
     except pyarrow.ArrowInvalid as error:
-        raise DamagedFile(f"file = {str(path)!r}: is not a parquet file ({error}). Fetch it again.") from None
+        raise DamagedFile(
+            f"file = {str(path)!r}: is not a parquet file ({error}). Repair it or fetch it again."
+        ) from None
     places = _places(path, table.column_names, columns)
     rows = list(zip(*(table.column(place).to_pylist() for place in places), strict=True))
     return Table(path, _some(path, rows), list(range(1, len(rows) + 1)), {}, "row")
@@ -188,7 +189,9 @@ def _bytes(path: Path) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise DamagedFile(f"file = {str(path)!r}: is not a whole gzip file ({error}). Fetch it again.") from None
+        raise DamagedFile(
+            f"file = {str(path)!r}: is not a whole gzip file ({error}). Repair it or fetch it again."
+        ) from None
 
 
 def _text(path: Path) -> str:
@@ -217,26 +220,20 @@ def _separator(text: str, columns: Columns) -> str:
 
 def _parsed(text: str, place: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return parse_json(text)
     except (ValueError, RecursionError) as error:
         raise DamagedFile(f"{place}: is not valid JSON ({error}). Repair it or fetch the file again.") from None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError(f"a key occurs twice among {', '.join(name for name, _ in pairs)}")
-    return dict(pairs)
-
-
 def _header(path: Path, header: list[str] | None) -> list[str]:
     if not header or header == [""]:
-        raise DamagedFile(f"file = {str(path)!r}: is empty. Fetch it again.")
+        raise DamagedFile(f"file = {str(path)!r}: is empty. Repair it or fetch it again.")
     return header
 
 
 def _some(path: Path, rows: list[Any]) -> list[Any]:
     if not rows:
-        raise DamagedFile(f"file = {str(path)!r}: holds no rows. Fetch it again.")
+        raise DamagedFile(f"file = {str(path)!r}: holds no rows. Repair it or fetch it again.")
     return rows
 
 

@@ -35,9 +35,8 @@ def tokenize_dataset(
     tokenizer = load_tokenizer(model_folder)
     splits = load_splits(dataset_folder)
     config = AutoConfig.from_pretrained(model_folder, local_files_only=True)
-    limit, types = position_limit(config), getattr(config, "type_vocab_size", 1)
-    length = spec["max_length"]
-    require(length <= limit, "max_length", length, f"is more than the model's {limit} positions")
+    types, length = getattr(config, "type_vocab_size", 1), spec["max_length"]
+    require_positions(config, length)
     _check_room(tokenizer, splits["train"].column_names, length)
     folder.mkdir(parents=True, exist_ok=True)
     facts = {}
@@ -74,6 +73,12 @@ def _check_words(tokenizer: Any, split: TokenizedSplit) -> None:
             f"tokenizer = {type(tokenizer).__name__}: all {len(rows)} texts become the same {len(rows[0])} tokens. "
             "Save the folder's tokenizer as the class that transformers has for this model, and with its words."
         )
+
+
+def require_positions(config: PretrainedConfig, max_length: int) -> None:
+    """Raise `InvalidValue` if a model has fewer positions than ``max_length``."""
+    limit = position_limit(config)
+    require(max_length <= limit, "max_length", max_length, f"is more than the model's {limit} positions")
 
 
 def position_limit(config: PretrainedConfig) -> int:

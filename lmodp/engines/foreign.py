@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lmodp.errors import FOREIGN_ERRORS, LmodpError, Unsupported, describe_error, require_finite
-from lmodp.methods.engine import Engine
+from lmodp.methods.engine import NO_RELEASE, Engine
 from lmodp.plan import Plan
 from lmodp.training import Examples, TrainingResult, TrainingSettings
 from lmodp.training.clipping.engine import require_wide
@@ -67,7 +67,7 @@ def train_foreign(
             the run is a release: other engines draw from seeds that the records tell.
     """
     if settings.randomness == "entropy":
-        raise Unsupported("another engine's noise comes from seeds that records tell. Use the suite's own engine.")
+        raise Unsupported(NO_RELEASE)
     if plan.clipping != "none" and (mixing := list(mixing_layers(model))):
         raise Unsupported("examples cannot be clipped one by one:\n  " + "\n  ".join(mixing))
     run: dict[str, Any] = {"plan": plan, "examples": examples, "settings": settings, "seeds": seeds}

@@ -69,7 +69,7 @@ def require_trainable(card: ModelCard, classes: int | None, part: Any, pooling: 
 
     def problem(one: Any) -> str | None:
         try:
-            return true_size(card, classes=classes, trainable=one, pooling=pooling, max_length=64).problem
+            return true_size(card, classes=classes, trainable=one, pooling=pooling, max_length=1).problem
         except Unsupported as error:
             return str(error)
 
@@ -92,7 +92,7 @@ def _part(card: ModelCard, task: str, part: Any) -> dict[str, Any]:
     classes = 3 if task == "classification" else None
     found: dict[str, Any] = dict.fromkeys(("trainable", "total", "layers", "norm_error", "sum_error", "problem"))
     try:
-        size = true_size(card, classes=classes, trainable=part, pooling=card.native_pooling, max_length=64)
+        size = true_size(card, classes=classes, trainable=part, pooling=card.native_pooling, max_length=1)
         found |= {"trainable": size.trainable, "total": size.parameters, "layers": size.tapped}
         found["problem"] = size.problem
         if size.problem is None:

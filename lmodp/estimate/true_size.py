@@ -18,7 +18,8 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from lmodp.errors import Unsupported
+from lmodp.data.tokenize_dataset import require_positions
+from lmodp.errors import InvalidValue, Unsupported
 from lmodp.estimate.shapes import known_config
 from lmodp.models.cards import ModelCard
 from lmodp.models.classifier import SequenceClassifier, transformers_model
@@ -87,7 +88,7 @@ def true_size(
     max_length: int,
     layers: int | None = None,
 ) -> TrueSize:
-    """Build a model on the meta device and check that every trainable layer has a clipping rule.
+    """Build a model on the meta device; check its positions, and that every trainable layer has a clipping rule.
 
     Args:
         card, classes, pooling, layers: as in `build_at_true_size`.
@@ -100,7 +101,8 @@ def true_size(
     tapped, problem = 0, None
     try:
         tapped = len(tapped_layers(model))
-    except Unsupported as error:
+        require_positions(transformers_model(model).config, max_length)
+    except (Unsupported, InvalidValue) as error:
         problem = str(error)
     return TrueSize(
         parameters=summary["total"],

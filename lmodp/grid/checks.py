@@ -23,7 +23,7 @@ def contradictions(config: Config) -> list[Fault]:
     rules = (_too_many, _unusable_places, own.contradictions, _unknown_names, _impossible_rates)
     if faults := [fault for rule in rules for fault in rule(config)]:
         return faults  # the user's own data are read only if all else is sound
-    of_data = (_impossible_batches, _impossible_tasks, _impossible_tuning, _unknown_points)
+    of_data = (_impossible_batches, _loose_deltas, _impossible_tasks, _impossible_tuning, _unknown_points)
     return [fault for rule in of_data for fault in rule(config)]
 
 
@@ -100,9 +100,25 @@ def _impossible_batches(config: Config) -> list[Fault]:
             faults.append(Fault(f"{place}.expected_batch_size", batch, rule, remedy))
         elif batch < config.processes:
             rule = f"is smaller than the number of processes, {config.processes}: some would never have an example"
-            remedy = f"Use at most {int(batch)} processes."
+            remedy = f"Use at most {int(batch)} processes." if batch >= 1 else "Choose a larger batch."
             faults.append(Fault(f"{place}.expected_batch_size", batch, rule, remedy))
     return faults
+
+
+def _loose_deltas(config: Config) -> list[Fault]:
+    """With delta from 1 / N on, a run may publish each example whole with probability delta: one a run, on average."""
+    faults = {}
+    for key, item in config.experiments.items():
+        size = config.cards[item.dataset].train_size - item.training.held_out
+        place = "privacy" if item.privacy is None else f"experiments.{key}.privacy"
+        for delta in (item.privacy or config.privacy).delta:
+            if delta * size >= 1:
+                rule = (
+                    f"is not below 1 / {size}, one over the training examples of {item.dataset}: it permits a run "
+                    "that publishes somebody's whole example"
+                )
+                faults[place, delta] = Fault(f"{place}.delta", delta, rule, f"Give {0.1 / size:.1g}, for example.")
+    return list(faults.values())
 
 
 def _impossible_rates(config: Config) -> list[Fault]:

@@ -112,7 +112,10 @@ def _path(item: Any, values: Any) -> list[Any]:
 def _fault(item: Any, path: list[Any], top: type[Section], remedies: Mapping[str, str]) -> Fault:
     name = key_path(path if item["loc"][-1:] != ("[key]",) and item["type"] != "invalid_key" else list(map(str, path)))
     if item["type"] == "extra_forbidden":
-        return Fault(name, item["input"], "unknown key", nearest(str(path[-1]), _keys_at(path[:-1], top)))
+        keys = _keys_at(path[:-1], top)
+        if path[-1] in keys:  # of another branch of a union
+            return Fault(name, item["input"], "does not go with the keys beside it", "Leave one out.")
+        return Fault(name, item["input"], "unknown key", nearest(str(path[-1]), keys))
     if item["type"] == "missing":
         field = next((known[path[-1]] for known in _fields_at(path[:-1], top) if path[-1] in known), None)
         unknown = field is not None and type(None) in get_args(field.annotation)

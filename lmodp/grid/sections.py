@@ -145,7 +145,20 @@ class LoraPart(Section):
     lora: Lora
 
 
-Trainable = Literal["full", "head", "bitfit"] | LastLayers | LoraPart
+def _kind_of_part(value: Any) -> str:
+    """The one branch of `Trainable` whose faults are of interest."""
+    for kind, key in (("[layers]", "last_layers"), ("[adapters]", "lora")):
+        if hasattr(value, key) or (isinstance(value, Mapping) and key in value):
+            return kind
+    return "[name]"
+
+
+Trainable = Annotated[
+    Annotated[Literal["full", "head", "bitfit"], Tag("[name]")]
+    | Annotated[LastLayers, Tag("[layers]")]
+    | Annotated[LoraPart, Tag("[adapters]")],
+    Discriminator(_kind_of_part),
+]
 
 
 class Tuning(Section):

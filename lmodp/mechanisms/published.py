@@ -6,7 +6,6 @@ formulas (`lmodp.accounting.claimed.lap2`) and no noises, so it has no row.
 """
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -14,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from lmodp.errors import DamagedFile, Fault, MissingFile, nearest, require
+from lmodp.errors import DamagedFile, Fault, MissingFile, nearest, parse_json, require
 from lmodp.mechanisms.mixture import LaplaceMixture
 from lmodp.mechanisms.noise import Noise
 from lmodp.mechanisms.parts import PARTS
@@ -113,7 +112,7 @@ def _from_file(path: Path) -> Noise:
             str(Fault("noise", str(path), "is neither a file nor a published name", nearest(str(path), PUBLISHED)))
         )
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise DamagedFile(str(Fault("noise", str(path), f"is not JSON: {error}"))) from error
     nested = isinstance(values, dict) and "family" not in values and isinstance(values.get("noise"), dict)

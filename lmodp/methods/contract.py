@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from lmodp.errors import FOREIGN_ERRORS, describe_error, given, one_line
+from lmodp.methods.engine import NO_RELEASE
 from lmodp.vocabulary import OWN_ENGINE
 
 if TYPE_CHECKING:
@@ -264,6 +265,8 @@ def why_left_out(method: Method, spec: CellSpec, *, task: str, architecture: str
     if isinstance(method, BrokenMethod):
         return LeftOut("failed", f"{method.status}: {method.reason}")
     reason = missing_package(method) or _outside_axes(method, spec.calibration, task, architecture)
+    if reason is None and method.engine != OWN_ENGINE and spec.randomness == "entropy":
+        reason = NO_RELEASE
     if reason:
         return LeftOut("skipped", reason)
     try:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from lmodp.plan import Plan
     from lmodp.training import Examples, TrainingResult, TrainingSettings
 
+NO_RELEASE = "another engine's noise comes from seeds that records tell. Use the suite's own engine."
+
 
 class Engine(Protocol):
     """Another engine that trains instead of the suite's own.

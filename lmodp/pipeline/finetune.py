@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from lmodp.data.tokenize_dataset import position_limit
+from lmodp.data.tokenize_dataset import position_limit, require_positions
 from lmodp.data.tokens import load_tokenizer
-from lmodp.errors import ConfigError, Unsupported, require
+from lmodp.errors import ConfigError, MissingFile, Unsupported, require
 from lmodp.estimate.check_model import require_trainable
 from lmodp.estimate.true_size import true_config
 from lmodp.grid.cells import Cell, Grid
@@ -184,6 +184,7 @@ def finetune(
       epsilon = -1: input should be greater than 0. Give a positive target such as 0.3.
     """
     given, home = dict(locals()), Path(output_dir)
+    require(home.is_dir() or not home.exists(), "output_dir", str(home), "is a file", "Name a folder.")
     columns = {"source": source, "target": target} if source or target else {"text": text, "label": label}
     training = {key: given[name] for name, key in TRAINING.items()}
     training |= {"expected_batch_size": 1.0} if expected_batch_size is None else {}  # until N is known
@@ -209,7 +210,7 @@ def finetune(
                 "model": model if isinstance(model, str) and model in MODELS else MODEL,
                 "head": None if head is None else dict(head),
                 "trainable": trainable if peft_config is None else {"lora": _lora(peft_config)},
-                "max_length": max_length or 128,
+                "max_length": 128 if max_length is None else max_length,
                 "generation": generation,
                 "training": {**training, "optimizer": optim.removesuffix("_fused").removesuffix("_torch")},
             }
@@ -296,14 +297,17 @@ def _sized(config: Config, batch: float | None, epochs: float | None, max_length
         require(0 < epochs < math.inf, "num_train_epochs", epochs, "must be finite and above 0", "Or give max_steps.")
         changes["steps"] = math.ceil(epochs * size / batch)
     made: dict[str, Any] = {"training": run.training.model_copy(update=changes)}
+    model = true_config(config.model_cards[run.model])
     if max_length is None:
-        made["max_length"] = min(run.max_length, position_limit(true_config(config.model_cards[run.model])))
+        made["max_length"] = min(run.max_length, position_limit(model))
+    else:
+        require_positions(model, max_length)
     return config.model_copy(update={"experiments": {RUN: run.model_copy(update=made)}})
 
 
 def _argument(name: str) -> str:
     """The argument that a key of the configuration comes from."""
-    last = re.sub(r" #\d+", "", name).rpartition(".")[2]
+    last = "test_size" if "split_off" in name else re.sub(r" #\d+", "", name).rpartition(".")[2]
     return ARGUMENTS.get(last, last)
 
 
@@ -317,10 +321,23 @@ def _run(config: Config) -> FineTuned:
     require_trainable(model, len(card.labels) or None, cell.spec.trainable, cell.spec.pooling)
     others = [path.name for path in (layout.results / "cells").glob("*") if path.name != cell.id]
     rule = "holds a model of other data or arguments, and a second one would spend epsilon again"
-    require(not others, "output_dir", str(layout.results.parent), rule, "Name another folder.")
+    trained = any(_was_trained(layout, other) for other in others)
+    require(not trained, "output_dir", str(layout.results.parent), rule, "Name another folder.")
     _make(Bundles(layout), Task("finetune_model", cell.id), set())
     checked_line(cell, runs_of(layout, cell))
     return FineTuned(layout, cell)
+
+
+def _was_trained(layout: Layout, cell: str) -> bool:
+    """Whether a run of a cell is done, or has begun and left its checkpoint; one that was refused has done neither."""
+    folder = layout.cache / "cells" / cell
+    if any(folder.glob("*.checkpoint")) or any(folder.glob("*.safetensors")):
+        return True
+    try:
+        _, lines = read_runs(cell_path(layout.results, cell, "finetune_model"))
+    except MissingFile:
+        return False
+    return any(line["status"] == "done" for line in lines)
 
 
 def _make(bundles: Bundles, task: Task, made: set[Task]) -> None:

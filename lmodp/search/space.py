@@ -5,7 +5,6 @@ gamma (scale, shape), exponential rate, uniform (high, low). It is the order of 
 public experiment code, so that the same point wins a tie.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lmodp.errors import DamagedFile, Fault, InvalidValue, MissingFile, nearest, require
+from lmodp.errors import DamagedFile, Fault, InvalidValue, MissingFile, nearest, parse_json, require
 from lmodp.mechanisms import ExponentialPart, GammaPart, LaplaceMixture, UniformPart
 from lmodp.mechanisms.arrays import Floats, Integers
 from lmodp.mechanisms.parts import RatePart
@@ -121,7 +120,7 @@ def load_space(source: str | Path | Mapping[str, Any]) -> SearchSpace:
     if not path.is_file():
         raise MissingFile(str(Fault("space", str(source), "is neither 'published' nor a file")))
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise DamagedFile(str(Fault("space", str(path), f"is not JSON: {error}"))) from error
     return _space(path.name, values)

@@ -200,6 +200,13 @@ WRONG = [
     ({"expected_batch_size": 4000}, ConfigError, "expected_batch_size = 4000.*has 2.. training examples"),
     ({"num_train_epochs": -1, "max_steps": -1}, InvalidValue, "num_train_epochs = -1: must be finite and above 0"),
     ({"label": "rating"}, ConfigError, "lacks column rating; it has stars, review"),
+    ({"delta": 0.2}, ConfigError, "delta = 0.2: is not below 1 / 2.., one over the training examples of data"),
+    ({"max_length": 0}, ConfigError, "max_length = 0: input should be greater than or equal to"),
+    ({"max_length": 1000}, InvalidValue, "max_length = 1000: is more than the model's 64 positions"),
+    ({"test_size": 2}, ConfigError, "test_size = 2: input should be less than 1"),
+    ({"trainable": {"lora": {"rank": 0}}}, ConfigError, "1 fault\n  rank = 0: input should be greater than or equal"),
+    ({"trainable": {"lora": {}, "last_layers": 1}}, ConfigError, "does not go with the keys beside it. Leave one out"),
+    ({"method": "opacus"}, Unsupported, "method = 'opacus': another engine's noise comes from seeds"),
     ({"peft_config": LoraConfig(use_rslora=True)}, InvalidValue, "peft_config.use_rslora = True: is not supported"),
 ]
 
@@ -211,6 +218,28 @@ def test_what_is_wrong_is_told_by_the_arguments_name(tmp_path, changes, error, m
     arguments = {**COLUMNS, **TARGET, **SMALL, "output_dir": tmp_path / "out", **changes}
     with pytest.raises(error, match=message):
         lmodp.finetune(tmp_path / "qwen", tmp_path / "a.csv", **arguments)
+
+
+def test_a_folder_takes_another_call_until_a_run_has_begun(tmp_path, monkeypatch):
+    write_csv(tmp_path / "a.csv")
+    write(tmp_path / "qwen", "qwen2")
+    arguments = {**COLUMNS, **TARGET, **SMALL, "trainable": "head"}
+    with monkeypatch.context() as patched:
+        patched.setattr("lmodp.stages.finetune_model.tune", refuse)
+        with pytest.raises(Unsupported, match="skipped: a layer mixes examples"):
+            lmodp.finetune(tmp_path / "qwen", tmp_path / "a.csv", **arguments, output_dir=tmp_path / "out")
+    assert list((tmp_path / "out/records/cells").iterdir())
+    lmodp.finetune(tmp_path / "qwen", tmp_path / "a.csv", **arguments, clip_norm=0.5, output_dir=tmp_path / "out")
+    for path in (tmp_path / "out/cache/cells").rglob("*.safetensors"):
+        path.unlink()  # the record alone tells of the release
+    with pytest.raises(InvalidValue, match="output_dir = .*: holds a model of other data or arguments"):
+        lmodp.finetune(tmp_path / "qwen", tmp_path / "a.csv", **arguments, clip_norm=2.0, output_dir=tmp_path / "out")
+    with pytest.raises(InvalidValue, match="output_dir = .*a.csv': is a file. Name a folder"):
+        lmodp.finetune(tmp_path / "qwen", tmp_path / "a.csv", **arguments, output_dir=tmp_path / "a.csv")
+
+
+def refuse(*_):
+    raise Unsupported("a layer mixes examples")
 
 
 def test_models_and_tables_that_are_none(tmp_path):

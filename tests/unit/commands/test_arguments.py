@@ -54,9 +54,14 @@ RUN = "--sampling-rate 0.1 --steps 2"
         ("--noise-multiplier 1 --sampling-rate 0.1", "steps = None: is needed. Give --epochs or --steps."),
         ("--noise-multiplier 1 --sampling-rate 0.1 --steps 2 --epochs 1", "epochs = 1.0: is given beside steps"),
         ("--noise-multiplier 1 --sampling-rate 0.1 --epochs inf", "epochs = inf: must be finite"),
+        ("--noise-multiplier 1 --sampling-rate 1e-300 --epochs 1e300", "epochs = 1e+300: must be finite"),
         ("--noise-multiplier 1 --sampling-rate 0.1 --steps 0", "steps = 0: must be a whole number"),
         (f"{RUN}", "noise_multiplier = None: is needed for gaussian noise. Give --noise-multiplier"),
         (f"{RUN} --noise-multiplier -1", "noise_multiplier = -1.0: must be finite and above 0"),
+        (
+            f"{RUN} --noise-multiplier 1 --relative-sensitivity 0",
+            "relative_sensitivity = 0.0: must be finite and above 0",
+        ),
         (f"{RUN} --noise lmo-0.33", "Did you mean 'lmo-0.3'?"),
         (f"{RUN} --noise-multiplier 1 --delta 0", "delta = 0.0: must be in (0, 1)"),
     ],
@@ -65,3 +70,11 @@ def test_a_run_that_is_not_one_is_refused_with_what_to_give(capsys, line, messag
     assert main(["account", "--delta", "1e-5", *line.split()]) == 2
     told = capsys.readouterr()
     assert message in told.err and not told.out
+
+
+def test_a_delta_that_is_too_large_for_the_data_is_warned_of(capsys):
+    run = "--noise-multiplier 1 --dataset-size 100 --batch-size 10 --steps 2"
+    assert main(["account", *run.split(), "--delta", "0.01"]) == 0
+    assert "warning: delta = 0.01: is not below 1 / 100: it permits a run that publishes" in capsys.readouterr().err
+    assert main(["account", *run.split(), "--delta", "0.0099"]) == 0
+    assert not capsys.readouterr().err

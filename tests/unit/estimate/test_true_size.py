@@ -160,3 +160,11 @@ def test_a_grid_of_a_users_own_model_is_planned_from_its_configuration_alone(tmp
     plan = plan_grid(Grid(check_config({**grid, **places, "models": models, "experiments": {"head": head}})))
     assert plan["models"][0]["parameters"] == 494032768 + 2 * 896  # a head in place of the tied output matrix
     assert all(cell["seconds"] > 0 and cell["memory_bytes"] > 4 * 494032768 for cell in plan["cells"])
+
+
+def test_more_tokens_than_positions_are_a_problem():
+    options = {"classes": 2, "trainable": "full", "pooling": "first"}
+    assert true_size(MODELS["roberta_base"], **options, max_length=512).problem is None
+    assert (
+        "is more than the model's 512 positions" in true_size(MODELS["roberta_base"], **options, max_length=513).problem
+    )

@@ -108,6 +108,15 @@ def test_a_rate_is_for_a_method_that_is_there(values):
     ]
 
 
+def test_a_delta_that_permits_to_publish_an_example_is_refused(values):
+    size = check_config(values).cards["made_up"].train_size
+    values["privacy"]["delta"] = [1e-10, 1 / size]
+    (fault,) = faults_of(values)
+    assert fault.startswith(f"privacy.delta = {1 / size!r}: is not below 1 / {size}, one over the training examples")
+    values["privacy"]["delta"] = [0.99 / size]
+    assert check_config(values).privacy.delta == [0.99 / size]
+
+
 def test_a_rate_is_given_or_searched_for(values):
     head = values["experiments"]["head"]
     head |= {
@@ -138,10 +147,13 @@ def test_a_missing_file_and_a_broken_one(tmp_path):
 
 
 @pytest.mark.parametrize("read", [load_noise, load_space])
-def test_a_file_that_is_nested_too_deeply_is_damaged(tmp_path, read):
+def test_a_file_that_is_nested_too_deeply_or_says_two_things_is_damaged(tmp_path, read):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(DamagedFile, match="is not JSON: maximum recursion"):
         read(tmp_path / "deep.json")
+    (tmp_path / "twice.json").write_text('{"family": "gaussian", "std": 1, "std": 0.1}')
+    with pytest.raises(DamagedFile, match="is not JSON: a key occurs twice among family, std, std"):
+        read(tmp_path / "twice.json")
 
 
 def test_the_written_schema_is_the_types(values):
