@@ -37,7 +37,10 @@ def run(args: argparse.Namespace) -> int:
         raise
     except (LookupError, TypeError, ValueError) as error:  # arrays that are missing or do not fit each other
         raise DamagedFile(f"certificate = {str(args.certificate)!r}: is not complete ({error}).") from error
-    if not epsilon <= statement["epsilon"] * (1 + _TOLERANCE[other]):
-        raise DamagedFile(f"certificate: states epsilon {statement['epsilon']!r}, {other} finds {epsilon!r}")
-    print(f"epsilon {at_most(statement['epsilon'], 6)} (by {other}: {epsilon:.6g}): {describe_run(plan)}")
+    stated, tolerance = statement["epsilon"], _TOLERANCE[other]
+    if not epsilon <= stated * (1 + tolerance):
+        raise DamagedFile(f"certificate: states epsilon {stated!r}, {other} finds {epsilon!r}")
+    beyond = f", which is above the statement by less than the tolerance, {tolerance:g}" if epsilon > stated else ""
+    print(f"epsilon is stated as {at_most(stated, 6)}: {describe_run(plan)}")
+    print(f"{other} finds at most {at_most(epsilon, 6)}{beyond}.")
     return 0
