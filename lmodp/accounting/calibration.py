@@ -6,6 +6,7 @@ profits from a tighter accountant.
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -220,12 +221,15 @@ def _exact_scale(shape: Noise, target: float, run: Run, dimension: int | None, f
         raise Unsupported(_NOTHING)
 
     def gap(log_scale: float) -> float:
-        upper = verified_run(shape.scaled(math.exp(log_scale)), dimension=dimension, full=full, **run).upper
-        return math.log(min(max(upper / target, 1e-9), 1e9))
+        found = verified_run(shape.scaled(math.exp(log_scale)), dimension=dimension, full=full, **run)
+        if found.status == "unsupported":
+            raise Unsupported(found.reason)
+        return math.log(min(max(found.upper / target, 1e-9), 1e9))
 
     first = math.log(gaussian.std / (shape.sigma_effective or shape.std))
     second = first + (gap(first) or _EXACT_PRECISION)  # epsilon falls about as 1/scale
-    near = root_scalar(gap, method="secant", x0=first, x1=second, xtol=_EXACT_PRECISION, maxiter=_SECANTS)
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # where it stops is looked at
+        near = root_scalar(gap, method="secant", x0=first, x1=second, xtol=_EXACT_PRECISION, maxiter=_SECANTS)
     log_scale = near.root if near.converged else bracketed(gap, first, stride=_STRIDE, precision=_EXACT_PRECISION)
     while gap(log_scale) > 0:
         log_scale += _EXACT_PRECISION

@@ -54,7 +54,8 @@ def _write(path: Path, plan: Plan, verified: dict[str, Any], dimension: int | No
     route = verified["route"]
     refused = f"certificate = {str(path)!r}: the upper end is by the route {route!r}"
     if route not in ("domination", "recursion"):
-        raise Unsupported(f"{refused}. Only the domination and the recursion, which --full tries, have a certificate.")
+        remedy = "Add --full." if verified["answer"] != "full" else "Its own accountant is the evidence."
+        raise Unsupported(f"{refused}. Only the domination and the recursion, for mixtures, have a file. {remedy}")
     noise, followed = plan.given_noise.scaled(1 / plan.relative_sensitivity), None
     run: Run = {"sampling_rate": plan.sampling_rate, "steps": plan.steps, "delta": plan.given_delta}
     if route == "recursion":  # both are kept from the answer

@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from importlib import import_module
 
 import numpy as np
@@ -170,6 +171,10 @@ def test_a_law_of_a_methods_file_is_accounted_for_by_the_commands(law, tmp_path,
     assert main(ask) == 2 and "--methods-folder=DIR" in capsys.readouterr().err
     assert main([*ask, f"--methods-folder={tmp_path}"]) == 0
     assert 0 < json.loads(capsys.readouterr().out)["verified"]["lower"]
+    shaped = ["--family=laplace_mixture", f"--shape={tmp_path / 'noise.json'}", "--accountant=verified", "--epsilon=1"]
+    with warnings.catch_warnings(action="error"):
+        assert main(["calibrate", *shaped, *run[:3], f"--methods-folder={tmp_path}"]) == 2
+    assert "no bound is proven for this family" in capsys.readouterr().err
 
 
 def test_its_row_shows_all_but_the_upper_end(shown):
