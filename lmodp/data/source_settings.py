@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lmodp.errors import require
+
 EVALUATION = "test"  # the part of a user's own data on which scores are reported
 SHARE = 0.1  # of the training file, for a test part that is not given
 
@@ -43,10 +45,17 @@ class OwnDataset:
 
 
 def placed(path: str, data_root: Path | None) -> Path:
-    """Return the place of a user's own file or folder: below the folder of local data, or else as it is written."""
+    """Return the place of a user's own file or folder: below the folder of local data, or as it is written.
+
+    Raises:
+        InvalidValue: there is one in either place, and they are not the same.
+    """
     plain = Path(path).expanduser()
     below = (data_root or Path()) / plain
-    return plain if plain.exists() and not below.exists() else below
+    if plain.exists() and below.exists():
+        remedy = "Write the whole path."
+        require(plain.samefile(below), "file", path, f"is here and below data_root, in {str(below.parent)!r}", remedy)
+    return plain if plain.exists() else below
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,25 @@ def test_files_of_every_format_are_one_data_set(tmp_path):
     assert found[0]["train_size"] + found[0]["evaluation_size"] == len(ROWS)
 
 
+def test_a_file_in_either_of_two_places_is_read_and_one_in_both_is_refused(tmp_path, monkeypatch):
+    settings = own(split_off={"test": 0.3})
+    here, below = tmp_path / "here", tmp_path / "below"
+    here.mkdir(), below.mkdir()
+    monkeypatch.chdir(here)
+    (here / "a.csv").write_text(table())
+    assert len(load(below, settings).columns["label"]) == len(ROWS)
+    (below / "a.csv").symlink_to(here / "a.csv")
+    assert len(load(below, settings).columns["label"]) == len(ROWS)
+    (below / "a.csv").unlink()
+    (below / "a.csv").write_text(table(ROWS[::-1]))
+    with pytest.raises(
+        InvalidValue, match=r"file = 'a.csv': is here and below data_root, in '.*below'. Write the whole"
+    ):
+        load(below, settings)
+    (here / "a.csv").unlink()
+    assert load(below, settings).columns["sentence"][0] == "text j"
+
+
 def test_parts_with_files_of_their_own(tmp_path):
     files = {"train": "a.csv", "test": "b.csv", "validation": "c.csv"}
     b = table([("x", "bad")])
