@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 from scipy.optimize import linprog, minimize, root_scalar
+from scipy.sparse import coo_array, diags_array, hstack, vstack
 
 from lmodp.accounting import scale_to_target
 from lmodp.accounting.checks import Run
@@ -23,6 +24,7 @@ from lmodp.mechanisms import Gaussian, Histogram
 from lmodp.mechanisms.arrays import Floats, Integers
 
 _BINS, _REACH = 10, 40.0  # of a linear programme: bins a unit of sensitivity, and how far they reach in 1/epsilon
+_MOST = 20_000  # bins of a linear programme
 _INSIDE = 1 - 1e-6  # of epsilon and delta: ten times the solver's tolerance
 _WIDER = 1 + 1e-12  # of a bin: the shift is then no more than a whole number of them, whatever is rounded
 _FREE = 1e4  # parts of the hockey stick that would have to be below delta by this are 0
@@ -34,37 +36,37 @@ _PRECISION, _TRIES = 2e-4, 10
 def best_single(*, epsilon: float, delta: float) -> Histogram:
     """Return the noise of least variance for one release of a number of sensitivity 1; ``delta`` may be 0.
 
-    Variables are y_k, the mass of bin k of the line times exp(epsilon k / s) with s bins a unit, so that all are of
-    about one size, and the parts of the hockey stick in the same units. Beyond the last bin y does not change.
+    Variables are y_k, the mass of bin k of the line times exp(epsilon k / s) / epsilon with s bins a unit, so that all
+    are of about size 1, and the parts of the hockey stick in the same units. Beyond the last bin y does not change.
 
     Raises:
-        Unsupported: the solver finds no answer.
+        Unsupported: the solver finds no answer, or the programme has more bins than it solves in seconds.
     """
     s, epsilon = max(1, round(_BINS * min(epsilon, 1.0))), epsilon * _INSIDE
     reach = _REACH if delta == 0 else min(_REACH, 3 - math.log(delta))
     bins = math.ceil(s * reach / epsilon)
+    if bins > _MOST:
+        raise Unsupported(f"epsilon = {epsilon:g}: a programme of {bins:,} bins takes minutes")
     size, k = np.exp(-epsilon / s * np.arange(bins)), np.arange(bins, 10 * bins)
     mass, square = size.copy(), size * _square(np.arange(bins), 1 / s)
     mass[-1] += np.exp(-epsilon / s * k).sum()
     square[-1] += np.exp(-epsilon / s * k) @ _square(k, 1 / s)
     far = np.arange((s + 1) // 2, bins + s)
     near, rows = np.where(far >= s, far - s, s - 1 - far), np.arange(len(far))
-    stick, falls = np.zeros((len(far), bins)), np.zeros((bins - 1, bins))
-    np.add.at(stick, (rows, near), 1.0)
-    np.add.at(stick, (rows, np.minimum(far, bins - 1)), -np.exp(epsilon * (1 + (near - far) / s)))
-    falls[np.arange(bins - 1), np.arange(1, bins)], falls[np.arange(bins - 1), np.arange(bins - 1)] = size[1], -1.0
+    against = -np.exp(epsilon * (1 + (near - far) / s))
+    places = np.concatenate([near, np.minimum(far, bins - 1)])
+    stick = coo_array((np.append(np.ones(len(far)), against), (np.tile(rows, 2), places)), (len(far), bins))
+    falls = diags_array([np.full(bins - 1, -1.0), np.full(bins - 1, size[1])], offsets=[0, 1], shape=(bins - 1, bins))
     free = np.flatnonzero(size[near] < _FREE * delta)
-    parts = np.zeros((len(far) + bins - 1, len(free)))
-    parts[free, np.arange(len(free))] = -1.0
-    above = np.hstack([np.vstack([stick, falls]), parts])
-    total = np.concatenate([np.zeros(bins), size[near[free]] / max(delta * _INSIDE, 1e-300)])
+    parts = coo_array((np.full(len(free), -1.0), (free, np.arange(len(free)))), (len(far) + bins - 1, len(free)))
+    total = np.concatenate([np.zeros(bins), size[near[free]] * epsilon / max(delta * _INSIDE, 1e-300)])
     empty = np.zeros(len(free))
     found = linprog(
         np.concatenate([2 * square, empty]),
-        A_ub=np.vstack([above, total]),
-        b_ub=np.append(np.zeros(len(above)), 1.0),
+        A_ub=vstack([hstack([vstack([stick, falls]), parts]), total[None]]).tocsr(),
+        b_ub=np.append(np.zeros(len(far) + bins - 1), 1.0),
         A_eq=np.concatenate([2 * mass, empty])[None],
-        b_eq=[1.0],
+        b_eq=[1 / epsilon],
         method="highs",
     )
     if found.status != 0:

@@ -120,7 +120,8 @@ def _best_of_all(run: Run, epsilon: float) -> Noise:
     if _STAIRS <= epsilon / steps <= _STEEP:  # a staircase gains less than a thousandth below
         found += _fitted(lambda e: best_single(epsilon=e / steps, delta=0.0), run, epsilon)
     if delta > 0 and steps == 1 and epsilon <= _STEEP:
-        found += _fitted(lambda e: best_single(epsilon=e, delta=delta), run, epsilon)
+        with suppress(Unsupported):  # of a small epsilon
+            found += _fitted(lambda e: best_single(epsilon=e, delta=delta), run, epsilon)
     if delta > 0:
         found.append(gaussian(1, run, epsilon))
     if delta > 0 and steps > 1:

@@ -110,6 +110,21 @@ def test_a_piecewise_constant_density_is_exact():
     assert many.lower >= found.lower
 
 
+@pytest.mark.parametrize(("width", "bins", "epsilon"), [(1.0, 500, 1e-3), (0.25, 40, 0.2), (1.0, 5000, 1e-4)])
+def test_a_single_release_is_exact_where_losses_lie_far_apart(width, bins, epsilon):
+    """A stair that ends early: most of the mass has a loss of epsilon or 0, the last bins have an infinite one."""
+    s, masses = round(1 / width), np.exp(-epsilon * width * np.arange(bins))
+    masses /= masses.sum()
+    noise = Histogram(width=width, masses=tuple(masses), ratio=0.0)
+    line = np.concatenate([masses[::-1], masses]) / 2
+    near, far = np.append(line, np.zeros(s)), np.append(np.zeros(s), line)
+    for target in (epsilon / 10, epsilon / 2, epsilon * 0.9):
+        delta = float(np.maximum(near - math.exp(target) * far, 0).sum())
+        found = cell_interval(noise, sampling_rate=1.0, steps=1, delta=delta)
+        assert target * (1 - 1e-4) <= found.lower <= target * (1 + 1e-9)
+        assert target * (1 - 1e-9) <= found.upper <= target * (1 + 1e-4)
+
+
 def test_a_gaussian_mixture_of_one_part_is_that_gaussian_and_more_parts_are_bounded_by_the_smallest():
     one, gaussian = GaussianMixture(stds=(2.0,), weights=(1.0,)), Gaussian(std=2.0)
     found, exact = verified_run(one, **RUN), verified_run(gaussian, **RUN)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lmodp.accounting.checks import Run
 from lmodp.accounting.pld.cells import LEAST_OUTSIDE, cells_of
-from lmodp.accounting.pld.composition import LARGEST_LOSS, MOST_STEPS, USUAL_STEPS, composed_epsilon
+from lmodp.accounting.pld.composition import LARGEST_LOSS, MOST_STEPS, USUAL_STEPS, composed_epsilon, single_epsilon
 from lmodp.accounting.pld.convolution import Power, tilted_power
 from lmodp.accounting.pld.lattice import BARE, LatticePair, connect_dots, lower_losses, merge, merge_mirrored
 from lmodp.accounting.pld.profile import largest_loss, positive_cells, reach_of, sampled_loss, unbounded_mass
@@ -262,6 +262,11 @@ def cell_interval(noise: Noise, *, sampling_rate: float, steps: int, delta: floa
         p, q, loss = pair.dominated()
         if not len(loss):
             return Interval(0.0, math.inf)
+        if steps == 1:
+            lower = single_epsilon(q, loss, 0.0, delta=delta, upper=False)
+            upper = single_epsilon(*pair.ends(), delta=delta, upper=True)
+            found = Interval(max(found.lower, lower), max(found.upper, upper))
+            continue
         step, fewer = _BELOW_ATOM * pair.width(max(float(loss[0]), 0.0), steps), min(steps, MOST_STEPS)
         dominated = (make(p, q, loss, step=step) for make in (merge, lower_losses))
         lower = max(composed_epsilon(each, steps=fewer, delta=delta, upper=False) for each in dominated)

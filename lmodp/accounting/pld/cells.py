@@ -27,6 +27,7 @@ _PER_SPREAD, _MOST_SPHERICAL = 20, 2**13  # cells a standard deviation of the lo
 _BARE = 1e-40  # masses of P below it are not known: then Q's mass and the range of the loss say what they can be
 LEAST_OUTSIDE = 1e-290, 1e-41  # mass that may be left out, at the least: of one number, and of spherical noise
 _OUTWARDS = 1e-13  # rounding of a loss
+_APART = 1e-9  # a cell's losses that are nearer to each other all count as the larger one
 _UNEVEN, _UNSEEN = 1e-6, 1e-12  # relative and absolute error of a cell's mass and of its density's bounds
 _NARROW = 1e-13  # width of a cell between two jumps, relatively, that is nothing but rounding
 _BESIDE = 1e-9  # the largest loss lies so far, relatively, below a lattice value
@@ -91,9 +92,7 @@ class Cells:
         largest = float(noticed[noticed <= _LARGEST_LOSS].max(initial=0.0))
         step = self.width(largest, steps) * (1 + _BESIDE)
         top = math.ceil(largest / step)
-        q, p = self.q * (1 + self.error), np.where(self.p < _BARE, 0.0, self.p * (1 - self.error))
-        ends = (np.clip(end, -2 * _LARGEST_LOSS, 2 * _LARGEST_LOSS) for end in (self.low, self.high))
-        low, high = (end + sign * _OUTWARDS * (1 + np.abs(end)) for end, sign in zip(ends, (-1, 1), strict=True))
+        p, q, low, high = self._outwards()
         down = np.floor(np.clip(low / step, -top, top + 1)).astype(np.int64)
         above = np.maximum(np.ceil(np.clip(high / step, -top, top + 1)).astype(np.int64), down + 1)
         beyond = above > top
@@ -104,6 +103,23 @@ class Cells:
         np.add.at(masses, np.minimum(down, top) + top, q - up)
         np.add.at(masses, above[~beyond] + top, up[~beyond])
         return LatticePair(masses, -top, step, self.lost + float(up[beyond].sum()))
+
+    def ends(self) -> tuple[Floats, Floats, float]:
+        """Return (masses of Q, losses, infinite mass) that dominate: a cell's mass is at the ends of its losses."""
+        p, q, low, high = self._outwards()
+        apart = high - low > _APART
+        share = np.where(apart, -np.expm1(low - high), 1.0)
+        up = np.where(apart, np.clip((q - p * np.exp(np.minimum(low, _LARGEST_LOSS))) / share, 0.0, q), q)
+        beyond = high > _LARGEST_LOSS
+        infinite = self.lost + float(up[beyond].sum())
+        return np.concatenate([q - up, up[~beyond]]), np.concatenate([low, high[~beyond]]), infinite
+
+    def _outwards(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return (p, q, low, high), each moved by its error to the side of a dominating pair."""
+        q, p = self.q * (1 + self.error), np.where(self.p < _BARE, 0.0, self.p * (1 - self.error))
+        ends = (np.clip(end, -2 * _LARGEST_LOSS, 2 * _LARGEST_LOSS) for end in (self.low, self.high))
+        low, high = (end + sign * _OUTWARDS * (1 + np.abs(end)) for end, sign in zip(ends, (-1, 1), strict=True))
+        return p, q, low, high
 
     def dominated(self) -> tuple[Floats, Floats, Floats]:
         """Return (p, q, loss) of one outcome a cell, losses falling: a pair that is dominated.

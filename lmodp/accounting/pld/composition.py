@@ -1,6 +1,7 @@
 """Epsilon of many releases of one lattice pair, with the errors of rounding and of the Fourier transform counted."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
@@ -19,6 +20,7 @@ _ROUNDING = 1e-6
 _DRIFT, _SMALL, _IN_TAIL = 4e-15, 1e-7, 1e-7
 _TILTS, _SETTLED = 5, 1e-5  # tilts tried until the FFT's error is negligible in epsilon
 _COLLAPSED = 10.0
+_RELATIVE = 1e-11  # of the epsilon of a single release
 
 
 def chernoff(pair: LatticePair, steps: int, delta: float) -> tuple[float, float]:
@@ -106,13 +108,37 @@ def _directed(power: Power, upper: bool, steps: int) -> Floats:
     return np.where(power.log_masses > power.log_error, lowered - rounding, -np.inf)
 
 
-def _solve(log_masses: Floats, losses: Floats, delta: float, ceiling: float, upper: bool) -> float:
-    relative = np.exp(np.minimum(log_masses - math.log(delta), LARGEST_LOSS))
+def single_epsilon(masses: Floats, losses: Floats, infinite: float, *, delta: float, upper: bool) -> float:
+    """Return the epsilon at ``delta`` of one release whose losses have these masses, as they are: on no lattice.
+
+    Args:
+        infinite: mass of the infinite loss.
+        upper: True counts the masses' rounding as more, False as less.
+    """
+    left, order = delta - infinite, np.argsort(losses)
+    if left <= 0:
+        return math.inf
+    with np.errstate(over="ignore"):
+        relative = masses[order] / left * (1 + (_ROUNDING if upper else -_ROUNDING))
+    gap = _gap(relative, losses[order])
+    if gap(0.0) <= 0:
+        return 0.0
+    found = float(brentq(gap, 0.0, float(losses.max()), xtol=1e-300, rtol=_RELATIVE, maxiter=2000))
+    return found * (1 + 2 * _RELATIVE) if upper else found * (1 - 2 * _RELATIVE)
+
+
+def _gap(relative: Floats, losses: Floats) -> Callable[[float], float]:
+    """Return the hockey-stick divergence over delta, less 1, as a function of epsilon; losses ascend."""
 
     def gap(epsilon: float) -> float:
         first = np.searchsorted(losses, epsilon, side="right")
         return float(relative[first:] @ -np.expm1(epsilon - losses[first:])) - 1
 
+    return gap
+
+
+def _solve(log_masses: Floats, losses: Floats, delta: float, ceiling: float, upper: bool) -> float:
+    gap = _gap(np.exp(np.minimum(log_masses - math.log(delta), LARGEST_LOSS)), losses)
     if gap(0.0) <= 0:
         return 0.0
     step, highest = 1e-9 * ceiling, ceiling * 1.01 + 1e-6

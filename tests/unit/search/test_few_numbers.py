@@ -46,6 +46,13 @@ def test_a_little_delta_cuts_the_tail_and_is_certified():
     assert verified_run(cut, dimension=1, **run).upper == pytest.approx(1, rel=1e-3)
 
 
+def test_where_delta_is_above_epsilon_the_best_noise_is_about_uniform_and_certified():
+    law = noise_from_dict(release([0.0], sensitivity=1.0, epsilon=1e-3, delta=1e-2)["noise"])
+    assert isinstance(law, Histogram) and 0.9 < law.std * 1e-2 * math.sqrt(12) < 1, "uniform noise has 1/delta"
+    gaussian = NOISES["gaussian"](1, {"sampling_rate": 1.0, "steps": 1, "delta": 1e-2}, 1e-3)
+    assert law.std < 0.75 * gaussian.std
+
+
 def test_pure_epsilon_of_several_numbers_is_that_of_the_even_split():
     run = {"sampling_rate": 1.0, "steps": 3}
     assert pure_run(Laplace(scale=2.0), dimension=4, **run) == pytest.approx(3.0)
