@@ -74,9 +74,9 @@ def _intervals(results: Mapping[str, Any], experiment: str) -> str:
     if not shown:
         return ""
     most = max(item["comparisons"] for item in shown)
-    adjusted = f", adjusted for the up to {most} comparisons of one question" if most > 1 else ""
+    adjusted = f", adjusted for the up to {most} comparisons with one standard" if most > 1 else ""
     over = f"with 95 % intervals over seeds and test examples{adjusted}"
-    return f" ± half of Student's 95 % interval; differences run by run, {over}"
+    return f" ± half of Student's 95 % interval over seeds; differences run by run, {over}"
 
 
 def _own_rates(results: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

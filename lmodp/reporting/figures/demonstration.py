@@ -48,12 +48,12 @@ def _panels(results: Mapping[str, Any]) -> list[tuple[str, str, list[Cell]]]:
 
 
 def caption(results: Mapping[str, Any]) -> str:
-    """Return what the figure shows, and why no verdict rests on it."""
+    """Return what the figure shows."""
     cells = [cell for _, _, cells in _panels(results) for cell in cells]
     failed = sum(bool(at_chance(results, cell)) for cell in cells)
     chance = f", and {failed} of {len(cells)} {'lies' if failed == 1 else 'lie'} at chance" if failed else ""
     return (
-        "Scores that no other figure shows; no verdict rests on them. Those that only show that the suite trains a "
+        "Scores that no other figure shows. Those that only show that the suite trains a "
         f"method or model have few seeds or few steps{chance}. "
         "Panels over claimed and verified ε: each setting, hollow at the ε that "
         "is claimed for the run, full at the upper end of the verified interval. Panels over verified ε alone: scores "

@@ -5,6 +5,7 @@ score. Two methods are compared, those of ``compare`` in the configuration: the 
 grid lacks what a paragraph needs, the paragraph says so.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
@@ -49,8 +50,23 @@ def _noise(results: Mapping[str, Any], experiment: str) -> str:
     return (
         f"At equal verified ε, proven for the whole run ({where}), {asked} needs "
         f"{plain_list([number(ratio, 3) for ratio in told])} times "
-        f"the {standard}'s noise{verdict}.{_least(results, known)}{_searched(results, experiment, ratios)}"
+        f"the {standard}'s noise{verdict}.{_published_shapes(results, [cell for cell, _ in known])}"
+        f"{_least(results, known)}{_searched(results, experiment, ratios)}"
     )
+
+
+def _published_shapes(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
+    """At which ε nothing was published, and what the best of the published shapes would need there and elsewhere."""
+    method = results["compare"]["asked"]
+    points = [
+        item for item in results["mechanisms"].values() if item["method"] == method and item["calibration"] == "claimed"
+    ]
+    below = [cell["epsilon"] for cell in cells if points and cell["epsilon"] < min(item["epsilon"] for item in points)]
+    unknown = f" For ε = {epsilons(below)} it publishes no noise; that of its least ε is scaled." if below else ""
+    found = [item["efficiency"] for item in points if item["efficiency"]]
+    if not below or not found:
+        return unknown
+    return f"{unknown} The best of its published shapes would need {number(max(found) ** -0.5, 3)} times everywhere."
 
 
 def _least(results: Mapping[str, Any], known: Sequence[tuple[Cell, float]]) -> str:
@@ -131,14 +147,14 @@ def _verdict_on_claims(cells: Sequence[Cell]) -> str:
 def _all_points(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
     """How many claims do not hold among all published points of the method under the plan of these cells."""
     plan = ("method", "calibration", "delta", "dataset_size", "expected_batch_size", "steps")
-    points = [
-        item
+    points = {  # some are published twice
+        (json.dumps(item["law"]), item["claimed_run"]): item
         for item in results["mechanisms"].values()
         if all(item[name] == cells[0][name] for name in plan) and item["claimed_run"] and item["verified_lower"]
-    ]
+    }
     if len(points) <= len(cells):
         return ""
-    broken = sum(item["claimed_run"] < item["verified_lower"] for item in points)
+    broken = sum(item["claimed_run"] < item["verified_lower"] for item in points.values())
     return f" Of all {len(points)} published points under this plan, {broken} do not hold."
 
 
@@ -167,6 +183,27 @@ def _score(results: Mapping[str, Any], experiment: str) -> str:
             continue
         verdict = against.score_verdict(item)
         judged = f"{asked} is {verdict}" if verdict in ("higher", "lower") else verdict
-        told.append(f"{where} {against.contrast_words(results, item)}, {judged}")
+        told.append(f"{where} ({_mean(item)}) {against.contrast_words(results, item)}, {judged}")
     metric = leading_metric(results, experiment).head(unit=False)
-    return f"Mean difference in {metric} over all ε, {asked} minus {standard}: {'; '.join(told)}."
+    return f"Mean difference in {metric}, {asked} minus {standard}: {'; '.join(told)}.{_one_rate(results, experiment)}"
+
+
+def _mean(item: Mapping[str, Any]) -> str:
+    return f"{'mean over ' if len(set(item['epsilons'])) > 1 else ''}ε = {epsilons(item['epsilons'])}"
+
+
+def _one_rate(results: Mapping[str, Any], experiment: str) -> str:
+    """The same contrasts where all methods have one learning rate, or that the chosen rates are not counted."""
+    if not results["experiments"][experiment]["searched"]:
+        return ""
+    task = results["experiments"][experiment]["task"]
+    others = [name for name, facts in results["experiments"].items() if facts["task"] == task and not facts["searched"]]
+    items = [(kind, against.contrast_of(results, name, kind)) for name in others for kind in ("verified", "claimed")]
+    told = [
+        f"at equal {'verified ε' if kind == 'verified' else 'claims'} {against.contrast_words(results, item)}, "
+        f"{against.score_verdict(item)}"
+        for kind, item in items
+        if item is not None and item["difference"] is not None
+    ]
+    chosen = " These are for learning rates that held-out examples chose, whose chance no interval counts."
+    return f"{chosen} With one rate for all: {'; '.join(told)}." if told else chosen

@@ -1,3 +1,3 @@
 """The table of results, gathered from all records of a grid."""
 
-FORM = 3  # of results.json; raised when tables and page need something that older ones lack
+FORM = 4  # of results.json; raised when tables and page need something that older ones lack

@@ -1,37 +1,63 @@
 """What to use at a verified ε: the method of the best mean score, task by task.
 
 A task is what experiments share when they train the same part of the same model on the same examples, with plans of
-their own. The best is read off the scored split, for which nothing is corrected; methods that cannot be told apart
-from it, each by an interval of its own, are therefore named beside it.
+their own. The best is read off the scored split, for which nothing is corrected. So it is said of which other methods
+a paired comparison shows that they are worse; all the others may be as good. Methods that are the same at a target
+(banded noise of one band is the Gaussian) are one: the first in the order of the grid.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from typing import Any
-
-from scipy.special import stdtrit
 
 from lmodp.reporting.formats import plain_list
 from lmodp.reporting.results.against import Cell, epsilons, title_of
 from lmodp.reporting.results.metrics import CONFIDENCE, METRICS, at_chance, leading_score, reach
+from lmodp.reporting.results.paired import Answers, compare_pair, is_better
+
+OF_METHOD = ("clipping", "after_noise", "trainable")  # what a method does beside its mechanism
 
 
 def tasks(results: Mapping[str, Any]) -> dict[str, list[Cell]]:
     """Return the cells with a verified ε and an interval by the first experiment of their task.
 
-    Of the cells of a method at one target that several experiments have, the first counts. Tasks with fewer than two
-    such methods are left out: they offer no choice.
+    Of cells of one method, or of methods that are the same, at one target, the first counts. Tasks with fewer than two
+    methods are left out: they offer no choice.
     """
     found: dict[str, list[Cell]] = {}
     taken: set[tuple[Any, ...]] = set()
     for cell in results["cells"]:
         if cell["calibration"] == "verified" and cell["setting"] is None and cell["verified_upper"] is not None:
-            task = results["experiments"][cell["experiment"]]["task"]
-            target = (task, cell["method"], cell["epsilon"], cell["delta"])
-            if reach(leading_score(cell)) is not None and target not in taken:
-                taken.add(target)
-                found.setdefault(task, []).append(cell)
+            target = (results["experiments"][cell["experiment"]]["task"], cell["epsilon"], cell["delta"])
+            known = {(*target, cell["method"]), (*target, _what_it_does(results, cell))}
+            if reach(leading_score(cell)) is not None and not known & taken:
+                taken |= known
+                found.setdefault(target[0], []).append(cell)
     return {name: cells for name, cells in found.items() if len({cell["method"] for cell in cells}) > 1}
+
+
+def _what_it_does(results: Mapping[str, Any], cell: Cell) -> str:
+    """Noise, releases, clipping and what follows the noise, as text; a cell of its own where the noise is not known."""
+    mechanism, method = results["mechanisms"].get(cell["mechanism"], {}), results["methods"][cell["method"]]
+    if not mechanism.get("law"):
+        return str(cell["cell"])
+    facts = [mechanism["law"], mechanism.get("releases"), *(method.get(name) for name in OF_METHOD)]
+    return json.dumps(facts, sort_keys=True)
+
+
+def choices(results: Mapping[str, Any], answers: Answers) -> list[dict[str, Any]]:
+    """Return, for each task and verified ε, the best cell and those that its paired intervals show to be worse.
+
+    The intervals are adjusted for the number of methods at that ε.
+    """
+    found = []
+    for task, cells in tasks(results).items():
+        for epsilon, best in best_by_epsilon(cells).items():
+            others = [cell for cell in cells if cell["epsilon"] == epsilon and cell is not best]
+            pairs = [compare_pair(best, other, answers, len(others)) for other in others]
+            worse = [item["against_cell"] for item in pairs if is_better(item, best["metric"])]
+            found.append({"task": task, "epsilon": epsilon, "best": best["cell"], "worse": worse})
+    return found
 
 
 def best_by_epsilon(cells: Sequence[Cell]) -> dict[float, Cell]:
@@ -44,25 +70,9 @@ def best_by_epsilon(cells: Sequence[Cell]) -> dict[float, Cell]:
     return found
 
 
-def not_told_apart(best: Cell, cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells at the same ε whose mean does not differ from the best by Welch's 95 % interval over seeds."""
-    others = [cell for cell in cells if cell["epsilon"] == best["epsilon"] and cell is not best]
-    return [cell for cell in others if _gain(best, cell) <= _welch(best, cell)]
-
-
 def _gain(cell: Cell, other: Cell) -> float:
     sign = -1 if METRICS[cell["metric"]].lower_is_better else 1
     return float(sign * (leading_score(cell)["mean"] - leading_score(other)["mean"]))
-
-
-def _welch(cell: Cell, other: Cell) -> float:
-    """Half the width of Welch's interval of a difference of means."""
-    runs = [len(leading_score(item)["values"]) for item in (cell, other)]
-    parts = [leading_score(item)["spread"] ** 2 / count for item, count in zip((cell, other), runs, strict=True)]
-    if not sum(parts):
-        return 0.0
-    freedom = sum(parts) ** 2 / sum(part**2 / (count - 1) for part, count in zip(parts, runs, strict=True))
-    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * sqrt(sum(parts))
 
 
 def sentence(results: Mapping[str, Any], name: str, cells: Sequence[Cell]) -> str:
@@ -72,18 +82,27 @@ def sentence(results: Mapping[str, Any], name: str, cells: Sequence[Cell]) -> st
     for cell in best.values():
         groups.setdefault(cell["method_title"], []).append(cell)
     told = [
-        f"at ε = {epsilons([cell['epsilon'] for cell in group])} {title} "
+        f"at ε = {epsilons([cell['epsilon'] for cell in group])} {_quoted(title)} "
         f"({plain_list([_text(results, cell) for cell in group])})"
         for title, group in groups.items()
     ]
-    equal = {epsilon: [item["method_title"] for item in not_told_apart(cell, cells)] for epsilon, cell in best.items()}
-    beside = [f"at ε = {epsilon:g} {plain_list(titles)}" for epsilon, titles in equal.items() if titles]
-    apart = f"by {100 * CONFIDENCE:.0f} % intervals, each on its own"
+    titles = {cell["cell"]: _quoted(cell["method_title"]) for cell in cells}
+    worse = {item["epsilon"]: item["worse"] for item in results["choices"] if item["task"] == name}
+    shown = [
+        f"at ε = {epsilon:g} {plain_list([titles[cell] for cell in found])}"
+        for epsilon, found in worse.items()
+        if found
+    ]
+    by = f"by paired {100 * CONFIDENCE:.0f} % intervals, adjusted for the number of methods; the others may be as good"
     return (
         f"{results['experiments'][name]['title'][0].upper()}{results['experiments'][name]['title'][1:]}: best mean "
-        f"{metric.head()}: {'; '.join(told)}.{_asked(results, cells, best)}"
-        f"{f' Not told apart from the best ({apart}): ' + '; '.join(beside) + '.' if beside else ''}"
+        f"{metric.head()}: {'; '.join(told)}. Shown to be worse ({by}): {'; '.join(shown) or 'none'}."
+        f"{_asked(results, cells)}"
     )
+
+
+def _quoted(title: str) -> str:
+    return f"“{title}”" if "," in title else title
 
 
 def _text(results: Mapping[str, Any], cell: Cell) -> str:
@@ -91,11 +110,17 @@ def _text(results: Mapping[str, Any], cell: Cell) -> str:
     return f"{text}, at chance" if at_chance(results, cell) else text
 
 
-def _asked(results: Mapping[str, Any], cells: Sequence[Cell], best: Mapping[float, Cell]) -> str:
-    own = [cell for cell in cells if cell["method"] == results["compare"]["asked"]]
-    behind = sorted((cell["epsilon"], _gain(best[cell["epsilon"]], cell)) for cell in own)
-    if not behind:
+def _asked(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
+    """How far the method asked about is behind the standard, which no look at the scores has chosen."""
+    of_part = {
+        part: {cell["epsilon"]: cell for cell in cells if cell["method"] == results["compare"][part]}
+        for part in ("asked", "standard")
+    }
+    both = sorted(of_part["asked"].keys() & of_part["standard"].keys())
+    if not both:
         return ""
     metric = METRICS[cells[0]["metric"]]
-    gaps = plain_list([f"{metric.factor * gap:.{metric.decimals}f}" for _, gap in behind])
-    return f" {title_of(results, 'asked')} is {gaps} {metric.unit} behind at ε = {epsilons([at for at, _ in behind])}."
+    behind = [_gain(of_part["standard"][epsilon], of_part["asked"][epsilon]) for epsilon in both]
+    gaps = plain_list([f"{metric.factor * gap:.{metric.decimals}f}" for gap in behind])
+    asked, standard = title_of(results, "asked"), title_of(results, "standard")
+    return f" {asked} is {gaps} {metric.unit} behind the {standard} at ε = {epsilons(both)}."

@@ -17,6 +17,7 @@ from lmodp.mechanisms import Moments
 from lmodp.records.places import cell_path, cell_records, is_finished, mechanism_path
 from lmodp.records.record import read_record, read_runs
 from lmodp.reporting.results import FORM
+from lmodp.reporting.results.best import OF_METHOD, choices
 from lmodp.reporting.results.metrics import METRICS, metrics_of, summarise
 from lmodp.reporting.results.paired import answers_of, compare_cells, pooled_contrasts
 from lmodp.reporting.results.privacy_columns import audit_columns, mechanism_facts, privacy_columns
@@ -51,7 +52,7 @@ def collect_results(
     tasks = {name: facts["task"] for name, facts in experiments.items()}
     curves = pd.DataFrame(_curves(grid, root), columns=list(CURVE_COLUMNS))
     curves.astype({"value": "float32"}).to_parquet(curves_file, index=False, compression="zstd")  # for a figure
-    return {
+    results = {
         "form": FORM,
         "grid": grid.config.grid,
         "title": grid.config.title,
@@ -66,14 +67,15 @@ def collect_results(
             if mechanism_path(root, item, "certify_mechanism").is_file()
         },
         "comparisons": compare_cells(rows, answers, compare["standard"], tasks),
-        "contrasts": pooled_contrasts(rows, answers, compare),
+        "contrasts": pooled_contrasts(rows, answers, compare, tasks),
     }
+    return {**results, "choices": choices(results, answers)}
 
 
 def _methods(grid: Grid) -> dict[str, dict[str, Any]]:
     """The methods that occur, in the order of the grid."""
     of_cells = [cell.spec.method for cell in grid.cells.values()]
-    facts = ("title", "reference", "private", "noise_of")
+    facts = ("title", "reference", "private", "noise_of", *OF_METHOD)
     names = dict.fromkeys([*of_cells, *(item.method for item in grid.mechanisms.values())])
     return {name: {fact: getattr(grid.methods[name], fact) for fact in facts} for name in names}
 

@@ -8,9 +8,9 @@ score of a whole corpus, such as BLEU, cannot be had for a part of the examples.
 with Student's interval alone.
 """
 
-import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ from lmodp.records.record import read_runs
 from lmodp.reporting.results.metrics import CONFIDENCE, FEWEST_SEEDS, METRICS, leading_score
 from lmodp.tasks.accuracy import unpack_correct, unpack_losses
 
-DRAWS = 2000
-BLOCK = 100  # of draws held in memory at once
-
+DRAWS = 20_000
+BLOCK = 500  # of draws that are scored at once
 
 Answers = Mapping[str, Mapping[int, np.ndarray]]
 Scorer = Callable[[np.ndarray], np.ndarray]  # weights of examples (draws, N) -> a score of each seed (draws, seeds)
@@ -52,10 +51,11 @@ def compare_cells(
     An experiment without the standard method is compared with that of the first experiment of its task, which
     ``tasks`` names for every experiment.
 
-    The intervals are adjusted for their number (Bonferroni). Comparisons with the standard method of one experiment
-    and calibration, which a reader sees together, are one family; those of the other methods with each other, which
-    only decide what is bold, are another.
+    The intervals are adjusted for their number (Bonferroni). Comparisons with the standard method in one task and
+    calibration, which answer one question with one standard, are one family; those of the other methods with each
+    other, which only decide what is bold, are another.
     """
+    tasks = tasks or {}
     usable = [row for row in rows if answers[row["cell"]]]
     alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in usable:
@@ -65,12 +65,16 @@ def compare_cells(
         others = alike[_target(first)]
         others.pop(0)  # itself
         pairs += [(first, second) for second in others]
-    pairs += _with_lent(usable, standard, tasks or {})
-    families = [(a["experiment"], a["calibration"], standard in (a["method"], b["method"])) for a, b in pairs]
+    pairs += _with_lent(usable, standard, tasks)
+    asked = [tasks.get(first["experiment"], first["experiment"]) for first, _ in pairs]
+    families = [
+        (task, a["calibration"], standard in (a["method"], b["method"]))
+        for task, (a, b) in zip(asked, pairs, strict=True)
+    ]
     sizes = Counter(families)
     found = []
     for (first, second), family in zip(pairs, families, strict=True):
-        item = _compare(first, second, answers, sizes[family])
+        item = compare_pair(first, second, answers, sizes[family])
         found += [item, _turned(item)] if first["experiment"] == second["experiment"] else [item]
     return found
 
@@ -87,35 +91,47 @@ def _with_lent(
 
 
 def pooled_contrasts(
-    rows: Sequence[Mapping[str, Any]], answers: Answers, compare: Mapping[str, str]
+    rows: Sequence[Mapping[str, Any]], answers: Answers, compare: Mapping[str, str], tasks: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Return one contrast per experiment and calibration: asked minus standard, the mean over all targets.
+    """Return one contrast per experiment and calibration: asked minus standard, the mean over targets.
 
-    Which two methods it compares, ``compare`` of the configuration says. Each one answers a question of its own, so
-    the intervals are not adjusted for the number of experiments and calibrations.
+    Where a task has targets of both calibrations, those of an epsilon that both have count: then the two contrasts are
+    about the same epsilons, those that the asked method publishes. Which two methods are compared, ``compare`` of the
+    configuration says. Each contrast answers a question of its own, so the intervals are not adjusted for their number.
     """
     groups: dict[tuple[str, str], dict[tuple[Any, ...], dict[str, Any]]] = {}
     for row in rows:
         if row["calibration"] and row["setting"] is None and answers[row["cell"]]:
             of_it = groups.setdefault((row["experiment"], row["calibration"]), {})
             of_it.setdefault(_target(row), {})[row["method"]] = row
+    pairs = {
+        of_it: [(cell[compare["asked"]], cell[compare["standard"]]) for cell in cells.values() if _both(cell, compare)]
+        for of_it, cells in groups.items()
+    }
     found = []
-    for (experiment, calibration), cells in groups.items():
-        both = [cell for cell in cells.values() if compare["asked"] in cell and compare["standard"] in cell]
-        if both:
-            pairs = [(cell[compare["asked"]], cell[compare["standard"]]) for cell in both]
+    for (experiment, calibration), found_pairs in pairs.items():
+        task = tasks.get(experiment, experiment)
+        epsilons: dict[str, set[float]] = {}
+        for (other, kind), others in pairs.items():
+            if tasks.get(other, other) == task:
+                epsilons.setdefault(kind, set()).update(asked["epsilon"] for asked, _ in others)
+        common = set.intersection(*filter(None, epsilons.values())) if any(epsilons.values()) else set()
+        if kept := [pair for pair in found_pairs if pair[0]["epsilon"] in common] or found_pairs:
             facts = {"experiment": experiment, "calibration": calibration}
-            epsilons = [asked["epsilon"] for asked, _ in pairs]
-            found.append({**facts, "epsilons": epsilons, **_pooled(pairs, answers, repr(facts))})
+            found.append({**facts, "epsilons": [asked["epsilon"] for asked, _ in kept], **_pooled(kept, answers)})
     return found
 
 
-def _pooled(pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]], answers: Answers, name: str) -> dict[str, Any]:
+def _both(cell: Mapping[str, Any], compare: Mapping[str, str]) -> bool:
+    return compare["asked"] in cell and compare["standard"] in cell
+
+
+def _pooled(pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]], answers: Answers) -> dict[str, Any]:
     """The mean over pairs of their differences, seed by seed and example by example."""
     shared = sorted(set.intersection(*(set(answers[cell["cell"]]) for pair in pairs for cell in pair)))
     scorers = [_difference(answers[a["cell"]], answers[b["cell"]], shared) for a, b in pairs]
     some = answers[pairs[0][0]["cell"]]
-    return _facts(lambda weights: np.mean([score(weights) for score in scorers], axis=0), some, shared, name, 1)
+    return _facts(lambda weights: np.mean([score(weights) for score in scorers], axis=0), some, shared, 1)
 
 
 def _difference(first: Mapping[int, np.ndarray], second: Mapping[int, np.ndarray], seeds: Sequence[int]) -> Scorer:
@@ -160,7 +176,10 @@ def _answers(row: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], root: Pa
     return found
 
 
-def _compare(first: Mapping[str, Any], second: Mapping[str, Any], answers: Answers, comparisons: int) -> dict[str, Any]:
+def compare_pair(
+    first: Mapping[str, Any], second: Mapping[str, Any], answers: Answers, comparisons: int
+) -> dict[str, Any]:
+    """Return the paired difference of two cells, with its interval as one of so many comparisons."""
     a, b = answers[first["cell"]], answers[second["cell"]]
     shared = sorted(a.keys() & b.keys())
     return {
@@ -169,17 +188,14 @@ def _compare(first: Mapping[str, Any], second: Mapping[str, Any], answers: Answe
         **{name: first[name] for name in ("experiment", "calibration", "epsilon", "delta")},
         "method": first["method"],
         "against": second["method"],
-        # Every pair of one target uses the same resamples, so that verdicts do not contradict each other by chance.
-        **_facts(_difference(a, b, shared), a, shared, repr(_target(first)), comparisons),
+        **_facts(_difference(a, b, shared), a, shared, comparisons),
     }
 
 
-def _facts(
-    score: Scorer, answers: Mapping[int, np.ndarray], shared: Sequence[int], name: str, comparisons: int
-) -> dict[str, Any]:
+def _facts(score: Scorer, answers: Mapping[int, np.ndarray], shared: Sequence[int], comparisons: int) -> dict[str, Any]:
     """Mean and interval of a difference over the seeds that all cells share, adjusted for the number of comparisons.
 
-    The answers of one of the cells tell how many examples there are; the draws' seed is made from ``name``.
+    The answers of one of the cells tell how many examples there are.
     """
     seeds, examples = len(shared), answers[shared[0]].shape[1] if shared else 0
     plain = score(np.full((1, examples), 1 / examples))[0] if seeds else np.empty(0)
@@ -187,8 +203,7 @@ def _facts(
     if seeds >= FEWEST_SEEDS:
         ends = seeds_interval(plain, comparisons=comparisons)
     if ends is not None and examples > 1:
-        draws = zlib.crc32(name.encode())
-        both = paired_interval(score, seeds=seeds, examples=examples, seed=draws, comparisons=comparisons)
+        both = paired_interval(score, seeds=seeds, examples=examples, comparisons=comparisons)
         ends = min(ends[0], both[0]), max(ends[1], both[1])
     return {
         "seeds": seeds,
@@ -201,10 +216,11 @@ def _facts(
     }
 
 
-def paired_interval(
-    score: Scorer, *, seeds: int, examples: int, seed: int, comparisons: int = 1
-) -> tuple[float, float]:
+def paired_interval(score: Scorer, *, seeds: int, examples: int, comparisons: int = 1) -> tuple[float, float]:
     """Return the percentile interval of a difference's mean over seeds.
+
+    All comparisons of so many seeds and examples use the same resamples: verdicts then do not contradict each other by
+    chance. There are so many that the ends are off by about a fiftieth of a standard error.
 
     For one of several comparisons, both arms are longer by the ratio of the normal quantiles: so far out,
     percentiles would need a hundred times as many draws.
@@ -216,17 +232,22 @@ def paired_interval(
         Owen (2007), The pigeonhole bootstrap: resampling both factors of a crossed design is, if anything, too wide,
         where both factors have many levels.
     """
-    generator = np.random.default_rng(seed)
-    means = []
-    for _ in range(DRAWS // BLOCK):
-        of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=BLOCK) / seeds
-        of_examples = generator.multinomial(examples, np.full(examples, 1 / examples), size=BLOCK) / examples
-        means.append((of_seeds * score(of_examples)).sum(axis=1))
+    of_seeds, of_examples = _resamples(seeds, seeds), _resamples(examples, seeds)
+    blocks = [slice(first, first + BLOCK) for first in range(0, DRAWS, BLOCK)]
+    means = [(of_seeds[block] / seeds * score(of_examples[block] / examples)).sum(axis=1) for block in blocks]
     tail = (1 - CONFIDENCE) / 2
     longer = float(ndtri(tail / comparisons) / ndtri(tail))
     middle = float(score(np.full((1, examples), 1 / examples)).mean())
     lower, upper = np.quantile(np.concatenate(means), [tail, 1 - tail])
     return float(middle - longer * (middle - lower)), float(middle + longer * (upper - middle))
+
+
+@lru_cache(maxsize=4)
+def _resamples(count: int, seed: int) -> np.ndarray:
+    """How often each of ``count`` items is drawn, (DRAWS, count)."""
+    generator = np.random.default_rng([seed, count])
+    drawn = (generator.multinomial(count, np.full(count, 1 / count), size=BLOCK) for _ in range(DRAWS // BLOCK))
+    return np.concatenate([block.astype(np.uint8) for block in drawn])
 
 
 def seeds_interval(differences: np.ndarray, *, comparisons: int = 1) -> tuple[float, float]:
@@ -251,12 +272,12 @@ def best_cells(rows: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[
         for cell, items in against.items()
         if cell in scored
         and at_target[_target(scored[cell])] - {cell} <= {item["against_cell"] for item in items}
-        and all(_is_better(item, scored[cell]["metric"]) for item in items)
+        and all(is_better(item, scored[cell]["metric"]) for item in items)
     }
 
 
-def _is_better(item: Mapping[str, Any], metric: str) -> bool:
-    """Whether the whole interval is on the better side."""
+def is_better(item: Mapping[str, Any], metric: str) -> bool:
+    """Return whether the whole interval of a comparison is on the better side of zero."""
     if item["lower"] is None:
         return False
     return bool(item["upper"] < 0 if METRICS[metric].lower_is_better else item["lower"] > 0)

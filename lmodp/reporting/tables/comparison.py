@@ -86,7 +86,7 @@ def _table(section: Section, results: Mapping[str, Any], notes: Notes, best: set
     metric = METRICS[section.cells[0]["metric"]]
     heads = (
         "method",
-        f"{metric.head()} ± 95 %",
+        f"{metric.head()} ± 95 % (seeds)",
         f"difference from {title_of(results, 'standard')}, {metric.unit} [95 %]",
         f"noise, × {title_of(results, 'standard')}",
         "claimed ε, run",

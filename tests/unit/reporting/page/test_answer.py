@@ -32,9 +32,10 @@ def test_the_paragraphs_of_the_fabricated_numbers(results):
     )
     assert told.endswith("the same claims has a verified ε of at most 0.107 and 1.17: LMO-DP spends more at 2 of 2.")
     assert score == (
-        "Mean difference in accuracy over all ε, LMO-DP minus Gaussian: at equal verified ε -1.14 points [-1.31, "
-        "+0.03] (95 %, 10 seeds, 2,000 examples), no difference shown; at equal claims +2.90 points [+1.10, "
-        "+4.70] (95 %, 10 seeds, 2,000 examples), LMO-DP is higher."
+        "Mean difference in accuracy, LMO-DP minus Gaussian: at equal verified ε (mean over ε = 0.3 and 3) "
+        "-1.14 points [-1.31, +0.03] (95 %, 10 seeds, 2,000 examples), no difference shown; "
+        "at equal claims (mean over ε = 0.3 and 3) +2.90 points [+1.10, +4.70] (95 %, 10 seeds, 2,000 examples), "
+        "LMO-DP is higher."
     )
 
 

@@ -9,6 +9,7 @@ from lmodp.data.cards import DATASETS
 from lmodp.grid.cells import Cell
 from lmodp.grid.sections import Compare
 from lmodp.mechanisms import Moments, Releases
+from lmodp.reporting.results.best import OF_METHOD
 from lmodp.reporting.results.collect_results import collect_results
 from tests.lines import write_lines
 
@@ -44,6 +45,7 @@ class Grid(SimpleNamespace):
             skip=None,
         )
         method = SimpleNamespace(title="Gaussian", reference="nowhere", private=True, noise_of=None)
+        vars(method).update(dict.fromkeys(OF_METHOD))
         super().__init__(
             cells={"c": cell},
             methods={"gaussian": method},

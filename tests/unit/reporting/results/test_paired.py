@@ -85,7 +85,7 @@ def test_the_width_is_that_of_the_standard_error(factor):
     """Independent differences: the standard error is known, and 2/3 or 3/2 of it is told apart."""
     generator = np.random.default_rng(11)
     differences = generator.choice([-1, 0, 1], p=[0.15, 0.6, 0.25], size=(20, 500)).astype(np.int8)
-    lower, upper = paired_interval(lambda weights: weights @ differences.T, seeds=20, examples=500, seed=3)
+    lower, upper = paired_interval(lambda weights: weights @ differences.T, seeds=20, examples=500)
     # Resampling seeds and examples independently counts the noise of single answers in both factors and once together.
     expected = 2 * 1.96 * factor * np.sqrt(3 * differences.var() / differences.size)
     assert (abs((upper - lower) / expected - 1) < 0.15) == (factor == 1.0)
@@ -175,13 +175,28 @@ def four_targets(root, gains, *, shift=0.02):
 def test_the_pooled_contrast_is_the_mean_over_targets_and_needs_no_adjustment(tmp_path):
     rows, runs = four_targets(tmp_path, (0.01, 0.02, 0.03, 0.04))
     answers = answers_of(rows, runs, tmp_path)
-    (pooled,) = pooled_contrasts(rows, answers, {"asked": "b", "standard": "a"})
+    (pooled,) = pooled_contrasts(rows, answers, {"asked": "b", "standard": "a"}, {})
     singles = [item for item in compare_cells(rows, answers, "a") if item["method"] == "b"]
     assert pooled["difference"] == pytest.approx(np.mean([item["difference"] for item in singles]))
     assert pooled["epsilons"] == [0.0, 1.0, 2.0, 3.0] and (pooled["seeds"], pooled["comparisons"]) == (6, 1)
-    (turned,) = pooled_contrasts(rows, answers, {"asked": "a", "standard": "b"})
+    (turned,) = pooled_contrasts(rows, answers, {"asked": "a", "standard": "b"}, {})
     assert turned["difference"] == pytest.approx(-pooled["difference"])
-    assert pooled_contrasts(rows, answers, {"asked": "b", "standard": "absent"}) == []
+    assert pooled_contrasts(rows, answers, {"asked": "b", "standard": "absent"}, {}) == []
+
+
+def test_contrasts_of_both_calibrations_are_about_the_same_epsilons(tmp_path):
+    rows, runs = four_targets(tmp_path, (0.01, 0.02, 0.03, 0.04))
+    for row in rows:
+        if row["epsilon"] >= 2:  # the other experiment of the task is about 2 and 3, and about nothing else
+            row["experiment"], row["calibration"] = "claims", "claimed"
+    for row in rows[-2:]:
+        row["epsilon"] = 1.0
+    tasks = dict.fromkeys(("claims", rows[0]["experiment"]), "one")
+    found = pooled_contrasts(rows, answers_of(rows, runs, tmp_path), {"asked": "b", "standard": "a"}, tasks)
+    assert {item["calibration"]: item["epsilons"] for item in found} == {
+        rows[0]["calibration"]: [1.0],
+        "claimed": [1.0],
+    }
 
 
 def test_single_comparisons_are_adjusted_for_their_number(tmp_path):
@@ -203,7 +218,7 @@ def test_single_comparisons_are_adjusted_for_their_number(tmp_path):
 def test_percentiles_are_lengthened_for_several_comparisons():
     differences = np.random.default_rng(4).normal(size=(8, 50))
     one, four = (
-        paired_interval(lambda weights: weights @ differences.T, seeds=8, examples=50, seed=3, comparisons=count)
+        paired_interval(lambda weights: weights @ differences.T, seeds=8, examples=50, comparisons=count)
         for count in (1, 4)
     )
     factor = stats.norm.ppf(1 - 0.025 / 4) / stats.norm.ppf(0.975)
@@ -229,8 +244,12 @@ def test_an_experiment_without_the_standard_is_compared_with_that_of_its_task(tm
     answers, tasks = answers_of(rows, runs, tmp_path), {"e": "e", "rivals": "e"}
     found = compare_cells(rows, answers, "a", tasks)
     (lent,) = [item for item in found if "rivals" in item["experiment"]]
-    assert (lent["cell"], lent["against_cell"], lent["comparisons"]) == ("b3", "a2", 1) and lent["lower"] > 0
-    assert [item for item in found if item is not lent] == compare_cells(rows, answers, "a", {"e": "e", "rivals": "x"})
+    assert (lent["cell"], lent["against_cell"], lent["comparisons"]) == ("b3", "a2", 4) and lent["lower"] > 0
+    alone = compare_cells(rows, answers, "a", {"e": "e", "rivals": "x"})
+    kept = ("cell", "against_cell", "difference")
+    assert [[item[name] for name in kept] for item in found if item is not lent] == [
+        [item[name] for name in kept] for item in alone
+    ]
     assert best_cells(rows, found) == {"b2", "b3"} and best_cells(rows, [*found, {**lent, "lower": -1}]) == {"b2"}
 
 
