@@ -25,7 +25,7 @@ def main() -> None:
     for run in runs[1:]:
         for item in compare_results(joined, run):
             if item["differs"]:
-                print(item["cell"], item["text"])
+                print(item["name"], item["text"])
     print(f"{path.relative_to(ROOT)}: {len(joined['cells'])} cells of {len(runs)} runs")
 
 

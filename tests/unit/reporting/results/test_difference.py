@@ -1,7 +1,8 @@
-"""Two results folders: computed answers agree to rounding, scores within the seeds' spread."""
+"""Two results folders: computed answers agree to rounding, scores seed by seed."""
 
 import copy
 
+import numpy as np
 import pytest
 
 from lmodp.errors import InvalidValue
@@ -11,13 +12,30 @@ from lmodp.reporting.results.difference import compare_results, expected
 def changed(results, *, score=None, **values):
     other = copy.deepcopy(results)
     other["cells"][1] |= values
-    other["cells"][1]["scores"]["accuracy"] |= score or {}
+    if score is not None:
+        other["cells"][1]["scores"]["accuracy"] |= {"values": list(score), "mean": float(np.mean(score))}
     return [item for item in compare_results(results, other) if item["differs"]]
 
 
 def test_equal_folders_agree(results):
     found = compare_results(results, copy.deepcopy(results))
-    assert len(found) == len(results["cells"]) and not any(item["differs"] for item in found)
+    assert len(found) == len(results["cells"]) + len(results["mechanisms"])
+    assert not any(item["differs"] for item in found)
+
+
+def test_folders_without_a_common_cell_are_not_compared(results):
+    other = copy.deepcopy(results)
+    for cell in other["cells"]:
+        cell["cell"] += "-other"
+    with pytest.raises(InvalidValue, match="share no cell. Compare two runs of one grid"):
+        compare_results(results, other)
+
+
+def test_a_mechanism_that_no_cell_uses_is_compared(results):
+    other = copy.deepcopy(results)
+    name = next(name for name, item in other["mechanisms"].items() if item["claimed_run"])
+    other["mechanisms"][name]["claimed_run"] *= 2
+    assert [item["name"] for item in compare_results(results, other) if item["differs"]] == [name]
 
 
 def test_a_computed_answer_must_agree_to_rounding(results):
@@ -27,23 +45,33 @@ def test_a_computed_answer_must_agree_to_rounding(results):
     assert changed(results, verified_upper=None)
 
 
-def test_a_score_must_agree_within_the_spread(results):
-    score = results["cells"][1]["scores"]["accuracy"]
-    error = (2 * score["spread"] ** 2 / len(score["values"])) ** 0.5
-    assert not changed(results, score={"mean": score["mean"] + 2 * error})
-    assert changed(results, score={"mean": score["mean"] + 4.5 * error})
+def test_a_shift_of_all_seeds_differs_and_single_examples_do_not(results):
+    values = np.array(results["cells"][1]["scores"]["accuracy"]["values"])
+    assert len(values) > 2 and not changed(results, score=values)
+    turned = np.resize([1, 0, 0, -1, 0], len(values)) / 2000  # an example in two of five seeds
+    assert not changed(results, score=values + turned)
+    assert changed(results, score=values + 0.005)
+    assert changed(results, score=values + 0.005 + turned)
+    assert "seeds" in changed(results, score=values[1:])[0]["text"]
 
 
-@pytest.mark.parametrize(("spread", "differs"), [(None, True), (0.5, False)])
-def test_a_single_run_has_no_spread_to_hide_in(results, spread, differs):
-    mean = results["cells"][1]["scores"]["accuracy"]["mean"]
-    assert bool(changed(results, score={"mean": mean + 0.001, "spread": spread})) is differs
+@pytest.mark.parametrize(("shift", "differs"), [(0.0005, False), (0.05, True)])
+def test_a_single_run_agrees_within_the_sampling_error_of_its_examples(results, shift, differs):
+    (first, *_) = results["cells"][1]["scores"]["accuracy"]["values"]
+    results["cells"][1]["scores"]["accuracy"] |= {"values": [first], "mean": first}
+    assert bool(changed(results, score=[first + shift])) is differs
+
+
+def test_another_chosen_learning_rate_differs(results):
+    results["cells"][1]["learning_rate"] = 0.01
+    assert "learning rate 0.01 against 0.03" in changed(results, learning_rate=0.03)[0]["text"]
 
 
 def test_published_results_say_which_range_several_processors_gave(results):
     for cell in results["cells"]:
         for score in cell["scores"].values():
-            score["spread"] = None  # single runs
+            score["values"] = score["values"][:1]  # single runs
+        cell["examples"] = 10**6
     other, third = copy.deepcopy(results), copy.deepcopy(results)
     score = results["cells"][1]["scores"]["accuracy"]
     other["cells"][1]["scores"]["accuracy"]["mean"] = score["mean"] + 0.01
@@ -70,7 +98,7 @@ def test_every_score_is_compared(results):
     cell = next(cell for cell in other["cells"] if cell["metric"] == "perplexity" and cell["status"] == "done")
     cell["scores"]["perplexity"]["mean"] *= 1.1
     found = [item for item in compare_results(results, other) if item["differs"]]
-    assert [item["cell"] for item in found] == [cell["cell"]]
+    assert [item["name"] for item in found] == [cell["cell"]]
     assert "perplexity 4.09 against 4.50" in found[0]["text"] and "no METEOR" in found[0]["text"]
 
 
@@ -78,4 +106,4 @@ def test_status_and_missing_cells_differ(results):
     assert "done against failed (why)" in changed(results, status="failed", reason="why")[0]["text"]
     other = copy.deepcopy(results)
     gone = other["cells"].pop()
-    assert [item["cell"] for item in compare_results(results, other) if item["differs"]] == [gone["cell"]]
+    assert [item["name"] for item in compare_results(results, other) if item["differs"]] == [gone["cell"]]
