@@ -128,6 +128,7 @@ def fabricated_results() -> dict[str, Any]:
         "experiments": {name: _experiment(name, number) for name, number in seeds.items()},
         "cells": cells,
         "comparisons": [],
+        "choices": [],
         "contrasts": [
             contrast("head", "verified", -0.0114, -0.0131, 0.0003),
             contrast("head", "claimed", 0.029, 0.011, 0.047),

@@ -57,7 +57,9 @@ def test_what_a_step_releases_stands_under_the_privacy_table_where_it_is_no_nois
 
 def test_every_score_of_generated_sentences_is_a_column_or_has_its_reason(results, tmp_path):
     page = comparison_pages(results)[2]
-    assert page.tables[0].rows[0][1] == "4.40" and page.tables[0].heads[1] == "perplexity (lower is better) ± 95 %"
+    assert (
+        page.tables[0].rows[0][1] == "4.40" and page.tables[0].heads[1] == "perplexity (lower is better) ± 95 % (seeds)"
+    )
     table = page.tables[-1]
     heads = ("method", "target ε", "perplexity (lower is better)", "BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr")
     assert table.title == "All scores" and table.heads == heads
@@ -109,7 +111,7 @@ def test_people_see_seven_columns_one_table_per_question_and_target(results):
         for question in ("At equal claimed ε of one step, as published", "At equal verified ε of the whole run")
         for epsilon in ("0.3", "3")
     ]
-    heads = ("method", "accuracy, % ± 95 %", "difference from Gaussian, points [95 %]", "noise, × Gaussian")
+    heads = ("method", "accuracy, % ± 95 % (seeds)", "difference from Gaussian, points [95 %]", "noise, × Gaussian")
     heads += ("claimed ε, run", "verified ε, run [lower, upper]")
     assert tables[0].heads == (*heads, "verdict on the claim") and tables[2].heads == (*heads, "verdict on the score")
     by_name = {row[0]: row for row in tables[0].rows}
