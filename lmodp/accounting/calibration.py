@@ -20,7 +20,7 @@ from lmodp.accounting.paper_bound import paper_bound_run, paper_bound_step
 from lmodp.accounting.rdp.supremum import CLOSED, RenyiCurve, equal_split_curve, vector_curve
 from lmodp.accounting.verified import LARGEST_ORDER, rdp_curve, rdp_upper, verified_run
 from lmodp.errors import Unsupported, require, require_known
-from lmodp.mechanisms import PUBLISHED, Gaussian, Laplace, Noise, RateMixture, mixture_of
+from lmodp.mechanisms import PUBLISHED, Gaussian, Laplace, Noise, RateMixture, mixture_of, require_sound_law
 from lmodp.mechanisms.arrays import Floats
 from lmodp.vocabulary import ACCOUNTANTS, SCOPES
 
@@ -120,6 +120,7 @@ def why_below(noise: Noise) -> str:
 def unit_shape(noise: Noise | str) -> Noise:
     """Return a law as it is, a family of one parameter as its unit law, and a published point as its law."""
     if isinstance(noise, Noise):
+        require_sound_law(noise)
         return noise
     if noise in PUBLISHED:
         return PUBLISHED[noise].noise

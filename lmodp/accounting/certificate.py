@@ -10,7 +10,7 @@ from lmodp.accounting.conversion import equivalent_mu, equivalent_zcdp
 from lmodp.accounting.paper_bound import NO_FORMULA, paper_bound_run, paper_bound_step, pure_scalar
 from lmodp.accounting.phases import dimension_of, run_of, verified_plan
 from lmodp.errors import Unsupported, require
-from lmodp.mechanisms import DEFAULT, Noise
+from lmodp.mechanisms import DEFAULT, Noise, RateMixture
 from lmodp.plan import Plan
 
 COMMON_DELTA = 1e-5
@@ -222,7 +222,8 @@ def _noise(noise: Noise) -> dict[str, Any]:
         except Unsupported as error:
             facts[name], status, reason = None, "unsupported", str(error)
     if facts["noise_multiplier"] == math.inf:
-        status, reason = "infinite", "the variance is infinite: the rate has too much mass near 0"
+        why = "the rate has too much mass near 0" if isinstance(noise, RateMixture) else "the tail is too heavy"
+        status, reason = "infinite", f"the variance is infinite: {why}"
     return {**facts, "status": status, "reason": reason}
 
 

@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 from lmodp.errors import require
-from lmodp.mechanisms import Noise
+from lmodp.mechanisms import Noise, require_sound_law
 from lmodp.plan import Plan
 
 _SENSITIVITIES = 1e-60, 1e60
@@ -22,10 +22,12 @@ def unit_noise(plan: Plan) -> Noise:
 
     Raises:
         InvalidValue: a sensitivity so far from 1 that doubles do not hold what follows, or as `Noise.scaled`.
+        Unsupported: as `require_sound_law`.
     """
     sensitivity, (smallest, largest) = plan.relative_sensitivity, _SENSITIVITIES
     rule = f"must be between {smallest:g} and {largest:g}"
     require(smallest <= sensitivity <= largest, "relative_sensitivity", sensitivity, rule)
+    require_sound_law(plan.given_noise)
     return plan.given_noise.scaled(1 / sensitivity)
 
 

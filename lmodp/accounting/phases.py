@@ -9,7 +9,7 @@ from lmodp.accounting.calibration import bracketed, scale_to_target, unit_shape
 from lmodp.accounting.checks import Run, require_run, unit_noise
 from lmodp.accounting.pld.bounds import scalar_interval
 from lmodp.accounting.rdp.supremum import CLOSED
-from lmodp.accounting.verified import Verified, composed_upper, narrowed, rdp_curve, verified_run
+from lmodp.accounting.verified import Verified, composed_upper, narrowed, rdp_curve, status_of, verified_run
 from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import Differences, Gaussian, Gradient, Noise, RateMixture, Spherical
 from lmodp.mechanisms.releases import Fixed
@@ -130,7 +130,11 @@ def _of_any_shift(plan: Plan, delta: float, dimension: int | None, full: bool) -
     lower = max(
         found.lower for found in (*alone, verified_run(_at(unit, least), dimension=dimension, **run_of(least, delta)))
     )
-    upper, order, shift = _composed(unit, plan, delta, dimension)
+    upper, order, shift, refused = math.inf, None, None, ""
+    try:
+        upper, order, shift = _composed(unit, plan, delta, dimension)
+    except Unsupported as error:
+        refused = str(error)
     return Verified(
         lower=lower,
         upper=upper,
@@ -140,11 +144,8 @@ def _of_any_shift(plan: Plan, delta: float, dimension: int | None, full: bool) -
         route="rdp",
         answer=alone[0].answer,
         left_out=UNLIKE,
-        status="ok" if math.isfinite(upper) else "infinite",
-        reason=""
-        if math.isfinite(upper)
-        else "no Renyi order gives a finite epsilon: the noise is too weak for doubles",
         find_limit=lambda: math.nan,
+        **status_of(lower, upper, refused),
     )
 
 

@@ -24,8 +24,9 @@ from lmodp.accounting.pld.bounds import (
 from lmodp.accounting.pld.composition import MOST_STEPS
 from lmodp.accounting.rdp.supremum import RenyiCurve, equal_split_curve, finite_curve, vector_curve
 from lmodp.errors import Unsupported, require
-from lmodp.mechanisms import Gaussian, Histogram, Noise, RateMixture, Spherical, mixture_of
+from lmodp.mechanisms import Gaussian, Histogram, Noise, RateMixture, Spherical, mixture_of, require_sound_law
 from lmodp.mechanisms.arrays import Orders
+from lmodp.mechanisms.noise import is_foreign
 
 SMALLEST_ORDER, LARGEST_ORDER = 128, 4096
 _FINE = 65
@@ -33,6 +34,12 @@ _LARGEST_STEP, _ROUNDED = 500.0, 1e-9  # of a pure epsilon of one step, beyond w
 _ROUNDINGS = 8 * float(np.finfo(np.float64).eps)  # of a difference of log densities, relative to 1 plus their size
 _NARROW = 1.01  # upper over lower end, up to which the recursion over the steps is not tried
 QUICK = "the exact accounting of a Gaussian, as noise or as what dominates a step, and a lower end at full width"
+
+TOO_WEAK = "no Renyi order gives a finite epsilon: the noise is too weak for doubles"
+ONE_SIDED = (
+    "outputs of a probability above this delta are possible on one side only, or nearly so: with the example or "
+    "without it. Where a density ends, or is infinite, there are such outputs"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,9 +169,12 @@ def verified_run(
     require_run(sampling_rate=sampling_rate, steps=steps, delta=delta, dimension=dimension)
     answer = _full if full else _quick
     try:
+        require_sound_law(noise)
         with np.errstate(over="ignore", divide="ignore"):  # logarithms of 0 and powers beyond doubles, at the far ends
             return answer(noise, dimension, sampling_rate=sampling_rate, steps=steps, delta=delta)
-    except Unsupported as error:  # a law of one's own that is not what its functions say
+    except (Unsupported, ArithmeticError) as error:  # a law of one's own that is not what its functions say
+        if isinstance(error, ArithmeticError) and not is_foreign(type(noise)):
+            raise
         return Verified(
             lower=0.0,
             upper=math.inf,
@@ -188,6 +198,7 @@ def _quick(noise: Noise, dimension: int | None, **values: Any) -> Verified:
     pure = pure_run(noise, sampling_rate=run["sampling_rate"], steps=run["steps"], dimension=dimension)
     by_losses = not isinstance(noise, Gaussian) and min(interval.upper, pure) < upper
     best = min(interval.upper, pure) if by_losses else upper
+    alone = bool(refused) and dimension == 1 and not isinstance(noise, RateMixture)
     return Verified(
         lower=interval.lower,
         upper=best,
@@ -197,7 +208,7 @@ def _quick(noise: Noise, dimension: int | None, **values: Any) -> Verified:
         route=("pure" if pure < interval.upper else "pld") if by_losses else "rdp",
         left_out="" if by_losses else QUICK,
         find_limit=partial(_gaussian, noise, run),
-        **_status(interval.lower, best, refused),
+        **status_of(interval.lower, best, "" if alone else refused, ONE_SIDED if alone else TOO_WEAK),
     )
 
 
@@ -218,9 +229,9 @@ def _full(noise: Noise, dimension: int | None, **values: Any) -> Verified:
     upper = _scalar(Gaussian(std=variance**-0.5), run).upper if math.isfinite(variance) else math.inf
     lower = max(lower, quick.lower)
     if not upper < quick.upper:
-        return replace(quick, lower=lower, left_out=refused, **_status(lower, quick.upper))
+        return replace(quick, lower=lower, left_out=refused, **status_of(lower, quick.upper))
     better: Any = {"upper": upper, "route": route, "order": None, "worst_shift": None}
-    return replace(quick, lower=lower, left_out=refused, **better, **_status(lower, upper))
+    return replace(quick, lower=lower, left_out=refused, **better, **status_of(lower, upper))
 
 
 def narrowed(found: Verified, noise: Noise, *, sampling_rate: float, steps: int, delta: float) -> Verified:
@@ -292,12 +303,12 @@ def _by_losses(noise: Noise, run: Run, dimension: int | None) -> Interval:
     return Interval(max(spread, single.lower), math.inf)
 
 
-def _status(lower: float, upper: float, refused: str = "") -> dict[str, Any]:
+def status_of(lower: float, upper: float, refused: str = "", infinite: str = TOO_WEAK) -> dict[str, Any]:
+    """Return the status of an interval and the reason for it: ``refused`` or ``infinite`` where it has no upper end."""
     if math.isinf(upper) and refused:
         return {"status": "unsupported", "reason": refused}
     if math.isinf(upper):
-        reason = "no Renyi order gives a finite epsilon: the noise is too weak for doubles"
-        return {"status": "infinite", "reason": reason}
+        return {"status": "infinite", "reason": infinite}
     unresolved = "the lower end is 0: doubles do not resolve the run's privacy loss at this delta"
     return {"status": "ok", "reason": unresolved if lower == 0 < upper else ""}
 

@@ -21,10 +21,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lmodp.errors import Unsupported, require
+from lmodp.errors import require
 from lmodp.mechanisms import moments
 from lmodp.mechanisms.arrays import Derivatives, FloatLike, Floats
-from lmodp.mechanisms.noise import FACTORS, Noise, positive
+from lmodp.mechanisms.noise import FACTORS, Noise, is_foreign, positive
 from lmodp.mechanisms.parts import (
     ExponentialPart,
     GammaPart,
@@ -36,11 +36,18 @@ from lmodp.mechanisms.parts import (
 _NEWTON_LIMIT = 500
 _RANGE = 1e-90, 1e90  # of a Laplace scale; its square is a double
 _LARGEST = 1e300
+_FOLLOW = ("log_survival", "log_density", "score", "log_density_and_score", "score_maximum", "fisher_information")
 _TINY = float(np.finfo(np.float64).tiny)
 
 
 class RateMixture(Noise):
     """A Laplace law whose rate is random; subclasses give the rate's log MGF."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        own = [name for name in _FOLLOW if getattr(cls, name) is not getattr(RateMixture, name)]
+        rule = f"has its own {', '.join(own)}, which must follow from log_mgf"
+        require(not (own and is_foreign(cls)), "law", cls.__qualname__, rule, "Leave it out.")
+        super().__init_subclass__(**options)
 
     @abstractmethod
     def log_mgf(self, t: FloatLike) -> Derivatives:
@@ -108,7 +115,7 @@ class RateMixture(Noise):
     def _on_grid(self) -> Derivatives:
         return self._tilted(np.exp(self._log_grid))
 
-    def _moment(self, power: int) -> float:
+    def _tail_moment(self, power: int) -> float:
         """E[|X|**(power+1)] / (power+1): the integral of x**power P(|X| > x)."""
         if self.tail_exponent <= power + 1:
             return math.inf
@@ -119,12 +126,12 @@ class RateMixture(Noise):
     @cached_property
     def mean_abs(self) -> float:
         """The integral of P(``|X|`` > x), by quadrature in log x."""
-        return self._moment(0)
+        return self._tail_moment(0)
 
     @cached_property
     def variance(self) -> float:
         """Twice the integral of x P(``|X|`` > x), by quadrature in log x."""
-        return 2 * self._moment(1)
+        return 2 * self._tail_moment(1)
 
     @cached_property
     def entropy(self) -> float:
@@ -151,17 +158,6 @@ def _log_half(mean: Floats) -> Floats:
 def _score(first: Floats, second: Floats) -> Floats:
     """Return K' + K''/K'; far out, both may be below the smallest double."""
     return first + second / np.maximum(first, _TINY)
-
-
-def mixture_of(noise: Noise) -> RateMixture:
-    """Return a noise that is not Gaussian as the Laplace mixture it must be.
-
-    Raises:
-        Unsupported: a law of another family, for which no bound is proven.
-    """
-    if isinstance(noise, RateMixture):
-        return noise
-    raise Unsupported(f"noise = {noise.family!r}: no bound is proven for this family. Use a Laplace mixture.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lmodp.errors import Fault, InvalidValue, nearest, require
 from lmodp.mechanisms.mixture import LaplaceMixture
-from lmodp.mechanisms.noise import Noise
+from lmodp.mechanisms.noise import Noise, require_record
 from lmodp.mechanisms.parts import PARTS, RatePart
 
 
@@ -31,6 +31,7 @@ def noise_from_dict(values: Mapping[str, Any]) -> Noise:
         _keys("noise", values, known=("family", "rate"), required=("rate",))
         return _mixture(values["rate"])
     law: type[Any] = Noise.laws[family]
+    require_record(law)
     keys = tuple(field.name for field in fields(law))
     _keys("noise", values, known=("family", *keys), required=keys)
     read: Noise = law(**{key: _hashable(key, values[key]) for key in keys})

@@ -28,13 +28,13 @@ import numpy as np
 from lmodp.errors import Unsupported
 from lmodp.mechanisms.arrays import Floats
 from lmodp.mechanisms.noise import Noise
+from lmodp.mechanisms.soundness import require_one_law
 
 LARGEST_EXPONENT = 40.0  # -log of the smallest uniform of 52 bits is 36.04
 _ROOM = 745.0  # times a coefficient must be below the largest number of a floating type
 TARGET_ERROR = 2.0**-26  # a quarter of a float32 unit in the last place
 _COARSEST, _FINEST = 2, 10  # pieces of width 2**-2 ... 2**-10
 _GAIN = 32.0  # the error falls by 16 where pieces are half as wide, and a little faster where they are too wide
-_APART, _UNEVEN = 1e-3, 1e-4  # relative distance of two points, and error of what is compared
 _PROBES = np.array([0.02, 0.25, 0.5, 0.75, 0.98])
 # Draws beyond a dtype's largest number may be no likelier than this.
 _UNREPRESENTABLE = -50 * math.log(2)
@@ -112,32 +112,6 @@ def sampler_table(noise: Noise) -> SamplerTable:
         f"no sampler table of {_FINEST} bits a unit reaches a relative error of {TARGET_ERROR:.1e} for "
         f"{noise.to_dict()}: its tail is too heavy, or its density is not smooth"
     )
-
-
-def require_one_law(noise: Noise) -> None:
-    """Refuse a law whose functions disagree, at a few places from the middle to far out.
-
-    2p/S is the slope of -log S. As p does not rise, its mean between two points lies between its values there.
-
-    Raises:
-        Unsupported: which two functions disagree, and where.
-    """
-    exponent = np.array([0.03, 0.3, 1.0, 3.0, 10.0, 30.0])
-    x = noise.inverse_log_survival(exponent)
-    reached = -noise.log_survival(x)
-    low, high = x * (1 - _APART), x * (1 + _APART)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        slope = (noise.log_survival(low) - noise.log_survival(high)) / (high - low)
-        most = 2 * np.exp(noise.log_density(low) - noise.log_survival(high)) * (1 + _UNEVEN)
-        least = 2 * np.exp(noise.log_density(high) - noise.log_survival(low)) * (1 - _UNEVEN)
-    head, end = f"noise = {noise.family!r}: ", "The contract's tests compare the functions of a law."
-    for at, there, found, steepness, steepest, flattest in zip(exponent, x, reached, slope, most, least, strict=True):
-        if math.isfinite(there) and not math.isclose(at, found, rel_tol=_UNEVEN):
-            rule = f"inverse_log_survival({at:g}) is {there:.6g}, and -log_survival is {found:.6g} there"
-            raise Unsupported(f"{head}the sampler is not of this law: {rule}. {end}")
-        if math.isfinite(there) and not flattest <= steepness <= steepest:
-            rule = f"at {there:.6g} the slope of -log_survival is {steepness:.6g}, and 2 p/S is {flattest:.6g} or more"
-            raise Unsupported(f"{head}density and survival are not of one law: {rule}. {end}")
 
 
 def _build(noise: Noise, inverse_step: float) -> tuple[SamplerTable, float]:

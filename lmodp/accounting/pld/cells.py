@@ -174,7 +174,10 @@ def _require_one_law(width: Floats, mass: Floats, low: Floats, high: Floats) -> 
         least, most = width * np.exp(low), width * np.exp(high)
         falls = low <= high + _UNEVEN
         sound = (mass <= most * (1 + _UNEVEN) + _UNSEEN) & (mass >= least * (1 - _UNEVEN) - _UNSEEN)
-    known = ~np.isnan(least) & ~np.isnan(most)
+    if np.isnan([mass, low, high]).any():
+        told = "log_survival" if np.isnan(mass).any() else "log_density"
+        raise Unsupported(f"{told} is NaN at some noise: no bound on epsilon is proven. The logarithm of 0 is -inf.")
+    known = ~np.isnan(least) & ~np.isnan(most)  # no width times an infinite density
     for holds, rule in ((falls, "the density rises on x > 0"), (sound, "density and survival are not of one law")):
         if not holds[known].all():
             raise Unsupported(f"{rule}: no bound on epsilon is proven. The contract's tests compare them.")
@@ -187,7 +190,11 @@ def _cut(noise: Noise, outside: float, count: int) -> Cells:
     either centre. Within a cell both densities are monotone, so their values at its ends give the loss's range.
     """
     y = noise.inverse_log_survival(np.linspace(0, -math.log(outside), count + 1))
+    if np.isnan(y).any():
+        raise Unsupported("inverse_log_survival is NaN: no bound on epsilon is proven")
     y, knots = y[np.isfinite(y)], np.asarray(noise.knots, dtype=np.float64)
+    beyond = math.exp(noise.log_survival(y[-1]))  # of an inverse that is infinite too early
+    outside = beyond if beyond > outside * (1 + _UNEVEN) else outside
     y = np.unique(np.concatenate([[0.0], y, knots[knots < y[-1]]]))
     right = np.unique(np.concatenate([y, knots[(knots > 1) & (knots < 1 + y[-1])] - 1]))
     jumps = knots[knots < 1]  # also those beyond y
@@ -202,8 +209,11 @@ def _cut(noise: Noise, outside: float, count: int) -> Cells:
     )
     _require_one_law(near_high - near_low, q, q_low, q_high)
     _require_one_law(far_high - far_low, p, p_low, p_high)
-    with np.errstate(invalid="ignore"):
-        low, high = np.fmax(q_low - p_high, 0.0), np.fmax(q_high - p_low, 0.0)
+    with np.errstate(invalid="ignore"):  # -inf less -inf where neither law has mass
+        least, most = q_low - p_high, q_high - p_low
+    low, high = np.fmax(least, 0.0), np.fmax(most, 0.0)
+    if (np.isnan(most) & (q + p > 0)).any():
+        raise Unsupported("log_density is -inf where noise has mass: no bound on epsilon is proven")
     if isinstance(noise, Histogram):
         low, high = (np.minimum(end, noise.largest_loss(1.0)) for end in (low, high))
     if len(knots):  # between a jump and a jump that is moved by 1 nothing may be left but rounding: any loss up to high
