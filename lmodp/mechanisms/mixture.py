@@ -24,7 +24,7 @@ import numpy as np
 from lmodp.errors import require
 from lmodp.mechanisms import moments
 from lmodp.mechanisms.arrays import Derivatives, FloatLike, Floats
-from lmodp.mechanisms.noise import FACTORS, Noise, is_foreign, positive
+from lmodp.mechanisms.noise import FACTORS, Noise, positive
 from lmodp.mechanisms.parts import (
     ExponentialPart,
     GammaPart,
@@ -43,11 +43,7 @@ _TINY = float(np.finfo(np.float64).tiny)
 class RateMixture(Noise):
     """A Laplace law whose rate is random; subclasses give the rate's log MGF."""
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        own = [name for name in _FOLLOW if getattr(cls, name) is not getattr(RateMixture, name)]
-        rule = f"has its own {', '.join(own)}, which must follow from log_mgf"
-        require(not (own and is_foreign(cls)), "law", cls.__qualname__, rule, "Leave it out.")
-        super().__init_subclass__(**options)
+    follows: ClassVar[tuple[str, ...]] = _FOLLOW
 
     @abstractmethod
     def log_mgf(self, t: FloatLike) -> Derivatives:

@@ -35,11 +35,15 @@ def is_foreign(law: type) -> bool:
     return law.__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
-def _require_open(law: type) -> None:
-    """Refuse a class whose parent's bounds would be taken for its own, or with a field that hides a property."""
+def _require_open(law: type[Noise]) -> None:
+    """Refuse a class of which another law's bounds would be taken for its own, or a field would hide a property."""
     closed = [base.__name__ for base in law.__mro__[1:] if "family" in vars(base) and not is_foreign(base)]
     rule, remedy = "is a subclass of {}, whose bounds are not its own", "Derive it from Noise or RateMixture."
     require(not closed, "law", law.__qualname__, rule.format(*closed or ("",)), remedy)
+    for name in law.follows:
+        owner = next(base for base in law.__mro__ if name in vars(base))
+        rule = f"has its own {name}, which follows from other functions"
+        require(not is_foreign(owner), "law", law.__qualname__, rule, "Leave it out.")
     for name in get_annotations(law):
         hides = any(isinstance(vars(base).get(name), (property, cached_property)) for base in law.__mro__[1:])
         require(
@@ -69,6 +73,7 @@ class Noise(ABC):
     family: ClassVar[str]
     independent: ClassVar[bool] = True  # whether the coordinates of a vector are independent draws
     lengths: ClassVar[tuple[str, ...]] = ("scale",)  # fields that are in units of the released sum
+    follows: ClassVar[tuple[str, ...]] = ()  # functions that a law from outside the package may not state itself
     laws: ClassVar[dict[str, type[Noise]]] = {}  # those defined so far, by family; records are read by it
 
     def __init_subclass__(cls, **options: Any) -> None:
