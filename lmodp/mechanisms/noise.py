@@ -75,11 +75,16 @@ class Noise(ABC):
     lengths: ClassVar[tuple[str, ...]] = ("scale",)  # fields that are in units of the released sum
     follows: ClassVar[tuple[str, ...]] = ()  # functions that a law from outside the package may not state itself
     laws: ClassVar[dict[str, type[Noise]]] = {}  # those defined so far, by family; records are read by it
+    refused: ClassVar[dict[str, str]] = {}  # and why a class was refused, by its family
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if is_foreign(cls):
-            _require_open(cls)
+            try:
+                _require_open(cls)
+            except InvalidValue as error:
+                Noise.refused[getattr(cls, "family", "")] = str(error)
+                raise
         if "family" in vars(cls):
             place, other = (cls.__module__, cls.__qualname__), Noise.laws.setdefault(cls.family, cls)
             if place != (other.__module__, other.__qualname__):

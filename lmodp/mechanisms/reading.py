@@ -26,6 +26,8 @@ def noise_from_dict(values: Mapping[str, Any]) -> Noise:
     _mapping("noise", values)
     family = str(values.get("family"))
     remedy = f"{nearest(family, Noise.laws)} A family of your own needs its file: --methods-folder=DIR, or import it."
+    if family in Noise.refused and family not in Noise.laws:
+        raise InvalidValue(Noise.refused[family])
     require(family in Noise.laws, "family", values.get("family"), "is not a noise family", remedy)
     if family == LaplaceMixture.family:
         _keys("noise", values, known=("family", "rate"), required=("rate",))

@@ -5,6 +5,8 @@ a few places from the middle to far out; what they say between is the author's.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -140,10 +142,8 @@ def _require_lengths(noise: Noise) -> None:
     x = _values(noise, "inverse_log_survival", np.array([0.03, 0.3, 1.0, 3.0, 10.0, 30.0]))
     x = x[np.isfinite(x)]
     for factor in _FACTORS:
-        try:
+        with _named(noise, f"scaled({factor}), which multiplies the fields in `lengths`,"):
             grown = noise.scaled(factor)
-        except (AttributeError, TypeError) as error:
-            raise _wrong(noise, f"scaled({factor}) fails: {error}. `lengths` names the fields that grow.") from error
         for name, gain in (("log_survival", 0.0), ("log_density", math.log(factor))):
             found, known = _values(grown, name, factor * x) + gain, _values(noise, name, x)
             if not np.allclose(found, known, rtol=_UNEVEN, atol=_UNEVEN):
@@ -153,7 +153,8 @@ def _require_lengths(noise: Noise) -> None:
 
 def _require_moments(noise: Noise) -> None:
     for name, power in (("variance", 2), ("mean_abs", 1)):
-        stated, found = getattr(noise, name), Noise._moment(noise, power)
+        with _named(noise, f"its {name}"):
+            stated, found = float(getattr(noise, name)), Noise._moment(noise, power)
         if not math.isclose(stated, found, rel_tol=_MOMENT_ERROR):
             raise _wrong(noise, f"its {name} is stated as {stated:.6g}, and that of its survival is {found:.6g}")
 
@@ -173,16 +174,23 @@ def _values(noise: Noise, name: str, x: Floats, part: int | None = None) -> Floa
 
 
 def _array(noise: Noise, name: str, x: Floats, part: int | None = None) -> Floats:
-    try:
+    with _named(noise, f"{name} of an array"):
         given: Any = getattr(noise, name)(x)
         found = np.asarray(given if part is None else given[part], dtype=np.float64)
-    except LmodpError:
-        raise
-    except FOREIGN_ERRORS as error:
-        raise _wrong(noise, f"{name} fails on an array: {describe_error(error)}") from error
     if found.shape != x.shape:
         raise _wrong(noise, f"{name} of an array of shape {x.shape} has the shape {found.shape}")
     return found
+
+
+@contextmanager
+def _named(noise: Noise, what: str) -> Iterator[None]:
+    """Tell the author which function failed."""
+    try:
+        yield
+    except LmodpError:
+        raise
+    except FOREIGN_ERRORS as error:
+        raise _wrong(noise, f"{what} fails: {describe_error(error)}") from error
 
 
 def _wrong(noise: Noise, rule: str) -> Unsupported:
