@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lmodp.errors import FOREIGN_ERRORS, LmodpError, Unsupported, describe_error, require_finite
+from lmodp.mechanisms import DEFAULT, Releases
 from lmodp.methods.engine import NO_RELEASE, Engine
 from lmodp.plan import Plan
 from lmodp.training import Examples, TrainingResult, TrainingSettings
@@ -35,6 +36,10 @@ MOST_PROBES = 400
 FALSE_ALARM = 1e-9
 QUIET = 1e-6
 MOST_EMPTY = 5
+_FIRST_STEP = (
+    "another engine's noise is tested by the sum that its first step releases, which speaks for one noisy sum a step, "
+    "all of one noise and clip norm"
+)
 
 
 class EngineFailed(LmodpError):
@@ -64,10 +69,14 @@ def train_foreign(
             with them.
         InvalidValue: a weight is not finite.
         Unsupported: the engine cannot train this model, a layer of it mixes examples, a trained weight has 16 bits, or
-            the run is a release: other engines draw from seeds that the records tell.
+            the run is a release: other engines draw from seeds that the records tell. Or the plan's steps release
+            something else than one noisy sum each, or change their noise or clip norm: the suite probes the first.
     """
     if settings.randomness == "entropy":
         raise Unsupported(NO_RELEASE)
+    schedule = plan.releases.schedule
+    if plan.releases != Releases(schedule=schedule) or len(schedule.noise) > 1 or len(schedule.clip_norm) > 1:
+        raise Unsupported(f"{_FIRST_STEP}; asked: {plan.releases.told}. Use the suite's own engine.")
     if plan.clipping != "none" and (mixing := list(mixing_layers(model))):
         raise Unsupported("examples cannot be clipped one by one:\n  " + "\n  ".join(mixing))
     run: dict[str, Any] = {"plan": plan, "examples": examples, "settings": settings, "seeds": seeds}
@@ -118,9 +127,9 @@ def require_answer_to_data(
 ) -> None:
     """Raise `EngineFailed` if a step moves the weights as far without the examples' gradients as with them.
 
-    The noise of these steps is a millionth of the plan's, so that it hides nothing.
+    The noise of these steps is a millionth of the plan's, without its schedule, so that it hides nothing.
     """
-    quiet = replace(plan, noise=plan.given_noise.scaled(QUIET), steps=1)
+    quiet = replace(plan, noise=plan.given_noise.scaled(QUIET), steps=1, releases=DEFAULT)
     plain = replace(settings, optimizer="sgd", learning_rate=1 / plan.clip_norm, weight_decay=0.0)
     for number in range(MOST_EMPTY):  # a step may draw nobody
         other = {purpose: (seed + number) % 2**63 for purpose, seed in seeds.items()}
@@ -142,13 +151,14 @@ def without_gradient(loss: Loss) -> Loss:
 
 
 def measure_law(released: Tensor, plan: Plan) -> dict[str, Any]:
-    """Compare released sums (n,) of zero gradients with the plan's noise.
+    """Compare sums (n,) that first steps released, of zero gradients, with the plan's noise.
 
     Returns ``noise_measured``, as the suite's own engine reports it, and ``released_law``: the Kolmogorov-Smirnov
     distance between the absolute values and the law, and the share of positive values. Each has the tolerance that a
     correct engine exceeds with probability `FALSE_ALARM`.
     """
-    noise, scale = plan.given_noise, plan.effective_noise_scale
+    noise, schedule = plan.given_noise, plan.releases.schedule
+    scale = plan.effective_noise_scale * schedule.at("noise", 0) * schedule.at("clip_norm", 0)
     meter = NoiseMeter(noise)
     for piece in (released / scale).float().split(CHUNK):
         meter.take(piece.clone())

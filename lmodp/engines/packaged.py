@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from lmodp.errors import Unsupported
-from lmodp.mechanisms import Gaussian
+from lmodp.mechanisms import DEFAULT, Gaussian
 from lmodp.plan import Plan
 from lmodp.training import Examples, TrainingResult, TrainingSettings
 from lmodp.training.examples import arranged
@@ -24,7 +24,8 @@ class PackageRun(ABC):
     """A package's parts for one run; as a context, it takes them off the model at the end.
 
     Raises:
-        Unsupported: the plan is not Gaussian noise under flat clipping, or the package cannot train the model.
+        Unsupported: the plan is not Gaussian noise under flat clipping, one sum a step, or the package cannot train the
+            model.
     """
 
     title: str
@@ -42,6 +43,8 @@ class PackageRun(ABC):
     ):
         if not isinstance(plan.noise, Gaussian) or plan.clipping != "flat":
             raise Unsupported(f"{self.title} adds Gaussian noise under flat clipping only")
+        if plan.releases != DEFAULT:
+            raise Unsupported(f"{self.title} releases one noisy sum a step, all alike; asked: {plan.releases.told}")
         self.plan, self.examples, self.settings, self.seeds = plan, examples, settings, seeds
         self.device, self.loss = next(model.parameters()).device, in_precision(loss, settings.precision)
         self.parameters: list[Any] = [value for value in model.parameters() if value.requires_grad]

@@ -9,7 +9,7 @@ import torch
 from lmodp.engines.foreign import train_foreign
 from lmodp.engines.opacus import OpacusEngine, OpacusRun
 from lmodp.errors import Unsupported
-from lmodp.mechanisms import Gaussian, Laplace
+from lmodp.mechanisms import Gaussian, Laplace, Releases, Schedule
 from lmodp.plan import Plan
 from lmodp.training import ClippingEngine, TrainingSettings
 from tests.unit.engines.models import tiny
@@ -77,8 +77,19 @@ def test_a_step_without_examples_is_a_step():
         assert all(not old.equal(new) for old, new in zip(before, run.optimizer.params, strict=True))
 
 
-@pytest.mark.parametrize("fields", [{"noise": Laplace(scale=1.0)}, {"clipping": "automatic"}])
-def test_what_opacus_does_not_do_is_told(fields):
+ONE_SUM = "Opacus releases one noisy sum a step, all alike; asked: steps change by a schedule"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"noise": Laplace(scale=1.0)}, "Gaussian noise under flat clipping only"),
+        ({"clipping": "automatic"}, "Gaussian noise under flat clipping only"),
+        ({"releases": Releases(schedule=Schedule(noise=((0, 5.0),)))}, ONE_SUM),
+        ({"releases": Releases(schedule=Schedule(learning_rate=((0, 5.0),)))}, ONE_SUM),
+    ],
+)
+def test_what_opacus_does_not_do_is_told(fields, told):
     model, examples, loss = tiny("roberta", language_model=False, part="head")
-    with pytest.raises(Unsupported, match="Gaussian noise under flat clipping only"):
+    with pytest.raises(Unsupported, match=told):
         OpacusEngine().train(model, plan=plan(**fields), examples=examples, loss=loss, settings=SETTINGS, seeds=SEEDS)

@@ -2,13 +2,16 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+from lmodp.auditing.conformance import released_law_checks
 from lmodp.engines.foreign import EngineFailed, train_foreign
 from lmodp.errors import InvalidValue, Unsupported, require_finite
+from lmodp.mechanisms import Banded, Differences, Quantile, Releases, Schedule
 from lmodp.training import TensorExamples, TrainingResult, classification_loss, train
 from lmodp.training.randomness import stream_key
 from lmodp.training.run_log import fault_of_examples, snapshot, unmoved
@@ -131,6 +134,32 @@ def test_an_engine_that_learns_from_nobody_is_told():
 def test_another_engine_gets_no_trained_weights_of_16_bits():
     with pytest.raises(Unsupported, match=r"4 trained parameters are torch.bfloat16 \(first.weight among them\)"):
         foreign(make_model().bfloat16(), **arguments())
+
+
+FIVEFOLD = Releases(schedule=Schedule(noise=((0, 5.0),), clip_norm=((0, 0.5),)))
+
+
+def test_another_engines_noise_is_held_to_the_schedule():
+    """The right one agrees; the one that leaves the schedule out adds too little, whatever it says of itself."""
+    deaf = OwnEngine(lambda run: {**run, "plan": replace(run["plan"], releases=Releases())})
+    for engine, conforms in ((OwnEngine(), True), (deaf, False)):
+        law = train_foreign(engine, make_model(), **arguments(releases=FIVEFOLD)).record["released_law"]
+        assert all(check.agrees for check in released_law_checks(law)) is conforms
+
+
+@pytest.mark.parametrize(
+    "releases",
+    [
+        Releases(schedule=Schedule(noise=((0, 5.0), (3, 1.0)))),
+        Releases(schedule=Schedule(clip_norm=((0, 1.0), (3, 2.0)))),
+        Releases(correlation=Banded.square_root(2)),
+        Releases(clip=Quantile()),
+        Releases(step=Differences()),
+    ],
+)
+def test_what_the_first_step_of_another_engine_cannot_show_is_refused(releases):
+    with pytest.raises(Unsupported, match="tested by the sum that its first step releases, .*; asked: "):
+        foreign(make_model(), **arguments(releases=releases))
 
 
 def test_an_engines_own_word_on_what_it_learned_is_kept():
