@@ -8,6 +8,7 @@ all methods each time it is parsed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmodp.errors import FOREIGN_ERRORS, describe_error, given, one_line
 from lmodp.methods.engine import NO_RELEASE
-from lmodp.vocabulary import OWN_ENGINE
+from lmodp.vocabulary import CALIBRATIONS, OWN_ENGINE
 
 if TYPE_CHECKING:
     import torch
@@ -273,6 +274,8 @@ def why_left_out(method: Method, spec: CellSpec, *, task: str, architecture: str
         reason = method.skip(spec)
     except FOREIGN_ERRORS as error:
         return LeftOut("failed", f"skip() of {method.name!r} raised {describe_error(error)}")
+    if reason and not isinstance(reason, str):
+        return LeftOut("failed", f"skip() of {method.name!r} returned {reason!r}, must return a reason or None")
     return LeftOut("skipped", one_line(reason)) if reason else None
 
 
@@ -284,19 +287,42 @@ def points_of(method: Method, datasets: Mapping[str, int]) -> tuple[Method, dict
         datasets: number of training examples by data set.
     """
     try:
-        return method, {
+        found = {
             name: tuple(method.published_points(dataset=name, dataset_size=size)) for name, size in datasets.items()
         }
+        faults = [fault for points in found.values() if (fault := _fault_of_points(points))]
     except FOREIGN_ERRORS as error:
         return BrokenMethod(method.name, status="published_points() raised", reason=describe_error(error)), {}
+    if faults:
+        return BrokenMethod(method.name, status="not a method", reason=f"published_points() returned {faults[0]}"), {}
+    return method, found
+
+
+def _fault_of_points(points: Sequence[Any]) -> str | None:
+    for point in points:
+        if not isinstance(point, PublishedPoint):
+            return f"{point!r}, must return PublishedPoint(setting=..., epsilon=...)"
+        if not (isinstance(point.setting, str) and point.calibration in CALIBRATIONS):
+            return f"{point!r}: setting must be a text, calibration one of {', '.join(CALIBRATIONS)}"
+        if not 0 < point.epsilon < math.inf or not (point.delta is None or 0 < point.delta < 1):
+            return f"{point!r}: epsilon must be above 0 and finite, delta in (0, 1) or None"
+    settings = [point.setting for point in points]
+    return f"settings {settings}, must be unique" if len(set(settings)) < len(settings) else None
 
 
 def missing_package(method: Method) -> str | None:
     """Return which optional package a method lacks, with its install line, or None."""
     for package, install in method.requires.items():
-        if find_spec(package) is None:
+        if not _installed(package):
             return f"missing package: {package} is not installed. Install it: {install}"
     return None
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except FOREIGN_ERRORS:  # a module of a package that is not installed, or that cannot be imported
+        return False
 
 
 def _outside_axes(method: Method, calibration: str | None, task: str, architecture: str) -> str | None:

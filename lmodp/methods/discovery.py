@@ -7,22 +7,58 @@ reason.
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from lmodp.errors import FOREIGN_ERRORS, Fault, InvalidValue, MissingFile, describe_error, nearest, one_line, require
 from lmodp.methods.contract import BrokenMethod, Method, missing_package
-from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS
+from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS, OWN_ENGINE, UNTRAINED
 
 BASELINES = (Path(__file__).resolve().parent.parent / "baselines").resolve()  # a link in a checkout
 ENTRY_POINTS = "lmodp.methods"
 _STATED = ("name", "title", "reference")
 _CONTRACT = "The contract is baselines/README.md."
+_PARTS = ("full", "head", "last_layers", "lora", "bitfit", UNTRAINED)
 _CONTRACT_NAMES = {key for key in (*vars(Method), *Method.__annotations__) if key[0] != "_"}
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
+
+
+def _part(value: Any) -> bool:
+    return value in _PARTS if isinstance(value, str) else isinstance(value, Mapping) and [*value][1:] == [] != [key for key in value if key in _PARTS]
+
+
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys((*_STATED, "clipping", "engine"), ("a text", lambda value: isinstance(value, str))),
+    **dict.fromkeys(
+        ("after_noise", "mechanism_of", "noise_of"),
+        ("a text or None", lambda value: value is None or isinstance(value, str)),
+    ),
+    "calibrations": ("a tuple of texts", _texts),
+    **dict.fromkeys(
+        ("tasks", "architectures"), ("a tuple of texts, or None for all", lambda value: value is None or _texts(value))
+    ),
+    **dict.fromkeys(
+        ("requires", "not_under"),
+        ("a table of texts", lambda value: isinstance(value, Mapping) and _texts([*value, *value.values()])),
+    ),
+    **dict.fromkeys(("needs_search", "needs_dimension"), ("True or False", lambda value: isinstance(value, bool))),
+    "forward_passes": (
+        "a whole number above 0, or None",
+        lambda value: value is None or (type(value) is int and value > 0),
+    ),
+    "trainable": (
+        f"None, one of {', '.join(_PARTS)}, or a table with one of them",
+        lambda value: value is None or _part(value),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +90,7 @@ class Found:
 
 @cache
 def find_methods(folder: str | None = None) -> dict[str, Found]:
-    """Return all methods by name, broken ones included.
+    """Return all methods by name, broken ones included; of two with one title the later one is broken.
 
     Args:
         folder: a further folder of methods.
@@ -65,7 +101,13 @@ def find_methods(folder: str | None = None) -> dict[str, Found]:
     by_name: dict[str, list[Found]] = {}
     for found in [*map(_from_file, method_paths(folder)), *map(_from_entry_point, _installed())]:
         by_name.setdefault(found.method.name, []).append(found)
-    return {name: group[0] if len(group) == 1 else _duplicate(name, group) for name, group in by_name.items()}
+    found = {name: group[0] if len(group) == 1 else _duplicate(name, group) for name, group in by_name.items()}
+    for fault_of in (_second_title, _shares_nothing):
+        faults = {name: fault for name in found if not found[name].broken and (fault := fault_of(name, found))}
+        for name, fault in faults.items():
+            broken = BrokenMethod(name, status="not a method", reason=one_line(str(fault)))
+            found[name] = replace(found[name], method=broken)
+    return found
 
 
 def load_methods(folder: str | None = None) -> dict[str, Method]:
@@ -113,6 +155,21 @@ def _duplicate(name: str, group: list[Found]) -> Found:
     origins = " and ".join(found.origin for found in group)
     reason = f"{name!r} is defined by {origins}. Rename all but one."
     return Found(BrokenMethod(name, status="duplicate name", reason=reason), origins, None)
+
+
+def _second_title(name: str, found: Mapping[str, Found]) -> Fault | None:
+    title = one_line(found[name].method.title)
+    first = next(other for other in found.values() if not other.broken and one_line(other.method.title) == title)
+    rule = f"is that of {first.origin}: their rows would look alike"
+    return None if first is found[name] else Fault("title", title, rule, "Give it another.")
+
+
+def _shares_nothing(name: str, found: Mapping[str, Found]) -> Fault | None:
+    shared = found[name].method.mechanism_of
+    known = [other for other, item in found.items() if item.method.private and not item.broken]
+    if shared is None or shared in known:
+        return None
+    return Fault("mechanism_of", shared, "must be a method that is private, and not broken", nearest(shared, known))
 
 
 def _from_file(path: Path) -> Found:
@@ -169,6 +226,8 @@ def check_method(method: Method, name: str) -> None:
     missing = [key for key in _STATED if not getattr(method, key, None)]
     require(not missing, "class", type(method).__name__, f"must state {', '.join(missing)}", _CONTRACT)
     _require_known_attributes(method)
+    for key, (words, valid) in _KINDS.items():
+        require(valid(getattr(method, key)), key, getattr(method, key), f"must be {words}", _CONTRACT)
     kind, remedy = type(method), "Rename one of the two."
     require(method.name == name, "name", method.name, f"must be {name!r}, the name of the file or entry point", remedy)
     for key, found, known in (
@@ -182,12 +241,23 @@ def check_method(method: Method, name: str) -> None:
     rule = "says in a few words what build_optimizer() returns: a method has both or neither"
     both = bool(method.after_noise) == (kind.build_optimizer is not Method.build_optimizer)
     require(both, "after_noise", method.after_noise, rule, _CONTRACT)
+    both = (method.engine != OWN_ENGINE) == (kind.load_engine is not Method.load_engine)
+    require(both, "engine", method.engine, "names what load_engine() returns: a method has both or neither", _CONTRACT)
+    rule = "would replace the mechanism() that the class defines"
+    remedy = "Set mechanism_of = None, or leave mechanism() out."
+    require(not _hides_mechanism(method), "mechanism_of", method.mechanism_of, rule, remedy)
     rule, remedy = (
         "must not be empty for a method that defines mechanism()",
         "State them, so that its noise is certified.",
     )
     certified = method.private or kind.mechanism is Method.mechanism
     require(certified, "calibrations", method.calibrations, rule, remedy)
+
+
+def _hides_mechanism(method: Method) -> bool:
+    """Whether a class that defines mechanism() says, or inherits, that another's is taken in its place."""
+    first = next(base for base in type(method).__mro__ if {"mechanism", "mechanism_of"} & set(vars(base)))
+    return method.mechanism_of is not None and "mechanism" in vars(first)
 
 
 def _require_known_attributes(method: Method) -> None:

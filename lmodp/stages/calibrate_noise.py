@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from lmodp.errors import FOREIGN_ERRORS, LmodpError, Unsupported, describe_error
-from lmodp.methods.contract import Mechanism, Method, Target
+from lmodp.methods.contract import Claim, Mechanism, Method, Target
 from lmodp.records.record import failed
 from lmodp.specs import MechanismSpec
 
@@ -32,20 +33,21 @@ def calibrate_noise(
     something else than a mechanism, is "failed". ``search`` is the record of search_noise, where the method needs one;
     ``dimension`` the number of trained parameters, counted in ``model_folder`` where it is needed and not given.
     """
-    dimension = dimension or _dimension(spec, model_folder)
     try:
+        dimension = dimension or _dimension(spec, model_folder)
         target = Target.of(spec, search=search, dimension=dimension)
         answer = Mechanism(noise=None, note="not private") if target is None else method.mechanism(target)
+        fault = fault_of(answer, method) or (target and _fault_of_releases(answer, target))
+        content = {} if fault else _content(answer, method, target)
     except Unsupported as error:
         return {"noise": None, "status": "skipped", "reason": str(error)}
     except LmodpError as error:
         return {"noise": None, **failed(error)}
     except FOREIGN_ERRORS as error:
         return {"noise": None, **failed(error, f"mechanism() of {method.name!r} raised {describe_error(error)}")}
-    fault = fault_of(answer, method) or (target and _fault_of_releases(answer, target))
     if fault:
         return {"noise": None, "status": "failed", "reason": f"mechanism() of {method.name!r} {fault}"}
-    return {**_content(answer, method, target), "dimension": dimension, "epsilon_scope": spec.epsilon_scope}
+    return {**content, "dimension": dimension, "epsilon_scope": spec.epsilon_scope}
 
 
 def _content(answer: Mechanism, method: Method, target: Target | None) -> dict[str, Any]:
@@ -78,9 +80,46 @@ def fault_of(answer: Any, method: Method) -> str | None:
         return f"gives noise {answer.noise!r}, must be a Noise where a target is set"
     if not isinstance(answer.releases, (Releases, NoneType)):
         return f"gives releases {answer.releases!r}, must be a Releases or None"
-    if answer.claim is not None and answer.claim.epsilon is not None and not 0 < answer.claim.epsilon < math.inf:
-        return f"claims epsilon {answer.claim.epsilon!r}, must be above 0 and finite, or None"
-    return None
+    if not isinstance(answer.claim_noise, (Noise, NoneType)):
+        return f"gives claim_noise {answer.claim_noise!r}, must be a Noise or None"
+    if not (answer.published_epsilon_step is None or _above_0(answer.published_epsilon_step)):
+        return f"gives published_epsilon_step {answer.published_epsilon_step!r}, must be above 0 and finite, or None"
+    if not isinstance(answer.note, str):
+        return f"gives note {answer.note!r}, must be a text"
+    if not isinstance(answer.details, (Mapping, NoneType)) or not _is_json(answer.details):
+        return f"gives details {answer.details!r}, must be a table of plain JSON values"
+    return None if answer.claim is None else _fault_of_claim(answer.claim)
+
+
+def _fault_of_claim(claim: Any) -> str | None:
+    if not isinstance(claim, Claim):
+        return f"gives claim {claim!r}, must be a Claim or None"
+    for name in ("epsilon", "published_epsilon_run"):
+        value = getattr(claim, name)
+        if not (value is None or _above_0(value)):
+            return f"claims {name} {value!r}, must be above 0 and finite, or None"
+    if not (isinstance(claim.formula, str) and claim.formula and isinstance(claim.reason, str)):
+        return f"claims by formula {claim.formula!r} with reason {claim.reason!r}, must be texts, the first not empty"
+    pairs = isinstance(claim.epsilon_at, (tuple, list)) and all(
+        isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(_finite, pair)) for pair in claim.epsilon_at
+    )
+    return None if pairs else f"claims epsilon_at {claim.epsilon_at!r}, must be pairs (delta, epsilon) of finite numbers"
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _above_0(value: Any) -> bool:
+    return _finite(value) and value > 0
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _fault_of_releases(answer: Mechanism, target: Target) -> str | None:

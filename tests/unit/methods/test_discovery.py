@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from lmodp.cli import main
 from lmodp.errors import InvalidValue, MissingFile
 from lmodp.methods import discovery as registry
-from lmodp.methods.contract import BrokenMethod, describe_error
+from lmodp.methods.contract import BrokenMethod, describe_error, points_of, why_left_out
 from lmodp.methods.discovery import find_methods, get_method, load_methods, method_files
 from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS
 from tests.contracts.small_world import ROOT
@@ -41,6 +42,19 @@ TABLE = {
     "spherical",
     "least_squares",
 }
+
+
+VARIANT = '''
+from lmodp.baselines.gaussian import GaussianVariant
+
+
+class Odd(GaussianVariant):
+    name = "odd"
+    title = "method odd"
+    reference = "nowhere"
+    mechanism_of = "laplase"
+'''
+MECHANISM = "    def mechanism(self, target):\n        return None\n"
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +176,25 @@ def test_a_name_defined_twice_is_neither_of_the_two(site):
         ("import sys; sys.exit('no licence')", "import error: SystemExit: no licence (odd.py, line 1)"),
         ("raise ValueError('first\\nsecond')", "import error: ValueError: first second"),
         (method_text("odd", body="calibrations = ()"), "must not be empty for a method that defines mechanism()"),
+        (method_text("odd", body="calibrations = ('verified')"), "calibrations = 'verified': must be a tuple of texts"),
+        (method_text("odd", body="tasks = 'classification'"), "must be a tuple of texts, or None for all"),
+        (method_text("odd", body="requires = ['numpy']"), "requires = ['numpy']: must be a table of texts"),
+        (method_text("odd", body="not_under = 'no claim'"), "not_under = 'no claim': must be a table of texts"),
+        (method_text("odd", body="forward_passes = '2K'"), "must be a whole number above 0, or None"),
+        (method_text("odd", body="needs_search = 'yes'"), "needs_search = 'yes': must be True or False"),
+        (method_text("odd", body="trainable = ['head']"), "trainable = ['head']: must be None, one of full, head"),
+        (method_text("odd", body="trainable = 'heads'"), "trainable = 'heads': must be None, one of full, head"),
+        (method_text("odd", body="trainable = {'layers': 2}"), "or a table with one of them"),
+        (method_text("odd", body="engine = 'other'"), "engine = 'other': names what load_engine() returns"),
+        (method_text("odd", body="def load_engine(self):\n    return None"), "a method has both or neither"),
+        (method_text("odd", title="Gaussian"), "title = 'Gaussian': is that of gaussian.py: their rows would look alike"),
+        (VARIANT, "mechanism_of = 'laplase': must be a method that is private, and not broken. Did you mean 'laplace'?"),
+        (VARIANT.replace("laplase", "nonprivate"), "mechanism_of = 'nonprivate': must be a method that is private"),
+        (VARIANT + MECHANISM, "mechanism_of = 'laplase': would replace the mechanism() that the class defines"),
+        (
+            VARIANT.replace('    mechanism_of = "laplase"\n', "") + MECHANISM,
+            "mechanism_of = 'gaussian': would replace the mechanism() that the class defines. Set mechanism_of = None",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_its_status(tmp_path, text, status):
@@ -174,6 +207,50 @@ def test_what_is_wrong_with_a_file_is_its_status(tmp_path, text, status):
 def test_helpers_with_an_underscore_are_the_methods_own(tmp_path):
     write(tmp_path, mine=method_text("mine", body="_factor = 2\ndef _half(self):\n    return 0.5"))
     assert find_methods(str(tmp_path))["mine"].status == "ok"
+
+
+@pytest.mark.parametrize(
+    "body", ["_own = 1", "mechanism_of = None", "trainable = {'last_layers': 2}", "requires = {'numpy.linalg': 'x'}"]
+)
+def test_what_the_contract_allows_is_no_fault(tmp_path, body):
+    write(tmp_path, mine=method_text("mine", body=body), odd=VARIANT.replace("laplase", "laplace"))
+    assert {find_methods(str(tmp_path))[name].status for name in ("mine", "odd")} == {"ok"}
+
+
+def test_the_parts_of_the_contract_are_those_that_can_be_trained():
+    from lmodp.models.trainable import PARTS
+
+    assert set(registry._PARTS) == set(PARTS)
+
+
+def test_a_module_of_a_missing_package_is_missing_too(tmp_path):
+    write(tmp_path, needy=method_text("needy", body="requires = {'surely_not_there.linalg': 'pip install it'}"))
+    assert "surely_not_there.linalg is not installed" in find_methods(str(tmp_path))["needy"].status
+
+
+@pytest.mark.parametrize(
+    ("points", "told"),
+    [
+        ("[(3, 1e-5)]", "(3, 1e-05), must return PublishedPoint("),
+        ("[PublishedPoint(setting='a', epsilon=-1)]", "epsilon must be above 0 and finite"),
+        ("[PublishedPoint(setting='a', epsilon='3')]", "TypeError"),
+        ("[PublishedPoint(setting='a', epsilon=1, calibration='x')]", "calibration one of claimed, verified"),
+        ("2 * [PublishedPoint(setting='a', epsilon=1)]", "must be unique"),
+    ],
+)
+def test_points_that_are_none_break_their_method_alone(tmp_path, points, told):
+    body = "def published_points(self, *, dataset, dataset_size):\n    from lmodp.methods.contract import PublishedPoint"
+    write(tmp_path, odd=method_text("odd", body=f"{body}\n    return {points}"))
+    method, found = points_of(get_method("odd", str(tmp_path)), {"sst2": 100})
+    assert isinstance(method, BrokenMethod) and told in method.reason and found == {}
+
+
+@pytest.mark.parametrize("answer", [True, 3, ["no"]])
+def test_a_reason_to_skip_that_is_no_text_is_a_failure(tmp_path, answer):
+    write(tmp_path, odd=method_text("odd", body=f"def skip(self, spec):\n    return {answer}"))
+    spec = SimpleNamespace(calibration="verified", randomness="seeded")
+    found = why_left_out(get_method("odd", str(tmp_path)), spec, task="classification", architecture="bert")
+    assert found.status == "failed" and f"returned {answer}, must return a reason or None" in found.reason
 
 
 def test_a_missing_package_is_told_with_the_install_line(tmp_path):

@@ -1,9 +1,12 @@
 """What a method answers is compared with what it asked: a noise for other releases than those returned is a fault."""
 
+import math
+
+import numpy as np
 import pytest
 
-from lmodp.mechanisms import Banded, Differences, Moments, Quantile, Releases, Spherical
-from lmodp.methods.contract import Mechanism, Method
+from lmodp.mechanisms import Banded, Differences, Gaussian, Moments, Quantile, Releases, Spherical
+from lmodp.methods.contract import Claim, Mechanism, Method
 from lmodp.specs import MechanismSpec
 from lmodp.stages.calibrate_noise import calibrate_noise
 
@@ -13,6 +16,11 @@ SPEC = MechanismSpec(
 )  # fmt: skip
 BANDED, NUMBERS = Releases(correlation=Banded.square_root(2)), Releases(step=Differences(directions=8))
 BALL = Spherical(dimension=8, power=1.0, scale=1.0)
+
+
+class Unwritable(Gaussian):
+    def to_dict(self):
+        return 1 / 0
 
 
 def answered(shape, asked, returned, *, factor=1.0, dimension=None):
@@ -60,6 +68,37 @@ def test_releases_that_are_not_those_of_the_noise_are_found(shape, asked, return
 def test_releases_that_are_those_of_the_noise_pass(shape, asked, returned, factor, dimension):
     found = answered(shape, asked, returned, factor=factor, dimension=dimension)
     assert "status" not in found and found["noise"], found
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"claim": 3.0}, "gives claim 3.0, must be a Claim or None"),
+        ({"claim": Claim(epsilon="3", formula="f")}, "claims epsilon '3', must be above 0 and finite, or None"),
+        ({"claim": Claim(epsilon=3, formula=None)}, "claims by formula None"),
+        ({"claim": Claim(epsilon=3, formula="f", reason=None)}, "with reason None, must be texts"),
+        ({"claim": Claim(epsilon=3, formula="f", epsilon_at=[1, 2])}, "must be pairs (delta, epsilon) of finite numbers"),
+        ({"claim": Claim(epsilon=3, formula="f", epsilon_at=((1e-5, math.inf),))}, "must be pairs"),
+        ({"claim": Claim(epsilon=3, formula="f", published_epsilon_run="3")}, "claims published_epsilon_run '3'"),
+        ({"claim_noise": "gaussian"}, "gives claim_noise 'gaussian', must be a Noise or None"),
+        ({"published_epsilon_step": "3"}, "gives published_epsilon_step '3', must be above 0 and finite, or None"),
+        ({"note": 5}, "gives note 5, must be a text"),
+        ({"details": {"a": np.ones(2)}}, "must be a table of plain JSON values"),
+        ({"details": {"a": {1, 2}}}, "must be a table of plain JSON values"),
+        ({"details": {"a": math.nan}}, "must be a table of plain JSON values"),
+        ({"details": [1]}, "gives details [1], must be a table"),
+        ({"noise": Unwritable(std=1.0)}, "raised ZeroDivisionError"),
+    ],
+)
+def test_what_the_record_cannot_hold_fails_the_mechanism_alone(answer, told):
+    class Mine(Method):
+        name = "mine"
+
+        def mechanism(self, target):
+            return Mechanism(**{"noise": target.calibrate("gaussian"), **answer})
+
+    found = calibrate_noise(SPEC, Mine(), None)
+    assert found["status"] == "failed" and found["noise"] is None and told in found["reason"]
 
 
 def test_a_calibration_that_ends_below_its_target_says_why():
