@@ -1,23 +1,27 @@
 """The training run: T private steps, checkpoints, evaluations and the conformance record."""
 
+import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from lmodp.errors import require, require_finite
+from lmodp.errors import FOREIGN_ERRORS, InvalidValue, LmodpError, describe_error, require, require_finite
 from lmodp.plan import Plan
 from lmodp.records.fingerprint import code_fingerprint
 from lmodp.training.checkpoint import delete_checkpoint, load_checkpoint, run_identity, save_checkpoint
 from lmodp.training.examples import Examples
 from lmodp.training.losses import Loss
 from lmodp.training.memory import measured
-from lmodp.training.randomness import stream_key
+from lmodp.training.randomness import seed_dropout, stream_key
 from lmodp.training.ranks import ranks
 from lmodp.training.run_log import RunLog, snapshot, unmoved
 from lmodp.training.settings import AfterNoise, TrainingSettings, build_optimizer
@@ -25,6 +29,7 @@ from lmodp.training.step import PrivateStep, StepHook
 from lmodp.vocabulary import PURPOSES_OF_STEPS
 
 CHECKPOINT_SECONDS = 600.0  # between checkpoints where no number of steps is given
+_TORCHS_OWN = {"state", "param_groups", "defaults", "_need_device_dtype_check_for_fused", "_opt_called"}
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 
@@ -137,9 +142,11 @@ class _Run:
             model, plan=plan, examples=examples, loss=loss, settings=settings, keys=keys, hooks=hooks
         )
         self.after_noise, parameters = after_noise, self.private.parameters
+        seed_dropout(keys["dropout"], -1)  # what a method draws as it builds
         self.optimizer = (
             after_noise.build(parameters, settings, plan) if after_noise else build_optimizer(settings, parameters)
         )
+        self.as_built = _beside_state(self.optimizer)
         self.log, self.step, self.before = RunLog(), 0, snapshot(self.private.parameters)
         if held is not None:
             self._restore(held)
@@ -154,7 +161,18 @@ class _Run:
         factor = self.plan.releases.schedule.at("learning_rate", self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate_at(self.step, steps=self.plan.steps) * factor
-        self.private.sums.apply(self.optimizer)
+        with self._told("step()"):
+            self.private.sums.apply(self.optimizer)
+
+    @contextmanager
+    def _told(self, call: str) -> Iterator[None]:
+        """An error of a method's optimiser is one of its cell alone."""
+        try:
+            yield
+        except FOREIGN_ERRORS as error:
+            if self.after_noise is None or isinstance(error, LmodpError):
+                raise
+            raise InvalidValue(f"{self.after_noise.name}: the optimiser's {call}: {describe_error(error)}") from error
 
     def checkpoint_is_due(self) -> bool:
         """Whether the run has a path for a checkpoint, and as many steps, or `CHECKPOINT_SECONDS`, have passed."""
@@ -170,16 +188,18 @@ class _Run:
             self.ranks.agree({"trained weights": str([number for number, _ in snapshot(self.private.parameters)])})
 
     def save(self) -> None:
-        """Write a checkpoint, for all ranks."""
+        """Write a checkpoint, for all ranks; none where the optimiser keeps a state that it would not hold."""
         self.agree_on_weights()
         self.saved = time.perf_counter()
-        if self.path is None or not self.ranks.is_first:
+        if self.path is None or not self.ranks.is_first or _beside_state(self.optimizer) != self.as_built:
             return
+        with self._told("state_dict()"):
+            optimizer = self.optimizer.state_dict()
         state = {
             "step": self.step,
             "keys": self.private.keys,
             "parameters": [parameter.detach() for parameter in self.private.parameters],
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": optimizer,
             "log": json.dumps(self.log.state()),
             "private": self.private.state(),
         }
@@ -189,7 +209,8 @@ class _Run:
         with torch.no_grad():
             for parameter, value in zip(self.private.parameters, held["parameters"], strict=True):
                 parameter.copy_(value)
-        self.optimizer.load_state_dict(held["optimizer"])
+        with self._told("load_state_dict()"):
+            self.optimizer.load_state_dict(held["optimizer"])
         self.log.restore(json.loads(held["log"]))
         self.private.restore(held["private"])
         self.step = held["step"]
@@ -210,3 +231,20 @@ class _Run:
         }
         fault = self.log.fault() or unmoved(self.before, self.private.parameters, self.plan.steps)
         return TrainingResult(record=record, timing=timing, fault=fault)
+
+
+def _beside_state(optimizer: torch.optim.Optimizer) -> Any:
+    """Return the plain values and tensors among an optimiser's attributes that its ``state_dict`` leaves out."""
+    return _plain({name: value for name, value in vars(optimizer).items() if name not in _TORCHS_OWN})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, deque)):
+        return list(map(_plain, value))
+    if isinstance(value, torch.optim.Optimizer):
+        return _plain(value.state_dict())
+    if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
+        return hashlib.sha256(value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy()).hexdigest()
+    return repr(value) if isinstance(value, (int, float, complex, str, bytes, np.ndarray, np.generic)) else None

@@ -9,6 +9,7 @@ then hold 256 bits from the operating system. They are part of the checkpoint, w
 """
 
 import hashlib
+import random
 import secrets
 
 import numpy as np
@@ -64,9 +65,15 @@ def _fill_mersenne_twister(generator: torch.Generator, data: bytes) -> None:
 
 
 def seed_dropout(key: str, step: int) -> None:
-    """Seed torch's global generators, which dropout masks are drawn from, for one step; differently on every rank."""
+    """Seed the global generators for one step: torch's, which dropout masks are drawn from, differently on every rank.
+
+    Those of numpy and Python, which the suite does not use, are alike on all ranks: a method may draw from them.
+    """
     rank = ranks().rank
     purpose = f"dropout of rank {rank}" if rank else "dropout"
     seed = int.from_bytes(stream_bytes(key, purpose, step, 8), "little") >> 1
     torch.default_generator.manual_seed(seed)  # torch.manual_seed keeps a stack for every device it does not find
     torch.cuda.manual_seed_all(seed) if torch.cuda.is_available() else None
+    others = int.from_bytes(stream_bytes(key, "method", step, 4), "little")
+    np.random.seed(others)
+    random.seed(others)

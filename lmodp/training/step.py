@@ -6,11 +6,13 @@ What is summed up, how the clip norm is set and how the noise of the steps hangs
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
 
+from lmodp.errors import Unsupported, require
+from lmodp.mechanisms.releases import Part
 from lmodp.plan import Plan
 from lmodp.training.examples import Examples, arranged
 from lmodp.training.losses import Loss
@@ -21,6 +23,8 @@ from lmodp.training.releases import NORMS, STREAMS, SUMS
 from lmodp.training.run_log import StepReport
 from lmodp.training.sampling import PoissonSampler, micro_batches
 from lmodp.training.settings import TrainingSettings
+
+T = TypeVar("T")
 
 
 class StepHook:
@@ -66,8 +70,9 @@ class PrivateStep:
         hooks: see `StepHook`.
 
     Raises:
-        Unsupported: a trainable layer cannot be clipped per example, or the guard
-            finds that an example's gradient is not its own (`clipping.guard`).
+        Unsupported: a trainable layer cannot be clipped per example, the guard finds that an example's gradient is not
+            its own (`clipping.guard`), or a part of the plan's releases has no entry in `lmodp.training.releases`.
+        InvalidValue: a step releases another number of coordinates than the plan's releases say.
     """
 
     def __init__(
@@ -85,14 +90,17 @@ class PrivateStep:
         self.device, parts = next(model.parameters()).device, plan.releases
         self.ranks = ranks()
         run: dict[str, Any] = {"plan": plan, "examples": examples, "loss": loss, "settings": settings}
-        self.sums = SUMS[type(parts.step)](model, key=keys["dropout"], **run)
-        self.norm = NORMS[type(parts.clip)](parts.clip, clip_norm=plan.clip_norm, device=self.device)
+        self.sums = _built(SUMS, parts.step)(model, key=keys["dropout"], **run)
+        self.norm = _built(NORMS, parts.clip)(parts.clip, clip_norm=plan.clip_norm, device=self.device)
+        size, stated = sum(value.numel() for value in self.sums.released), parts.step.dimension
+        rule = f"is what {parts.step.kind!r} is certified for, and a step releases {size} numbers"
+        require(stated in (None, size), "dimension", stated, rule, "Mend the dimension of the part, or its sums.")
         self.sampler = PoissonSampler(plan=plan, key=keys["sampling"])
         self.noise = self.meter = None
         if plan.noise is not None:
             self.meter = NoiseMeter(plan.noise)
             source = device_noise(plan.noise, self.device)
-            self.noise = STREAMS[type(parts.correlation)](parts.correlation, source=source, meter=self.meter)
+            self.noise = _built(STREAMS, parts.correlation)(parts.correlation, source=source, meter=self.meter)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -170,6 +178,15 @@ class PrivateStep:
             self.meter.restore(state["meter"])
         for hook, held in zip(self.hooks, state["hooks"], strict=True):
             hook.restore(held)
+
+
+def _built(table: Mapping[type[Part], type[T]], part: Part) -> type[T]:
+    """Return what the engine does for a part."""
+    if type(part) not in table:
+        known = ", ".join(kind.__name__ for kind in table)
+        name = type(part).__name__
+        raise Unsupported(f"{name}: the engine has no entry for it, only for {known}. See lmodp.training.releases.")
+    return table[type(part)]
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ class MomentSums(ClippedSums):
             unlike(examples, MOST).tolist(),
             tolerance=TOLERANCE if settings.precision == "float32" else HALF_TOLERANCE,
         )
-        self.parameters, self.clip_norm, self.noise = self.plain.parameters, plan.clip_norm, 0.0
+        self.parameters, self.plan, self.noise = self.plain.parameters, plan, 0.0
+        self.step, self.clip_norm = 0, plan.clip_norm  # those of the sums in `released`
         if plan.noise is not None:
             self.noise = plan.noise.std * plan.effective_noise_scale
         self.layers = [each for each in model.modules() if isinstance(each, nn.Linear) and each.weight.requires_grad]
@@ -60,11 +61,12 @@ class MomentSums(ClippedSums):
         self.weights = torch.where(self.pairs[0] == self.pairs[1], 1.0, math.sqrt(2))
         size = self.pairs.shape[1] + self.width * self.classes
         self.released = [nn.Parameter(torch.zeros(size, device=device))]
-        self.total, self.steps, self.divisor = torch.zeros(size, dtype=torch.float64, device=device), 0, 1.0
+        self.total, self.steps = torch.zeros(size, dtype=torch.float64, device=device), 0.0
 
     @torch.no_grad()
     def add_up(self, batches: Batches, *, step: int, clip_norm: float) -> list[ClippedBatch]:
         """Leave the sum of the examples' vectors in ``released``; report on each micro-batch."""
+        self.step, self.clip_norm = step, clip_norm
         total, reports = torch.zeros_like(self.released[0]), []
         for batch, size in batches:
             seen: list[Tensor] = []
@@ -87,7 +89,8 @@ class MomentSums(ClippedSums):
         """Add the step's noisy sums to those before."""
         assert self.released[0].grad is not None
         self.total += self.released[0].grad.double() * math.sqrt(2) / (self.clip_norm * divisor)
-        self.steps, self.divisor = self.steps + 1, divisor
+        factor = self.plan.releases.schedule.at("noise", self.step) * self.plan.expected_batch_size / divisor
+        self.steps += factor**2  # as many steps of the plan's own noise and batch size add as much noise
 
     @torch.no_grad()
     def apply(self, optimizer: torch.optim.Optimizer) -> None:
@@ -96,7 +99,8 @@ class MomentSums(ClippedSums):
         matrix = torch.zeros(self.width, self.width, dtype=torch.float64, device=second.device)
         matrix[self.pairs[0], self.pairs[1]] = second / self.weights
         values, vectors = torch.linalg.eigh(matrix, UPLO="U")
-        noise = math.sqrt(2 * self.steps) * self.noise / (self.clip_norm * self.divisor)  # of a diagonal entry
+        relative = self.noise / (self.plan.clip_norm * self.plan.expected_batch_size)
+        noise = math.sqrt(2 * self.steps) * relative  # of a diagonal entry
         ridge = max(noise * math.sqrt(2 * self.width), 1e-9)
         found = vectors @ ((vectors.T @ products.view(self.width, -1)) / (values.clamp_min(0) + ridge)[:, None])
         self._write(found.T.float())

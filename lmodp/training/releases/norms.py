@@ -6,8 +6,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from lmodp.errors import require
 from lmodp.mechanisms.releases import Fixed, Quantile
 from lmodp.training.clipping.engine import ClippedBatch
+
+_LARGEST = 700.0  # exponent of a double
 
 
 class FixedNorm:
@@ -41,8 +44,15 @@ class QuantileNorm(FixedNorm):
         self.released[0].grad = torch.full_like(self.released[0], self.part.share * clip_norm * signed)
 
     def update(self, expected_batch_size: float, clip_norm: float) -> None:
-        """Move the clip norm towards the quantile; what this reads is noisy already."""
+        """Move the clip norm towards the quantile; what this reads is noisy already.
+
+        Raises:
+            InvalidValue: the clip norm is 0 or infinite in doubles.
+        """
         assert self.released[0].grad is not None
         noisy = float(self.released[0].grad) / (self.part.share * clip_norm)
         fraction = (noisy / expected_batch_size + 1) / 2
-        self.value *= math.exp(-self.part.rate * (fraction - self.part.quantile))
+        power = -self.part.rate * (fraction - self.part.quantile)
+        self.value *= math.exp(power) if power < _LARGEST else math.inf
+        rule = f"left the range of numbers by Quantile(rate={self.part.rate:g})"
+        require(0 < self.value < math.inf, "clip_norm", self.value, rule, "Lower the rate, or raise the batch size.")

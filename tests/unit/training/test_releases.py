@@ -2,18 +2,23 @@
 
 import copy
 import json
-from dataclasses import replace
+import random
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from lmodp.errors import Unsupported
-from lmodp.mechanisms import Banded, Differences, Gaussian, Moments, Quantile, Releases, Schedule
+from lmodp.errors import InvalidValue, Unsupported
+from lmodp.mechanisms import Banded, Differences, Gaussian, Gradient, Moments, Quantile, Releases, Schedule
 from lmodp.training import PoissonSampler, PrivateStep, classification_loss, train
 from lmodp.training.examples import TensorExamples
 from lmodp.training.randomness import device_generator
+from lmodp.training.releases import SUMS
 from lmodp.training.releases.moments import MomentSums
+from lmodp.training.releases.sums import ClippedSums
 from lmodp.training.settings import AfterNoise
 from tests.unit.training.small import SEEDS, arguments, make_examples, make_model, make_plan, make_settings
 
@@ -58,11 +63,11 @@ def flat(parameters):
     return torch.cat([value.grad.reshape(-1) for value in parameters]).clone()
 
 
-def step_of(releases, *, model=None, settings=None, hooks=(), examples=None, **changes):
+def step_of(releases, *, model=None, settings=None, hooks=(), examples=None, loss=classification_loss, **changes):
     run = {
         "plan": make_plan(releases=releases, **changes),
         "examples": examples or make_examples(),
-        "loss": classification_loss,
+        "loss": loss,
     }
     settings = settings or make_settings()
     return PrivateStep(model or make_model(), settings=settings, keys=KEYS, hooks=hooks, **run)
@@ -247,6 +252,133 @@ def test_a_schedule_holds_at_every_step():
         make_model(), **arguments(releases=Releases(schedule=SCHEDULE), learning_rate=0.5), after_noise=after
     )
     assert rates == pytest.approx([0.05] * 5 + [0.5] * 2) and result.record["after_noise"] == "nothing"
+
+
+class Raises(torch.optim.SGD):
+    def step(self, closure=None):
+        raise RuntimeError("shape mismatch")
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [(Raises, "RuntimeError: shape mismatch"), (torch.optim.LBFGS, "TypeError: .*closure")],
+)
+def test_an_error_of_a_methods_optimiser_is_told_as_its_own(kind, told):
+    after = AfterNoise("mine", lambda parameters, settings, plan: kind(parameters, lr=1.0))
+    with pytest.raises(InvalidValue, match=rf"mine: the optimiser's step\(\): {told}"):
+        train(make_model(), **arguments(), after_noise=after)
+
+
+class Counts(torch.optim.SGD):
+    """Its state is a plain attribute."""
+
+    calls = 0
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        self.calls += 1
+        for group in self.param_groups:
+            for value in group["params"]:
+                value.sub_(group["lr"] / self.calls * value.grad)
+
+
+class Averages(torch.optim.SGD):
+    """Its state is a tensor."""
+
+    def __init__(self, parameters, **rates):
+        super().__init__(parameters, **rates)
+        self.past = {"sum": [torch.zeros_like(value) for value in parameters], "parameters": parameters}
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for value, past in zip(self.past["parameters"], self.past["sum"], strict=True):
+            value.sub_(past.add_(value.grad), alpha=0.1)
+
+
+class Draws(torch.optim.SGD):
+    """Draws from the global generators, as it is built and at each step."""
+
+    def __init__(self, parameters, **rates):
+        super().__init__(parameters, **rates)
+        self.factors = [torch.rand(1).item(), np.random.random(), random.random()]
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for value in group["params"]:
+                value.add_(sum(self.factors) * (torch.rand(1).item() + np.random.random() + random.random()))
+
+
+@pytest.mark.parametrize("kind", [Counts, Averages, Draws, partial(torch.optim.Adam, fused=True)])
+def test_what_a_methods_optimiser_keeps_or_draws_is_the_same_after_an_interruption(tmp_path, kind):
+    written = []
+
+    def progress(done, steps):
+        if done == 5:
+            written.append((tmp_path / "c").exists())
+            raise KeyboardInterrupt
+
+    def run(**options):
+        model = make_model()
+        after = AfterNoise("mine", lambda parameters, settings, plan: kind(parameters, lr=1.0))
+        train(model, **arguments(checkpoint_every=2), after_noise=after, **options)
+        return weights(model)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint_path=tmp_path / "c", progress=progress)
+    np.random.seed(7)
+    assert torch.equal(run(checkpoint_path=tmp_path / "c"), run())
+    assert written == [kind not in (Counts, Averages)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerLayer(Gradient):
+    """A part of somebody's own that counts layers, and releases the whole gradient."""
+
+    kind: ClassVar[str] = "per_layer"
+
+    @property
+    def dimension(self):
+        return 1
+
+
+def test_a_part_that_states_another_dimension_than_it_releases_is_refused(monkeypatch):
+    releases = Releases(step=PerLayer())
+    with pytest.raises(Unsupported, match="PerLayer: the engine has no entry for it, only for Gradient, Differences"):
+        step_of(releases)
+    monkeypatch.setitem(SUMS, PerLayer, ClippedSums)
+    with pytest.raises(InvalidValue, match="dimension = 1: is what 'per_layer' is certified for, .* 53 numbers"):
+        step_of(releases)
+
+
+def test_a_clip_norm_that_leaves_the_numbers_is_told():
+    private = step_of(Releases(clip=Quantile(rate=1e6)))
+    with pytest.raises(InvalidValue, match=r"clip_norm = (inf|0.0): left the range of numbers by Quantile\(rate=1e\+06"):
+        private.run(0)
+
+
+@pytest.mark.parametrize("schedule", [Schedule(clip_norm=((0, 1.0), (1, 10.0))), Schedule()])
+def test_moments_of_every_step_have_the_same_weight(schedule):
+    """The sums grow with the clip norm; what is added up does not."""
+    releases = Releases(step=Moments(), schedule=schedule)
+    private = step_of(releases, noise=None, sampling_rate=1.0, model=torch.nn.Linear(6, 3), loss=linear_loss)
+    totals = []
+    for step in range(2):
+        private.run(step)
+        totals.append(private.sums.total.clone())
+    assert torch.allclose(totals[1], 2 * totals[0])
+
+
+def test_the_ridge_of_least_squares_is_the_noise_of_all_steps():
+    releases = Releases(step=Moments(), schedule=Schedule(noise=((0, 1.0), (1, 3.0)), batch=((0, 1.0), (1, 2.0))))
+    private = step_of(releases, sampling_rate=0.4, model=torch.nn.Linear(6, 3), loss=linear_loss)
+    private.run(0)
+    private.run(1)
+    assert private.sums.steps == pytest.approx(1 + (3 / 2) ** 2)
+
+
+def linear_loss(model, batch):
+    return torch.nn.functional.cross_entropy(model(batch["x"]), batch["labels"], reduction="none")
 
 
 def test_steps_are_divided_by_the_batch_that_is_expected_of_them():
