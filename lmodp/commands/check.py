@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lmodp.commands.arguments import add_grid, add_methods_folder, config_of, read_grid, results_folder
 from lmodp.errors import DamagedFile, MissingFile
-from lmodp.methods.discovery import method_files
+from lmodp.methods.discovery import law_files, method_files
 from lmodp.records.places import TIMING
 from lmodp.records.record import read_record
 from lmodp.records.reuse import Judge
@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     judge = Judge(
         root=root,
         method_files=method_files(methods_folder),
+        law_files=law_files(methods_folder),
         any_code=True,
         outside={str(path): path for path in Path("claims").glob("*.yaml")},
         is_needed=_is_kept_in_git,

@@ -120,6 +120,33 @@ def method_files(folder: str | None = None) -> dict[str, Path]:
     return {name: found.file for name, found in find_methods(folder).items() if found.file is not None}
 
 
+def law_files(folder: str | None = None) -> dict[str, tuple[Path, ...]]:
+    """Return the files, outside the suite's own modules, that define the noise or the releases of a method, by name.
+
+    They are looked for where the method's class, and those that it is derived from, are defined. A method that shares
+    its mechanism has the other one's.
+    """
+    found = load_methods(folder)
+    owners = {name: found.get(method.mechanism_of or name, method) for name, method in found.items()}
+    return {name: files for name, method in owners.items() if (files := _laws_beside(method))}
+
+
+def _laws_beside(method: Method) -> tuple[Path, ...]:
+    kinds = tuple(
+        getattr(sys.modules[module], name)  # a file that defines one has imported these
+        for module, name in (("lmodp.mechanisms.noise", "Noise"), ("lmodp.mechanisms.releases", "Part"))
+        if module in sys.modules
+    )
+    places = [sys.modules.get(base.__module__) for base in type(method).__mro__]
+    seen = {item for place in places for item in vars(place).values() if inspect.isclass(item)}
+    laws = [item for item in seen if issubclass(item, kinds) and not _is_the_suites(item.__module__)]
+    return tuple(sorted({Path(source) for item in laws if (source := inspect.getsourcefile(item))}))
+
+
+def _is_the_suites(module: str) -> bool:
+    return module.startswith("lmodp.") and not module.startswith("lmodp.baselines.")
+
+
 def get_method(name: str, folder: str | None = None) -> Method:
     """Return one method.
 

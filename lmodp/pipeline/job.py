@@ -82,6 +82,7 @@ class Job:
             artefact=stamp.parent if stamp else None,
             any_code=self.layout.keeps(stage),
             spec=spec,
+            method_files=self.layout.method_files(stage, spec),
             public_only=self.layout.config.randomness == "entropy" and not told,
             **details,
         )
@@ -126,7 +127,7 @@ def runs_of(layout: Layout, cell: Cell) -> "CellRuns":
         cell=cell,
         root=layout.results,
         cache=layout.cache,
-        code=stage_code("finetune_model", layout.method_file("finetune_model", cell.spec.to_dict())),
+        code=stage_code("finetune_model", layout.method_files("finetune_model", cell.spec.to_dict())),
         inputs=input_hashes(layout.results, needs.values()),
         any_code=layout.keeps("finetune_model"),
         device=layout.config.device,

@@ -41,7 +41,6 @@ def calibrate_noise(job: Job) -> None:
         "calibrate_noise",
         inputs=job.records("search", "model"),
         spec=spec.to_dict(),
-        method_file=layout.method_file("calibrate_noise", spec.to_dict()),
         work=lambda: calibrate_noise(spec, method, search, model_folder=model_folder),
     )
 
@@ -175,7 +174,6 @@ def _cell(job: Job) -> dict[str, Path]:
         "finetune_model",
         inputs=needs,
         spec=cell.spec.to_dict(),
-        method_file=job.layout.method_file("finetune_model", cell.spec.to_dict()),
         work=lambda: finetune_model(cell, runs, certificate, method=job.layout.grid.methods[cell.spec.method]),
         is_complete=runs.has_all_weights,
     )
@@ -204,7 +202,6 @@ def _audit_training(job: Job, trained: Mapping[str, Path]) -> None:
         "audit_training",
         inputs={**trained, **job.records("noise")},
         spec=spec,
-        method_file=job.layout.method_file("audit_training", spec),
         work=lambda: audit_training(
             cell,
             runs_of(job.layout, cell),

@@ -11,11 +11,11 @@ from lmodp.data.locks import hub_entries, locked_package
 from lmodp.grid.cells import Grid
 from lmodp.grid.config import check_config
 from lmodp.grid.sections import Config
-from lmodp.methods.discovery import method_files
+from lmodp.methods.discovery import law_files, method_files
 from lmodp.models.cards import MODELS
 from lmodp.pipeline.needs import Needs
 from lmodp.records.reuse import Judge, name_in
-from lmodp.records.stage_table import get_stage, method_file_of, outputs_of
+from lmodp.records.stage_table import get_stage, method_files_of, outputs_of
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "config" / "published.tsv"
 AUDIT_SETTINGS = {  # those that each stage reads
@@ -57,19 +57,17 @@ class Layout:
         """A judge of this grid's records as they are now; it remembers its verdicts."""
         return Judge(
             root=self.results,
-            method_files=self._method_files,
+            method_files=method_files(self.config.methods_folder),
+            law_files=law_files(self.config.methods_folder),
             keep_records=self.config.keep_records,
             asked_otherwise=self._asked_otherwise,
             outside={PUBLISHED.name: PUBLISHED},
         )
 
-    @cached_property
-    def _method_files(self) -> dict[str, Path]:
-        return method_files(self.config.methods_folder)
-
-    def method_file(self, stage: str, spec: Mapping[str, Any]) -> Path | None:
-        """Return the method's file that a stage's result depends on, or None."""
-        return method_file_of(stage, spec, self._method_files)
+    def method_files(self, stage: str, spec: Mapping[str, Any]) -> tuple[Path, ...]:
+        """Return the files of methods that a stage's result depends on."""
+        folder = self.config.methods_folder
+        return method_files_of(stage, spec, method_files(folder), law_files(folder))
 
     def keeps(self, stage: str) -> bool:
         """Whether a stage's records that other code made are kept."""

@@ -7,7 +7,7 @@ inputs, and otherwise does the work and writes the record last, so that nothing 
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from lmodp.records.record import (
     write_json,
     write_runs,
 )
-from lmodp.records.stage_table import BESIDE, STAGES, get_stage, method_file_of, stage_code
+from lmodp.records.stage_table import BESIDE, STAGES, get_stage, method_files_of, stage_code
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def run_stage(
     work: Callable[[], Mapping[str, Any]],
     files: tuple[Path, ...] = (),
     artefact: Path | None = None,
-    method_file: Path | None = None,
+    method_files: Iterable[Path] = (),
     any_code: bool = False,
     is_complete: Callable[[], bool] = lambda: True,
     public_only: bool = False,
@@ -76,7 +76,7 @@ def run_stage(
         files: further results that the work writes beside the record, which remembers their SHA-256.
         artefact: folder of bulky files that the work writes. It keeps a copy of the record, so that another grid, or a
             run after the results were deleted, finds it finished.
-        method_file: the method's file that takes part, if any.
+        method_files: files of methods that take part.
         any_code: keep a record that another version of the code wrote, although its bulky files must be made again, if
             the result is what it says; then everything made from it stands as well.
         is_complete: whether bulky files that lie elsewhere than in ``artefact`` are all there.
@@ -84,7 +84,7 @@ def run_stage(
     """
     started = time.perf_counter()
     hashes = input_hashes(root, inputs.values())
-    code = stage_code(name, method_file)
+    code = stage_code(name, method_files)
     stamp = artefact / STAMP if artefact else record
     stands = _is_current(stamp, root, Wanted(None if any_code else code, hashes, spec))
     if stands and (is_complete() if artefact is None else damage(artefact) is None):
@@ -200,6 +200,7 @@ class Judge:
     Args:
         root: the grid's results folder.
         method_files: source file by method name.
+        law_files: files that define its noise or releases, by method name.
         keep_records: records of other versions of the code count as well, but for those that only report.
         any_code: records of other versions of the code count, whatever their stage.
         asked_otherwise: returns which settings outside its id a record was made by that are no longer wanted, or None.
@@ -209,6 +210,7 @@ class Judge:
 
     root: Path
     method_files: Mapping[str, Path]
+    law_files: Mapping[str, Collection[Path]] = field(default_factory=dict)
     keep_records: bool = False
     any_code: bool = False
     asked_otherwise: Callable[[Mapping[str, Any]], str | None] = lambda made: None
@@ -244,8 +246,8 @@ class Judge:
     def made_by_other_code(self, made: Mapping[str, Any]) -> bool:
         """Whether the present code of the record's stage is not the one that made it."""
         stage = made["stage"]
-        present = stage_code(stage, method_file_of(stage, made.get("spec", {}), self.method_files))
-        return bool(made["created_by"]["code"] != present)
+        files = method_files_of(stage, made.get("spec", {}), self.method_files, self.law_files)
+        return bool(made["created_by"]["code"] != stage_code(stage, files))
 
     def _judge_input(self, name: str, known: str) -> str | None:
         folder, _, file = name.partition("/")

@@ -4,7 +4,7 @@ A stage is a rule, a script, a job of `lmodp.pipeline.jobs` and a library functi
 cell run in one job, since a process that loads torch takes longer to start than most of them to run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,6 +111,8 @@ STAGES: dict[str, Stage] = {
     )
 }
 
+OF_LAWS = ("certify_mechanism", "finetune_model", "verify_run", "audit_mechanism", "audit_training")
+
 # Stages of no grid: a command runs them.
 BESIDE: dict[str, Stage] = {
     "check_claim": Stage("check_claim", "lmodp.claims.check", NUMERICAL, {"record": "results/claims/{id}.json"}),
@@ -134,17 +136,25 @@ def outputs_of(stage: str, thing: str, *, results: Path, cache: Path) -> dict[st
     return found
 
 
-def stage_code(name: str, method_file: Path | None = None) -> str:
-    """Return the fingerprint of the code of a stage, a method's file included."""
-    return code_fingerprint(get_stage(name).module, *([method_file] if method_file else []))
+def stage_code(name: str, files: Iterable[Path] = ()) -> str:
+    """Return the fingerprint of the code of a stage, files of a method included."""
+    return code_fingerprint(get_stage(name).module, *files)
 
 
-def method_file_of(stage: str, spec: Mapping[str, object], method_files: Mapping[str, Path]) -> Path | None:
-    """Return the method's file that a stage's result depends on, or None.
+def method_files_of(
+    stage: str,
+    spec: Mapping[str, object],
+    method_files: Mapping[str, Path],
+    law_files: Mapping[str, Collection[Path]],
+) -> tuple[Path, ...]:
+    """Return the files of methods that a stage's result depends on.
 
-    It does where the stage asks the method for noise, or where the method is an engine or follows the noise.
+    The method's own is one where the stage asks the method for noise, or where the method is an engine or follows the
+    noise. Those that define the law of its noise, or what a step releases, are where the stage computes with it.
     """
     follows = spec.get("after_noise") and stage in ("finetune_model", "audit_training")
     trains = stage == "finetune_model" and spec.get("engine", OWN_ENGINE) != OWN_ENGINE
     asks = stage == "calibrate_noise" or trains or follows
-    return method_files.get(str(spec.get("method", ""))) if asks else None
+    name = str(spec.get("method", ""))
+    own = {method_files[name]} if asks and name in method_files else set()
+    return tuple(sorted(own | set(law_files.get(name, ()) if stage in OF_LAWS else ())))

@@ -10,7 +10,8 @@ from lmodp.cli import main
 from lmodp.errors import InvalidValue, MissingFile
 from lmodp.methods import discovery as registry
 from lmodp.methods.contract import BrokenMethod, describe_error, points_of, why_left_out
-from lmodp.methods.discovery import find_methods, get_method, load_methods, method_files
+from lmodp.methods.discovery import find_methods, get_method, law_files, load_methods, method_files
+from lmodp.records.stage_table import method_files_of
 from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS
 from tests.contracts.small_world import ROOT
 from tests.contracts.third_party import install, method_text, write
@@ -243,6 +244,26 @@ def test_points_that_are_none_break_their_method_alone(tmp_path, points, told):
     write(tmp_path, odd=method_text("odd", body=f"{body}\n    return {points}"))
     method, found = points_of(get_method("odd", str(tmp_path)), {"sst2": 100})
     assert isinstance(method, BrokenMethod) and told in method.reason and found == {}
+
+
+def test_the_file_of_a_noise_is_one_of_every_stage_that_computes_with_it(tmp_path):
+    law = "from lmodp.mechanisms.noise import Noise\n\n\nclass Own(Noise):\n    family = 'own_law'\n"
+    shares = VARIANT.replace("laplase", "mine")
+    write(tmp_path, mine=method_text("mine", top=law), plain=method_text("plain"), odd=shares)
+    files, laws = method_files(str(tmp_path)), law_files(str(tmp_path))
+    assert laws == {"mine": (files["mine"],), "odd": (files["mine"],)}
+    for stage in ("certify_mechanism", "finetune_model", "verify_run", "audit_mechanism", "audit_training"):
+        for name in ("mine", "odd"):
+            assert method_files_of(stage, {"method": name}, files, laws) == (files["mine"],)
+        assert method_files_of(stage, {"method": "plain"}, files, laws) == ()
+    assert method_files_of("evaluate_model", {"method": "mine"}, files, laws) == ()
+    assert method_files_of("calibrate_noise", {"method": "odd"}, files, laws) == (files["odd"],)
+    follows = {"method": "odd", "after_noise": "a filter"}
+    assert set(method_files_of("finetune_model", follows, files, laws)) == {files["odd"], files["mine"]}
+
+
+def test_no_method_of_the_suite_makes_another_file_take_part():
+    assert law_files() == {}
 
 
 @pytest.mark.parametrize("answer", [True, 3, ["no"]])
