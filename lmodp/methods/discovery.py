@@ -32,7 +32,11 @@ def _texts(value: Any) -> bool:
 
 
 def _part(value: Any) -> bool:
-    return value in _PARTS if isinstance(value, str) else isinstance(value, Mapping) and [*value][1:] == [] != [key for key in value if key in _PARTS]
+    return (
+        value in _PARTS
+        if isinstance(value, str)
+        else isinstance(value, Mapping) and [*value][1:] == [] != [key for key in value if key in _PARTS]
+    )
 
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {

@@ -296,6 +296,8 @@ def audit_mechanism(
         return {"audit": None, "status": noise_record["status"], "reason": noise_record["reason"]}
     if noise_record["noise"] is None:
         return {"audit": None}
+    if certificate.get("status", "done") != "done":
+        return {"audit": None, "status": certificate["status"], "reason": certificate["reason"]}
     sampling = sampling_of(spec, settings, base_seed)
     plan, claim = spec.plan(**released(noise_record)), noise_record["claim_noise"]
     device_noise(plan.given_noise)  # a law that cannot be drawn is refused before anything is computed

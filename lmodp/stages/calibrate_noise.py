@@ -103,7 +103,9 @@ def _fault_of_claim(claim: Any) -> str | None:
     pairs = isinstance(claim.epsilon_at, (tuple, list)) and all(
         isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(_finite, pair)) for pair in claim.epsilon_at
     )
-    return None if pairs else f"claims epsilon_at {claim.epsilon_at!r}, must be pairs (delta, epsilon) of finite numbers"
+    return (
+        None if pairs else f"claims epsilon_at {claim.epsilon_at!r}, must be pairs (delta, epsilon) of finite numbers"
+    )
 
 
 def _finite(value: Any) -> bool:

@@ -56,7 +56,7 @@ def _above_target(spec: MechanismSpec, verified: Mapping[str, Any]) -> str | Non
     if found <= spec.epsilon * (1 + ROUNDING):
         return None
     return (
-        f"its verified epsilon is {found:.6g}, above the target {spec.epsilon:g}. Return what target.calibrate() gives, "
+        f"its verified epsilon is {found:.6g}, above the target {spec.epsilon:g}. Return what target.calibrate() gives "
         "or more noise"
     )
 

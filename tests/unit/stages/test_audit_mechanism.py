@@ -160,6 +160,8 @@ def test_stage_passes_statuses_on():
     skipped, asked = {"status": "skipped", "reason": "no such noise"}, {"settings": SETTINGS, "base_seed": 3}
     assert audit_mechanism(mechanism_spec(), skipped, {}, **asked) == {"audit": None, **skipped}
     assert audit_mechanism(mechanism_spec(), {"status": "done", "noise": None}, {}, **asked) == {"audit": None}
+    done, refused = {"status": "done", "noise": {}}, {"status": "failed", "reason": "its epsilon is above the target"}
+    assert audit_mechanism(mechanism_spec(), done, refused, **asked) == {"audit": None, **refused}
 
 
 def test_seeds_differ_between_mechanisms_and_not_with_the_audits_settings():

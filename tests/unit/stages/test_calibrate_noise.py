@@ -77,7 +77,7 @@ def test_releases_that_are_those_of_the_noise_pass(shape, asked, returned, facto
         ({"claim": Claim(epsilon="3", formula="f")}, "claims epsilon '3', must be above 0 and finite, or None"),
         ({"claim": Claim(epsilon=3, formula=None)}, "claims by formula None"),
         ({"claim": Claim(epsilon=3, formula="f", reason=None)}, "with reason None, must be texts"),
-        ({"claim": Claim(epsilon=3, formula="f", epsilon_at=[1, 2])}, "must be pairs (delta, epsilon) of finite numbers"),
+        ({"claim": Claim(epsilon=3, formula="f", epsilon_at=[1, 2])}, "must be pairs (delta, epsilon) of finite"),
         ({"claim": Claim(epsilon=3, formula="f", epsilon_at=((1e-5, math.inf),))}, "must be pairs"),
         ({"claim": Claim(epsilon=3, formula="f", published_epsilon_run="3")}, "claims published_epsilon_run '3'"),
         ({"claim_noise": "gaussian"}, "gives claim_noise 'gaussian', must be a Noise or None"),

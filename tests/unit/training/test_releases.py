@@ -353,7 +353,7 @@ def test_a_part_that_states_another_dimension_than_it_releases_is_refused(monkey
 
 def test_a_clip_norm_that_leaves_the_numbers_is_told():
     private = step_of(Releases(clip=Quantile(rate=1e6)))
-    with pytest.raises(InvalidValue, match=r"clip_norm = (inf|0.0): left the range of numbers by Quantile\(rate=1e\+06"):
+    with pytest.raises(InvalidValue, match=r"clip_norm = (inf|0.0): left the range of numbers by Quantile\(rate="):
         private.run(0)
 
 
