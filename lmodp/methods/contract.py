@@ -287,7 +287,7 @@ def points_of(method: Method, datasets: Mapping[str, int]) -> tuple[Method, dict
         datasets: number of training examples by data set.
     """
     try:
-        found = {
+        found: dict[str, Sequence[PublishedPoint]] = {
             name: tuple(method.published_points(dataset=name, dataset_size=size)) for name, size in datasets.items()
         }
         faults = [fault for points in found.values() if (fault := _fault_of_points(points))]

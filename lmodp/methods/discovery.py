@@ -105,13 +105,13 @@ def find_methods(folder: str | None = None) -> dict[str, Found]:
     by_name: dict[str, list[Found]] = {}
     for found in [*map(_from_file, method_paths(folder)), *map(_from_entry_point, _installed())]:
         by_name.setdefault(found.method.name, []).append(found)
-    found = {name: group[0] if len(group) == 1 else _duplicate(name, group) for name, group in by_name.items()}
+    methods = {name: group[0] if len(group) == 1 else _duplicate(name, group) for name, group in by_name.items()}
     for fault_of in (_second_title, _shares_nothing):
-        faults = {name: fault for name in found if not found[name].broken and (fault := fault_of(name, found))}
+        faults = {name: fault for name in methods if not methods[name].broken and (fault := fault_of(name, methods))}
         for name, fault in faults.items():
             broken = BrokenMethod(name, status="not a method", reason=one_line(str(fault)))
-            found[name] = replace(found[name], method=broken)
-    return found
+            methods[name] = replace(methods[name], method=broken)
+    return methods
 
 
 def load_methods(folder: str | None = None) -> dict[str, Method]:

@@ -9,7 +9,7 @@ from lmodp.records.places import cell_path
 from lmodp.records.record import read_runs
 from lmodp.reporting.tables.make_table import make_table
 from tests.contracts.small_world import ROOT
-from tests.contracts.third_party import engine, install, method_text, write
+from tests.contracts.third_party import GAUSSIAN, engine, install, method_text, write
 from tests.contracts.whole_grid import outdated, run_grid
 from tests.unit.reporting.fabricated import fabricated_results
 
@@ -24,6 +24,12 @@ SAY_BATCHES = (
     ', "batches": {"steps": honest.steps, "examples": round(honest.steps * honest.expected_batch_size), '
     '"squares": 10**6, "commonest": 1}, "status": "done", "reason": None, "run": "r", "created_by": {}}'
 )
+LBFGS = """after_noise = "a search along the line"
+
+def build_optimizer(self, parameters, settings, plan):
+    import torch
+
+    return torch.optim.LBFGS(parameters)"""
 FILES = {
     "third_party": method_text("third_party"),
     "raises": method_text("raises", mechanism="return 1 / 0"),
@@ -45,6 +51,11 @@ FILES = {
         "train(model,", "train(model if plan.steps == 1 else __import__('copy').deepcopy(model),"
     ),
     "skips": method_text("skips", body="def skip(self, spec):\n    return 'not\\n  here'"),
+    "too_little": method_text("too_little", mechanism=GAUSSIAN.replace('("gaussian")', '("gaussian").scaled(0.4)')),
+    "odd_details": method_text("odd_details", mechanism=GAUSSIAN[:-1] + ", details={1: {2}})"),
+    "odd_skip": method_text("odd_skip", body="def skip(self, spec):\n    return True"),
+    "odd_points": method_text("odd_points", body="def published_points(self, **data):\n    return [(3, 1e-5)]"),
+    "odd_step": method_text("odd_step", body=LBFGS),
     "engine_silent": engine("engine_silent", told='{"batch_sizes": float("nan")}'),
 }
 INSTALLED = method_text("installed_method")
@@ -109,6 +120,11 @@ def test_a_good_third_party_method_is_a_row_like_any_other(rows, name):
         ("engine_forgets", "failed", "as far without data as with them: the engine learns from nobody"),
         ("engine_stands", "diverged", "no trained weight moved in 6 steps"),
         ("skips", "skipped", "not here"),
+        ("too_little", "failed", ", above the target 3. Return what target.calibrate() gives or more noise"),
+        ("odd_details", "failed", "gives details {1: {2}}, must be a table of plain JSON values"),
+        ("odd_skip", "failed", "skip() of 'odd_skip' returned True, must return a reason or None"),
+        ("odd_points", "failed", "published_points() returned (3, 1e-05), must return PublishedPoint("),
+        ("odd_step", "failed", "a search along the line: the optimiser's step(): TypeError"),
         ("engine_silent", "failed", "the engine's record is not plain JSON"),
     ],
 )
