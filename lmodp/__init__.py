@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lmodp.plan import Plan
     from lmodp.stages.audit_mechanism import audit
 
-__version__ = "0.2.2"
+__version__ = "0.2.3"
 __all__ = ["Plan", "account", "audit", "calibrate", "certify", "finetune", "load_noise"]
 
 # As text, so that each is imported when it is first used.
