@@ -1,4 +1,7 @@
-"""The fixed lists of words in plans, specs and records. This module imports nothing, so every module may import it."""
+"""The fixed lists of words in plans, specs and records, and what counts as the suite's own.
+
+This module imports nothing, so every module may import it.
+"""
 
 CALIBRATIONS = ("claimed", "verified")  # what a target epsilon is measured by
 ACCOUNTANTS = ("claimed", "paper_bound", "verified")
@@ -13,3 +16,11 @@ UNTRAINED = "none"  # the trained part of a method that trains nothing
 OWN_ENGINE = "lmodp"  # the suite's own engine, lmodp.training
 RANDOMNESS = ("seeded", "entropy")  # a benchmark that anybody can repeat; a release
 STATUSES = ("done", "skipped", "failed", "diverged")
+
+
+def is_foreign(kind: type) -> bool:
+    """Whether a class is defined outside the suite; the laws within it are proven and tested one by one.
+
+    The files of methods count as outside: in a checkout a user's own are beside those of the suite.
+    """
+    return not kind.__module__.startswith("lmodp.") or kind.__module__.startswith("lmodp.baselines.")

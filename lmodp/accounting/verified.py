@@ -26,7 +26,7 @@ from lmodp.accounting.rdp.supremum import RenyiCurve, equal_split_curve, finite_
 from lmodp.errors import Unsupported, require
 from lmodp.mechanisms import Gaussian, Histogram, Noise, RateMixture, Spherical, mixture_of, require_sound_law
 from lmodp.mechanisms.arrays import Orders
-from lmodp.mechanisms.noise import is_foreign
+from lmodp.vocabulary import is_foreign
 
 SMALLEST_ORDER, LARGEST_ORDER = 128, 4096
 _FINE = 65

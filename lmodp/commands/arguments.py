@@ -75,7 +75,12 @@ def read_run(args: argparse.Namespace) -> dict[str, Any]:
     steps = args.steps
     if args.epochs is not None:
         require(steps is None, "epochs", args.epochs, "is given beside steps", "Leave one out.")
-        require(0 < args.epochs / rate < math.inf, "epochs", args.epochs, "must be finite and above 0, as its steps")
+        require(
+            0 < args.epochs / rate < math.inf,
+            "epochs",
+            args.epochs,
+            "must be finite and above 0, with a finite number of steps",
+        )
         steps = math.ceil(args.epochs * args.dataset_size / args.batch_size if args.batch_size else args.epochs / rate)
     if steps is None and args.run_is_optional:
         steps = 1

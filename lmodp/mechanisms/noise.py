@@ -23,16 +23,12 @@ import numpy as np
 
 from lmodp.errors import Fault, InvalidValue, require
 from lmodp.mechanisms.arrays import FloatLike, Floats
+from lmodp.vocabulary import is_foreign
 
 _DIFFERENCE = 1e-6
 FARTHEST, _BISECTIONS = 1e300, 60  # the largest noise of use
 _LEAST_FALL = 1e-3  # of a moment's integrand, at the end of the panels, below which the moment is infinite
 _NODES, _PANELS = 32, np.concatenate([[0.0], 2.0 ** np.arange(-24.0, 6.5, 0.5)])
-
-
-def is_foreign(law: type) -> bool:
-    """Whether a law is defined outside this package; those within it are proven and tested one by one."""
-    return law.__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
 def _require_open(law: type[Noise]) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 from lmodp.errors import FOREIGN_ERRORS, LmodpError, Unsupported, describe_error
 from lmodp.mechanisms.arrays import Booleans, Floats
 from lmodp.mechanisms.mixture import RateMixture
-from lmodp.mechanisms.noise import FARTHEST, Noise, is_foreign, require_record
+from lmodp.mechanisms.noise import FARTHEST, Noise, require_record
+from lmodp.vocabulary import is_foreign
 
 _APART, _UNEVEN = 1e-3, 1e-4  # relative distance of two points, and error of what is compared
 _RISE, _ROUNDED = 1e-6, 1e-12  # of a log density that does not rise, and of a logarithm

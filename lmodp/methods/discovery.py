@@ -17,7 +17,7 @@ from typing import Any
 
 from lmodp.errors import FOREIGN_ERRORS, Fault, InvalidValue, MissingFile, describe_error, nearest, one_line, require
 from lmodp.methods.contract import BrokenMethod, Method, missing_package
-from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS, OWN_ENGINE, UNTRAINED
+from lmodp.vocabulary import CALIBRATIONS, CLIPPINGS, OWN_ENGINE, UNTRAINED, is_foreign
 
 BASELINES = (Path(__file__).resolve().parent.parent / "baselines").resolve()  # a link in a checkout
 ENTRY_POINTS = "lmodp.methods"
@@ -143,12 +143,8 @@ def _laws_beside(method: Method) -> tuple[Path, ...]:
     )
     places = [sys.modules.get(base.__module__) for base in type(method).__mro__]
     seen = {item for place in places for item in vars(place).values() if inspect.isclass(item)}
-    laws = [item for item in seen if issubclass(item, kinds) and not _is_the_suites(item.__module__)]
+    laws = [item for item in seen if issubclass(item, kinds) and is_foreign(item)]
     return tuple(sorted({Path(source) for item in laws if (source := inspect.getsourcefile(item))}))
-
-
-def _is_the_suites(module: str) -> bool:
-    return module.startswith("lmodp.") and not module.startswith("lmodp.baselines.")
 
 
 def get_method(name: str, folder: str | None = None) -> Method:

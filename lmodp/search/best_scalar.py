@@ -25,7 +25,7 @@ from lmodp.mechanisms.arrays import Floats, Integers
 
 _BINS, _REACH = 10, 40.0  # of a linear programme: bins a unit of sensitivity, and how far they reach in 1/epsilon
 _MOST = 20_000  # bins of a linear programme
-_INSIDE = 1 - 1e-6  # of epsilon and delta: ten times the solver's tolerance
+_INSIDE = 1 - 4e-6  # of epsilon and delta: the solver's tolerance, and what the accounting adds to delta
 _WIDER = 1 + 1e-12  # of a bin: the shift is then no more than a whole number of them, whatever is rounded
 _FREE = 1e4  # parts of the hockey stick that would have to be below delta by this are 0
 _PER_STD, _STDS = 16, 14  # of a convex programme: bins a standard deviation, and where the tail begins

@@ -249,4 +249,6 @@ def _plain(value: Any) -> Any:
         return hashlib.sha256(
             value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes()
         ).hexdigest()
-    return repr(value) if isinstance(value, (int, float, complex, str, bytes, np.ndarray, np.generic)) else None
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(value.tobytes()).hexdigest()
+    return repr(value) if isinstance(value, (int, float, complex, str, bytes, np.generic)) else None

@@ -294,3 +294,10 @@ def test_unlike_phases_have_a_lower_end():
     found = verified_plan(Plan(noise=Cubic(scale=3.0), sampling_rate=0.1, steps=4, delta=1e-6, releases=releases))
     assert found.status == "unsupported" and 0 < found.lower < found.upper == math.inf
     assert "no bound is proven for this family" in found.reason
+
+
+def test_a_users_law_beside_the_suites_methods_is_no_less_checked():
+    """In a checkout the folder of methods is part of the package, and a user's own file is in it."""
+    body = {"__module__": "lmodp.baselines.mine", "family": "mine", "__qualname__": "Mine"}
+    with pytest.raises(InvalidValue, match="is a subclass of Gaussian, whose bounds are not its own"):
+        type("Mine", (Gaussian,), body)

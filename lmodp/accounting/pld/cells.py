@@ -1,8 +1,9 @@
 """Both ends of epsilon for pairs known by cells: one number with noise of any law, and spherical noise.
 
 The outcomes of a pair (P, Q) are cut into cells of known masses, and log(Q/P) is known to lie in a range within each.
-Moving each cell's masses to the two ends of its range, rounded outwards to a lattice, gives a pair that dominates;
-taking each cell as one outcome gives one that is dominated (docs/verified_bounds.md, "Cells").
+Moving each cell's masses to the two ends of its range gives a pair that dominates; taking each cell as one outcome
+gives one that is dominated (docs/verified_bounds.md, "Cells"). For more than one release the ends are rounded outwards
+to a lattice.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from lmodp.mechanisms import Histogram, Noise, Spherical
 from lmodp.mechanisms.arrays import Floats
 
 _LARGEST_LOSS = 500.0
-_LEVELS, _SINGLE, _LARGEST_LATTICE = 48, 4096, 2**16  # lattice values a deviation, and of a single release
+_LEVELS, _SINGLE, _LARGEST_LATTICE = (
+    48,
+    4096,
+    2**16,
+)  # lattice values a deviation of many releases, and of few times their number
 _COARSE, _FINEST, _PER_DEVIATION = 2**11, 2**18, 64  # cells of any law: those tried first, the most, and how fine
 _PER_SPREAD, _MOST_SPHERICAL = 20, 2**13  # cells a standard deviation of the loss, about, and the most
 _BARE = 1e-40  # masses of P below it are not known: then Q's mass and the range of the loss say what they can be

@@ -1,4 +1,4 @@
-"""Epsilon of many releases of one lattice pair, with the errors of rounding and of the Fourier transform counted."""
+"""Epsilon of one release, and of many of one lattice pair, with the errors of rounding and of the transform counted."""
 
 import math
 from collections.abc import Callable

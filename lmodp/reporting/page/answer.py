@@ -20,6 +20,7 @@ PROOF = "docs/four_answers.md"  # of the least noise that a mixture of Laplaces 
 PROOF_HEADING = "Why the Gaussian wins in many dimensions"
 MIXTURES = {"laplace_mixture", "laplace"}  # families to which the theorem applies
 SIGNS = {"ε": "epsilon", "δ": "delta"}
+WHERE = {"verified": "at equal verified ε", "claimed": "at equal claims"}
 EQUAL = 1e-3  # relative, of two noises that a search cannot tell apart
 
 
@@ -59,14 +60,18 @@ def _published_shapes(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
     """At which ε nothing was published, and what the best of the published shapes would need there and elsewhere."""
     method = results["compare"]["asked"]
     points = [
-        item for item in results["mechanisms"].values() if item["method"] == method and item["calibration"] == "claimed"
+        item
+        for item in results["mechanisms"].values()
+        if item["method"] == method and item["calibration"] == "claimed"
+        if item["setting"] or item["published_epsilon_run"]
     ]
     below = [cell["epsilon"] for cell in cells if points and cell["epsilon"] < min(item["epsilon"] for item in points)]
     unknown = f" For ε = {epsilons(below)} it publishes no noise; that of its least ε is scaled." if below else ""
     found = [item["efficiency"] for item in points if item["efficiency"]]
     if not below or not found:
         return unknown
-    return f"{unknown} The best of its published shapes would need {number(max(found) ** -0.5, 3)} times everywhere."
+    least = f"{number(max(found) ** -0.5, 3)} times the {title_of(results, 'standard')}'s noise at every ε"
+    return f"{unknown} In many dimensions the best of its published shapes would need {least}."
 
 
 def _least(results: Mapping[str, Any], known: Sequence[tuple[Cell, float]]) -> str:
@@ -174,36 +179,32 @@ def _standard(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
 
 
 def _score(results: Mapping[str, Any], experiment: str) -> str:
-    asked, standard = title_of(results, "asked"), title_of(results, "standard")
-    told = []
-    for calibration, where in (("verified", "at equal verified ε"), ("claimed", "at equal claims")):
-        item = against.contrast_of(results, experiment, calibration)
-        if item is None or item["difference"] is None:
-            told.append(f"{where}, no target has a score of both")
-            continue
-        verdict = against.score_verdict(item)
-        judged = f"{asked} is {verdict}" if verdict in ("higher", "lower") else verdict
-        told.append(f"{where} ({_mean(item)}) {against.contrast_words(results, item)}, {judged}")
+    pair = f"{title_of(results, 'asked')} minus {title_of(results, 'standard')}"
     metric = leading_metric(results, experiment).head(unit=False)
-    return f"Mean difference in {metric}, {asked} minus {standard}: {'; '.join(told)}.{_one_rate(results, experiment)}"
+    told = [_contrast(results, experiment, kind) for kind in WHERE]
+    return f"Mean difference in {metric}, {pair}: {'; '.join(told)}.{_one_rate(results, experiment)}"
 
 
-def _mean(item: Mapping[str, Any]) -> str:
-    return f"{'mean over ' if len(set(item['epsilons'])) > 1 else ''}ε = {epsilons(item['epsilons'])}"
+def _contrast(results: Mapping[str, Any], experiment: str, calibration: str) -> str:
+    item, where = against.contrast_of(results, experiment, calibration), WHERE[calibration]
+    if item is None or item["difference"] is None:
+        return f"{where}, no target has a score of both"
+    verdict = against.score_verdict(item)
+    judged = f"{title_of(results, 'asked')} is {verdict}" if verdict in ("higher", "lower") else verdict
+    mean = "mean over " if len(set(item["epsilons"])) > 1 else ""
+    return f"{where} ({mean}ε = {epsilons(item['epsilons'])}) {against.contrast_words(results, item)}, {judged}"
 
 
 def _one_rate(results: Mapping[str, Any], experiment: str) -> str:
-    """The same contrasts where all methods have one learning rate, or that the chosen rates are not counted."""
-    if not results["experiments"][experiment]["searched"]:
+    """That the chance of chosen learning rates is not counted, and the contrasts where all methods have one rate."""
+    if "learning_rate" not in results["experiments"][experiment]["searched"]:
         return ""
-    task = results["experiments"][experiment]["task"]
-    others = [name for name, facts in results["experiments"].items() if facts["task"] == task and not facts["searched"]]
-    items = [(kind, against.contrast_of(results, name, kind)) for name in others for kind in ("verified", "claimed")]
-    told = [
-        f"at equal {'verified ε' if kind == 'verified' else 'claims'} {against.contrast_words(results, item)}, "
-        f"{against.score_verdict(item)}"
-        for kind, item in items
-        if item is not None and item["difference"] is not None
-    ]
     chosen = " These are for learning rates that held-out examples chose, whose chance no interval counts."
-    return f"{chosen} With one rate for all: {'; '.join(told)}." if told else chosen
+    task = results["experiments"][experiment]["task"]
+    for name, facts in results["experiments"].items():
+        if facts["task"] == task and not facts["searched"] and not facts["learning_rates"]:
+            known = [kind for kind in WHERE if against.contrast_of(results, name, kind) is not None]
+            if known:
+                told = [_contrast(results, name, kind) for kind in known]
+                return f"{chosen} With one rate for all methods: {'; '.join(told)}."
+    return chosen

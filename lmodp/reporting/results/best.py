@@ -1,8 +1,8 @@
 """What to use at a verified ε: the method of the best mean score, task by task.
 
 A task is what experiments share when they train the same part of the same model on the same examples, with plans of
-their own. The best is read off the scored split, for which nothing is corrected. So it is said of which other methods
-a paired comparison shows that they are worse; all the others may be as good. Methods that are the same at a target
+their own. The best is read off the scored split, for which nothing is corrected. So the methods that paired
+comparisons show to be worse are named beside it; all the others may be as good. Methods that are the same at a target
 (banded noise of one band is the Gaussian) are one: the first in the order of the grid.
 """
 
@@ -21,8 +21,8 @@ OF_METHOD = ("clipping", "after_noise", "trainable")  # what a method does besid
 def tasks(results: Mapping[str, Any]) -> dict[str, list[Cell]]:
     """Return the cells with a verified ε and an interval by the first experiment of their task.
 
-    Of cells of one method, or of methods that are the same, at one target, the first counts. Tasks with fewer than two
-    methods are left out: they offer no choice.
+    Of cells of one method, or of methods that are the same, at one target, the first counts, and of several δ the
+    first. Tasks with fewer than two methods are left out: they offer no choice.
     """
     found: dict[str, list[Cell]] = {}
     taken: set[tuple[Any, ...]] = set()
@@ -30,7 +30,8 @@ def tasks(results: Mapping[str, Any]) -> dict[str, list[Cell]]:
         if cell["calibration"] == "verified" and cell["setting"] is None and cell["verified_upper"] is not None:
             target = (results["experiments"][cell["experiment"]]["task"], cell["epsilon"], cell["delta"])
             known = {(*target, cell["method"]), (*target, _what_it_does(results, cell))}
-            if reach(leading_score(cell)) is not None and not known & taken:
+            alike = found.get(target[0], [cell])[0]["delta"] == cell["delta"]
+            if reach(leading_score(cell)) is not None and alike and not known & taken:
                 taken |= known
                 found.setdefault(target[0], []).append(cell)
     return {name: cells for name, cells in found.items() if len({cell["method"] for cell in cells}) > 1}
@@ -48,13 +49,14 @@ def _what_it_does(results: Mapping[str, Any], cell: Cell) -> str:
 def choices(results: Mapping[str, Any], answers: Answers) -> list[dict[str, Any]]:
     """Return, for each task and verified ε, the best cell and those that its paired intervals show to be worse.
 
-    The intervals are adjusted for the number of methods at that ε.
+    Since the scores choose the best, the intervals are adjusted for all pairs of methods at that ε.
     """
     found = []
     for task, cells in tasks(results).items():
         for epsilon, best in best_by_epsilon(cells).items():
             others = [cell for cell in cells if cell["epsilon"] == epsilon and cell is not best]
-            pairs = [compare_pair(best, other, answers, len(others)) for other in others]
+            count = (len(others) + 1) * len(others) // 2
+            pairs = [compare_pair(best, other, answers, count) for other in others]
             worse = [item["against_cell"] for item in pairs if is_better(item, best["metric"])]
             found.append({"task": task, "epsilon": epsilon, "best": best["cell"], "worse": worse})
     return found
@@ -76,7 +78,7 @@ def _gain(cell: Cell, other: Cell) -> float:
 
 
 def sentence(results: Mapping[str, Any], name: str, cells: Sequence[Cell]) -> str:
-    """Return which method is best at each ε of a task, how far the method asked about is behind, and its equals."""
+    """Return which method is best at each ε of a task, which are shown to be worse, and how the two compared differ."""
     best, metric = best_by_epsilon(cells), METRICS[cells[0]["metric"]]
     groups: dict[str, list[Cell]] = {}
     for cell in best.values():
@@ -93,7 +95,7 @@ def sentence(results: Mapping[str, Any], name: str, cells: Sequence[Cell]) -> st
         for epsilon, found in worse.items()
         if found
     ]
-    by = f"by paired {100 * CONFIDENCE:.0f} % intervals, adjusted for the number of methods; the others may be as good"
+    by = f"by paired {100 * CONFIDENCE:.0f} % intervals, adjusted for all pairs of methods; the others may be as good"
     return (
         f"{results['experiments'][name]['title'][0].upper()}{results['experiments'][name]['title'][1:]}: best mean "
         f"{metric.head()}: {'; '.join(told)}. Shown to be worse ({by}): {'; '.join(shown) or 'none'}."
@@ -111,7 +113,7 @@ def _text(results: Mapping[str, Any], cell: Cell) -> str:
 
 
 def _asked(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
-    """How far the method asked about is behind the standard, which no look at the scores has chosen."""
+    """How the method asked about differs from the standard, which no look at the scores has chosen."""
     of_part = {
         part: {cell["epsilon"]: cell for cell in cells if cell["method"] == results["compare"][part]}
         for part in ("asked", "standard")
@@ -119,8 +121,10 @@ def _asked(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
     both = sorted(of_part["asked"].keys() & of_part["standard"].keys())
     if not both:
         return ""
-    metric = METRICS[cells[0]["metric"]]
-    behind = [_gain(of_part["standard"][epsilon], of_part["asked"][epsilon]) for epsilon in both]
-    gaps = plain_list([f"{metric.factor * gap:.{metric.decimals}f}" for gap in behind])
-    asked, standard = title_of(results, "asked"), title_of(results, "standard")
-    return f" {asked} is {gaps} {metric.unit} behind the {standard} at ε = {epsilons(both)}."
+    metric, of_mean = (
+        METRICS[cells[0]["metric"]],
+        [[leading_score(of_part[part][at])["mean"] for at in both] for part in of_part],
+    )
+    told = plain_list([metric.difference(asked - standard) for asked, standard in zip(*of_mean, strict=True)])
+    pair = f"{title_of(results, 'asked')} minus {title_of(results, 'standard')}"
+    return f" {pair}: {told} {metric.unit} at ε = {epsilons(both)}."

@@ -37,7 +37,8 @@ def compare_results(first: Mapping[str, Any], second: Mapping[str, Any]) -> list
     grids = f"{first['grid']} and {second['grid']}"
     require(bool(left.keys() & right.keys()), "grids", grids, "share no cell", "Compare two runs of one grid.")
     ranges = [(found.get("seen") or {}).get("cells", {}) for found in (first, second)]
-    seen, level = {**ranges[0], **ranges[1]}, FALSE_ALARM / max(1, len(left.keys() & right.keys()))
+    compared = sum(len(left[name]["scores"]) for name in left.keys() & right.keys())
+    seen, level = {**ranges[0], **ranges[1]}, FALSE_ALARM / max(1, compared)
     mechanisms = [found.get("mechanisms", {}) for found in written]
     told = [(name, _answers(*(found.get(name) for found in mechanisms))) for name in {**mechanisms[0], **mechanisms[1]}]
     told += [(name, _compare(left.get(name), right.get(name), seen.get(name, {}), level)) for name in {**left, **right}]
@@ -122,7 +123,8 @@ def _score(
         why = "a single run; the sampling error of the test examples is"
     else:
         spread = float(np.std(np.subtract(second["values"], first["values"]), ddof=1)) / sqrt(seeds)
-        allowed = float(stdtrit(seeds - 1, 1 - level / 2)) * spread
+        one = 1.5 / examples if metric.share and examples else 0.0  # an example, which may turn in every seed
+        allowed = max(float(stdtrit(seeds - 1, 1 - level / 2)) * spread, one)
         why = "seed by seed, processors explain up to"
     size = metric.factor * np.array([difference, allowed])
     return abs(difference) > allowed + RELATIVE * abs(first["mean"]), f"{words} ({size[0]:+.3g}; {why} {size[1]:.3g})"

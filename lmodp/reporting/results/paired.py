@@ -22,7 +22,7 @@ from lmodp.records.record import read_runs
 from lmodp.reporting.results.metrics import CONFIDENCE, FEWEST_SEEDS, METRICS, leading_score
 from lmodp.tasks.accuracy import unpack_correct, unpack_losses
 
-DRAWS = 20_000
+DRAWS, ITEMS = 20_000, 200_000_000  # resamples, and the most that are kept, times their size
 BLOCK = 500  # of draws that are scored at once
 
 Answers = Mapping[str, Mapping[int, np.ndarray]]
@@ -220,7 +220,8 @@ def paired_interval(score: Scorer, *, seeds: int, examples: int, comparisons: in
     """Return the percentile interval of a difference's mean over seeds.
 
     All comparisons of so many seeds and examples use the same resamples: verdicts then do not contradict each other by
-    chance. There are so many that the ends are off by about a fiftieth of a standard error.
+    chance. There are 20,000 resamples, so the ends are off by about a fiftieth of a standard error; fewer where there
+    are more than 10,000 examples.
 
     For one of several comparisons, both arms are longer by the ratio of the normal quantiles: so far out,
     percentiles would need a hundred times as many draws.
@@ -232,8 +233,9 @@ def paired_interval(score: Scorer, *, seeds: int, examples: int, comparisons: in
         Owen (2007), The pigeonhole bootstrap: resampling both factors of a crossed design is, if anything, too wide,
         where both factors have many levels.
     """
-    of_seeds, of_examples = _resamples(seeds, seeds), _resamples(examples, seeds)
-    blocks = [slice(first, first + BLOCK) for first in range(0, DRAWS, BLOCK)]
+    draws = min(DRAWS, max(2 * BLOCK, ITEMS // examples))
+    of_seeds, of_examples = _resamples(seeds, draws, 0), _resamples(examples, draws, 1)
+    blocks = [slice(first, first + BLOCK) for first in range(0, draws, BLOCK)]
     means = [(of_seeds[block] / seeds * score(of_examples[block] / examples)).sum(axis=1) for block in blocks]
     tail = (1 - CONFIDENCE) / 2
     longer = float(ndtri(tail / comparisons) / ndtri(tail))
@@ -243,11 +245,13 @@ def paired_interval(score: Scorer, *, seeds: int, examples: int, comparisons: in
 
 
 @lru_cache(maxsize=4)
-def _resamples(count: int, seed: int) -> np.ndarray:
-    """How often each of ``count`` items is drawn, (DRAWS, count)."""
-    generator = np.random.default_rng([seed, count])
-    drawn = (generator.multinomial(count, np.full(count, 1 / count), size=BLOCK) for _ in range(DRAWS // BLOCK))
-    return np.concatenate([block.astype(np.uint8) for block in drawn])
+def _resamples(count: int, draws: int, seed: int) -> np.ndarray:
+    """How often each of ``count`` items is drawn, (draws, count)."""
+    generator, found = np.random.default_rng(seed), np.empty((draws, count), dtype=np.uint8)
+    for first in range(0, draws, BLOCK):
+        block = found[first : first + BLOCK]
+        block[:] = generator.multinomial(count, np.full(count, 1 / count), size=len(block))
+    return found
 
 
 def seeds_interval(differences: np.ndarray, *, comparisons: int = 1) -> tuple[float, float]:

@@ -48,7 +48,7 @@ def answers_of(cell):
 SPREAD = np.array([-0.01, -0.005, 0, 0.005, 0.01])
 
 
-def test_a_task_joins_experiments_and_names_the_best_and_its_equals():
+def test_a_task_joins_experiments_and_names_the_best_and_what_is_worse():
     cells = [
         cell("head", "gaussian", 0.3, 0.75 + SPREAD),
         cell("head", "lmo_dp", 0.3, 0.65 + SPREAD),
@@ -58,6 +58,7 @@ def test_a_task_joins_experiments_and_names_the_best_and_its_equals():
         cell("other", "once", 3, 0.70 + SPREAD[:3]),  # too few seeds
         cell("other", "gaussian", 3, 0.90 + SPREAD),  # the first experiment of the task has one
         cell("head", "lmo_dp", 3, 0.99 + SPREAD, calibration="claimed", cell="claimed"),
+        cell("head", "lmo_dp", 3, 0.99 + SPREAD, delta=1e-5, cell="another delta"),
         cell("head", "lmo_dp", 3, 0.99 + SPREAD, verified_upper=None, cell="unsupported"),  # no privacy statement
     ]
     results = results_of(cells)
@@ -72,8 +73,8 @@ def test_a_task_joins_experiments_and_names_the_best_and_its_equals():
     ]
     assert sentence(results, name, found) == (
         "Head of it: best mean accuracy, %: at ε = 0.3 least squares (75.2); at ε = 3 Gaussian (80.0). Shown to be "
-        "worse (by paired 95 % intervals, adjusted for the number of methods; the others may be as good): "
-        "at ε = 0.3 LMO-DP; at ε = 3 LMO-DP. LMO-DP is 10.0 and 4.0 points behind the Gaussian at ε = 0.3 and 3."
+        "worse (by paired 95 % intervals, adjusted for all pairs of methods; the others may be as good): "
+        "at ε = 0.3 LMO-DP; at ε = 3 LMO-DP. LMO-DP minus Gaussian: -10.0 and -4.0 points at ε = 0.3 and 3."
     )
 
 
@@ -95,7 +96,10 @@ def test_methods_that_are_the_same_at_a_target_are_one():
 def test_a_best_that_is_at_chance_says_so():
     cells = [cell("head", name, 0.1, mean + SPREAD) for name, mean in (("gaussian", 0.51), ("lmo_dp", 0.50))]
     told = sentence(results_of(cells), "head", cells)
-    assert "Gaussian (51.0, at chance). Shown to be worse" in told and "): none. LMO-DP is 1.0 points behind" in told
+    assert (
+        "Gaussian (51.0, at chance). Shown to be worse" in told
+        and "): none. LMO-DP minus Gaussian: -1.0 points" in told
+    )
 
 
 def test_of_perplexities_the_lowest_is_best_and_one_method_is_no_choice():

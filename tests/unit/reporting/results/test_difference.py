@@ -50,6 +50,8 @@ def test_a_shift_of_all_seeds_differs_and_single_examples_do_not(results):
     assert len(values) > 2 and not changed(results, score=values)
     turned = np.resize([1, 0, 0, -1, 0], len(values)) / 2000  # an example in two of five seeds
     assert not changed(results, score=values + turned)
+    results["cells"][1]["examples"] = 2000
+    assert not changed(results, score=values + 1 / 2000), "the same example turns in every seed"
     assert changed(results, score=values + 0.005)
     assert changed(results, score=values + 0.005 + turned)
     assert "seeds" in changed(results, score=values[1:])[0]["text"]
