@@ -1,11 +1,13 @@
 """What a method answers is compared with what it asked: a noise for other releases than those returned is a fault."""
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from lmodp.mechanisms import Banded, Differences, Gaussian, Moments, Quantile, Releases, Spherical
+from lmodp.mechanisms import Banded, Differences, Moments, Noise, Quantile, Releases, Spherical
 from lmodp.methods.contract import Claim, Mechanism, Method
 from lmodp.specs import MechanismSpec
 from lmodp.stages.calibrate_noise import calibrate_noise
@@ -18,7 +20,17 @@ BANDED, NUMBERS = Releases(correlation=Banded.square_root(2)), Releases(step=Dif
 BALL = Spherical(dimension=8, power=1.0, scale=1.0)
 
 
-class Unwritable(Gaussian):
+@dataclass(frozen=True, kw_only=True)
+class Unwritable(Noise):
+    family: ClassVar[str] = "unwritable"
+    scale: float
+
+    def log_density(self, x):
+        return -np.abs(x)
+
+    def log_survival(self, x):
+        return -np.abs(x)
+
     def to_dict(self):
         return 1 / 0
 
@@ -87,7 +99,7 @@ def test_releases_that_are_those_of_the_noise_pass(shape, asked, returned, facto
         ({"details": {"a": {1, 2}}}, "must be a table of plain JSON values"),
         ({"details": {"a": math.nan}}, "must be a table of plain JSON values"),
         ({"details": [1]}, "gives details [1], must be a table"),
-        ({"noise": Unwritable(std=1.0)}, "raised ZeroDivisionError"),
+        ({"noise": Unwritable(scale=1.0)}, "raised ZeroDivisionError"),
     ],
 )
 def test_what_the_record_cannot_hold_fails_the_mechanism_alone(answer, told):
