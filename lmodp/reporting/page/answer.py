@@ -71,7 +71,7 @@ def _published_shapes(results: Mapping[str, Any], cells: Sequence[Cell]) -> str:
     if not below or not found:
         return unknown
     least = f"{number(max(found) ** -0.5, 3)} times the {title_of(results, 'standard')}'s noise at every ε"
-    return f"{unknown} In many dimensions the best of its published shapes would need {least}."
+    return f"{unknown} The best of its published shapes would need {least}, in many dimensions."
 
 
 def _least(results: Mapping[str, Any], known: Sequence[tuple[Cell, float]]) -> str:

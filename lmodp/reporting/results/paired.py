@@ -108,14 +108,15 @@ def pooled_contrasts(
         of_it: [(cell[compare["asked"]], cell[compare["standard"]]) for cell in cells.values() if _both(cell, compare)]
         for of_it, cells in groups.items()
     }
+    asked_for: dict[str, dict[str, set[float]]] = {}  # by task and calibration, pending cells included
+    for row in rows:
+        if row["calibration"] and row["setting"] is None and row["method"] == compare["asked"]:
+            of_task = asked_for.setdefault(tasks.get(row["experiment"], row["experiment"]), {})
+            of_task.setdefault(row["calibration"], set()).add(row["epsilon"])
     found = []
     for (experiment, calibration), found_pairs in pairs.items():
-        task = tasks.get(experiment, experiment)
-        epsilons: dict[str, set[float]] = {}
-        for (other, kind), others in pairs.items():
-            if tasks.get(other, other) == task:
-                epsilons.setdefault(kind, set()).update(asked["epsilon"] for asked, _ in others)
-        common = set.intersection(*filter(None, epsilons.values())) if any(epsilons.values()) else set()
+        epsilons = asked_for.get(tasks.get(experiment, experiment), {}).values()
+        common = set.intersection(*epsilons) if epsilons else set()
         if kept := [pair for pair in found_pairs if pair[0]["epsilon"] in common] or found_pairs:
             facts = {"experiment": experiment, "calibration": calibration}
             found.append({**facts, "epsilons": [asked["epsilon"] for asked, _ in kept], **_pooled(kept, answers)})

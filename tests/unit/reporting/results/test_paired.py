@@ -193,10 +193,12 @@ def test_contrasts_of_both_calibrations_are_about_the_same_epsilons(tmp_path):
         row["epsilon"] = 1.0
     tasks = dict.fromkeys(("claims", rows[0]["experiment"]), "one")
     found = pooled_contrasts(rows, answers_of(rows, runs, tmp_path), {"asked": "b", "standard": "a"}, tasks)
-    assert {item["calibration"]: item["epsilons"] for item in found} == {
-        rows[0]["calibration"]: [1.0],
-        "claimed": [1.0],
-    }
+    ends = {item["calibration"]: item["epsilons"] for item in found}
+    assert ends == {rows[0]["calibration"]: [1.0], "claimed": [1.0]}
+    lost = [row["cell"] for row in rows if row["calibration"] == "claimed" and row["epsilon"] == 1.0]
+    answers = {cell: {} if cell in lost else known for cell, known in answers_of(rows, runs, tmp_path).items()}
+    found = pooled_contrasts(rows, answers, {"asked": "b", "standard": "a"}, tasks)
+    assert found[0]["epsilons"] == [1.0], "a cell that is pending changes no other contrast"
 
 
 def test_single_comparisons_are_adjusted_for_their_number(tmp_path):
