@@ -87,7 +87,7 @@ def test_the_pooled_difference_is_the_mean_of_the_cells(kept):
     ]
     assert len(gaps) == len(VERIFIED) - 1
     score, _, one_rate = answer(kept)[2].partition(" These are for learning rates that held-out examples chose")
-    assert "With one rate for all: at equal verified ε" in one_rate
+    assert "With one rate for all methods: at equal verified ε" in one_rate
     told = re.search(
         r"at equal verified ε \(mean over ε = [^)]*\) ([-+][\d.]+) points \[([-+][\d.]+), ([-+][\d.]+)\]", score
     )
