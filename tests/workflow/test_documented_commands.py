@@ -34,6 +34,7 @@ STANDS_FOR = {
     r"\bNAME\b": "gaussian",
     r"\bID\b": "sst2_head-nonprivate",
     r"\bTHAT_FILE\b|\bTHE_GRID\.yaml": "config/smoke.yaml",
+    r"(?<=published-quick )results/quick": "results/published-quick",
     r"results/<grid>|\bGRID(_A|_B)?\b|results/quick|build/0.2.0/results/reference": "results/reference",
     r"search --trace FILE": "search --epsilon 1 --delta 0.1 --accountant claimed --objective epsilon --trace f.parquet",
     r"lmodp COMMAND\b": "lmodp account",

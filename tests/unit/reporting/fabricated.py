@@ -10,6 +10,7 @@ from typing import Any
 
 from lmodp.data.cards import DATASETS
 from lmodp.reporting.results import FORM
+from lmodp.reporting.results.best import OF_METHOD
 from lmodp.reporting.results.metrics import metrics_of, summarise
 from lmodp.reporting.results.privacy_columns import audit_columns, privacy_columns
 
@@ -122,6 +123,7 @@ def fabricated_results() -> dict[str, Any]:
                 "reference": "nowhere",
                 "private": name != "nonprivate",
                 "noise_of": "lmo_dp" if name == "lmo_dp_as_drawn" else None,
+                **dict.fromkeys(OF_METHOD),
             }
             for name, title in METHODS.items()
         },
