@@ -124,6 +124,8 @@ def fabricated_results() -> dict[str, Any]:
                 "private": name != "nonprivate",
                 "noise_of": "lmo_dp" if name == "lmo_dp_as_drawn" else None,
                 **dict.fromkeys(OF_METHOD),
+                "clipping": "flat",
+                "after_noise": "a filter" if name == "lmo_dp_as_drawn" else None,
             }
             for name, title in METHODS.items()
         },
