@@ -32,11 +32,8 @@ def _texts(value: Any) -> bool:
 
 
 def _part(value: Any) -> bool:
-    return (
-        value in _PARTS
-        if isinstance(value, str)
-        else isinstance(value, Mapping) and [*value][1:] == [] != [key for key in value if key in _PARTS]
-    )
+    named = [*value] if isinstance(value, Mapping) else [value]
+    return len(named) == 1 and isinstance(named[0], str) and named[0] in _PARTS
 
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {

@@ -246,9 +246,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, torch.optim.Optimizer):
         return _plain(value.state_dict())
     if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
-        return hashlib.sha256(
-            value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes()
-        ).hexdigest()
+        value = value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy()
     if isinstance(value, np.ndarray):
         return hashlib.sha256(value.tobytes()).hexdigest()
     return repr(value) if isinstance(value, (int, float, complex, str, bytes, np.generic)) else None
